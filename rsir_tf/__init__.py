@@ -1,0 +1,56 @@
+"""Content-based retrieval of aerial images with region features of a fully convolutional network.
+
+The map, top to bottom; imports run downwards only, and rooms do not import each other:
+
+    cli/            one file a command: parses, calls a workflow, prints
+    workflows       the only place where rooms meet: index_archive, query_image, evaluate_index
+    archives/       label sets, records, one reader a format, splits, the synthetic archive
+    segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top
+    serving/        names and types of the model's contract, gRPC client, in-process model, embedded server, engines
+    regions/        connected components, exact region max pooling
+    baselines/      the descriptors that the paper compares with
+    index/          segments on disk, distances, exact search
+    evaluation/     relevance, ranking and segmentation metrics, tables, plots, contact sheets
+    artifacts       what is left on disk: written aside and renamed, with a manifest
+    imagery         one image file to uint8 RGB
+    errors          what was found, what was wanted, what to do
+
+Two exceptions: `segmentation` reads `archives`, and everything may use the plain types of `serving.contract`.
+Attributes of this package load their room when first used, so `import rsir_tf` stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "open_archive": "rsir_tf.archives",
+    "read_image": "rsir_tf.imagery",
+    "connect": "rsir_tf.serving",
+    "load": "rsir_tf.serving",
+    "open_index": "rsir_tf.index",
+    "RsirError": "rsir_tf.errors",
+}
+
+__all__ = ["RsirError", "__version__", "connect", "load", "open_archive", "open_index", "read_image"]
+
+if TYPE_CHECKING:
+    from rsir_tf.archives import open_archive
+    from rsir_tf.errors import RsirError
+    from rsir_tf.imagery import read_image
+    from rsir_tf.index import open_index
+    from rsir_tf.serving import connect, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rsir_tf' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,56 @@
+"""What an archive is made of: records, and the archive that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsir_tf.archives.labels import LabelSet
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image of an archive and what is known about it; no pixels.
+
+    Attributes:
+        id: Unique in the archive and the same on every machine: the image's path below the archive's image folder, with
+            forward slashes and its ending, for example `airplane/airplane00.tif`.
+        image: The image file.
+        mask: The file with one class per pixel, where there is one.
+        tags: Names of what the image shows, sorted; None where the archive says nothing, () where it says "nothing".
+        scene: The scene class (the parent folder's name), where there is one.
+        group: What must not be divided by a split (Dubai's tile, say), where there is such a thing.
+    """
+
+    id: str
+    image: Path
+    mask: Path | None = None
+    tags: tuple[str, ...] | None = None
+    scene: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The records of one archive, in order of id.
+
+    Attributes:
+        root: Its folder.
+        format: "dlrsd", "ucmerced", "mlrsnet", "masks" (images and masks in folders) or "folder".
+        records: Sorted by id.
+        label_set: What the masks' values mean; None where there are no masks.
+        orphan_masks: Mask files that belong to no image.
+    """
+
+    root: Path
+    format: str
+    records: tuple[Record, ...]
+    label_set: LabelSet | None = None
+    orphan_masks: tuple[Path, ...] = ()
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)

@@ -1,0 +1,173 @@
+"""What the package leaves on disk: written aside and renamed, with a manifest, checked when opened."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rsir_tf.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+
+
+@contextlib.contextmanager
+def written_aside(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a path beside `target` to write to; it takes the target's name only when the block ends well.
+
+    Args:
+        target: The final path of a file or a folder. Its parent is made where missing.
+        replace: Whether an existing *file* may be replaced (atomically). Folders are never replaced.
+
+    Yields:
+        A path that does not exist yet, in the same folder; its name starts with a dot.
+
+    Raises:
+        ArtifactError: The target exists and must not be replaced, or the disk is full or read-only.
+    """
+    if not replace and target.exists():
+        raise ArtifactError(f"{target}: exists already", cure="choose another name or remove it")
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        holder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    aside = holder / target.name
+    try:
+        with disk_errors(target):
+            yield aside
+            _sync(aside)
+            if not replace and target.exists():
+                raise ArtifactError(f"{target}: appeared while it was being written", cure="run again")
+            os.replace(aside, target)
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors while writing to `path` into one clear line.
+
+    Raises:
+        ArtifactError: For any OSError inside the block (disk full, read-only, no permission, …).
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ArtifactError(
+            f"{path}: cannot be written: {reason}", cure="free space or choose another place"
+        ) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically: a reader sees the old file or the new one, never half of it.
+
+    Args:
+        path: The file; replaced if it exists.
+        content: Anything that `json` can write; NaN is refused.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    with written_aside(path, replace=True) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ArtifactError: It is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ArtifactError(
+            f"{path}: is not valid JSON ({error})", cure="restore it from a copy or make it anew"
+        ) from error
+
+
+def manifest(kind: str, version: int, **content: Any) -> dict[str, Any]:
+    """Compose a manifest: what this is, its format version, when and by what it was made, then `content`.
+
+    Args:
+        kind: "run", "split", "export" or "index".
+        version: The format's version; raised when an older program could misread it.
+        **content: Further entries, JSON types.
+    """
+    from rsir_tf import __version__
+
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return {
+        "kind": f"rsir_tf.{kind}",
+        "format_version": version,
+        "created": now,
+        "made_by": f"rsir_tf {__version__}",
+        **content,
+    }
+
+
+def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
+    """Read a manifest and check that it is of this kind and of a version that this program knows.
+
+    Args:
+        path: The manifest's file, or the folder that holds `manifest.json`.
+        kind: What it must be.
+        version: The newest version that is understood; older ones are the caller's to handle.
+
+    Raises:
+        ArtifactError: It is missing, not JSON, of another kind, or newer; both values are named.
+    """
+    file = path / MANIFEST if path.is_dir() else path
+    if not file.exists():
+        raise ArtifactError(f"{path}: no {kind} here ({file.name} is missing)", cure="check the path")
+    content = read_json(file)
+    found = content.get("kind") if isinstance(content, dict) else None
+    if found != f"rsir_tf.{kind}":
+        raise ArtifactError(f"{file}: is of kind {found!r}", wanted=f"'rsir_tf.{kind}'")
+    number = content.get("format_version")
+    if not isinstance(number, int) or number < 1:
+        raise ArtifactError(f"{file}: has format version {number!r}", wanted=f"a number from 1 to {version}")
+    if number > version:
+        raise ArtifactError(
+            f"{file}: has format version {number}", wanted=f"at most {version}", cure="use a newer rsir_tf to read it"
+        )
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def content_hash(content: Any) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces), 64 hexadecimal digits."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(file: Any) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's or a folder's bytes to disk before its name changes: a crash must not leave an empty file behind."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    for file in files:
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())

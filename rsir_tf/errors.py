@@ -1,0 +1,46 @@
+"""The package's own errors: what was found, what was wanted, what to do about it."""
+
+from __future__ import annotations
+
+
+class RsirError(Exception):
+    """Base of every error that the package raises on purpose.
+
+    The text is one line: what was found, then what was wanted, then what to do.
+
+    Args:
+        found: What is wrong, beginning with the file, option or server it concerns.
+        wanted: What would have been right. Left out where `found` says it all.
+        cure: What the user can do now, as an instruction.
+    """
+
+    def __init__(self, found: str, *, wanted: str | None = None, cure: str | None = None) -> None:
+        self.found = found
+        self.wanted = wanted
+        self.cure = cure
+        parts = [found]
+        if wanted is not None:
+            parts.append(f"wanted {wanted}")
+        if cure is not None:
+            parts.append(cure)
+        super().__init__(" ".join("; ".join(parts).split()))
+
+
+class InputError(RsirError):
+    """An image, mask, label set, archive or array that cannot be used as it is."""
+
+
+class ArtifactError(RsirError):
+    """A run, export or index on disk that is missing, damaged, too new, or in the way."""
+
+
+class MismatchError(RsirError):
+    """Two things that must agree do not: an index and a model, an index and the query's settings."""
+
+
+class ModelError(RsirError):
+    """A served or loaded model that cannot answer: not there, wrong signature, refused request."""
+
+
+class ServerUnavailableError(ModelError):
+    """No server answered in time; the same call may go through later."""

@@ -1,0 +1,161 @@
+"""One image file to uint8 RGB, or an error that says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
+IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+"""File endings, lower case, that readers take for images."""
+
+MIN_SIDE = 16
+"""Pixels: below one cell of conv5_3 there is nothing to describe."""
+
+MAX_PIXELS = 100_000_000
+"""Pixels: a larger picture is refused from its header, before memory is taken for it."""
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read one 8-bit RGB picture.
+
+    Nothing is converted silently: a grey, palette, 16-bit, RGBA or CMYK picture is refused, because what the model
+    would see of it is not what it was trained on.
+
+    Args:
+        path: A TIFF, JPEG, PNG, BMP or WebP file.
+
+    Returns:
+        uint8 [H, W, 3], RGB, 0..255, as stored in the file (EXIF orientation is not applied: aerial images have none).
+
+    Raises:
+        InputError: The file is missing, empty, no picture, cut off, not 8-bit RGB, or smaller than 16 or larger than
+            100 million pixels.
+    """
+    with open_picture(path) as picture:
+        name = os.fspath(path)
+        if picture.mode != "RGB":
+            raise InputError(
+                f"{name}: {_describe_mode(picture)}",
+                wanted="8-bit RGB",
+                cure='convert it first (for example: python -c "from PIL import Image; '
+                "Image.open('in.tif').convert('RGB').save('out.png')\")",
+            )
+        pixels = decode(picture, path)
+    return np.ascontiguousarray(pixels, dtype=np.uint8)
+
+
+def open_picture(path: str | os.PathLike[str]) -> Image.Image:
+    """Open a picture and check its header; pixels are not decoded yet.
+
+    Args:
+        path: A picture file.
+
+    Returns:
+        A PIL image whose size is within [MIN_SIDE, …] and MAX_PIXELS.
+
+    Raises:
+        InputError: The file is missing, empty, no picture, or of an impossible size.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    name = os.fspath(path)
+    file = Path(path)
+    if not file.exists():
+        raise InputError(f"{name}: no such file", cure="check the path")
+    if not file.is_file():
+        raise InputError(f"{name}: is a folder", wanted="an image file")
+    if file.stat().st_size == 0:
+        raise InputError(f"{name}: is empty (0 bytes)", wanted="an image file", cure="copy it again from its source")
+    # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
+    guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        picture = Image.open(file)
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"{name}: is not a picture (begins with {_first_bytes(file)})", wanted="TIFF, JPEG, PNG, BMP or WebP"
+        ) from error
+    except PermissionError as error:
+        raise InputError(f"{name}: may not be read", cure="change its permissions") from error
+    except Exception as error:  # Pillow's plugins raise many types on damaged headers.
+        raise InputError(
+            f"{name}: its header cannot be read ({error})", cure="copy it again from its source"
+        ) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = guard
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        picture.close()
+        raise InputError(
+            f"{name}: declares {width}×{height} pixels",
+            wanted=f"at most {MAX_PIXELS:,} pixels",
+            cure="cut it into tiles",
+        )
+    if min(width, height) < MIN_SIDE:
+        picture.close()
+        raise InputError(f"{name}: is {width}×{height} pixels", wanted=f"at least {MIN_SIDE} pixels a side")
+    return picture
+
+
+def decode(picture: Image.Image, path: str | os.PathLike[str]) -> NDArray[np.generic]:
+    """Decode an opened picture's pixels as they are stored.
+
+    Args:
+        picture: From `open_picture`.
+        path: Its file, for the error's text.
+
+    Returns:
+        [H, W] or [H, W, bands] in the file's own number type.
+
+    Raises:
+        InputError: The data end early or are damaged.
+    """
+    try:
+        return np.asarray(picture)
+    except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
+        raise InputError(
+            f"{os.fspath(path)}: is damaged or cut off ({error})", cure="copy it again from its source"
+        ) from error
+
+
+def pixel_hash(image: NDArray[np.uint8]) -> str:
+    """Identity of an image's content, whatever file format holds it.
+
+    Args:
+        image: uint8 [H, W, 3].
+
+    Returns:
+        32 hexadecimal digits (BLAKE2b, 128 bits) of the shape and the pixels.
+    """
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def _describe_mode(picture: Image.Image) -> str:
+    words = {
+        "L": "is grey (one band)",
+        "LA": "is grey with alpha",
+        "1": "is black and white (1 bit)",
+        "P": "is a palette picture",
+        "RGBA": "is RGBA (four bands)",
+        "CMYK": "is CMYK",
+        "F": "is float32",
+    }
+    if picture.mode.startswith("I"):
+        return "is 16-bit or wider"
+    return words.get(picture.mode, f"has mode {picture.mode}")
+
+
+def _first_bytes(path: Path) -> str:
+    with path.open("rb") as file:
+        return repr(file.read(8))

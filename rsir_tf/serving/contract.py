@@ -1,0 +1,92 @@
+"""What a model answers, however it is reached: names of signatures and tensors, and plain data types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SERVING_DEFAULT = "serving_default"
+FEATURES = "features"
+DESCRIBE = "describe"
+
+IMAGES = "images"
+SEGMENTATION = "segmentation"
+CONV5_3 = "conv5_3"
+CLASS_NAMES = "class_names"
+MODEL_ID = "model_id"
+
+STRIDE = 16
+"""Image pixels per cell of conv5_3, along each axis."""
+
+CHANNELS = 512
+"""Channels of conv5_3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model sees in one image.
+
+    Attributes:
+        segmentation: uint8 [H, W], class indices from 0.
+        conv5_3: float32 [⌈H/16⌉, ⌈W/16⌉, 512], VGG-16's last convolution after ReLU (≥ 0).
+    """
+
+    segmentation: NDArray[np.uint8]
+    conv5_3: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """Which model answers.
+
+    Attributes:
+        model_id: Hash of the exported weights and label set; two models with equal ids give equal answers.
+        class_names: One per class index.
+    """
+
+    model_id: str
+    class_names: tuple[str, ...]
+
+
+class Model(Protocol):
+    """A model in this process (`rsir_tf.load`) or behind a server (`rsir_tf.connect`)."""
+
+    def describe(self) -> ModelDescription:
+        """Ask which model it is.
+
+        Raises:
+            ModelError: There is no such model, it lacks the `describe` or `features` signature, or no server answers.
+        """
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        """Segment images and return their conv5_3 features.
+
+        Args:
+            images: uint8 [H, W, 3], RGB; sizes may differ, sides ≥ 16.
+
+        Returns:
+            One prediction an image, in order.
+
+        Raises:
+            InputError: An array has another dtype or shape.
+            ModelError: The model or the server refused, or does not answer.
+        """
+
+    def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        """As `predict`, for any number of images: pulled as needed, a bounded number in flight, results in order."""
+
+    def close(self) -> None:
+        """Give back connections and memory; further calls fail."""
+
+    def __enter__(self) -> Model: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
