@@ -132,7 +132,7 @@ def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
     file = path / MANIFEST if path.is_dir() else path
     if not file.exists():
         raise ArtifactError(f"{path}: no {kind} here ({file.name} is missing)", cure="check the path")
-    content = read_json(file)
+    content: dict[str, Any] = read_json(file)
     found = content.get("kind") if isinstance(content, dict) else None
     if found != f"rsir_tf.{kind}":
         raise ArtifactError(f"{file}: is of kind {found!r}", wanted=f"'rsir_tf.{kind}'")
@@ -166,7 +166,7 @@ def _digest(file: Any) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file's or a folder's bytes to disk before its name changes: a crash must not leave an empty file behind."""
+    """Bring a file's or a folder's bytes to disk before its name changes: a crash must not leave an empty file."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     for file in files:
         with file.open("rb") as handle:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,11 @@ MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 """Pixels: a larger picture is refused from its header, before memory is taken for it."""
 
+_SIGNATURES = (b"II", b"MM", b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF")
+_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 258, 277  # TIFF tags
+
+_opening = threading.Lock()
+
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read one 8-bit RGB picture.
@@ -43,13 +50,10 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """
     with open_picture(path) as picture:
         name = os.fspath(path)
-        if picture.mode != "RGB":
-            raise InputError(
-                f"{name}: {_describe_mode(picture)}",
-                wanted="8-bit RGB",
-                cure='convert it first (for example: python -c "from PIL import Image; '
-                "Image.open('in.tif').convert('RGB').save('out.png')\")",
-            )
+        other = _other_kind(picture)
+        if other is not None:
+            found, cure = other
+            raise InputError(f"{name}: {found}", wanted="8-bit RGB", cure=cure)
         pixels = decode(picture, path)
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
@@ -76,13 +80,25 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
         raise InputError(f"{name}: is a folder", wanted="an image file")
     if file.stat().st_size == 0:
         raise InputError(f"{name}: is empty (0 bytes)", wanted="an image file", cure="copy it again from its source")
-    # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
-    guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        picture = Image.open(file)
+        # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
+        # Its limit is one variable for all threads, hence the lock.
+        with _opening:
+            guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                picture = Image.open(file)
+            finally:
+                Image.MAX_IMAGE_PIXELS = guard
     except UnidentifiedImageError as error:
+        first = _first_bytes(file)
+        if first.startswith(_SIGNATURES):
+            raise InputError(
+                f"{name}: begins as a picture, but its header is cut off, damaged, or of an unusual kind",
+                wanted="8-bit RGB in TIFF, JPEG, PNG, BMP or WebP",
+                cure="copy it again from its source, or convert it",
+            ) from error
         raise InputError(
-            f"{name}: is not a picture (begins with {_first_bytes(file)})", wanted="TIFF, JPEG, PNG, BMP or WebP"
+            f"{name}: is not a picture (begins with {first!r})", wanted="TIFF, JPEG, PNG, BMP or WebP"
         ) from error
     except PermissionError as error:
         raise InputError(f"{name}: may not be read", cure="change its permissions") from error
@@ -90,8 +106,6 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
         raise InputError(
             f"{name}: its header cannot be read ({error})", cure="copy it again from its source"
         ) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = guard
     width, height = picture.size
     if width * height > MAX_PIXELS:
         picture.close()
@@ -127,6 +141,20 @@ def decode(picture: Image.Image, path: str | os.PathLike[str]) -> NDArray[np.gen
         ) from error
 
 
+def stored_bits(picture: Image.Image) -> int:
+    """Bits a sample in the file. Pillow's modes hide it: a 16-bit RGB file opens as "RGB", 4-bit grey as 0..255.
+
+    Args:
+        picture: From `open_picture`, not decoded yet.
+    """
+    tags = getattr(picture, "tag_v2", None)
+    if tags is not None:
+        return int(max(tags.get(_BITS_PER_SAMPLE, (1,))))
+    packing = str(picture.tile[0][3]) if getattr(picture, "tile", None) else ""
+    width = re.search(r"\b(?:L|P|RGB|RGBA|LA|I);(\d+)", packing)
+    return int(width[1]) if width else {"1": 1, "I;16": 16, "I": 32, "F": 32}.get(picture.mode, 8)
+
+
 def pixel_hash(image: NDArray[np.uint8]) -> str:
     """Identity of an image's content, whatever file format holds it.
 
@@ -141,7 +169,18 @@ def pixel_hash(image: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _describe_mode(picture: Image.Image) -> str:
+def _other_kind(picture: Image.Image) -> tuple[str, str] | None:
+    """Say what a picture is that is not 8-bit RGB, and the cure; None where it is."""
+    bits = stored_bits(picture)
+    if bits > 8:
+        return f"has {bits} bits a sample", "scale its values to 0..255 and save it as 8-bit RGB first"
+    # Pillow drops the fourth and further bands of some TIFFs without a word.
+    tags = getattr(picture, "tag_v2", {})
+    bands = tags.get(_SAMPLES_PER_PIXEL, len(picture.getbands()))
+    if picture.mode == "RGB" and bands == 3:
+        return None
+    if picture.mode == "RGB":
+        return f"has {bands} bands", "save red, green and blue as a file of their own"
     words = {
         "L": "is grey (one band)",
         "LA": "is grey with alpha",
@@ -149,13 +188,11 @@ def _describe_mode(picture: Image.Image) -> str:
         "P": "is a palette picture",
         "RGBA": "is RGBA (four bands)",
         "CMYK": "is CMYK",
-        "F": "is float32",
     }
-    if picture.mode.startswith("I"):
-        return "is 16-bit or wider"
-    return words.get(picture.mode, f"has mode {picture.mode}")
+    example = "python -c \"from PIL import Image; Image.open('in.tif').convert('RGB').save('out.png')\""
+    return words.get(picture.mode, f"has mode {picture.mode}"), f"convert it first (for example: {example})"
 
 
-def _first_bytes(path: Path) -> str:
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        return repr(file.read(8))
+        return file.read(8)

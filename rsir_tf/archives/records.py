@@ -41,6 +41,8 @@ class Archive:
         records: Sorted by id.
         label_set: What the masks' values mean; None where there are no masks.
         orphan_masks: Mask files that belong to no image.
+        tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
+        orphan_tags: Names in the tags file that no image bears.
     """
 
     root: Path
@@ -48,6 +50,8 @@ class Archive:
     records: tuple[Record, ...]
     label_set: LabelSet | None = None
     orphan_masks: tuple[Path, ...] = ()
+    tag_names: tuple[str, ...] = ()
+    orphan_tags: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

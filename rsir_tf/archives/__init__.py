@@ -1,0 +1,50 @@
+"""Archives on disk: records and label sets, one reader a layout, masks, tags, splits, and the check of all of it.
+
+records      Record and Archive
+detect       open_archive: which archive lies at a path
+folder       images in folders             pairs   images beside masks: DLRSD, Dubai, one's own
+tags         UC Merced's tags file         masks   mask files to class indices, and back
+labels       LabelSet                      label_files   label set files, and those that are shipped
+splits       seeded train and test parts, written with a hash
+checking     reads all of an archive       report  what it holds and what is wrong with it
+synthetic/   an archive that is drawn
+"""
+
+from rsir_tf.archives.checking import check_archive
+from rsir_tf.archives.detect import open_archive
+from rsir_tf.archives.label_files import load_label_set
+from rsir_tf.archives.labels import VOID, LabelSet
+from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask, write_mask
+from rsir_tf.archives.records import Archive, Record
+from rsir_tf.archives.report import ArchiveReport
+from rsir_tf.archives.splits import (
+    Split,
+    archive_hash,
+    group_split,
+    read_split,
+    select,
+    stratified_split,
+    write_split,
+)
+
+__all__ = [
+    "VOID",
+    "Archive",
+    "ArchiveReport",
+    "LabelSet",
+    "MaskSizeError",
+    "MaskValueError",
+    "Record",
+    "Split",
+    "archive_hash",
+    "check_archive",
+    "group_split",
+    "load_label_set",
+    "open_archive",
+    "read_mask",
+    "read_split",
+    "select",
+    "stratified_split",
+    "write_mask",
+    "write_split",
+]

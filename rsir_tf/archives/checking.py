@@ -1,0 +1,134 @@
+"""Reading a whole archive to see what it holds and what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsir_tf.archives.labels import VOID, LabelSet
+from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask
+from rsir_tf.archives.records import Archive, Record
+from rsir_tf.archives.report import ArchiveReport, ClassShare
+from rsir_tf.errors import InputError
+from rsir_tf.imagery import read_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+THREADS = 2
+"""Decoders at work; decoding leaves Python's lock, so they run side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One record: its size, its mask's pixels a class ([256], the last is void), and the errors of image and mask."""
+
+    record: Record
+    size: tuple[int, int] | None
+    pixels: NDArray[np.int64] | None
+    image_error: InputError | None
+    mask_error: InputError | None
+
+
+def check_archive(archive: Archive, progress: Callable[[int, int], None] | None = None) -> ArchiveReport:
+    """Read every image and mask of an archive and report; a bad file is named and never stops it.
+
+    Args:
+        archive: From `open_archive`.
+        progress: Called with (images done, images in all) after each.
+
+    Returns:
+        The report, with `problems` (training would fail), `remarks` and `trainable`.
+    """
+    report = ArchiveReport(root=str(archive.root), format=archive.format, images=len(archive))
+    _describe_records(report, archive)
+    sizes: Counter[str] = Counter()
+    pixels = np.zeros(256, dtype=np.int64)
+    images = np.zeros(256, dtype=np.int64)
+    for done, finding in enumerate(_findings(archive), start=1):
+        name = finding.record.id
+        if finding.size is not None:
+            sizes["{1}x{0}".format(*finding.size)] += 1
+        if finding.image_error is not None:
+            report.unreadable[name] = str(finding.image_error)
+        if finding.pixels is not None:
+            pixels += finding.pixels
+            images += finding.pixels > 0
+        if isinstance(finding.mask_error, MaskSizeError):
+            report.masks_of_other_size[name] = str(finding.mask_error)
+        elif isinstance(finding.mask_error, MaskValueError):
+            report.masks_with_unknown_values[name] = str(finding.mask_error)
+        elif finding.mask_error is not None:
+            report.unreadable_masks[name] = str(finding.mask_error)
+        if progress is not None:
+            progress(done, len(archive))
+    report.sizes = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+    total = max(int(pixels.sum()), 1)
+    if archive.label_set is not None:
+        report.classes = [
+            ClassShare(name, int(pixels[index]), int(pixels[index]) / total, int(images[index]))
+            for index, name in enumerate(archive.label_set.names)
+        ]
+    report.void_pixels = int(pixels[VOID])
+    report.void_share = report.void_pixels / total
+    report.judge()
+    return report
+
+
+def _describe_records(report: ArchiveReport, archive: Archive) -> None:
+    """Fill in what the records say without a look at any pixel."""
+    masked = any(record.mask is not None for record in archive)
+    tagged = [record for record in archive if record.tags is not None]
+    report.supervision = ["masks"] * masked + ["tags"] * bool(tagged)
+    report.scenes = _count(record.scene for record in archive)
+    report.groups = _count(record.group for record in archive)
+    report.masks_without_image = [mask.relative_to(archive.root).as_posix() for mask in archive.orphan_masks]
+    if archive.label_set is not None:
+        report.label_set = archive.label_set.name
+        report.images_without_mask = [record.id for record in archive if record.mask is None]
+    if tagged:
+        tags = Counter(tag for record in tagged for tag in record.tags or ())
+        report.tags = {name: tags[name] for name in sorted({*archive.tag_names, *tags})}
+        report.tags_per_image = sum(tags.values()) / len(tagged)
+        report.tags_without_image = list(archive.orphan_tags)
+        for record in archive:
+            if record.tags is None:
+                meant = difflib.get_close_matches(PurePosixPath(record.id).stem, archive.orphan_tags, n=1)
+                report.images_without_tags[record.id] = f"is {meant[0]!r} meant?" if meant else None
+
+
+def _count(values: Iterator[str | None]) -> dict[str, int]:
+    return dict(sorted(Counter(value for value in values if value is not None).items()))
+
+
+def _findings(archive: Archive) -> Iterator[_Finding]:
+    """Look at the records with a few threads, in order, a bounded number ahead."""
+    waiting: deque[Future[_Finding]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for record in archive:
+            waiting.append(pool.submit(_look, record, archive.label_set))
+            if len(waiting) > 4 * THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _look(record: Record, label_set: LabelSet | None) -> _Finding:
+    size, pixels, image_error, mask_error = None, None, None, None
+    try:
+        size = read_image(record.image).shape[:2]
+    except InputError as error:
+        image_error = error
+    if record.mask is not None and label_set is not None:
+        try:
+            pixels = np.bincount(read_mask(record.mask, label_set, size).ravel(), minlength=256)
+        except InputError as error:
+            mask_error = error
+    return _Finding(record, size, pixels, image_error, mask_error)

@@ -1,0 +1,58 @@
+"""Which archive lies at a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rsir_tf.archives.folder import list_images, read_folder, read_single, refuse_empty
+from rsir_tf.archives.label_files import as_label_set
+from rsir_tf.archives.labels import LabelSet
+from rsir_tf.archives.pairs import find_pairs, read_pairs
+from rsir_tf.archives.records import Archive
+from rsir_tf.archives.tags import find_tags, read_tags, with_tags
+from rsir_tf.errors import InputError
+
+
+def open_archive(
+    path: str | os.PathLike[str],
+    *,
+    labels: LabelSet | str | os.PathLike[str] | None = None,
+    tags: str | os.PathLike[str] | None = None,
+) -> Archive:
+    """List an archive's images and what is known about them; no pixel is read.
+
+    What lies at the path decides:
+
+    - `Images/<class>/…` beside `Labels/<class>/…`: DLRSD.
+    - A folder of images beside a folder of masks (`images`, `masks` or `labels`, in any case), at any depth: images and
+      masks, the folder above being the group.
+    - Any other folder: its images, the scene being the folder that an image lies in. With UC Merced's
+      `LandUse_Multilabeled.txt` in it, or beside it where it is called `Images`, that gives the tags.
+    - An image file: an archive of one.
+
+    Args:
+        path: A folder, or an image file.
+        labels: What the masks' values mean: a label set, the name of a shipped one, or a label set file; DLRSD has its
+            own.
+        tags: A tags file to use instead of the one that would be found.
+
+    Returns:
+        The archive, in order of id, the same on every machine.
+
+    Raises:
+        InputError: There is nothing at the path, no image, masks without a label set, or a tags file that is wrong.
+    """
+    root = Path(path)
+    label_set = None if labels is None else as_label_set(labels)
+    if root.is_file():
+        return read_single(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such archive", wanted="a folder of images", cure="check the path")
+    files = list_images(root)
+    if not files:
+        raise refuse_empty(root)
+    pairs = find_pairs(files)
+    archive = read_pairs(root, files, pairs, label_set) if pairs else read_folder(root, files)
+    tags_file = find_tags(root) if tags is None else Path(tags)
+    return archive if tags_file is None else with_tags(archive, read_tags(tags_file))

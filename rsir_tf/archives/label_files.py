@@ -1,0 +1,82 @@
+"""Label sets that are shipped, and label set files.
+
+The form, in TOML (YAML and JSON have the same entries):
+
+    name = "my-classes"                 # optional: otherwise the file's name
+    classes = [
+      { name = "land",  id = 0, colour = "#8429F6" },
+      { name = "water", id = 1, colour = "#E2A929" },
+    ]
+    ignore_ids = [255]                  # optional
+    ignore_colours = ["#000000"]        # optional
+
+Each class has an `id` (the value in palette and grey masks), a `colour` (in colour masks), or both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rsir_tf.archives.labels import LabelSet
+from rsir_tf.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SHIPPED = ("dlrsd", "dubai")
+"""Names of the label sets that come with the package."""
+
+
+def load_label_set(name_or_path: str | os.PathLike[str]) -> LabelSet:
+    """Load a shipped label set by name, or one from a file.
+
+    Args:
+        name_or_path: "dlrsd", "dubai", or a TOML, YAML or JSON file.
+
+    Raises:
+        InputError: There is no such name or file, or what it says is not a label set.
+    """
+    if name_or_path in SHIPPED:
+        shipped = resources.files("rsir_tf.archives") / "label_sets" / f"{name_or_path}.toml"
+        return LabelSet.from_json(tomllib.loads(shipped.read_text(encoding="utf-8")))
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such label set file", wanted="a file, or one of " + ", ".join(SHIPPED))
+    try:
+        return LabelSet.from_json(_parse(path), name=path.stem)
+    except InputError as error:
+        raise InputError(f"{path}: {error.found}", wanted=error.wanted, cure=error.cure) from error
+
+
+def as_label_set(labels: LabelSet | str | os.PathLike[str]) -> LabelSet:
+    """Give a label set as it is, or load the one that is named."""
+    return labels if isinstance(labels, LabelSet) else load_label_set(labels)
+
+
+def _parse(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix not in {".toml", ".json", ".yaml", ".yml"}:
+        raise InputError(f"is of type {suffix!r}", wanted=".toml, .yaml, .yml or .json")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if suffix == ".toml":
+            return tomllib.loads(text)
+        if suffix == ".json":
+            return json.loads(text)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}") from error
+    except ValueError as error:  # Bad UTF-8, TOML and JSON all raise children of it.
+        raise InputError(f"is not valid {suffix[1:].upper()} ({error})") from error
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"is not valid YAML ({error})") from error

@@ -1,0 +1,128 @@
+"""The report on an archive: what it holds, what training would fail at, what is worth knowing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShare:
+    """How much of the masks one class covers.
+
+    Attributes:
+        name: The class.
+        pixels: Over all masks that could be read.
+        share: Of all their pixels, void ones included; 0..1.
+        images: In how many images it occurs.
+    """
+
+    name: str
+    pixels: int
+    share: float
+    images: int
+
+
+@dataclass(slots=True)
+class ArchiveReport:
+    """What `check_archive` found. Images are named by id, other files by path.
+
+    Attributes:
+        root: The archive's folder.
+        format: As in `Archive`.
+        images: How many there are.
+        supervision: What the archive allows to train on: "masks", "tags", both or nothing.
+        sizes: "WIDTHxHEIGHT" → images of that size, the most frequent first.
+        scenes: Scene → images, by name.
+        groups: Group → images, by name.
+        tags: Tag → images, by name; tags that never occur have 0.
+        tags_per_image: Mean over the images that have tags.
+        label_set: Name of the masks' label set.
+        classes: Pixels of each class, in order of class index.
+        void_pixels: Pixels that the label set ignores.
+        void_share: Of all pixels of the masks; 0..1.
+        images_without_mask: In an archive with masks.
+        masks_without_image: Mask files.
+        images_without_tags: In an archive with tags; with the row of the tags file that may be meant.
+        tags_without_image: Names in the tags file.
+        unreadable: Images → why.
+        unreadable_masks: Images → why their mask cannot be read.
+        masks_of_other_size: Images → both sizes.
+        masks_with_unknown_values: Images → the id or colour that the label set lacks.
+        problems: What training would fail at, a line each.
+        remarks: What is worth knowing and stops nothing, a line each.
+    """
+
+    root: str
+    format: str
+    images: int
+    supervision: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    scenes: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, int] = field(default_factory=dict)
+    tags_per_image: float | None = None
+    label_set: str | None = None
+    classes: list[ClassShare] = field(default_factory=list)
+    void_pixels: int = 0
+    void_share: float = 0.0
+    images_without_mask: list[str] = field(default_factory=list)
+    masks_without_image: list[str] = field(default_factory=list)
+    images_without_tags: dict[str, str | None] = field(default_factory=dict)
+    tags_without_image: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    unreadable_masks: dict[str, str] = field(default_factory=dict)
+    masks_of_other_size: dict[str, str] = field(default_factory=dict)
+    masks_with_unknown_values: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training would go through: on the masks where there are any, otherwise on the tags."""
+        return bool(self.supervision) and not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the report as JSON types."""
+        return {**dataclasses.asdict(self), "trainable": self.trainable}
+
+    def judge(self) -> None:
+        """Fill `problems` and `remarks` from the other fields."""
+        masks = "masks" in self.supervision
+        self.problems = _lines(
+            (self.unreadable, "{} images cannot be read"),
+            (self.images_without_mask, "{} images have no mask"),
+            (self.unreadable_masks, "{} masks cannot be read"),
+            (self.masks_of_other_size, "{} masks are not as large as their image"),
+            (self.masks_with_unknown_values, "{} masks hold values that the label set lacks"),
+        )
+        untagged = _lines((self.images_without_tags, "{} images have no line in the tags file"))
+        self.remarks = _lines(
+            (self.masks_without_image, "{} masks belong to no image"),
+            (self.tags_without_image, "{} lines of the tags file name no image"),
+            ([entry.name for entry in self.classes if not entry.pixels], "{} classes occur in no mask"),
+            ([name for name, count in self.tags.items() if not count], "{} tags occur at no image"),
+        )
+        if masks:
+            self.remarks = untagged + self.remarks
+        else:
+            self.problems += untagged
+        if self.supervision == ["tags"]:
+            self.remarks.insert(0, "there are tags and no masks: train with --supervision tags")
+        if not self.supervision:
+            self.remarks.insert(0, "there are neither masks nor tags: it can be indexed and searched, not trained on")
+
+
+def _lines(*findings: tuple[Collection[str], str]) -> list[str]:
+    """Say how many there are and name the first, with its reason where there is one."""
+    lines = []
+    for found, text in findings:
+        if not found:
+            continue
+        first = next(iter(found))
+        reason = found[first] if isinstance(found, dict) else None
+        named = f"{first}: {reason}" if reason else first
+        lines.append(f"{text.format(len(found))} (" + ("first " if len(found) > 1 else "") + f"{named})")
+    return lines

@@ -1,0 +1,210 @@
+"""Seeded divisions of an archive into a part to train on and a part to test on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rsir_tf.archives.records import Archive, Record
+from rsir_tf.artifacts import content_hash, manifest, read_manifest, write_json
+from rsir_tf.errors import ArtifactError, InputError
+
+KIND, VERSION = "split", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which images train and which test.
+
+    Attributes:
+        train: Ids, sorted.
+        test: Ids, sorted; none is in `train`.
+        by: "scene" (the same fraction of each scene), "image" (no scenes known) or "group" (groups stay whole).
+        seed: What the draw depended on; None where the groups were named.
+        fraction: Of the images (or groups) that was asked for as test; None where the groups were named.
+        groups: The test groups of a split by group, sorted; otherwise ().
+        archive_hash: `archive_hash` of the archive that was divided.
+    """
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    by: str
+    seed: int | None
+    fraction: float | None
+    groups: tuple[str, ...]
+    archive_hash: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the split as JSON types."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
+
+
+def archive_hash(archive: Archive) -> str:
+    """SHA-256 of an archive's ids, scenes and groups: what a split depends on."""
+    return content_hash([[record.id, record.scene, record.group] for record in archive])
+
+
+def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0) -> Split:
+    """Draw the same fraction of each scene for testing.
+
+    The draw orders ids by the SHA-256 of seed and id, so it is the same with every version of Python and numpy, in
+    whatever order a disk lists files, and stays nearly the same when images are added.
+
+    Args:
+        archive: Images without a scene form a stratum of their own.
+        test: Fraction, between 0 and 1. Of a scene with n images, round(test · n) are drawn (half to even).
+        seed: Another seed gives another draw.
+
+    Raises:
+        InputError: The fraction is not between 0 and 1, or one of the parts would be empty.
+    """
+    _check_fraction(test)
+    strata: dict[str | None, list[str]] = defaultdict(list)
+    for record in archive:
+        strata[record.scene].append(record.id)
+    drawn = {name for ids in strata.values() for name in _ordered(ids, seed)[: round(test * len(ids))]}
+    by = "image" if set(strata) == {None} else "scene"
+    return _divide(archive, lambda record: record.id in drawn, by, seed=seed, fraction=test)
+
+
+def group_split(
+    archive: Archive, test_groups: Sequence[str] | None = None, *, test: float = 0.2, seed: int = 0
+) -> Split:
+    """Draw whole groups for testing (tiles of one scene, say, whose neighbours look alike).
+
+    Args:
+        archive: Each of its records has a group.
+        test_groups: The groups to test on. None draws round(test · groups) of them, at least one.
+        test: Fraction of the groups, where they are drawn.
+        seed: Another seed gives another draw.
+
+    Raises:
+        InputError: Records have no group, a named group does not exist, or one of the parts would be empty.
+    """
+    lacking = [record.id for record in archive if record.group is None]
+    if lacking:
+        raise InputError(
+            f"{archive.root}: {len(lacking)} images have no group ({lacking[0]})",
+            wanted="images in folders above `images` and `masks`",
+            cure="split by scene instead",
+        )
+    known = {str(record.group) for record in archive}
+    if test_groups is None:
+        _check_fraction(test)
+        chosen = set(_ordered(known, seed)[: max(1, round(test * len(known)))])
+        return _divide(archive, lambda record: record.group in chosen, "group", seed=seed, fraction=test, groups=chosen)
+    unknown = sorted(set(test_groups) - known)
+    if unknown:
+        raise InputError(f"{archive.root}: has no group {unknown[0]!r}", wanted="of " + ", ".join(sorted(known)))
+    return _divide(archive, lambda record: record.group in test_groups, "group", groups=test_groups)
+
+
+def select(archive: Archive, split: Split, part: Literal["train", "test"]) -> Archive:
+    """Give the part of an archive that a split names.
+
+    Args:
+        archive: It may hold more images than the split knows; they are in neither part.
+        split: From `stratified_split`, `group_split` or `read_split`.
+        part: "train" or "test".
+
+    Raises:
+        InputError: The archive lacks images of that part; the first are named.
+    """
+    wanted = split.train if part == "train" else split.test
+    records = {record.id: record for record in archive}
+    missing = [name for name in wanted if name not in records]
+    if missing:
+        some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        raise InputError(
+            f"{archive.root}: lacks {len(missing)} of the split's {len(wanted)} {part} images ({some})",
+            wanted="the archive that was split",
+            cure="check the path, or make a new split",
+        )
+    return dataclasses.replace(
+        archive, records=tuple(records[name] for name in wanted), orphan_masks=(), orphan_tags=()
+    )
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Write a split, with a hash that tells if it was changed by hand.
+
+    Args:
+        split: The split.
+        path: The file. One that holds the same split is left as it is.
+
+    Raises:
+        ArtifactError: The file holds something else, or the disk is full or read-only.
+    """
+    if path.exists():
+        if read_split(path) == split:
+            return
+        raise ArtifactError(f"{path}: holds another split", cure="choose another name or remove it")
+    content = split.to_json()
+    write_json(path, manifest(KIND, VERSION, **content, content_hash=content_hash(content)))
+
+
+def read_split(path: Path) -> Split:
+    """Read a split that `write_split` wrote.
+
+    Raises:
+        ArtifactError: It is missing, of another kind or a newer version, damaged, or was changed since it was written.
+    """
+    content = read_manifest(path, KIND, VERSION)
+    values: dict[str, Any] = {field.name: content.get(field.name) for field in dataclasses.fields(Split)}
+    try:
+        found = content_hash(values)
+    except ValueError as error:  # NaN, which JSON readers let through.
+        raise ArtifactError(f"{path}: is damaged ({error})", cure="make the split anew") from error
+    if found != content.get("content_hash"):
+        raise ArtifactError(
+            f"{path}: was changed since it was written (its content hashes to {found[:12]}…)",
+            wanted=f"{str(content.get('content_hash'))[:12]}…",
+            cure="restore it from a copy or make the split anew",
+        )
+    listed = {key: tuple(values.pop(key)) for key in ("train", "test", "groups")}
+    return Split(**listed, **values)
+
+
+def _ordered(names: Iterable[str], seed: int) -> list[str]:
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest())
+
+
+def _check_fraction(test: float) -> None:
+    if not 0 < test < 1:
+        raise InputError(f"split: the test fraction is {test}", wanted="more than 0 and less than 1")
+
+
+def _divide(
+    archive: Archive,
+    is_test: Callable[[Record], bool],
+    by: str,
+    *,
+    seed: int | None = None,
+    fraction: float | None = None,
+    groups: Iterable[str] = (),
+) -> Split:
+    parts: dict[bool, list[str]] = {True: [], False: []}
+    for record in archive:
+        parts[is_test(record)].append(record.id)
+    if not parts[True] or not parts[False]:
+        raise InputError(
+            f"{archive.root}: the split leaves {len(parts[False])} images to train and {len(parts[True])} to test on",
+            wanted="at least one each",
+            cure="choose another fraction or other groups",
+        )
+    return Split(
+        train=tuple(sorted(parts[False])),
+        test=tuple(sorted(parts[True])),
+        by=by,
+        seed=seed,
+        fraction=fraction,
+        groups=tuple(sorted(set(groups))),
+        archive_hash=archive_hash(archive),
+    )

@@ -1,0 +1,49 @@
+"""Smooth random fields. Their random numbers do not depend on the picture's size: the same ground at every scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+"""float32 [side, side]."""
+
+
+def smooth_noise(rng: np.random.Generator, cells: int, side: int) -> Field:
+    """Return value noise: standard normal numbers on a grid of `cells` × `cells`, interpolated.
+
+    Args:
+        rng: Source of the numbers; cells² are drawn.
+        cells: Grid cells along a side of the tile.
+        side: Pixels along a side of the result.
+
+    Returns:
+        float32 [side, side], mean about 0, standard deviation about 1.
+    """
+    grid = rng.standard_normal((cells, cells), dtype=np.float32)
+    if cells > side:
+        field = cv2.resize(grid, (side, side), interpolation=cv2.INTER_AREA)
+        return np.asarray(field * np.float32(cells / side), dtype=np.float32)
+    # Interpolation averages neighbours, which lowers the deviation to about .72.
+    field = cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(field * np.float32(1.0 if cells == side else 1.39), dtype=np.float32)
+
+
+def octaves(rng: np.random.Generator, cells: Sequence[int], side: int, weights: Sequence[float] | None = None) -> Field:
+    """Return a weighted sum of `smooth_noise` of several grids, scaled back to a deviation of about 1.
+
+    Args:
+        rng: Source of the numbers.
+        cells: Grid cells along a side, one number an octave.
+        side: Pixels along a side of the result.
+        weights: One an octave; equal where left out.
+    """
+    shares = np.asarray(weights if weights is not None else [1.0] * len(cells), dtype=np.float32)
+    shares /= np.sqrt(np.sum(shares**2))
+    total = np.zeros((side, side), dtype=np.float32)
+    for count, share in zip(cells, shares, strict=True):
+        total += share * smooth_noise(rng, count, side)
+    return total

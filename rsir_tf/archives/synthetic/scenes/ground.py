@@ -1,0 +1,127 @@
+"""What most scenes begin and end with: the ground they stand on, and greenery around."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rsir_tf.archives.synthetic.canvas import Canvas
+from rsir_tf.archives.synthetic.geometry import REACH, Path, Points, scatter
+from rsir_tf.archives.synthetic.materials import CROWN, GRASS, SAND, SOIL, Colour, Material, choose, shift
+from rsir_tf.archives.synthetic.plants import Nursery
+
+OPEN_GROUND = (Material.GRASS, Material.SOIL, Material.SAND, Material.TURF)
+
+
+def random_heading(rng: np.random.Generator) -> float:
+    """Return a direction in radians: half of the time near an axis, as streets often run."""
+    return float(rng.normal(0, 0.06) if rng.random() < 0.5 else rng.uniform(-np.pi, np.pi))
+
+
+def cover_ground(canvas: Canvas, rng: np.random.Generator, bare: float = 0.3, worn: float = 0.0) -> Colour:
+    """Cover the tile with grass, or with bare soil.
+
+    Args:
+        canvas: Where to.
+        rng: Source of the choice.
+        bare: Probability of bare soil.
+        worn: About the share of grass that is worn down to soil, in patches.
+
+    Returns:
+        RGB of the ground.
+    """
+    if rng.random() < bare:
+        colour = choose(rng, SOIL, 0.08)
+        canvas.cover(colour, Material.SOIL)
+        return colour
+    colour = choose(rng, GRASS, 0.1)
+    canvas.cover(colour, Material.GRASS)
+    if worn:
+        patches = canvas.noise(rng, 5, 11, 23)
+        threshold = float(np.quantile(patches[::8, ::8], 1 - worn))
+        lay(canvas, patches > threshold, choose(rng, SOIL, 0.08), Material.SOIL)
+    return colour
+
+
+def lay(
+    canvas: Canvas, where: np.ndarray[tuple[int, int], np.dtype[np.bool_]], colour: Colour, material: Material
+) -> None:
+    """Fill the pixels of a mask with one colour."""
+    canvas.paint(where, np.asarray(colour, dtype=np.float32)[None, None], material)
+
+
+def bare_soil(rng: np.random.Generator) -> tuple[Colour, Material]:
+    """Return a colour of soil or sand, and which it is."""
+    if rng.random() < 0.75:
+        return choose(rng, SOIL, 0.08), Material.SOIL
+    return choose(rng, SAND, 0.06), Material.SAND
+
+
+def stripe(
+    canvas: Canvas,
+    outline: Points,
+    colour: Colour,
+    material: Material,
+    width: float,
+    contrast: float,
+    heading: float = 0.0,
+) -> None:
+    """Lay mown stripes over an area: every other one a little darker."""
+    x, y = canvas.axes()
+    across = -x * np.float32(np.sin(heading)) + y * np.float32(np.cos(heading))
+    dark = (np.floor(across / np.float32(width)) % 2).astype(np.float32)[..., None]
+    shades = np.asarray(colour, dtype=np.float32) * (1 - np.float32(contrast) * dark)
+    canvas.paint(canvas.inside(outline), shades, material)
+
+
+def plant_trees(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    spacing: float,
+    radii: tuple[float, float],
+    share: float = 1.0,
+    extent: tuple[float, float, float, float] | None = None,
+) -> None:
+    """Plant trees on open ground.
+
+    Args:
+        canvas: Where to.
+        rng: Source of everything about them.
+        spacing: Mean distance of places where one may stand, ground units.
+        radii: Least and largest radius of a crown.
+        share: Of those places that are taken.
+        extent: Left, top, right, bottom of the places; the tile's reach when left out.
+    """
+    places = scatter(rng, spacing, extent)
+    Nursery(canvas, rng, CROWN).plant_where(places[rng.random(len(places)) < share], radii, OPEN_GROUND)
+
+
+def plant_along(
+    canvas: Canvas, rng: np.random.Generator, path: Path, spacing: float, radii: tuple[float, float]
+) -> None:
+    """Plant a row of trees along a path, on open ground."""
+    distances = np.arange(rng.uniform(0, spacing), path.length, spacing)
+    places = np.array([path.at(float(distance))[:2] for distance in distances]) + rng.normal(0, 3, (len(distances), 2))
+    Nursery(canvas, rng, CROWN).plant_where(places, radii, OPEN_GROUND)
+
+
+def plant_wood(
+    canvas: Canvas, rng: np.random.Generator, where: Points, spacing: float, radii: tuple[float, float]
+) -> None:
+    """Fill an outline with trees that stand close, on whatever lies there."""
+    mask = canvas.inside(where)
+    nursery = Nursery(canvas, rng, CROWN)
+    for x, y in scatter(rng, spacing):
+        column, row = canvas.pixels(np.array([[x, y]]))[0]
+        radius = float(rng.uniform(*radii))
+        if 0 <= column < canvas.side and 0 <= row < canvas.side and mask[row, column]:
+            nursery.plant(x, y, radius)
+
+
+def dirt_track(canvas: Canvas, rng: np.random.Generator, width: float) -> Path:
+    """Draw a winding dirt track across the tile and return its middle."""
+    controls = np.stack([np.linspace(-REACH, REACH, 6), rng.normal(0, 22, 6) + rng.uniform(-80, 80)], axis=1)
+    path = Path.smooth(controls)
+    colour, material = choose(rng, SOIL, 0.08), Material.SOIL
+    canvas.band(path, width, shift(colour, 1.1), material)
+    canvas.band(path, 0.35 * width, colour, material)
+    return path

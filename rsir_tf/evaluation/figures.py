@@ -1,0 +1,110 @@
+"""What an evaluation found, as plain data: figures of each scheme, and the settings that they depend on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+CUTOFFS = (5, 10, 20, 50)
+"""The k of the P@k that a report shows."""
+
+INTERVAL_LEVEL = 0.95
+"""Of the bootstrap intervals in a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneFigures:
+    """Figures over the queries of one scene class.
+
+    Attributes:
+        queries: How many queries count.
+        anmrr: 0..1, lower is better.
+        map: Mean average precision, 0..1.
+    """
+
+    queries: int
+    anmrr: float
+    map: float
+
+
+@dataclass(frozen=True, slots=True)
+class SchemeFigures:
+    """Retrieval figures of one descriptor over all queries that have relevant images.
+
+    Attributes:
+        anmrr: 0..1, lower is better.
+        map: Mean average precision, 0..1.
+        precision: From k to P@k, 0..1; NaN where k exceeds the number of ranked images.
+        pr_curve: 11 numbers: interpolated precision at recall 0, 0.1, …, 1.
+        by_scene: From a scene class to its figures; empty where queries have no scene.
+        intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty where not asked for.
+        costs: From what is measured, with its unit (for example "seconds a query"), to the figure.
+    """
+
+    anmrr: float
+    map: float
+    precision: Mapping[int, float]
+    pr_curve: tuple[float, ...]
+    by_scene: Mapping[str, SceneFigures] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types; a figure that does not exist (NaN) becomes null."""
+        content: dict[str, Any] = {"anmrr": _number(self.anmrr), "map": _number(self.map)}
+        content |= {f"p_at_{k}": _number(value) for k, value in self.precision.items()}
+        content["pr_curve"] = [_number(value) for value in self.pr_curve]
+        if self.by_scene:
+            content["by_scene"] = {
+                scene: {"queries": figures.queries, "anmrr": _number(figures.anmrr), "map": _number(figures.map)}
+                for scene, figures in sorted(self.by_scene.items())
+            }
+        if self.intervals:
+            content["intervals"] = {name: [_number(low), _number(high)] for name, (low, high) in self.intervals.items()}
+        if self.costs:
+            content["costs"] = {name: _number(value) for name, value in self.costs.items()}
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One or more schemes evaluated on the same queries, archive and definition of relevance.
+
+    Attributes:
+        queries: Number of queries asked, those without relevant images included.
+        archive: Number of images that each query ranks.
+        relevance: "scene", "tags" or another name of what makes an image relevant.
+        anmrr_variant: A name of `ANMRR_VARIANTS`.
+        query_counts: Whether the query itself is in its ranking, and relevant.
+        schemes: From a scheme's name ("recnn", "recnn+", …) to its figures, in the order to show them.
+        left_out: Queries without relevant images; they are in no figure.
+        details: Further settings that the figures depend on (model_id, connectivity, split, seed, …), JSON types.
+    """
+
+    queries: int
+    archive: int
+    relevance: str
+    anmrr_variant: str
+    query_counts: bool
+    schemes: Mapping[str, SchemeFigures]
+    left_out: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types: the settings, and under "schemes" each scheme's figures."""
+        return {
+            "queries": self.queries,
+            "archive": self.archive,
+            "relevance": self.relevance,
+            "anmrr_variant": self.anmrr_variant,
+            "query_counts": self.query_counts,
+            "queries_left_out": self.left_out,
+            **({"details": dict(self.details)} if self.details else {}),
+            "schemes": {name: figures.to_json() for name, figures in self.schemes.items()},
+        }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

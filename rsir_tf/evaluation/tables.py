@@ -1,0 +1,137 @@
+"""An evaluation as Markdown: settings, the table of figures, intervals, curves, figures by scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rsir_tf.evaluation.figures import INTERVAL_LEVEL, Evaluation, SchemeFigures
+from rsir_tf.evaluation.precision import RECALL_LEVELS
+from rsir_tf.evaluation.published import SCHEME_TITLES, PublishedRow
+from rsir_tf.evaluation.rank_error import anmrr_variant
+
+MISSING = "–"
+"""Stands for a figure that does not exist, such as P@50 where 40 images are ranked."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure with so many decimals, or "–" where there is none."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def figures_table(
+    evaluation: Evaluation, published: Mapping[str, PublishedRow] | None = None
+) -> tuple[list[str], list[list[str]]]:
+    """The main table: a row a scheme, and below it the published row where there is one.
+
+    Args:
+        evaluation: What was found.
+        published: From a scheme's name to its published figures.
+
+    Returns:
+        Header and rows, cells as text: descriptor, ANMRR, mAP, P@k.
+    """
+    cutoffs = _cutoffs(evaluation)
+    header = ["Descriptor", "ANMRR", "mAP", *(f"P@{k}" for k in cutoffs)]
+    rows = []
+    for name, figures in evaluation.schemes.items():
+        title = SCHEME_TITLES.get(name, name)
+        rows.append([title, *_cells(figures, cutoffs)])
+        if published is not None and name in published:
+            rows.append([f"{title} (published)", *_cells(published[name], cutoffs)])
+    return header, rows
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, first column left, the others right; bars in cells are escaped."""
+    aligned = [":--", *["--:"] * (len(header) - 1)]
+    lines = [[_cell(text) for text in header], aligned, *([_cell(text) for text in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def settings(evaluation: Evaluation) -> list[str]:
+    """What the figures depend on, a sentence each."""
+    variant = anmrr_variant(evaluation.anmrr_variant)
+    relevance = {"scene": "it shows the query's scene class", "tags": "it shares a tag with the query"}
+    lines = [
+        f"{evaluation.queries} queries, each ranking {evaluation.archive} images.",
+        f"An image is relevant where {relevance.get(evaluation.relevance, evaluation.relevance)}.",
+        "The query itself is in its ranking and counts as relevant."
+        if evaluation.query_counts
+        else "The query itself is not in its ranking.",
+        f'ANMRR variant "{variant.name}": {variant.definition}.',
+    ]
+    if evaluation.left_out:
+        lines.append(f"{evaluation.left_out} queries have no relevant image and are in no figure.")
+    lines += [f"{key}: {value}" for key, value in evaluation.details.items()]
+    return lines
+
+
+def scene_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """ANMRR and mAP by scene class: header and rows, cells as text; no row where queries have no scene."""
+    scenes = sorted({scene for figures in evaluation.schemes.values() for scene in figures.by_scene})
+    header = ["Scene", "Queries"]
+    for name in evaluation.schemes:
+        title = SCHEME_TITLES.get(name, name)
+        header += [f"{title} ANMRR", f"{title} mAP"]
+    rows = []
+    for scene in scenes:
+        found = [figures.by_scene.get(scene) for figures in evaluation.schemes.values()]
+        row = [scene, str(max(figures.queries for figures in found if figures is not None))]
+        for figures in found:
+            row += [MISSING, MISSING] if figures is None else [number(figures.anmrr), number(figures.map)]
+        rows.append(row)
+    return header, rows
+
+
+def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, PublishedRow] | None = None) -> str:
+    """The whole report as Markdown; it refers to `precision_recall.png` and, where there are scenes, `scenes.png`."""
+    parts = [f"# {_cell(title)}", "\n".join(f"- {_cell(line)}" for line in settings(evaluation))]
+    parts.append(markdown_table(*figures_table(evaluation, published)))
+    parts.append("ANMRR: lower is better. All others: higher is better.")
+    if published is not None and any(name in published for name in evaluation.schemes):
+        parts.append(
+            "Published rows: Table I of the paper of ReCNN and ReCNN+, 420 queries on UC Merced with its own split, "
+            "network and training; they are no figures of this run."
+        )
+    if any(figures.intervals for figures in evaluation.schemes.values()):
+        parts += [f"## {INTERVAL_LEVEL:.0%} bootstrap intervals over queries", markdown_table(*_interval_table(evaluation))]
+    curves = [
+        [SCHEME_TITLES.get(name, name), *(number(value) for value in figures.pr_curve)]
+        for name, figures in evaluation.schemes.items()
+    ]
+    parts += ["## Interpolated 11-point precision-recall curves", "![Precision over recall](precision_recall.png)"]
+    parts.append(markdown_table(["Recall", *(f"{level:.1f}" for level in RECALL_LEVELS)], curves))
+    header, rows = scene_table(evaluation)
+    if rows:
+        parts += ["## By scene class", "![ANMRR of each scene class](scenes.png)", markdown_table(header, rows)]
+    costs = sorted({name for figures in evaluation.schemes.values() for name in figures.costs})
+    if costs:
+        table = [
+            [SCHEME_TITLES.get(name, name), *(f"{f.costs[cost]:.4g}" if cost in f.costs else MISSING for cost in costs)]
+            for name, f in evaluation.schemes.items()
+        ]
+        parts += ["## What it costs", markdown_table(["Descriptor", *costs], table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _interval_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    cutoffs = _cutoffs(evaluation)
+    rows = []
+    for name, figures in evaluation.schemes.items():
+        found = [figures.intervals.get(key) for key in ("anmrr", "map", *(f"p_at_{k}" for k in cutoffs))]
+        cells = [MISSING if pair is None else f"{number(pair[0])} to {number(pair[1])}" for pair in found]
+        rows.append([SCHEME_TITLES.get(name, name), *cells])
+    return ["Descriptor", "ANMRR", "mAP", *(f"P@{k}" for k in cutoffs)], rows
+
+
+def _cutoffs(evaluation: Evaluation) -> list[int]:
+    return sorted({k for figures in evaluation.schemes.values() for k in figures.precision})
+
+
+def _cells(figures: SchemeFigures | PublishedRow, cutoffs: Sequence[int]) -> list[str]:
+    return [number(figures.anmrr), number(figures.map), *(number(figures.precision.get(k)) for k in cutoffs)]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

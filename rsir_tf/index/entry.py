@@ -1,0 +1,172 @@
+"""One image as the index holds it, and what makes it fit to be held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError
+from rsir_tf.index.settings import IndexSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageEntry:
+    """An image's place, facts, regions and descriptors; m regions, C channels.
+
+    Attributes:
+        id: Unique in the index.
+        path: The image file, as it was found.
+        height: Pixels.
+        width: Pixels.
+        scene: The scene class, where there is one.
+        tags: Names of what the image shows; None where nothing is known, () where it is known to show nothing.
+        content_hash: Identity of the pixels.
+        file_size: Bytes.
+        modified_ns: The file's time of change, nanoseconds since 1970.
+        classes: int32 [m], class index of each region.
+        areas: int64 [m], pixels of each region, at least 1.
+        boxes: int32 [m, 4], (top, left, bottom, right) of each region in pixels.
+        recnn: float32 [m, C], finite.
+        recnn_plus: float32 [C], finite.
+    """
+
+    id: str
+    path: str
+    height: int
+    width: int
+    scene: str | None
+    tags: tuple[str, ...] | None
+    content_hash: str
+    file_size: int
+    modified_ns: int
+    classes: NDArray[np.int32]
+    areas: NDArray[np.int64]
+    boxes: NDArray[np.int32]
+    recnn: NDArray[np.float32]
+    recnn_plus: NDArray[np.float32]
+
+
+def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
+    """Check an entry before it is stored and bring its arrays to their types.
+
+    An image without regions (all void, or all below the minimum area) may be stored: its ReCNN distance is infinite.
+
+    Args:
+        entry: As a caller gave it.
+        settings: Of the index.
+
+    Returns:
+        The entry with own, contiguous arrays of the types that `ImageEntry` names; vectors rounded to `settings.dtype`.
+
+    Raises:
+        InputError: A text that is no valid Unicode, an impossible number, a wrong shape, a class that the index does
+            not have, a box outside the image, or a vector with NaN, infinity or a value too large for `settings.dtype`.
+    """
+    _check_facts(entry)
+    m = np.shape(entry.classes)[0] if np.ndim(entry.classes) == 1 else -1
+    classes = _whole(entry, "classes", entry.classes, (m,) if m >= 0 else None, np.int32)
+    areas = _whole(entry, "areas", entry.areas, (m,), np.int64)
+    boxes = _whole(entry, "boxes", entry.boxes, (m, 4), np.int32)
+    if m and not (classes.min() >= 0 and classes.max() < len(settings.class_names)):
+        raise InputError(
+            f"{entry.id}: region classes go from {classes.min()} to {classes.max()}",
+            wanted=f"0 to {len(settings.class_names) - 1}, the classes of the index",
+        )
+    if m and areas.min() < 1:
+        raise InputError(f"{entry.id}: a region has an area of {areas.min()} pixels", wanted="at least 1")
+    top, left, bottom, right = boxes.T
+    if m and not (
+        min(top.min(), left.min()) >= 0
+        and (top <= bottom).all()
+        and (left <= right).all()
+        and bottom.max() <= entry.height
+        and right.max() <= entry.width
+    ):
+        raise InputError(
+            f"{entry.id}: a region's box lies outside the image's {entry.height}×{entry.width} pixels",
+            wanted="(top, left, bottom, right) within it",
+        )
+    return replace(
+        entry,
+        classes=classes,
+        areas=areas,
+        boxes=boxes,
+        recnn=finite_vectors(entry.recnn, (m, settings.channels), settings.dtype, f"{entry.id}: recnn"),
+        recnn_plus=finite_vectors(entry.recnn_plus, (settings.channels,), settings.dtype, f"{entry.id}: recnn_plus"),
+    )
+
+
+def finite_vectors(
+    values: NDArray[np.floating], shape: tuple[int | None, ...], dtype: str, what: str
+) -> NDArray[np.float32]:
+    """Check vectors and round them to the index's number type.
+
+    Args:
+        values: Floating point, of `shape`.
+        shape: The wanted shape; None fits any length.
+        dtype: "float32" or "float16": the values are rounded to it, and given as float32.
+        what: For the error's text.
+
+    Returns:
+        float32, an own contiguous copy.
+
+    Raises:
+        InputError: Another shape or number type, NaN, infinity, or values too large for `dtype`.
+    """
+    array = np.asarray(values)
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    if not fits or not np.issubdtype(array.dtype, np.floating):
+        wanted = ", ".join("any" if length is None else str(length) for length in shape)
+        raise InputError(f"{what} is {array.dtype} {list(array.shape)}", wanted=f"float32 [{wanted}]")
+    with np.errstate(over="ignore"):
+        rounded = np.array(array, dtype=dtype, order="C")
+    if not np.isfinite(rounded).all():
+        if np.isfinite(array).all():
+            raise InputError(f"{what} reaches {np.abs(array).max():g}", wanted=f"values that {dtype} can hold")
+        raise InputError(f"{what} holds NaN or infinity", wanted="finite numbers", cure="check the model's weights")
+    return rounded.astype(np.float32, copy=False)
+
+
+def _check_facts(entry: ImageEntry) -> None:
+    if not isinstance(entry.id, str) or not entry.id:
+        raise InputError(f"image id is {entry.id!r}", wanted="a text that is not empty")
+    for name, text in (("id", entry.id), ("path", entry.path), ("scene", entry.scene or "")):
+        _check_text(entry.id, name, text)
+    for tag in entry.tags or ():
+        _check_text(entry.id, "tag", tag)
+    _check_text(entry.id, "content_hash", entry.content_hash)
+    for name, number, smallest in (
+        ("height", entry.height, 1),
+        ("width", entry.width, 1),
+        ("file_size", entry.file_size, 0),
+        ("modified_ns", entry.modified_ns, -(2**63)),
+    ):
+        largest = 2**31 - 1 if name in ("height", "width") else 2**63 - 1
+        if not smallest <= int(number) <= largest:
+            raise InputError(f"{entry.id!a}: {name} is {number}", wanted=f"a whole number from {smallest} to {largest}")
+
+
+def _check_text(image: str, name: str, text: object) -> None:
+    """File names that are no valid UTF-8 reach Python as lone surrogates, which no table can hold."""
+    try:
+        if not isinstance(text, str):
+            raise InputError(f"{image!a}: {name} is {text!r}", wanted="a text")
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{image!a}: its {name} is not valid Unicode", wanted="a name in UTF-8", cure="rename the file"
+        ) from error
+
+
+def _whole(
+    entry: ImageEntry, name: str, values: object, shape: tuple[int, ...] | None, dtype: type[np.signedinteger]
+) -> NDArray[np.signedinteger]:
+    array = np.asarray(values)
+    if shape is None or array.shape != shape or not (np.issubdtype(array.dtype, np.integer) or array.size == 0):
+        wanted = "[m]" if shape is None else list(shape)
+        raise InputError(
+            f"{entry.id}: {name} is {array.dtype} {list(array.shape)}", wanted=f"{np.dtype(dtype).name} {wanted}"
+        )
+    return np.array(array, dtype=dtype, order="C")

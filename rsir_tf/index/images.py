@@ -1,0 +1,82 @@
+"""What an index knows of its images, apart from their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import ArtifactError
+from rsir_tf.index.layout import REBUILD
+from rsir_tf.index.segment import Segment
+
+
+class Images:
+    """Columns of facts, one row an image that belongs to the index, sorted by id.
+
+    Attributes:
+        ids: Sorted.
+        rows_of_positions: int64 [P], the row of each image in the order in which they lie on disk; −1 where removed.
+    """
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = segments
+        live = np.ones(sum(segment.record.images for segment in segments), dtype=bool)
+        first = 0
+        for segment in segments:
+            live[first + np.array(segment.record.removed, dtype=np.int64)] = False
+            first += segment.record.images
+        positions = np.flatnonzero(live)
+        ids = self._all("id")
+        self._order = np.array(sorted(positions.tolist(), key=ids.__getitem__), dtype=np.int64)
+        self.ids: tuple[str, ...] = tuple(ids[position] for position in self._order)
+        twice = next((one for one, other in zip(self.ids, self.ids[1:], strict=False) if one == other), None)
+        if twice is not None:
+            raise ArtifactError(f"{segments[0].folder.parent}: image {twice!r} is there twice", cure=REBUILD)
+        self.rows_of_positions: NDArray[np.int64] = np.full(len(live), -1, dtype=np.int64)
+        self.rows_of_positions[self._order] = np.arange(len(self._order))
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The image files, as they were found."""
+        return self._column("path")
+
+    @cached_property
+    def scenes(self) -> tuple[str | None, ...]:
+        """The scene class of each image, where there is one."""
+        return self._column("scene")
+
+    @cached_property
+    def tags(self) -> tuple[tuple[str, ...] | None, ...]:
+        """Names of what each image shows; None where nothing is known."""
+        return tuple(None if tags is None else tuple(tags) for tags in self._column("tags"))
+
+    @cached_property
+    def content_hashes(self) -> tuple[str, ...]:
+        """Identity of each image's pixels."""
+        return self._column("content_hash")
+
+    @cached_property
+    def heights(self) -> NDArray[np.int32]:
+        """int32 [N], pixels."""
+        return np.array(self._column("height"), dtype=np.int32)
+
+    @cached_property
+    def widths(self) -> NDArray[np.int32]:
+        """int32 [N], pixels."""
+        return np.array(self._column("width"), dtype=np.int32)
+
+    @cached_property
+    def region_counts(self) -> NDArray[np.int32]:
+        """int32 [N], regions of each image."""
+        return np.array(self._column("regions"), dtype=np.int32)
+
+    def _column(self, name: str) -> tuple[Any, ...]:
+        values = self._all(name)
+        return tuple(values[position] for position in self._order)
+
+    def _all(self, name: str) -> list[Any]:
+        return [value for segment in self._segments for value in segment.images.column(name).to_pylist()]

@@ -1,0 +1,176 @@
+"""Where things lie in an index's folder, and its manifest: the one file that says what belongs to the index.
+
+    manifest.json                    settings, counts, the segments with sizes and hashes of their files, removed rows
+    skipped.json                     images that could not be indexed, and why
+    writer.lock                      held by the process that writes
+    segments/000001/images.parquet   one row an image
+    segments/000001/regions.parquet  one row a region, grouped by image
+    segments/000001/recnn.npy        [regions, C], row by row as in regions.parquet
+    segments/000001/recnn_plus.npy   [images, C], row by row as in images.parquet
+
+A segment never changes once it has its name; what the manifest does not list does not belong to the index.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsir_tf import artifacts
+from rsir_tf.errors import ArtifactError
+from rsir_tf.index.settings import IndexSettings
+
+FORMAT_VERSION = 1
+SEGMENTS = "segments"
+SKIPPED = "skipped.json"
+LOCK = "writer.lock"
+IMAGES = "images.parquet"
+REGIONS = "regions.parquet"
+RECNN = "recnn.npy"
+RECNN_PLUS = "recnn_plus.npy"
+SEGMENT_FILES = (IMAGES, RECNN, RECNN_PLUS, REGIONS)
+
+REBUILD = "restore it from a copy, or run rsir-tf index anew to another folder"
+
+
+@dataclass(frozen=True)
+class SegmentRecord:
+    """What the manifest says of one segment.
+
+    Attributes:
+        name: Its folder's name, a number of at least six digits.
+        images: Rows of images.parquet.
+        regions: Rows of regions.parquet.
+        sizes: Bytes of each of `SEGMENT_FILES`.
+        hashes: SHA-256 of each of `SEGMENT_FILES`, hexadecimal.
+        removed: Rows of images.parquet that no longer belong to the index, ascending.
+    """
+
+    name: str
+    images: int
+    regions: int
+    sizes: dict[str, int]
+    hashes: dict[str, str]
+    removed: tuple[int, ...] = ()
+
+    @property
+    def live(self) -> int:
+        """Number of images that still belong to the index."""
+        return self.images - len(self.removed)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The content of one manifest.
+
+    Attributes:
+        settings: What the descriptors were made with.
+        created: When the index was first made, ISO 8601.
+        segments: In order of their numbers.
+        next_segment: The next segment's number: one more than any had so far, so that no name is ever used twice.
+    """
+
+    settings: IndexSettings
+    created: str
+    segments: tuple[SegmentRecord, ...] = ()
+    next_segment: int = 1
+
+    @property
+    def images(self) -> int:
+        """Number of images that belong to the index."""
+        return sum(segment.live for segment in self.segments)
+
+
+def read_layout(path: Path) -> Layout:
+    """Read an index's manifest and check that it is whole.
+
+    Args:
+        path: The index's folder.
+
+    Raises:
+        ArtifactError: There is no index, its format is newer, or its manifest was damaged.
+    """
+    content = artifacts.read_manifest(path, "index", FORMAT_VERSION)
+    where = str(path / artifacts.MANIFEST)
+    settings = IndexSettings.from_json(content.get("settings"), where)
+    try:
+        segments = tuple(_segment_from_json(segment) for segment in content["segments"])
+        layout = Layout(settings, str(content["created"]), segments, _count(content["next_segment"]))
+        numbers = [int(segment.name) for segment in segments]
+        whole = (
+            numbers == sorted(set(numbers))
+            and max(numbers, default=0) < layout.next_segment
+            and content["images"] == layout.images
+            and content["regions"] == sum(segment.regions for segment in segments)
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{where}: its list of segments is damaged ({error})", cure=REBUILD) from error
+    if not whole:
+        raise ArtifactError(f"{where}: its counts disagree with its list of segments", cure=REBUILD)
+    return layout
+
+
+def write_layout(path: Path, layout: Layout) -> None:
+    """Replace an index's manifest in one step.
+
+    Args:
+        path: The index's folder.
+        layout: The new content.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
+    """
+    content = artifacts.manifest(
+        "index",
+        FORMAT_VERSION,
+        images=layout.images,
+        regions=sum(segment.regions for segment in layout.segments),
+        settings=layout.settings.to_json(),
+        next_segment=layout.next_segment,
+        segments=[_segment_to_json(segment) for segment in layout.segments],
+    )
+    if layout.created:
+        content["created"] = layout.created
+    artifacts.write_json(path / artifacts.MANIFEST, content)
+
+
+def segment_folder(path: Path, name: str) -> Path:
+    """Where a segment of the index at `path` lies."""
+    return path / SEGMENTS / name
+
+
+def _segment_to_json(segment: SegmentRecord) -> dict[str, Any]:
+    return {
+        "name": segment.name,
+        "images": segment.images,
+        "regions": segment.regions,
+        "removed": list(segment.removed),
+        "files": {name: {"bytes": segment.sizes[name], "sha256": segment.hashes[name]} for name in SEGMENT_FILES},
+    }
+
+
+def _segment_from_json(content: Any) -> SegmentRecord:
+    """Build a record; whatever is wrong raises one of the types that `read_layout` turns into its error."""
+    files = content["files"]
+    segment = SegmentRecord(
+        name=content["name"],
+        images=_count(content["images"]),
+        regions=_count(content["regions"]),
+        sizes={name: _count(files[name]["bytes"]) for name in SEGMENT_FILES},
+        hashes={name: str(files[name]["sha256"]) for name in SEGMENT_FILES},
+        removed=tuple(_count(row) for row in content["removed"]),
+    )
+    if not re.fullmatch(r"\d{6,}", segment.name):
+        raise ValueError(f"a segment is named {segment.name!r}")
+    rows = segment.removed
+    if list(rows) != sorted(set(rows)) or any(row >= segment.images for row in rows):
+        raise ValueError(f"segment {segment.name} lacks rows that it does not have")
+    return segment
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

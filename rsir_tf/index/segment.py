@@ -1,0 +1,227 @@
+"""One immutable segment: written once, then mapped into memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.artifacts import file_hash, written_aside
+from rsir_tf.errors import ArtifactError
+from rsir_tf.index.entry import ImageEntry
+from rsir_tf.index.layout import (
+    IMAGES,
+    REBUILD,
+    RECNN,
+    RECNN_PLUS,
+    REGIONS,
+    SEGMENT_FILES,
+    SegmentRecord,
+    segment_folder,
+)
+from rsir_tf.index.settings import IndexSettings
+
+
+def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], settings: IndexSettings) -> SegmentRecord:
+    """Write entries as a new segment, aside, then renamed.
+
+    Args:
+        index: The index's folder.
+        name: Of the segment; no folder of this name may exist.
+        entries: Checked entries, at least one.
+        settings: Of the index.
+
+    Returns:
+        What the manifest is to say of it.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
+    """
+    import pyarrow as pa
+
+    counts = [len(entry.classes) for entry in entries]
+    images = pa.table(
+        {
+            "id": pa.array([entry.id for entry in entries], pa.string()),
+            "path": pa.array([entry.path for entry in entries], pa.string()),
+            "height": pa.array([entry.height for entry in entries], pa.int32()),
+            "width": pa.array([entry.width for entry in entries], pa.int32()),
+            "scene": pa.array([entry.scene for entry in entries], pa.string()),
+            "tags": pa.array([entry.tags for entry in entries], pa.list_(pa.string())),
+            "content_hash": pa.array([entry.content_hash for entry in entries], pa.string()),
+            "file_size": pa.array([entry.file_size for entry in entries], pa.int64()),
+            "modified_ns": pa.array([entry.modified_ns for entry in entries], pa.int64()),
+            "regions": pa.array(counts, pa.int32()),
+        }
+    )
+    boxes = np.concatenate([entry.boxes for entry in entries])
+    regions = pa.table(
+        {
+            "image": np.repeat(np.arange(len(entries), dtype=np.int32), counts),
+            "class": np.concatenate([entry.classes for entry in entries]),
+            "area": np.concatenate([entry.areas for entry in entries]),
+            **{side: np.ascontiguousarray(boxes[:, at]) for at, side in enumerate(BOX_SIDES)},
+        }
+    )
+    folder = segment_folder(index, name)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        write_table(images, aside / IMAGES)
+        write_table(regions, aside / REGIONS)
+        recnn = np.concatenate([entry.recnn for entry in entries]).astype(settings.dtype, copy=False)
+        np.save(aside / RECNN, recnn, allow_pickle=False)
+        recnn_plus = np.stack([entry.recnn_plus for entry in entries]).astype(settings.dtype, copy=False)
+        np.save(aside / RECNN_PLUS, recnn_plus, allow_pickle=False)
+        return describe_segment(aside, name, images=len(entries), regions=sum(counts))
+
+
+BOX_SIDES = ("top", "left", "bottom", "right")
+
+
+def write_table(table: Any, file: Path) -> None:
+    """Write a Parquet file whose bytes depend on the table alone."""
+    from pyarrow import parquet
+
+    # Without Arrow's own schema in the metadata, and with page checksums: a flipped bit in a table is found on reading.
+    parquet.write_table(table, file, compression="zstd", store_schema=False, write_page_checksum=True)
+
+
+def describe_segment(folder: Path, name: str, *, images: int, regions: int) -> SegmentRecord:
+    """Measure and hash a written segment's files."""
+    return SegmentRecord(
+        name=name,
+        images=images,
+        regions=regions,
+        sizes={file: (folder / file).stat().st_size for file in SEGMENT_FILES},
+        hashes={file: file_hash(folder / file) for file in SEGMENT_FILES},
+    )
+
+
+class Segment:
+    """A segment on disk, mapped; nothing is decoded before it is asked for.
+
+    All files are opened here, so that a writer that later removes the segment does not disturb this reader.
+
+    Args:
+        index: The index's folder.
+        record: What the manifest says.
+        settings: Of the index.
+
+    Raises:
+        ArtifactError: A file is missing, or is not what the manifest says.
+    """
+
+    def __init__(self, index: Path, record: SegmentRecord, settings: IndexSettings) -> None:
+        self.record = record
+        self.folder = segment_folder(index, record.name)
+        self._buffers = {name: self._map(name) for name in SEGMENT_FILES}
+        self.recnn = self._vectors(RECNN, record.regions, settings)
+        """[regions, C] in the index's number type, mapped."""
+        self.recnn_plus = self._vectors(RECNN_PLUS, record.images, settings)
+        """[images, C] in the index's number type, mapped."""
+
+    @cached_property
+    def images(self) -> Any:
+        """The table of images (pyarrow)."""
+        return self._table(IMAGES, self.record.images)
+
+    @cached_property
+    def regions(self) -> Any:
+        """The table of regions (pyarrow)."""
+        table = self._table(REGIONS, self.record.regions)
+        images = np.repeat(np.arange(self.record.images), np.diff(self.offsets))
+        if not np.array_equal(table.column("image").to_numpy(), images):
+            raise self.damaged(REGIONS, "its regions are not grouped by image as the images' table says")
+        return table
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """int64 [images + 1]: image i's regions are the rows from offsets[i] up to offsets[i + 1]."""
+        offsets = np.zeros(self.record.images + 1, dtype=np.int64)
+        np.cumsum(self.images.column("regions").to_numpy(), out=offsets[1:])
+        if offsets[-1] != self.record.regions or (np.diff(offsets) < 0).any():
+            raise self.damaged(IMAGES, f"its images have {offsets[-1]} regions, the manifest {self.record.regions}")
+        return offsets
+
+    @cached_property
+    def classes(self) -> NDArray[np.int32]:
+        """int32 [regions], class index of each region."""
+        return np.asarray(self.regions.column("class").to_numpy(), dtype=np.int32)
+
+    def entry(self, row: int) -> ImageEntry:
+        """Read one image back as it was added.
+
+        Args:
+            row: 0 ≤ row < images, removed ones included.
+        """
+        facts = {name: self.images.column(name)[row].as_py() for name in self.images.column_names if name != "regions"}
+        if facts["tags"] is not None:
+            facts["tags"] = tuple(facts["tags"])
+        start, end = int(self.offsets[row]), int(self.offsets[row + 1])
+        regions = self.regions.slice(start, end - start)
+        boxes = np.stack([regions.column(side).to_numpy() for side in BOX_SIDES], axis=1)
+        return ImageEntry(
+            **facts,
+            classes=self.classes[start:end].copy(),
+            areas=np.array(regions.column("area").to_numpy(), dtype=np.int64),
+            boxes=np.array(boxes, dtype=np.int32),
+            recnn=np.array(self.recnn[start:end], dtype=np.float32),
+            recnn_plus=np.array(self.recnn_plus[row], dtype=np.float32),
+        )
+
+    def damaged(self, name: str, what: str) -> ArtifactError:
+        """Compose the error for a file of this segment that is not as it was written."""
+        return ArtifactError(f"{self.folder / name}: {what}", cure=REBUILD)
+
+    def _map(self, name: str) -> Any:
+        """Map a file without keeping it open: an index has more segments than a process may have open files."""
+        import pyarrow as pa
+
+        file = self.folder / name
+        wanted = self.record.sizes[name]
+        try:
+            size = file.stat().st_size
+            if size != wanted:
+                raise self.damaged(name, f"has {size} bytes, the manifest says {wanted}")
+            with pa.memory_map(str(file)) as mapped:
+                return mapped.read_buffer()
+        except FileNotFoundError as error:
+            raise self.damaged(name, "is missing") from error
+        except OSError as error:
+            raise self.damaged(name, f"cannot be read ({error})") from error
+
+    def _vectors(self, name: str, rows: int, settings: IndexSettings) -> NDArray[np.floating]:
+        buffer = self._buffers[name]
+        head = io.BytesIO(memoryview(buffer)[:256])
+        try:
+            if np.lib.format.read_magic(head) != (1, 0):
+                raise ValueError("it is of another version")
+            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(head)
+        except ValueError as error:
+            raise self.damaged(name, f"is no array file ({error})") from error
+        if shape != (rows, settings.channels) or by_columns or dtype != np.dtype(settings.dtype):
+            raise self.damaged(
+                name, f"holds {dtype} {list(shape)}, the manifest says {settings.dtype} [{rows}, {settings.channels}]"
+            )
+        start = head.tell()
+        if len(memoryview(buffer)) - start != rows * settings.channels * dtype.itemsize:
+            raise self.damaged(name, "has another size than its header says")
+        return np.frombuffer(buffer, dtype=dtype, count=rows * settings.channels, offset=start).reshape(shape)
+
+    def _table(self, name: str, rows: int) -> Any:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            file = parquet.ParquetFile(pa.BufferReader(self._buffers[name]), page_checksum_verification=True)
+            table = file.read(use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise self.damaged(name, f"is no readable table ({error})") from error
+        if table.num_rows != rows:
+            raise self.damaged(name, f"has {table.num_rows} rows, the manifest says {rows}")
+        return table

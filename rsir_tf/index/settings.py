@@ -1,0 +1,116 @@
+"""What an index was made with: whatever changes a descriptor, so that nothing else is ever compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from rsir_tf.errors import ArtifactError, InputError, MismatchError
+
+CONNECTIVITIES = (4, 8)
+CONVENTIONS = ("half_pixel", "aligned_corners")
+DTYPES = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """Everything that two descriptors must share before a distance between them means something.
+
+    Attributes:
+        model_id: Identity of the model whose answers were described.
+        class_names: One per class index.
+        connectivity: 4 or 8: which neighbours of a pixel belong to its region.
+        min_area: Smallest region that was kept, in pixels; 0 keeps all, as the paper does.
+        convention: Bilinear upsampling of conv5_3, "half_pixel" or "aligned_corners".
+        dtype: Number type of the stored vectors, "float32" or "float16".
+        channels: Length of one vector; 512 for conv5_3.
+
+    Raises:
+        InputError: A value that no index can have.
+    """
+
+    model_id: str
+    class_names: tuple[str, ...]
+    connectivity: int = 8
+    min_area: int = 0
+    convention: str = "half_pixel"
+    dtype: str = "float32"
+    channels: int = 512
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        if not isinstance(self.model_id, str) or not self.model_id:
+            raise InputError(f"model_id is {self.model_id!r}", wanted="the model's identity, a text that is not empty")
+        if not self.class_names or not all(isinstance(name, str) for name in self.class_names):
+            raise InputError(f"class_names is {self.class_names!r}", wanted="at least one class name")
+        _require_one_of("connectivity", self.connectivity, CONNECTIVITIES)
+        _require_one_of("convention", self.convention, CONVENTIONS)
+        _require_one_of("dtype", self.dtype, DTYPES)
+        _require_count("min_area", self.min_area, smallest=0)
+        _require_count("channels", self.channels, smallest=1)
+
+    def require_equal(self, other: IndexSettings, *, ignore: Collection[str] = (), whose: str = "the other") -> None:
+        """Refuse to mix descriptors of different kinds.
+
+        Args:
+            other: The settings of a model, a query or another index.
+            ignore: Names of attributes that need not agree; a query, for example, has no `dtype`.
+            whose: Who has `other`, for the error's text, for example "the query".
+
+        Raises:
+            MismatchError: An attribute differs; both values are named.
+        """
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if field.name not in ignore and mine != theirs:
+                found, wanted = _describe_difference(field.name, theirs, mine)
+                raise MismatchError(
+                    f"{whose} has {found}",
+                    wanted=f"{wanted}, with which the index was made",
+                    cure="use the same model and options, or make another index",
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the settings as JSON types, as they stand in the manifest."""
+        return {**asdict(self), "class_names": list(self.class_names)}
+
+    @classmethod
+    def from_json(cls, content: Any, where: str) -> IndexSettings:
+        """Read what `to_json` gave.
+
+        Args:
+            content: The parsed JSON.
+            where: The file, for the error's text.
+
+        Raises:
+            ArtifactError: An entry is missing, unknown, or has an impossible value.
+        """
+        names = {field.name for field in fields(cls)}
+        if not isinstance(content, dict) or set(content) != names or not isinstance(content["class_names"], list):
+            raise ArtifactError(
+                f"{where}: its settings are {content!r}", wanted=f"the entries {', '.join(sorted(names))}"
+            )
+        try:
+            return cls(**content)
+        except InputError as error:
+            raise ArtifactError(f"{where}: {error.found}", wanted=error.wanted) from error
+
+
+def _describe_difference(name: str, theirs: Any, mine: Any) -> tuple[str, str]:
+    if name != "class_names":
+        return f"{name} {theirs!r}", f"{mine!r}"
+    if len(theirs) != len(mine):
+        return f"{len(theirs)} classes", f"{len(mine)} classes"
+    index = next(index for index, pair in enumerate(zip(theirs, mine, strict=True)) if pair[0] != pair[1])
+    return f"class {index} named {theirs[index]!r}", f"{mine[index]!r}"
+
+
+def _require_one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if isinstance(value, bool) or value not in allowed:
+        raise InputError(f"{name} is {value!r}", wanted=" or ".join(map(repr, allowed)))
+
+
+def _require_count(name: str, value: object, *, smallest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
+        raise InputError(f"{name} is {value!r}", wanted=f"a whole number of at least {smallest}")

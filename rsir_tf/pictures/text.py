@@ -1,0 +1,64 @@
+"""Text in pictures: the font, and lines that fit."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
+
+
+@functools.cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which travels with matplotlib and covers Latin, Greek, Cyrillic and mathematical signs."""
+    import matplotlib
+    from PIL import ImageFont
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def line_height(size: int) -> int:
+    """Pixels from one line of text to the next."""
+    return round(size * 1.35)
+
+
+def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, most: int) -> list[str]:
+    """Break a text into lines that fit; line breaks in it count as spaces.
+
+    Args:
+        text: Any text. It breaks at spaces and after "/", "_", "-" and ",", and inside a word only where that alone is
+            too wide.
+        face: The font that it will be drawn in.
+        width: Pixels.
+        most: Lines; a text that needs more ends in "…".
+
+    Returns:
+        Up to `most` lines, none wider than `width` (a single character may be, where `width` is tiny).
+    """
+    pieces = re.findall(r"[^\s/_,-]*[/_,-]|[^\s/_,-]+|\s", " ".join(text.split()))
+    lines = [""]
+    for piece in pieces:
+        rest = piece
+        if face.getlength((lines[-1] + rest).rstrip()) <= width:
+            lines[-1] += rest
+            continue
+        if lines[-1].strip():
+            lines.append("")
+        rest = rest.lstrip()
+        while face.getlength(rest) > width and len(rest) > 1:
+            fitting = next((n for n in range(len(rest) - 1, 1, -1) if face.getlength(rest[:n]) <= width), 1)
+            lines[-1] = rest[:fitting]
+            lines.append("")
+            rest = rest[fitting:]
+        lines[-1] = rest
+    lines = [line.rstrip() for line in lines if line.strip()]
+    if len(lines) > most:
+        last = lines[most - 1]
+        while last and face.getlength(last + "…") > width:
+            last = last[:-1]
+        lines = [*lines[: most - 1], last.rstrip() + "…"]
+    return lines

@@ -1,0 +1,7 @@
+"""Regions of a segmentation and what the network saw in each: connected components, exact max pooling of conv5_3."""
+
+from rsir_tf.regions.components import Regions, connected_regions
+from rsir_tf.regions.pooling import pool_image, pool_regions
+from rsir_tf.regions.sampling import CONVENTIONS, Convention
+
+__all__ = ["CONVENTIONS", "Convention", "Regions", "connected_regions", "pool_image", "pool_regions"]

@@ -1,0 +1,178 @@
+"""Element-wise maxima of bilinearly upsampled features, over regions and over a whole image."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.regions.sampling import Axis, Convention, Samples, deciding_samples, sample_axis
+from rsir_tf.serving.contract import STRIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_BLOCK = 4
+"""Intervals between cells, a side, that one matrix product covers: more means fewer calls and more multiplying by 0."""
+
+_CHUNK = 512
+"""Samples evaluated at once: 1 MB at 512 channels, which stays in the processor's cache."""
+
+
+def pool_regions(
+    conv5_3: NDArray[np.floating[Any]],
+    labels: NDArray[np.integer[Any]],
+    convention: Convention = "half_pixel",
+    *,
+    stride: int = STRIDE,
+) -> NDArray[np.float32]:
+    """Describe each region by the element-wise maximum of its pixels' features (ReCNN).
+
+    The features of a pixel are the map bilinearly upsampled. That map is never built: only the pixels at which it can
+    be largest are evaluated, and the result is that of all pixels up to float32 rounding. Where a side of the image is
+    no multiple of the stride, the map reaches past it (the network pads at the bottom and right): it is sampled as if
+    upsampled to stride · h × stride · w and then cut to H × W.
+
+    Args:
+        conv5_3: floating [h, w, C], the features; computed with in float32.
+        labels: integer [H, W] with h = ⌈H / stride⌉ and w = ⌈W / stride⌉; 0 = no region, else 1..m, each present.
+        convention: "half_pixel" (TF2's `tf.image.resize`) or "aligned_corners" (MATLAB, Caffe and TF1's option).
+        stride: Image pixels per cell of the map.
+
+    Returns:
+        float32 [m, C], row i for label i + 1; m = 0 where `labels` is all 0.
+
+    Raises:
+        InputError: Shapes or types do not fit, features hold NaN or infinity, a label of 1..m is missing or one is
+            negative, or the convention is unknown.
+    """
+    features = _checked_features(conv5_3)
+    count = _checked_count(labels)
+    rows, columns = _axes(features, labels.shape, convention, stride)
+    return _maxima(features, deciding_samples(labels, rows, columns), rows, columns, count)
+
+
+def pool_image(
+    conv5_3: NDArray[np.floating[Any]],
+    size: Sequence[int],
+    convention: Convention = "half_pixel",
+    *,
+    stride: int = STRIDE,
+) -> NDArray[np.float32]:
+    """Describe an image by the element-wise maximum of all its pixels' features (ReCNN+).
+
+    As `pool_regions` for one region that covers the image: at or below the map's own maximum, since pixels need not
+    fall on the centres of cells.
+
+    Args:
+        conv5_3: floating [h, w, C], the features; computed with in float32.
+        size: (H, W) of the image in pixels, as in `segmentation.shape`.
+        convention: As for `pool_regions`.
+        stride: Image pixels per cell of the map.
+
+    Returns:
+        float32 [C].
+
+    Raises:
+        InputError: The size does not fit the map, features hold NaN or infinity, or the convention is unknown.
+    """
+    features = _checked_features(conv5_3)
+    if len(size) != 2 or min(size) < 1:
+        raise InputError(f"size: is {tuple(size)}", wanted="(height, width) in pixels")
+    rows, columns = _axes(features, size, convention, stride)
+    row, column = (ends.ravel() for ends in np.meshgrid(rows.ends(), columns.ends(), indexing="ij"))
+    maxima = _maxima(features, Samples(np.ones_like(row), row, column), rows, columns, 1)
+    return maxima.reshape(-1)
+
+
+def _maxima(
+    features: NDArray[np.float32], samples: Samples, rows: Axis, columns: Axis, count: int
+) -> NDArray[np.float32]:
+    """Evaluate samples block by block and keep each region's maxima: float32 [count, C]."""
+    row, column = rows.interval(samples.row), columns.interval(samples.column)
+    blocks_across = columns.cells // _BLOCK + 1
+    block = row // _BLOCK * blocks_across + column // _BLOCK
+    order = np.argsort(block * (count + 1) + samples.region)
+    row, column, block, region = row[order], column[order], block[order], samples.region[order]
+    weights = _weights(
+        row % _BLOCK,
+        column % _BLOCK,
+        (samples.row[order] - row * rows.unit) / rows.unit,
+        (samples.column[order] - column * columns.unit) / columns.unit,
+    )
+    channels = features.shape[2]
+    maxima = np.full((count, channels), -np.inf, np.float32)
+    values = np.empty((min(_CHUNK, len(order)), channels), np.float32)
+    highest = np.empty(channels, np.float32)
+    side = np.arange(_BLOCK + 1)
+    borders = [*np.flatnonzero(np.diff(block, prepend=-1)).tolist(), len(order)]
+    for start, stop in itertools.pairwise(borders):
+        top, left = divmod(int(block[start]), blocks_across)
+        # Cells beyond the map's edge stand in with its last one; their weights are 0.
+        cells_down = np.minimum(top * _BLOCK + side, rows.cells - 1)
+        cells_across = np.minimum(left * _BLOCK + side, columns.cells - 1)
+        cells = features[cells_down[:, None], cells_across].reshape(-1, channels)
+        for first in range(start, stop, _CHUNK):
+            last = min(first + _CHUNK, stop)
+            chunk = np.matmul(weights[first:last], cells, out=values[: last - first])
+            begins = np.flatnonzero(np.diff(region[first:last], prepend=0))
+            ends = [*begins[1:].tolist(), last - first]
+            for label, begin, end in zip(region[first + begins].tolist(), begins.tolist(), ends, strict=True):
+                np.maximum.reduce(chunk[begin:end], axis=0, out=highest)
+                np.maximum(maxima[label - 1], highest, out=maxima[label - 1])
+    return maxima
+
+
+def _weights(
+    row: NDArray[np.int64], column: NDArray[np.int64], down: NDArray[np.float64], across: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Bilinear weights of n samples over their block's cells: [n, (_BLOCK + 1)²], at most four of a row not 0."""
+    side = _BLOCK + 1
+    weights = np.zeros((len(row), side * side), np.float32)
+    sample = np.arange(len(row))
+    corner = row * side + column
+    weights[sample, corner] = (1 - down) * (1 - across)
+    weights[sample, corner + 1] = (1 - down) * across
+    weights[sample, corner + side] = down * (1 - across)
+    weights[sample, corner + side + 1] = down * across
+    return weights
+
+
+def _axes(features: NDArray[np.float32], size: Sequence[int], convention: Convention, stride: int) -> tuple[Axis, Axis]:
+    height, width = size
+    return (
+        sample_axis(height, features.shape[0], stride, convention),
+        sample_axis(width, features.shape[1], stride, convention),
+    )
+
+
+def _checked_features(conv5_3: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    if not isinstance(conv5_3, np.ndarray) or conv5_3.ndim != 3 or not np.issubdtype(conv5_3.dtype, np.floating):
+        found = getattr(conv5_3, "dtype", type(conv5_3).__name__)
+        raise InputError(f"conv5_3: is {found} {list(np.shape(conv5_3))}", wanted="a floating array [h, w, C]")
+    features = conv5_3.astype(np.float32, copy=False)
+    if conv5_3.size == 0:
+        raise InputError(f"conv5_3: is empty ({list(conv5_3.shape)})", wanted="at least one cell and channel")
+    if not np.isfinite(features).all():
+        raise InputError("conv5_3: holds NaN or infinity", wanted="finite numbers", cure="check the model's weights")
+    return features
+
+
+def _checked_count(labels: NDArray[np.integer[Any]]) -> int:
+    """Number of regions, of labels that are fit to be pooled over."""
+    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+        found = getattr(labels, "dtype", type(labels).__name__)
+        raise InputError(f"labels: is {found} {list(np.shape(labels))}", wanted="an integer array [H, W]")
+    if labels.size == 0:
+        raise InputError(f"labels: has no pixels ({list(labels.shape)})", wanted="at least one")
+    if labels.min() < 0:
+        raise InputError(f"labels: holds {labels.min()}", wanted="0 (no region) or 1..m")
+    count = int(labels.max())
+    # More regions than pixels cannot all be there, and must not be counted: memory would be taken for each.
+    if count > labels.size or not np.bincount(labels.ravel().astype(np.int64, copy=False))[1:].all():
+        raise InputError(f"labels: not every one of 1..{count} has a pixel", wanted="regions numbered without gaps")
+    return count

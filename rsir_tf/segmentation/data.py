@@ -1,0 +1,222 @@
+"""tf.data from records: decoded in parallel, cropped, augmented together with the mask, batched, prefetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from rsir_tf.archives.labels import VOID
+from rsir_tf.archives.masks import read_mask
+from rsir_tf.errors import InputError
+from rsir_tf.imagery import read_image
+from rsir_tf.segmentation.augmentation import Augmentation, augment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives.labels import LabelSet
+    from rsir_tf.archives.records import Record
+
+Pair = tuple["NDArray[np.uint8]", "NDArray[np.uint8]"]
+
+
+class PairReader:
+    """Reads image and mask of a record; keeps them in memory where asked to.
+
+    Args:
+        records: With masks.
+        label_set: What the masks' values mean.
+        keep: Whether decoded pairs stay in memory (4 bytes a pixel).
+    """
+
+    def __init__(self, records: Sequence[Record], label_set: LabelSet, *, keep: bool = False) -> None:
+        without = [record.id for record in records if record.mask is None]
+        if without:
+            raise InputError(f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}", wanted="a mask each")
+        self.records = tuple(records)
+        self.label_set = label_set
+        self.sizes = [_size(record) for record in records]
+        self._kept: dict[int, Pair] | None = {} if keep else None
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def read(self, index: int) -> Pair:
+        """Return image uint8 [H, W, 3] and class map uint8 [H, W] (0..K-1, VOID) of one record."""
+        if self._kept is not None and index in self._kept:
+            return self._kept[index]
+        record = self.records[index]
+        image = read_image(record.image)
+        if record.mask is None:
+            raise InputError(f"{record.id}: has no mask")
+        pair = image, read_mask(record.mask, self.label_set, image.shape[:2])
+        if self._kept is not None:
+            self._kept[index] = pair
+        return pair
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """How training sees the archive.
+
+    Attributes:
+        size: Pixels a side of what the network gets; a multiple of 32.
+        batch: Images a step.
+        per_epoch: Crops an epoch; 0 for as many as cover the archive's pixels once.
+        augmentation: What is varied.
+    """
+
+    size: int = 256
+    batch: int = 8
+    per_epoch: int = 0
+    augmentation: Augmentation = Augmentation()
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.size % 32:
+            raise InputError(f"crop size {self.size}", wanted="a multiple of 32 (the network halves it five times)")
+        if self.batch < 1:
+            raise InputError(f"batch size {self.batch}", wanted="at least 1")
+
+
+def plan_epoch(sizes: Sequence[tuple[int, int]], crops: Crops, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Decide which crops an epoch takes, in which order; the same for the same arguments.
+
+    Args:
+        sizes: (height, width) of each record.
+        crops: Size, number and batch.
+        seed: The run's.
+        epoch: From 0.
+
+    Returns:
+        int64 [n, 2]: record's index and the crop's own seed. A record of p pixels comes max(1, round(p / size²)) times
+        before `per_epoch` cuts or repeats; n is a multiple of the batch size, so that no step is smaller.
+    """
+    random = np.random.default_rng((seed, epoch))
+    counts = [max(1, round(height * width / crops.size**2)) for height, width in sizes]
+    once = np.repeat(np.arange(len(sizes)), counts)
+    wanted = crops.per_epoch or len(once)
+    steps = max(1, round(wanted / crops.batch))
+    rounds = -(-steps * crops.batch // len(once))
+    order = np.concatenate([random.permutation(once) for _ in range(rounds)])[: steps * crops.batch]
+    return np.stack([order, random.integers(0, 2**31 - 1, len(order))], axis=1)
+
+
+def training_dataset(reader: PairReader, crops: Crops, *, seed: int, epoch: int) -> tf.data.Dataset:
+    """The batches of one epoch.
+
+    Args:
+        reader: Where pairs come from.
+        crops: Size, batch, augmentation.
+        seed: The run's.
+        epoch: From 0.
+
+    Returns:
+        A dataset of (float32 [B, S, S, 3] RGB 0..255, int32 [B, S, S] class indices, VOID = 255). The same arguments
+        give the same batches, so that a resumed run goes on as an undisturbed one would have.
+    """
+    plan = plan_epoch(reader.sizes, crops, seed, epoch)
+    cut = _cropper(reader, crops)
+
+    def load(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, mask = tf.numpy_function(cut, [row[0], row[1]], [tf.uint8, tf.uint8], stateful=False)
+        image.set_shape((None, None, 3))
+        mask.set_shape((None, None))
+        return augment(image, mask, crops.size, crops.augmentation, row[1])
+
+    dataset = tf.data.Dataset.from_tensor_slices(plan)
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(crops.batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _cropper(reader: PairReader, crops: Crops) -> Callable[[np.int64, np.int64], Pair]:
+    """Cut a square at a random place and scale before the pixels enter TensorFlow: large tiles are not copied whole."""
+    low, high = crops.augmentation.scale
+
+    def cut(index: np.int64, seed: np.int64) -> Pair:
+        image, mask = reader.read(int(index))
+        random = np.random.default_rng(int(seed))
+        # Even in the logarithm: halving and doubling are equally likely.
+        side = round(crops.size / float(np.exp(random.uniform(np.log(low), np.log(high)))))
+        height, width = mask.shape
+        top = int(random.integers(0, max(0, height - side) + 1))
+        left = int(random.integers(0, max(0, width - side) + 1))
+        return _window(image, mask, top, left, side)
+
+    return cut
+
+
+def _window(image: NDArray[np.uint8], mask: NDArray[np.uint8], top: int, left: int, side: int) -> Pair:
+    """Cut a square; what lies beyond the image is mirrored in it and void in the mask."""
+    image = image[top : top + side, left : left + side]
+    mask = mask[top : top + side, left : left + side]
+    below, right = side - mask.shape[0], side - mask.shape[1]
+    if below or right:
+        image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="symmetric")
+        mask = np.pad(mask, ((0, below), (0, right)), constant_values=VOID)
+    return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+
+
+def validation_crops(reader: PairReader, size: int, limit: int, seed: int) -> list[tuple[int, int, int]]:
+    """Choose windows that validation looks at after each epoch: a fixed grid's cells, thinned to `limit` by seed.
+
+    Args:
+        reader: The validation records.
+        size: Pixels a side.
+        limit: At most this many; 0 for all.
+        seed: The run's.
+
+    Returns:
+        (record's index, top, left) of each window.
+    """
+    cells = [
+        (index, top, left)
+        for index, (height, width) in enumerate(reader.sizes)
+        for top in _starts(height, size)
+        for left in _starts(width, size)
+    ]
+    if limit and len(cells) > limit:
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(cells))[:limit])
+        cells = [cells[i] for i in chosen]
+    return cells
+
+
+def _starts(length: int, size: int) -> list[int]:
+    """Places of windows that cover a length without overlap but for the last, which ends at the border."""
+    if length <= size:
+        return [0]
+    count = -(-length // size)
+    return [min(i * size, length - size) for i in range(count)]
+
+
+def validation_dataset(reader: PairReader, cells: Sequence[tuple[int, int, int]], size: int, batch: int) -> tf.data.Dataset:
+    """Batches of fixed windows, unaugmented.
+
+    Returns:
+        A dataset of (float32 [B, S, S, 3] RGB 0..255, int32 [B, S, S]), the last batch possibly smaller.
+    """
+
+    def cut(index: np.int64, top: np.int64, left: np.int64) -> Pair:
+        image, mask = reader.read(int(index))
+        return _window(image, mask, int(top), int(left), size)
+
+    def load(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, mask = tf.numpy_function(cut, [row[0], row[1], row[2]], [tf.uint8, tf.uint8], stateful=False)
+        image.set_shape((size, size, 3))
+        mask.set_shape((size, size))
+        return tf.cast(image, tf.float32), tf.cast(mask, tf.int32)
+
+    dataset = tf.data.Dataset.from_tensor_slices(np.asarray(cells, np.int64))
+    dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch).prefetch(tf.data.AUTOTUNE)
+
+
+def _size(record: Record) -> tuple[int, int]:
+    from rsir_tf.imagery import open_picture
+
+    with open_picture(record.image) as picture:
+        width, height = picture.size
+    return height, width

@@ -1,0 +1,213 @@
+"""A run as a SavedModel for TensorFlow Serving: three signatures, a model card, a warm-up request."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rsir_tf.artifacts import content_hash, disk_errors, manifest, write_json, written_aside
+from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation.inference import PAD_MULTIPLE
+from rsir_tf.segmentation.runs import Run, load_best
+from rsir_tf.serving.contract import (
+    CLASS_NAMES,
+    CONV5_3,
+    DESCRIBE,
+    FEATURES,
+    IMAGES,
+    MODEL_ID,
+    SEGMENTATION,
+    SERVING_DEFAULT,
+    STRIDE,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EXPORT_VERSION = 1
+MODEL_CARD = "assets.extra/model_card.json"
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
+
+
+def export_run(run: Run, to: Path) -> Path:
+    """Export a run's best checkpoint as the next version of a served model.
+
+    The finished version appears by rename: a server that polls the folder never sees half of it. Before that it is
+    loaded as TensorFlow Serving loads it, and its answers are compared with the live network's.
+
+    Args:
+        run: With at least one ended epoch.
+        to: The model's folder, `saved_models/NAME`; versions are its numbered subfolders.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        ArtifactError: The run has no checkpoint, the folder cannot be written, or the export does not answer as the live
+            network does.
+    """
+    network = load_best(run)
+    if to.exists() and not to.is_dir():
+        raise ArtifactError(f"{to}: is a file", wanted="a folder for numbered versions")
+    target = to / str(_next_version(to))
+    with written_aside(target) as aside:
+        export_network(network, run.label_set.names, aside, card={"run": _origin(run)})
+        verify_export(aside, network)
+    return target
+
+
+def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path, *, card: dict[str, Any]) -> str:
+    """Write one version: signatures, model card, warm-up request.
+
+    Args:
+        network: From `build_fcn`.
+        class_names: One per class.
+        to: A folder that does not exist yet.
+        card: Further entries of the model card.
+
+    Returns:
+        The model's id.
+    """
+    model_id = identity(network, class_names)
+    both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
+    archive = keras.export.ExportArchive()
+    archive.track(both)
+    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name=IMAGES)]
+
+    def segmented(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {SEGMENTATION: _apply(both, images)[SEGMENTATION]}
+
+    def featured(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return _apply(both, images)
+
+    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+    def described() -> dict[str, tf.Tensor]:
+        return {CLASS_NAMES: tf.constant(list(class_names)), MODEL_ID: tf.constant(model_id)}
+
+    described()  # Keras 2.15 takes a function without inputs only once it has been traced.
+    archive.add_endpoint(SERVING_DEFAULT, segmented, input_signature=signature)
+    archive.add_endpoint(FEATURES, featured, input_signature=signature)
+    archive.add_endpoint(DESCRIBE, described)
+    with disk_errors(to):
+        archive.write_out(str(to))
+        (to / "assets.extra").mkdir()
+        _write_warm_up(to / WARM_UP)
+    signatures = {
+        SERVING_DEFAULT: {"in": "images uint8 [N,H,W,3] RGB", "out": "segmentation uint8 [N,H,W]"},
+        FEATURES: {"in": "as above", "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512]"},
+        DESCRIBE: {"in": "nothing", "out": "class_names string [K], model_id string"},
+    }
+    content = manifest("export", EXPORT_VERSION, model_id=model_id, class_names=list(class_names), signatures=signatures)
+    write_json(to / MODEL_CARD, {**content, **card})
+    return model_id
+
+
+def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
+    """Hash of a network's weights, scales and class names: equal ids, equal answers.
+
+    Args:
+        network: From `build_fcn`.
+        class_names: One per class.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    digest = hashlib.sha256(content_hash(list(class_names)).encode())
+    for layer in network.layers:
+        digest.update(f"{layer.name} {getattr(layer, 'scale', '')}".encode())
+        for weight in layer.get_weights():
+            digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()[:32]
+
+
+def verify_export(path: Path, network: keras.Model) -> None:
+    """Load an export as TensorFlow Serving does and compare it with the live network.
+
+    `tf.saved_model.load` restores by the object graph, the server by the graph's own restore operation: an export can pass
+    the first and fail the second, so the second is what is tried, through every signature.
+
+    Raises:
+        ArtifactError: It does not load, or answers otherwise.
+    """
+    image = np.random.default_rng(0).integers(0, 256, (1, 80, 112, 3), dtype=np.uint8)
+    try:
+        served = {name: run_as_server(path, name, image) for name in (SERVING_DEFAULT, FEATURES)}
+        run_as_server(path, DESCRIBE, None)
+    except (tf.errors.OpError, KeyError, ValueError) as error:
+        raise ArtifactError(f"{path.name}: the export does not load as a server loads it ({error})") from error
+    logits = np.asarray(network.predict_on_batch(np.pad(image, _PAD_OF_CHECK, mode="symmetric").astype(np.float32)))
+    logits = logits[0, :80, :112].astype(np.float64)
+    for name, answer in served.items():
+        chosen = np.take_along_axis(logits, answer[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
+        # Where two classes are equally likely, rounding decides: the served class must be as good as the best.
+        if not np.allclose(chosen, logits.max(axis=-1), rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(logits).max()))):
+            raise ArtifactError(f"{path.name}: signature {name!r} segments otherwise than the trained network does")
+
+
+_PAD_OF_CHECK = ((0, 0), (0, -80 % PAD_MULTIPLE), (0, -112 % PAD_MULTIPLE), (0, 0))
+
+
+def run_as_server(path: Path, signature: str, images: NDArray[np.uint8] | None) -> dict[str, NDArray[Any]]:
+    """Answer one request with the session loader, which restores variables as TensorFlow Serving does.
+
+    Args:
+        path: A version's folder.
+        signature: The signature's name.
+        images: uint8 [N, H, W, 3], or None for a signature without inputs.
+
+    Returns:
+        Output arrays by name.
+    """
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
+        definition = meta.signature_def[signature]
+        feed = {definition.inputs[IMAGES].name: images} if images is not None else {}
+        return dict(session.run({name: info.name for name, info in definition.outputs.items()}, feed))
+
+
+def _apply(both: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
+    padding = [[0, 0], [0, -height % PAD_MULTIPLE], [0, -width % PAD_MULTIPLE], [0, 0]]
+    logits, conv5_3 = both(tf.cast(tf.pad(images, padding, mode="SYMMETRIC"), tf.float32), training=False)
+    rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+    return {
+        SEGMENTATION: tf.cast(tf.argmax(logits, axis=-1), tf.uint8)[:, :height, :width],
+        CONV5_3: tf.cast(conv5_3, tf.float32)[:, :rows, :columns],
+    }
+
+
+def _write_warm_up(path: Path) -> None:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    image = tf.zeros((1, 256, 256, 3), tf.uint8)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature in (SERVING_DEFAULT, FEATURES):
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            request.inputs[IMAGES].CopyFrom(tf.make_tensor_proto(image))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def _next_version(to: Path) -> int:
+    numbers = [int(entry.name) for entry in to.iterdir() if entry.name.isdigit()] if to.exists() else []
+    return max(numbers, default=0) + 1
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    history = run.history()
+    return {
+        "name": run.path.name,
+        "epochs": len(history),
+        "architecture": run.architecture.to_json(),
+        "label_set": run.label_set.to_json(),
+        "settings": run.settings,
+        "archive": {key: value for key, value in run.manifest["archive"].items() if key != "path"},
+        "software": run.manifest["software"],
+        "scores": run.scores(),
+    }

@@ -1,0 +1,99 @@
+"""Where a network's weights come from: ImageNet, a VGG-16 weights file, another run, or nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.segmentation.network import VGG_LAYERS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Pair = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
+
+
+def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, Pair]:
+    """Fill a trunk with the weights that training starts from.
+
+    Args:
+        trunk: From `build_trunk`; changed in place.
+        weights: "imagenet" (downloaded by Keras, with the fully connected layers), "none" (He's normal initialisation:
+            VGG-16 has no normalisation layers, and Keras's default lets the signal fade on the way), or the path of a
+            VGG-16 weights file (`.h5`, TensorFlow's axis order), with or without the fully connected layers.
+        seed: For "none".
+
+    Returns:
+        The fully connected layers as convolutions, {"fc6": (kernel [7, 7, 512, 4096], bias), "fc7": …}, where the source
+        has them; else {}.
+
+    Raises:
+        InputError: The file is missing, no VGG-16, or the download failed.
+    """
+    if weights == "none":
+        for i, name in enumerate(VGG_LAYERS):
+            layer = trunk.get_layer(name)
+            initial = keras.initializers.HeNormal(seed=seed * len(VGG_LAYERS) + i)
+            shape = tuple(layer.kernel.shape)
+            layer.set_weights([np.asarray(initial(shape)), np.zeros(shape[-1], np.float32)])
+        return {}
+    source = _imagenet() if weights == "imagenet" else _file(Path(weights))
+    for name in VGG_LAYERS:
+        trunk.get_layer(name).set_weights(source.get_layer(name).get_weights())
+    names = {layer.name for layer in source.layers}
+    return _as_convolutions(source) if {"fc1", "fc2"} <= names else {}
+
+
+def apply_head(model: keras.Model, head: dict[str, Pair]) -> None:
+    """Set fc6 and fc7 from `initialise`'s result, where their shapes agree (a narrower head starts anew).
+
+    Args:
+        model: From `build_fcn`; changed in place.
+        head: From `initialise`.
+    """
+    for name, pair in head.items():
+        layer = model.get_layer(name)
+        if tuple(layer.kernel.shape) == pair[0].shape:
+            layer.set_weights(list(pair))
+
+
+def fits_head(head: dict[str, Pair], width: int) -> bool:
+    """Whether `apply_head` would use these weights on a head of this width."""
+    return bool(head) and head["fc6"][0].shape[-1] == width
+
+
+def _imagenet() -> keras.Model:
+    try:
+        return keras.applications.VGG16(include_top=True, weights="imagenet")
+    except Exception as error:  # Keras raises bare Exception where a download fails.
+        raise InputError(
+            f"VGG-16's ImageNet weights could not be downloaded ({error})",
+            cure="pass --weights FILE with a copy of vgg16_weights_tf_dim_ordering_tf_kernels(_notop).h5, or --weights none",
+        ) from error
+
+
+def _file(path: Path) -> keras.Model:
+    import h5py
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
+    try:
+        with h5py.File(path, "r") as file:
+            groups = set(file["model_weights"] if "model_weights" in file else file)
+        top = {"fc1", "fc2", "predictions"} <= groups
+        return keras.applications.VGG16(include_top=top, weights=str(path))
+    except Exception as error:  # h5py and Keras raise OSError, KeyError, ValueError and others on foreign files.
+        raise InputError(
+            f"{path}: is not a VGG-16 weights file ({error})",
+            wanted="Keras's vgg16_weights_tf_dim_ordering_tf_kernels(_notop).h5",
+        ) from error
+
+
+def _as_convolutions(vgg: keras.Model) -> dict[str, Pair]:
+    """Dense layers as convolutions (paper, II.A): Keras flattens [7, 7, 512] in this very order."""
+    (kernel6, bias6), (kernel7, bias7) = vgg.get_layer("fc1").get_weights(), vgg.get_layer("fc2").get_weights()
+    return {"fc6": (kernel6.reshape(7, 7, 512, -1), bias6), "fc7": (kernel7.reshape(1, 1, *kernel7.shape), bias7)}

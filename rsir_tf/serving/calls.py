@@ -1,0 +1,164 @@
+"""One call to a server: deadline, retries, and errors in words."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from rsir_tf.errors import ModelError, ServerUnavailableError
+from rsir_tf.serving.exports import EXPORT_CURE
+
+FIRST_CONTACT = 3.0
+"""Seconds that a server which has never answered may refuse connections: a wrong port is told at once."""
+
+FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
+"""Seconds between attempts: doubled from the first to the longest, times 0.5 to 1.5 by chance."""
+
+_HEALING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
+_TOO_LARGE = re.compile(r"Task size \d+ is larger than maximum input batch size (\d+)")
+_MESSAGE_TOO_LARGE = re.compile(r"message larger than max", re.IGNORECASE)
+
+
+class BatchTooLargeError(Exception):
+    """The server takes smaller requests only.
+
+    Attributes:
+        largest: The most images it takes, or 0 where it only said that the message is too large.
+    """
+
+    def __init__(self, largest: int) -> None:
+        super().__init__(largest)
+        self.largest = largest
+
+
+class StaleVersionError(Exception):
+    """The version that was asked for by number is not served any more."""
+
+
+@dataclass
+class Server:
+    """One server of a client.
+
+    Attributes:
+        address: As the user gave it.
+        channel: Its gRPC channel.
+        met: Whether it has ever answered.
+        verified: Versions whose model is known to be the client's.
+    """
+
+    address: str
+    channel: Any
+    met: bool
+    verified: set[int]
+
+
+def call(
+    attempt: Callable[[Server, float], Any],
+    servers: Sequence[Server],
+    *,
+    timeout: float,
+    closed: threading.Event,
+    where: Callable[[Server], str],
+) -> tuple[Server, Any]:
+    """Ask until there is an answer, an error that cannot heal, or no time left.
+
+    Args:
+        attempt: Sends the request to a server with a deadline in seconds.
+        servers: Asked in turn, beginning with the first.
+        timeout: Seconds for all attempts together. One attempt has half of it, so that a lost one is repeated.
+        closed: Ends the waiting between attempts.
+        where: Names server, model, version and signature for errors.
+
+    Returns:
+        The server that answered, and its answer.
+
+    Raises:
+        ServerUnavailableError: No answer in time.
+        ModelError: The server refused.
+        BatchTooLargeError: The request must be divided.
+        StaleVersionError: The version asked for is gone.
+    """
+    start = time.monotonic()
+    delay = FIRST_DELAY
+    for server in itertools.cycle(servers):
+        remaining = start + timeout - time.monotonic()
+        try:
+            answer = attempt(server, max(0.001, min(remaining, timeout / 2)))
+        except grpc.RpcError as error:
+            code, details = error.code(), _one_line(error.details())
+            if code is grpc.StatusCode.UNAVAILABLE:
+                server.verified.clear()  # it may come back with another model
+            unmet = code is grpc.StatusCode.UNAVAILABLE and not any(server.met for server in servers)
+            wait = delay * random.uniform(0.5, 1.5)
+            late = time.monotonic() + wait - start > (min(FIRST_CONTACT, timeout) if unmet else timeout)
+            if code not in _HEALING or _MESSAGE_TOO_LARGE.search(details) or late:
+                raise _explain(code, details, where(server), timeout) from error
+            delay = min(2 * delay, LONGEST_DELAY)
+            if closed.wait(wait):
+                raise closed_error(where(server)) from error
+        except ValueError as error:  # "Cannot invoke RPC on closed channel!"
+            if not closed.is_set():
+                raise
+            raise closed_error(where(server)) from error
+        else:
+            server.met = True
+            return server, answer
+    raise ValueError("no servers")
+
+
+def closed_error(where: str) -> ModelError:
+    """Say that the model has been closed."""
+    return ModelError(f"{where}: the connection has been closed", cure="connect again")
+
+
+def _explain(code: grpc.StatusCode, details: str, where: str, timeout: float) -> Exception:  # noqa: PLR0911, PLR0912 - one line a status
+    """Turn a status into an error that says what to do."""
+    if too_large := _TOO_LARGE.search(details):
+        return BatchTooLargeError(max(1, int(too_large[1])))
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _MESSAGE_TOO_LARGE.search(details):
+        return BatchTooLargeError(0)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        cure = "start one with `rsir-tf serve`, or check host and port"
+        if "http1" in details.lower() or "http/1" in details.lower():
+            cure = "this is a web server: give the gRPC port, usually 8500, not the REST port 8501"
+        return ServerUnavailableError(f"{where}: no server answers ({details})", cure=cure)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ServerUnavailableError(
+            f"{where}: no answer within {timeout:g} s", cure="allow more time (--timeout) or send fewer images at once"
+        )
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return ServerUnavailableError(
+            f"{where}: overloaded for {timeout:g} s ({details or 'no details'})", cure="try again later"
+        )
+    if code is grpc.StatusCode.CANCELLED:
+        return closed_error(where)
+    if code is grpc.StatusCode.NOT_FOUND:
+        if "Specific(" in details:
+            return StaleVersionError(f"{where}: not served ({details})")
+        return ModelError(
+            f"{where}: not served ({details})",
+            cure="name the model as the server does (--model); `rsir-tf info HOST:PORT` shows its state",
+        )
+    if code is grpc.StatusCode.FAILED_PRECONDITION and "Serving signature" in details:
+        return ModelError(f"{where}: the model lacks this signature ({details})", cure=EXPORT_CURE)
+    if "different shapes" in details:
+        return ModelError(
+            f"{where}: {details}", cure="a server with --enable_batching takes images of one size; turn batching off"
+        )
+    if "deserializ" in details:
+        return ModelError(f"{where}: its answer is no TensorFlow Serving message", cure="check host and port")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return ModelError(f"{where}: the server does not know this call", wanted="a TensorFlow Serving gRPC port")
+    return ModelError(f"{where}: refused with {code.name} ({details or 'no details'})")
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())[:400]

@@ -1,0 +1,117 @@
+"""What goes to a model and what comes back, checked before it is used: a server does not check shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError, ModelError
+from rsir_tf.imagery import MIN_SIDE
+from rsir_tf.serving.contract import CONV5_3, SEGMENTATION, STRIDE, Prediction
+
+BATCH_PIXELS = 1 << 20
+"""Pixels: images of more than this share of a batch would make calls so long that deadlines mean nothing."""
+
+
+def check_image(image: Any, position: int) -> None:
+    """Refuse what is not uint8 [H, W, 3] with sides of at least 16 pixels.
+
+    Args:
+        image: What the caller gave.
+        position: Its place in the call, from 0, for the error.
+
+    Raises:
+        InputError: It is something else.
+    """
+    wanted = f"uint8 [H, W, 3] with sides of at least {MIN_SIDE} pixels"
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"image {position} is a {type(image).__name__}", wanted=wanted, cure="use rsir_tf.read_image")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < MIN_SIDE:
+        raise InputError(f"image {position} is {image.dtype} {list(image.shape)}", wanted=wanted)
+
+
+def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> Iterator[Sequence[NDArray[np.uint8]]]:
+    """Put consecutive images of one size together.
+
+    Args:
+        images: uint8 [H, W, 3]; pulled as needed.
+        largest: Gives the most images that a group may hold, asked anew for each image.
+
+    Yields:
+        Groups in order, of at least one image each, at most about a million pixels where it holds several.
+
+    Raises:
+        InputError: An image is not what a model takes. What came before it is yielded first; so it is with
+            errors that `images` itself raises.
+    """
+    group: list[NDArray[np.uint8]] = []
+    failure: Exception | None = None
+    source = iter(images)
+    position = 0
+    while True:
+        try:
+            image = next(source)
+            check_image(image, position)
+        except StopIteration:
+            break
+        except Exception as error:  # noqa: BLE001 - raised again below, once the images before it are on their way
+            failure = error
+            break
+        limit = max(1, min(largest(), BATCH_PIXELS // (image.shape[0] * image.shape[1])))
+        if group and (len(group) >= limit or group[0].shape != image.shape):
+            yield group
+            group = []
+        group.append(image)
+        position += 1
+    if group:
+        yield group
+    if failure is not None:
+        raise failure
+
+
+def split_answer(
+    segmentation: NDArray[Any], conv5_3: NDArray[Any], images: Sequence[NDArray[np.uint8]], classes: int
+) -> list[Prediction]:
+    """Check a model's answer for one group of images and divide it.
+
+    Args:
+        segmentation: Should be uint8 [N, H, W], values below `classes`.
+        conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, C], finite.
+        images: The N images of the request, each [H, W, 3].
+        classes: How many classes the model names.
+
+    Returns:
+        One prediction an image.
+
+    Raises:
+        ModelError: The answer is not that.
+    """
+    count, (height, width, _) = len(images), images[0].shape
+    if segmentation.dtype != np.uint8 or segmentation.shape != (count, height, width):
+        raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
+    cells = (count, -(-height // STRIDE), -(-width // STRIDE))
+    if conv5_3.dtype != np.float32 or conv5_3.ndim != 4 or conv5_3.shape[:3] != cells or conv5_3.shape[3] == 0:
+        raise _unlike(CONV5_3, conv5_3, f"float32 {[*cells, 'channels']}")
+    if not np.isfinite(conv5_3).all():
+        raise ModelError(
+            f"output {CONV5_3!r} holds NaN or infinity",
+            cure="the model is damaged or diverged in training; export another",
+        )
+    if segmentation.max() >= classes:
+        raise ModelError(
+            f"output {SEGMENTATION!r} holds class {segmentation.max()}",
+            wanted=f"0 to {classes - 1}, as the model names {classes}",
+        )
+    return [Prediction(segmentation[place], conv5_3[place]) for place in range(count)]
+
+
+def at(where: str, error: ModelError) -> ModelError:
+    """Give the same error with the model it concerns in front."""
+    return type(error)(f"{where}: {error.found}", wanted=error.wanted, cure=error.cure)
+
+
+def _unlike(name: str, array: NDArray[Any], wanted: str) -> ModelError:
+    return ModelError(f"output {name!r} is {array.dtype} {list(array.shape)}", wanted=wanted)

@@ -1,0 +1,278 @@
+"""The client of a TensorFlow Serving server; it does not import TensorFlow."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
+from rsir_tf.serving.calls import BatchTooLargeError, Server, StaleVersionError, call, closed_error
+from rsir_tf.serving.channel import TLS, open_channel, parse_address
+from rsir_tf.serving.checks import at, check_image, grouped, split_answer
+from rsir_tf.serving.contract import (
+    CLASS_NAMES,
+    CONV5_3,
+    DESCRIBE,
+    FEATURES,
+    IMAGES,
+    MODEL_ID,
+    SEGMENTATION,
+    ModelDescription,
+    Prediction,
+)
+from rsir_tf.serving.inflight import in_order
+from rsir_tf.serving.messages import ModelSpec, PredictionServiceStub, PredictRequest
+from rsir_tf.serving.tensors import decode, decode_strings, encode_images
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+def connect(
+    address: str | Sequence[str],
+    *,
+    model_name: str = "fcn8s",
+    version: int | None = None,
+    label: str | None = None,
+    timeout: float = 120.0,
+    batch_size: int = 8,
+    in_flight: int = 4,
+    tls: TLS | None = None,
+) -> ServedModel:
+    """Connect to a model behind one or several servers; nothing is sent before the first call.
+
+    Args:
+        address: `HOST:PORT`, or several, which take turns.
+        model_name: As the server knows it: the name of the folder that holds the numbered versions.
+        version: Its version; None for the newest.
+        label: Its version label, such as "stable"; not together with `version`.
+        timeout: Seconds for one request, all its repetitions included.
+        batch_size: The most images in one request; fewer where the server says that it takes fewer.
+        in_flight: The most requests at one time.
+        tls: PEM files for an encrypted connection; None for plain text.
+
+    Returns:
+        The model; close it, or use it in a `with` block.
+
+    Raises:
+        InputError: An address or option that cannot be used.
+    """
+    return ServedModel(
+        [address] if isinstance(address, str) else address,
+        spec=_model_spec(model_name, version, label),
+        timeout=timeout,
+        batch_size=batch_size,
+        in_flight=in_flight,
+        tls=tls,
+    )
+
+
+class ServedModel:
+    """A model behind servers; `contract.Model` describes its methods. Threads may share it.
+
+    It answers for one model only: where a server begins to serve another (its `model_id` differs), calls raise
+    MismatchError instead of mixing the answers of two models.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        *,
+        spec: Any,
+        timeout: float,
+        batch_size: int,
+        in_flight: int,
+        tls: TLS | None,
+    ) -> None:
+        if not addresses:
+            raise InputError("no server address", wanted="HOST:PORT")
+        if timeout <= 0 or batch_size < 1 or in_flight < 1:
+            raise InputError(
+                f"timeout {timeout:g}, batch size {batch_size}, {in_flight} in flight", wanted="numbers above 0"
+            )
+        parsed = [parse_address(address) for address in addresses]
+        self._servers = [Server(address, open_channel(address, tls), met=False, verified=set()) for address in parsed]
+        self._turn = itertools.count()
+        self._spec = spec
+        self._timeout = timeout
+        self._largest = batch_size
+        self._in_flight = in_flight
+        self._workers = ThreadPoolExecutor(in_flight, thread_name_prefix="rsir_tf_request")
+        self._closed = threading.Event()
+        self._description: ModelDescription | None = None
+
+    def describe(self) -> ModelDescription:
+        unavailable: ServerUnavailableError | None = None
+        reached = False
+        for server in self._servers:
+            try:
+                self._verify(server, None)
+                reached = True
+            except ServerUnavailableError as error:  # noqa: PERF203 - one server of several may be away
+                unavailable = error  # verified before its first answer is used, should it come up
+        if not reached and unavailable is not None:
+            raise unavailable
+        return self._known()
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        for position, image in enumerate(images):
+            check_image(image, position)
+        return list(self.predict_stream(images))
+
+    def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        if self._closed.is_set():
+            raise closed_error(self._where(self._servers[0], FEATURES))
+        if self._description is None:
+            self.describe()
+        groups = grouped(images, lambda: self._largest)
+        return in_order(groups, lambda group: self._workers.submit(self._predict_group, group), self._in_flight)
+
+    def close(self) -> None:
+        self._closed.set()
+        for server in self._servers:
+            server.channel.close()  # ends calls in flight
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> ServedModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _predict_group(self, group: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        if len(group) > self._largest:
+            parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
+            return [prediction for part in parts for prediction in self._predict_group(part)]
+        request = self._request(FEATURES)
+        request.inputs[IMAGES].CopyFrom(encode_images(group))
+        try:
+            server, response = self._verified_answer(request)
+        except BatchTooLargeError as error:
+            largest = error.largest or len(group) // 2
+            if largest == 0 or len(group) == 1:
+                where = self._where(self._servers[0], FEATURES)
+                raise ModelError(
+                    f"{where}: one image of {list(group[0].shape)} is too large for the server",
+                    cure="cut it into tiles",
+                ) from error
+            self._largest = min(self._largest, largest, len(group) - 1)
+            return self._predict_group(group)
+        where = self._where(server, FEATURES, response)
+        try:
+            segmentation = decode(_output(response, SEGMENTATION), SEGMENTATION)
+            conv5_3 = decode(_output(response, CONV5_3), CONV5_3)
+            return split_answer(segmentation, conv5_3, group, len(self._known().class_names))
+        except ModelError as error:
+            raise at(where, error) from error
+
+    def _verified_answer(self, request: Any) -> tuple[Server, Any]:
+        """Ask; where a version answers for the first time, ask which model it is before its answer is used."""
+        for _ in range(3):
+            server, response = self._call(FEATURES, request)
+            version = response.model_spec.version.value
+            if version in server.verified:
+                break
+            try:
+                self._verify(server, version)
+            except StaleVersionError:
+                continue  # swapped in between: what answered cannot be asked any more
+            break
+        return server, response
+
+    def _verify(self, server: Server, version: int | None) -> None:
+        """Ask one server which model it holds, and compare."""
+        request = self._request(DESCRIBE)
+        if version and not self._spec.HasField("version"):
+            request.model_spec.ClearField("version_label")
+            request.model_spec.version.value = version
+        try:
+            _, response = self._call(DESCRIBE, request, server)
+        except StaleVersionError as error:
+            if self._spec.HasField("version"):
+                raise ModelError(str(error), cure="`rsir-tf info HOST:PORT` shows its versions") from error
+            raise
+        where = self._where(server, DESCRIBE, response)
+        try:
+            names = tuple(decode_strings(_output(response, CLASS_NAMES), CLASS_NAMES))
+            identity = decode_strings(_output(response, MODEL_ID), MODEL_ID)
+        except ModelError as error:
+            raise at(where, error) from error
+        if len(identity) != 1 or not names:
+            raise ModelError(
+                f"{where}: {len(identity)} model ids and {len(names)} class names", wanted="1 and at least 1"
+            )
+        found = ModelDescription(model_id=identity[0], class_names=names)
+        if self._description is None:
+            self._description = found
+        elif found != self._description:
+            raise MismatchError(
+                f"{where}: holds model {found.model_id}",
+                wanted=f"model {self._description.model_id}, as answered before",
+                cure="let all servers serve one model, or connect to a version by its number",
+            )
+        server.verified.add(response.model_spec.version.value)
+
+    def _call(self, signature: str, request: Any, server: Server | None = None) -> tuple[Server, Any]:
+        if self._closed.is_set():
+            raise closed_error(self._where(self._servers[0], signature))
+        turn = next(self._turn) % len(self._servers)
+        servers = [server] if server is not None else self._servers[turn:] + self._servers[:turn]
+        return call(
+            lambda chosen, deadline: PredictionServiceStub(chosen.channel).Predict(request, timeout=deadline),
+            servers,
+            timeout=self._timeout,
+            closed=self._closed,
+            where=lambda chosen: self._where(chosen, signature),
+        )
+
+    def _request(self, signature: str) -> Any:
+        request = PredictRequest()
+        request.model_spec.CopyFrom(self._spec)
+        request.model_spec.signature_name = signature
+        return request
+
+    def _known(self) -> ModelDescription:
+        if self._description is None:
+            raise ModelError(f"{self._where(self._servers[0], DESCRIBE)}: gave no description")
+        return self._description
+
+    def _where(self, server: Server, signature: str, response: Any = None) -> str:
+        if response is not None and response.model_spec.HasField("version"):
+            version = f"version {response.model_spec.version.value}"
+        elif self._spec.HasField("version"):
+            version = f"version {self._spec.version.value}"
+        else:
+            version = f"version {self._spec.version_label!r}" if self._spec.version_label else "newest version"
+        return f"{server.address}, model {self._spec.name!r} ({version}), signature {signature!r}"
+
+
+def _model_spec(name: str, version: int | None, label: str | None) -> Any:
+    if not name:
+        raise InputError(
+            "no model name", wanted="the name that the server knows the model by", cure="give --model NAME"
+        )
+    if version is not None and label is not None:
+        raise InputError(f"version {version} and label {label!r}", wanted="one of the two")
+    if version is not None and version < 0:
+        raise InputError(f"version {version}", wanted="0 or more")
+    spec = ModelSpec(name=name)
+    if version is not None:
+        spec.version.value = version
+    if label is not None:
+        spec.version_label = label
+    return spec
+
+
+def _output(response: Any, name: str) -> Any:
+    if name not in response.outputs:
+        found = ", ".join(sorted(response.outputs)) or "nothing"
+        raise ModelError(f"the answer holds {found}", wanted=f"an output {name!r}", cure="export with `rsir-tf export`")
+    return response.outputs[name]

@@ -1,0 +1,211 @@
+"""A small server with TensorFlow Serving's gRPC protocol, for laptops and tests. It serves one model."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.serving.channel import MAX_MESSAGE, TLS, server_credentials
+from rsir_tf.serving.exports import EXPORT_CURE
+from rsir_tf.serving.messages import (
+    ModelVersionStatus,
+    add_ModelServiceServicer_to_server,
+    add_PredictionServiceServicer_to_server,
+)
+from rsir_tf.serving.services import ModelService, PredictionService
+from rsir_tf.serving.versions import Versions
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+def serve_embedded(
+    base: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8500,
+    poll_seconds: float = 1.0,
+    keep: int = 1,
+    labels: Mapping[str, int] | None = None,
+    max_calls: int | None = None,
+    tensor_content: bool = False,
+    tls: TLS | None = None,
+) -> EmbeddedServer:
+    """Make a server for the numbered versions below a folder; `start` it.
+
+    Args:
+        base: `saved_models/NAME`.
+        name: What clients call the model; the folder's name where None.
+        host: The address to listen on; loopback unless told otherwise.
+        port: 0 takes a free one.
+        poll_seconds: How often the folder is looked at for new versions.
+        keep: How many of the newest versions are served.
+        labels: Version by label.
+        max_calls: Calls at one time; more are refused with RESOURCE_EXHAUSTED. Four a processor where None.
+        tensor_content: Write replies as raw bytes instead of typed fields.
+        tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
+
+    Returns:
+        A server that does not run yet.
+    """
+    folder = Path(base)
+    return EmbeddedServer(
+        Versions(folder, name or folder.resolve().name, keep=keep, labels=labels),
+        base=folder,
+        name=name or folder.resolve().name,
+        host=host,
+        port=port,
+        poll_seconds=poll_seconds,
+        max_calls=max_calls or 4 * (os.cpu_count() or 1),
+        tensor_content=tensor_content,
+        tls=tls,
+    )
+
+
+class EmbeddedServer:
+    """A server from `serve_embedded`; usable as a `with` block, which starts and stops it.
+
+    Attributes:
+        name: What clients call the model.
+        port: The port it listens on, once started.
+    """
+
+    def __init__(
+        self,
+        versions: Versions,
+        *,
+        base: Path,
+        name: str,
+        host: str,
+        port: int,
+        poll_seconds: float,
+        max_calls: int,
+        tensor_content: bool,
+        tls: TLS | None,
+    ) -> None:
+        self.name = name
+        self.port = port
+        self._versions = versions
+        self._base = base
+        self._host = host
+        self._poll_seconds = poll_seconds
+        self._max_calls = max_calls
+        self._tensor_content = tensor_content
+        self._tls = tls
+        self._server: Any = None
+        self._stopping = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="rsir_tf_versions", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for a client on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    def start(self) -> EmbeddedServer:
+        """Take the port, load the newest version, and answer.
+
+        Returns:
+            Itself.
+
+        Raises:
+            InputError: The port is taken or the host is none of this machine's.
+            ArtifactError: No version can be loaded.
+        """
+        server = grpc.server(
+            ThreadPoolExecutor(self._max_calls, thread_name_prefix="rsir_tf_call"),
+            maximum_concurrent_rpcs=self._max_calls,
+            options=[
+                ("grpc.max_receive_message_length", MAX_MESSAGE),
+                ("grpc.max_send_message_length", MAX_MESSAGE),
+                ("grpc.so_reuseport", 0),  # otherwise two servers share a port, and a client meets either
+            ],
+        )
+        add_PredictionServiceServicer_to_server(
+            PredictionService(self.name, self._versions, tensor_content=self._tensor_content), server
+        )
+        add_ModelServiceServicer_to_server(ModelService(self.name, self._versions), server)
+        self.port = self._bind(server)
+        self._versions.poll()
+        states = self._versions.states()
+        if not any(state.state == ModelVersionStatus.AVAILABLE for state in states.values()):
+            server.stop(None)
+            if not states:
+                raise ArtifactError(f"{self._base}: holds no numbered version", wanted="NAME/1", cure=EXPORT_CURE)
+            newest = max(states)
+            raise ArtifactError(
+                f"{self._base / str(newest)}: cannot be loaded ({states[newest].message})", cure=EXPORT_CURE
+            )
+        server.start()
+        self._server = server
+        self._poller.start()
+        return self
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the server is stopped.
+
+        Args:
+            timeout: Seconds; None waits for ever.
+
+        Returns:
+            Whether it has been stopped.
+        """
+        return self._stopping.wait(timeout)
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Refuse new calls, let those in flight finish, and end. A second call does nothing.
+
+        Args:
+            grace: Seconds that calls in flight may take.
+        """
+        self._stopping.set()
+        if self._server is not None:
+            self._server.stop(grace).wait()
+            self._poller.join()
+
+    def __enter__(self) -> EmbeddedServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _bind(self, server: Any) -> int:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        target = f"{host}:{self.port}"
+        bind: Callable[[str], int] = server.add_insecure_port
+        if self._tls is not None:
+            credentials = server_credentials(self._tls)
+
+            def bind(target: str) -> int:
+                return int(server.add_secure_port(target, credentials))
+
+        try:
+            port = bind(target)
+        except RuntimeError as error:
+            port = 0
+            cause: Exception | None = error
+        else:
+            cause = None
+        if port == 0:
+            raise InputError(
+                f"{target}: cannot be listened on",
+                wanted="a free port of this machine",
+                cure="choose another with --port",
+            ) from cause
+        return port
+
+    def _poll(self) -> None:
+        while not self._stopping.wait(self._poll_seconds):
+            with contextlib.suppress(OSError):  # a disk that is away for a moment: what is loaded goes on
+                self._versions.poll()

@@ -1,0 +1,109 @@
+"""Finding a SavedModel's versions on disk, and what one offers, without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rsir_tf.errors import ArtifactError, ModelError
+from rsir_tf.serving.contract import DESCRIBE, FEATURES, SERVING_DEFAULT
+
+SIGNATURES = (SERVING_DEFAULT, FEATURES, DESCRIBE)
+"""What every export of this package offers."""
+
+EXPORT_CURE = "export the model with `rsir-tf export`"
+
+_GRAPH = "saved_model.pb"
+
+
+def list_versions(base: Path) -> list[int]:
+    """List the numbered versions below `base`, rising; those without a graph file too. Missing folder: none."""
+    try:
+        names = [entry.name for entry in os.scandir(base) if entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def version_folder(base: Path, version: int) -> Path:
+    """Give the folder of a version; a server takes leading zeros for the same number."""
+    plain = base / str(version)
+    if plain.is_dir():
+        return plain
+    for entry in os.scandir(base):
+        if entry.name.isascii() and entry.name.isdigit() and int(entry.name) == version:
+            return Path(entry.path)
+    return plain
+
+
+def find_export(path: str | os.PathLike[str]) -> Path:
+    """Find the SavedModel that `path` means.
+
+    Args:
+        path: `saved_models/NAME`, where the newest numbered version is taken, or `saved_models/NAME/N` itself.
+
+    Returns:
+        The folder that holds `saved_model.pb`.
+
+    Raises:
+        ArtifactError: There is none.
+    """
+    base = Path(path)
+    if (base / _GRAPH).is_file():
+        return base
+    if not base.is_dir():
+        raise ArtifactError(f"{base}: no such folder", wanted="an exported model", cure=EXPORT_CURE)
+    versions = list_versions(base)
+    if not versions:
+        raise ArtifactError(f"{base}: holds no numbered version", wanted="NAME/1/saved_model.pb", cure=EXPORT_CURE)
+    newest = version_folder(base, versions[-1])
+    if not (newest / _GRAPH).is_file():
+        raise ArtifactError(f"{newest}: holds no {_GRAPH}", wanted="a whole SavedModel", cure=EXPORT_CURE)
+    return newest
+
+
+def read_signatures(folder: Path) -> dict[str, Any]:
+    """Read the signatures of a SavedModel from its graph file.
+
+    Args:
+        folder: Holds `saved_model.pb`.
+
+    Returns:
+        SignatureDef by name, as a server publishes them.
+
+    Raises:
+        ArtifactError: The file is missing or damaged.
+    """
+    from google.protobuf.message import DecodeError
+
+    from rsir_tf.serving.messages import SavedModel
+
+    graph = folder / _GRAPH
+    try:
+        model = SavedModel.FromString(graph.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{graph}: cannot be read: {error.strerror}", cure=EXPORT_CURE) from error
+    except DecodeError as error:
+        raise ArtifactError(f"{graph}: is damaged or cut off", cure=EXPORT_CURE) from error
+    for graph_definition in model.meta_graphs:
+        if "serve" in graph_definition.meta_info_def.tags:
+            return dict(graph_definition.signature_def)
+    raise ArtifactError(f"{graph}: holds no graph tagged 'serve'", cure=EXPORT_CURE)
+
+
+def check_signatures(names: object, where: str) -> None:
+    """Refuse a model that lacks one of this package's signatures.
+
+    Args:
+        names: Container of signature names.
+        where: The model, for the error.
+
+    Raises:
+        ModelError: One is missing.
+    """
+    missing = [name for name in SIGNATURES if name not in names]  # type: ignore[operator]
+    if missing:
+        raise ModelError(
+            f"{where}: lacks the signature {missing[0]!r}", wanted=" and ".join(SIGNATURES), cure=EXPORT_CURE
+        )

@@ -1,0 +1,127 @@
+"""A SavedModel in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import ArtifactError, ModelError
+from rsir_tf.serving.checks import at, check_image, grouped, split_answer
+from rsir_tf.serving.contract import (
+    CLASS_NAMES,
+    CONV5_3,
+    DESCRIBE,
+    FEATURES,
+    IMAGES,
+    MODEL_ID,
+    SEGMENTATION,
+    ModelDescription,
+    Prediction,
+)
+from rsir_tf.serving.exports import EXPORT_CURE, check_signatures, find_export
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+def load(saved_model: str | os.PathLike[str], *, batch_size: int = 8) -> LoadedModel:
+    """Load an exported model into this process.
+
+    Args:
+        saved_model: `saved_models/NAME` (its newest version) or `saved_models/NAME/N`.
+        batch_size: The most images computed at once.
+
+    Returns:
+        The model; close it, or use it in a `with` block.
+
+    Raises:
+        ArtifactError: There is no model at this path, or it is damaged.
+        ModelError: It lacks a signature that `rsir-tf export` writes.
+    """
+    return LoadedModel(saved_model, batch_size=batch_size)
+
+
+class LoadedModel:
+    """A model in this process; `contract.Model` describes its methods."""
+
+    def __init__(self, saved_model: str | os.PathLike[str], *, batch_size: int = 8) -> None:
+        folder = find_export(saved_model)
+        import tensorflow as tf
+
+        self._where = os.fspath(folder)
+        self._batch_size = max(1, batch_size)
+        try:
+            loaded = tf.saved_model.load(self._where)
+        except Exception as error:  # TensorFlow raises many types on damaged files
+            first_line = str(error).strip().partition("\n")[0]
+            raise ArtifactError(f"{folder}: cannot be loaded ({first_line})", cure=EXPORT_CURE) from error
+        check_signatures(loaded.signatures, self._where)
+        # The loaded object owns the variables: signatures alone do not keep them.
+        self._loaded: Any = loaded
+        self._description: ModelDescription | None = None
+
+    def describe(self) -> ModelDescription:
+        if self._description is None:
+            answer = self._run(DESCRIBE)
+            self._description = ModelDescription(
+                model_id=answer[MODEL_ID].item().decode("utf-8"),
+                class_names=tuple(name.decode("utf-8") for name in answer[CLASS_NAMES].tolist()),
+            )
+        return self._description
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        for position, image in enumerate(images):
+            check_image(image, position)
+        return list(self.predict_stream(images))
+
+    def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
+        classes = len(self.describe().class_names)
+        return (
+            prediction
+            for group in grouped(images, lambda: self._batch_size)
+            for prediction in self._predict_group(group, classes)
+        )
+
+    def close(self) -> None:
+        self._loaded = None
+        self._description = None
+
+    def __enter__(self) -> LoadedModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _predict_group(self, group: Sequence[NDArray[np.uint8]], classes: int) -> list[Prediction]:
+        answer = self._run(FEATURES, **{IMAGES: np.stack(group)})
+        try:
+            return split_answer(answer[SEGMENTATION], answer[CONV5_3], group, classes)
+        except ModelError as error:
+            raise at(f"{self._where}, signature {FEATURES!r}", error) from error
+
+    def _run(self, signature: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        import tensorflow as tf
+
+        loaded = self._loaded
+        if loaded is None:
+            raise ModelError(f"{self._where}: the model has been closed", cure="load it again")
+        try:
+            answer = loaded.signatures[signature](**{name: tf.constant(array) for name, array in inputs.items()})
+        except (tf.errors.OpError, TypeError, ValueError) as error:
+            first_line = str(error).strip().partition("\n")[0]
+            raise ModelError(f"{self._where}: signature {signature!r} failed ({first_line})") from error
+        return {name: to_array(tensor) for name, tensor in answer.items()}
+
+
+def to_array(tensor: Any) -> NDArray[Any]:
+    """Give an eager tensor's values; strings, a scalar too, as an array of bytes objects."""
+    value = tensor.numpy()
+    return (
+        value if isinstance(value, np.ndarray) else np.array(value, dtype=object if isinstance(value, bytes) else None)
+    )

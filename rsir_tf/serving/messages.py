@@ -1,0 +1,85 @@
+"""TensorFlow Serving's protobuf messages and gRPC stubs, without running TensorFlow.
+
+The messages refer to `tensorflow.core.*_pb2`, plain protobuf modules whose import would otherwise run all of
+TensorFlow's `__init__` (seconds, hundreds of megabytes). While they are imported, an empty module stands for the
+`tensorflow` package; it is taken away again, so that a later real `import tensorflow` in the same process works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def _bare_tensorflow() -> Iterator[None]:
+    """Let `tensorflow.*` submodules be found without running `tensorflow/__init__.py`."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    spec = importlib.util.find_spec("tensorflow")
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+    package = types.ModuleType("tensorflow")
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules["tensorflow"] = package
+    try:
+        yield
+    finally:
+        if sys.modules.get("tensorflow") is package:
+            del sys.modules["tensorflow"]
+
+
+with _bare_tensorflow():
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
+    from tensorflow.core.framework.types_pb2 import DT_FLOAT, DT_STRING, DT_UINT8, DataType
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    from tensorflow_serving.apis.get_model_metadata_pb2 import (
+        GetModelMetadataRequest,
+        GetModelMetadataResponse,
+        SignatureDefMap,
+    )
+    from tensorflow_serving.apis.get_model_status_pb2 import (
+        GetModelStatusRequest,
+        GetModelStatusResponse,
+        ModelVersionStatus,
+    )
+    from tensorflow_serving.apis.model_pb2 import ModelSpec
+    from tensorflow_serving.apis.model_service_pb2_grpc import (
+        ModelServiceServicer,
+        ModelServiceStub,
+        add_ModelServiceServicer_to_server,
+    )
+    from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
+    from tensorflow_serving.apis.prediction_service_pb2_grpc import (
+        PredictionServiceServicer,
+        PredictionServiceStub,
+        add_PredictionServiceServicer_to_server,
+    )
+
+__all__ = [
+    "DT_FLOAT",
+    "DT_STRING",
+    "DT_UINT8",
+    "DataType",
+    "GetModelMetadataRequest",
+    "GetModelMetadataResponse",
+    "GetModelStatusRequest",
+    "GetModelStatusResponse",
+    "ModelServiceServicer",
+    "ModelServiceStub",
+    "ModelSpec",
+    "ModelVersionStatus",
+    "PredictRequest",
+    "PredictResponse",
+    "PredictionServiceServicer",
+    "PredictionServiceStub",
+    "SavedModel",
+    "SignatureDefMap",
+    "TensorProto",
+    "add_ModelServiceServicer_to_server",
+    "add_PredictionServiceServicer_to_server",
+]

@@ -1,0 +1,139 @@
+"""The embedded server's gRPC services: Predict, GetModelMetadata and GetModelStatus."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+
+from rsir_tf.serving.contract import SERVING_DEFAULT
+from rsir_tf.serving.messages import (
+    GetModelMetadataResponse,
+    GetModelStatusResponse,
+    ModelServiceServicer,
+    PredictionServiceServicer,
+    PredictResponse,
+    SignatureDefMap,
+)
+from rsir_tf.serving.servable import RefusedError, Servable
+from rsir_tf.serving.tensors import encode_reply
+from rsir_tf.serving.versions import Versions
+
+_COMPUTING = 2
+"""Requests computed at one time: TensorFlow gives each all processors, the second fills the first one's gaps."""
+
+_SIGNATURE_DEF = "signature_def"
+
+
+class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
+    """Predict and GetModelMetadata for one model."""
+
+    def __init__(self, name: str, versions: Versions, *, tensor_content: bool) -> None:
+        self._name = name
+        self._versions = versions
+        self._tensor_content = tensor_content
+        self._computing = threading.Semaphore(_COMPUTING)
+
+    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        with _refusals(context):
+            version, servable = self._find(request)
+            with self._computing:
+                if not context.is_active():
+                    raise RefusedError(grpc.StatusCode.CANCELLED, "the client is gone")
+                answer = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
+            response = PredictResponse()
+            response.model_spec.name = self._name
+            response.model_spec.version.value = version
+            response.model_spec.signature_name = request.model_spec.signature_name or SERVING_DEFAULT
+            for alias, array in answer.items():
+                response.outputs[alias].CopyFrom(self._encode(array))
+            return response
+
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        with _refusals(context):
+            if not request.HasField("model_spec"):
+                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+            if not request.metadata_field:
+                raise RefusedError(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    "GetModelMetadataRequest must specify at least one metadata_field",
+                )
+            for field in request.metadata_field:
+                if field != _SIGNATURE_DEF:
+                    raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
+            version, servable = self._find(request)
+            signatures = SignatureDefMap()
+            for key, definition in servable.signature_defs.items():
+                signatures.signature_def[key].CopyFrom(definition)
+            response = GetModelMetadataResponse()
+            response.model_spec.name = self._name
+            response.model_spec.version.value = version
+            response.metadata[_SIGNATURE_DEF].Pack(signatures)
+            return response
+
+    def _find(self, request: Any) -> tuple[int, Servable]:
+        if not request.HasField("model_spec"):
+            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+        spec = request.model_spec
+        if not spec.name:
+            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
+        version = spec.version.value if spec.HasField("version") else None
+        if spec.name != self._name:
+            asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
+        return self._versions.find(version, spec.version_label or None)
+
+    def _encode(self, array: np.ndarray[Any, Any]) -> Any:
+        if not self._tensor_content and (array.dtype == object or array.dtype in (np.uint8, np.float32)):
+            return encode_reply(array)
+        import tensorflow as tf
+
+        return tf.make_tensor_proto(array)
+
+
+class ModelService(ModelServiceServicer):  # type: ignore[misc]
+    """GetModelStatus for one model."""
+
+    def __init__(self, name: str, versions: Versions) -> None:
+        self._name = name
+        self._versions = versions
+
+    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        with _refusals(context):
+            if not request.HasField("model_spec"):
+                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+            spec = request.model_spec
+            states = self._versions.states() if spec.name == self._name else {}
+            if spec.HasField("version"):
+                number = spec.version.value
+                if number not in states:
+                    raise RefusedError(
+                        grpc.StatusCode.NOT_FOUND, f"Could not find version {number} of model {spec.name}"
+                    )
+                states = {number: states[number]}
+            if not states:
+                raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            response = GetModelStatusResponse()
+            for number, state in sorted(states.items(), reverse=True):
+                entry = response.model_version_status.add(version=number, state=state.state)
+                entry.status.error_code = state.code
+                entry.status.error_message = state.message
+            return response
+
+
+@contextlib.contextmanager
+def _refusals(context: Any) -> Iterator[None]:
+    """Turn a refusal, or anything unforeseen, into a gRPC status; the server goes on."""
+    code, details = None, ""
+    try:
+        yield
+    except RefusedError as error:
+        code, details = error.code, error.details
+    except Exception as error:  # noqa: BLE001 - one request must not end the server
+        code, details = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
+    if code is not None:
+        context.abort(code, details)  # raises

@@ -1,0 +1,138 @@
+"""The versions of a served model: found on disk, loaded, swapped, and their states."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from rsir_tf.serving.exports import list_versions, version_folder
+from rsir_tf.serving.messages import ModelVersionStatus
+from rsir_tf.serving.servable import RefusedError, Servable
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """What a server says about one version.
+
+    Attributes:
+        state: A value of `ModelVersionStatus.State`.
+        code: 0, or the gRPC code of what failed.
+        message: What failed.
+    """
+
+    state: int
+    code: int = 0
+    message: str = ""
+
+
+class Versions:
+    """Keeps the newest versions of one model loaded. Requests hold on to the version they began with.
+
+    Args:
+        base: The folder of numbered versions.
+        name: The model's name, for the wording of refusals.
+        keep: How many of the newest versions are served.
+        labels: Version by label.
+        load: Makes a servable of a version's folder.
+    """
+
+    def __init__(
+        self,
+        base: Path,
+        name: str,
+        *,
+        keep: int = 1,
+        labels: Mapping[str, int] | None = None,
+        load: Callable[[Path], Servable] = Servable,
+    ) -> None:
+        self._base = base
+        self._name = name
+        self._keep = keep
+        self._labels = dict(labels or {})
+        self._load = load
+        self._loaded: dict[int, Servable] = {}
+        self._failed: dict[int, tuple[tuple[str, int, int], ...]] = {}
+        self._states: dict[int, VersionState] = {}
+        self._lock = threading.Lock()  # of a poll; readers see dictionaries that are replaced as a whole
+
+    def states(self) -> dict[int, VersionState]:
+        """Give the state of every version seen, by number."""
+        return dict(sorted(self._states.items()))
+
+    def find(self, version: int | None, label: str | None) -> tuple[int, Servable]:
+        """Choose the version that a request asks for.
+
+        Args:
+            version: Its number, or None.
+            label: Its label, or None; with neither, the newest version.
+
+        Returns:
+            Its number and the servable.
+
+        Raises:
+            RefusedError: There is none.
+        """
+        loaded = self._loaded
+        if label:
+            if label not in self._labels:
+                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
+            version = self._labels[label]
+        chosen = max(loaded, default=None) if version is None else version
+        if chosen is None or chosen not in loaded:
+            asked = f"Latest({self._name})" if version is None else f"Specific({self._name}, {version})"
+            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
+        return chosen, loaded[chosen]
+
+    def poll(self) -> None:
+        """Look at the disk: load what is new, then let go of what it replaces."""
+        if not self._base.is_dir():
+            return  # moved away for a moment: keep what is served
+        with self._lock:
+            wanted = list_versions(self._base)[-self._keep :]
+            for version in wanted:
+                if version not in self._loaded:
+                    self._bring_up(version)
+            # A version goes only when a wanted one is there to answer, or when nothing is wanted any more.
+            if not wanted or any(version in self._loaded for version in wanted):
+                for version in [version for version in self._loaded if version not in wanted]:
+                    self._loaded = {number: held for number, held in self._loaded.items() if number != version}
+                    self._set(version, VersionState(ModelVersionStatus.END))
+
+    def _bring_up(self, version: int) -> None:
+        folder = version_folder(self._base, version)
+        content = _fingerprint(folder)
+        if self._failed.get(version) == content:
+            return  # as it was when it failed; a folder that is still being copied changes, and is tried again
+        self._set(version, VersionState(ModelVersionStatus.LOADING))
+        try:
+            servable = self._load(folder)
+        except Exception as error:  # noqa: BLE001 - TensorFlow raises many types; the other versions go on
+            self._failed[version] = content
+            code = int(getattr(error, "error_code", grpc.StatusCode.INTERNAL.value[0]))
+            self._set(version, VersionState(ModelVersionStatus.END, code, " ".join(str(error).split())))
+            return
+        self._failed.pop(version, None)
+        self._loaded = {**self._loaded, version: servable}
+        self._set(version, VersionState(ModelVersionStatus.AVAILABLE))
+
+    def _set(self, version: int, state: VersionState) -> None:
+        self._states = {**self._states, version: state}
+
+
+def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Names, sizes and times of a folder's files: changes while it is being copied."""
+    found = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((str(path.relative_to(folder)), status.st_size, status.st_mtime_ns))
+    return tuple(sorted(found))
