@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 """Pixels: a larger picture is refused from its header, before memory is taken for it."""
 
+_FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")  # Pillow knows dozens more, and starts Ghostscript for one of them
 _SIGNATURES = (b"II", b"MM", b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF")
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 258, 277  # TIFF tags
 
@@ -55,7 +57,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             found, cure = other
             raise InputError(f"{name}: {found}", wanted="8-bit RGB", cure=cure)
         pixels = decode(picture, path)
-    return np.ascontiguousarray(pixels, dtype=np.uint8)
+    # A copy: what Pillow gives is read-only, and drawing on it would fail far from here.
+    return np.array(pixels, dtype=np.uint8, order="C")
 
 
 def open_picture(path: str | os.PathLike[str]) -> Image.Image:
@@ -74,11 +77,15 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
 
     name = os.fspath(path)
     file = Path(path)
-    if not file.exists():
-        raise InputError(f"{name}: no such file", cure="check the path")
-    if not file.is_file():
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{name}: no such file", cure="check the path") from error
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {(error.strerror or '').lower()}", cure="check the path") from error
+    if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{name}: is a folder", wanted="an image file")
-    if file.stat().st_size == 0:
+    if status.st_size == 0:
         raise InputError(f"{name}: is empty (0 bytes)", wanted="an image file", cure="copy it again from its source")
     try:
         # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
@@ -86,7 +93,7 @@ def open_picture(path: str | os.PathLike[str]) -> Image.Image:
         with _opening:
             guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                picture = Image.open(file)
+                picture = Image.open(file, formats=_FORMATS)
             finally:
                 Image.MAX_IMAGE_PIXELS = guard
     except UnidentifiedImageError as error:

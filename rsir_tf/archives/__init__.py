@@ -12,7 +12,7 @@ synthetic/   an archive that is drawn
 
 from rsir_tf.archives.checking import check_archive
 from rsir_tf.archives.detect import open_archive
-from rsir_tf.archives.label_files import load_label_set
+from rsir_tf.archives.label_files import class_colours, load_label_set
 from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask, write_mask
 from rsir_tf.archives.records import Archive, Record
@@ -38,6 +38,7 @@ __all__ = [
     "Split",
     "archive_hash",
     "check_archive",
+    "class_colours",
     "group_split",
     "load_label_set",
     "open_archive",

@@ -18,11 +18,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rsir_tf.archives.labels import LabelSet
+from rsir_tf.archives.labels import Colour, LabelSet, distinct_colours
 from rsir_tf.errors import InputError
 
 if sys.version_info >= (3, 11):
@@ -43,7 +44,7 @@ def load_label_set(name_or_path: str | os.PathLike[str]) -> LabelSet:
     Raises:
         InputError: There is no such name or file, or what it says is not a label set.
     """
-    if name_or_path in SHIPPED:
+    if os.fspath(name_or_path) in SHIPPED:
         shipped = resources.files("rsir_tf.archives") / "label_sets" / f"{name_or_path}.toml"
         return LabelSet.from_json(tomllib.loads(shipped.read_text(encoding="utf-8")))
     path = Path(name_or_path)
@@ -58,6 +59,22 @@ def load_label_set(name_or_path: str | os.PathLike[str]) -> LabelSet:
 def as_label_set(labels: LabelSet | str | os.PathLike[str]) -> LabelSet:
     """Give a label set as it is, or load the one that is named."""
     return labels if isinstance(labels, LabelSet) else load_label_set(labels)
+
+
+def class_colours(class_names: Sequence[str]) -> tuple[Colour, ...]:
+    """Choose colours for pictures where class names are all that is known: a shipped set's own, or distinct ones.
+
+    Args:
+        class_names: One per class index.
+
+    Returns:
+        RGB of each class, 0..255, the same each time.
+    """
+    for name in SHIPPED:
+        shipped = load_label_set(name)
+        if shipped.names == tuple(class_names):
+            return shipped.colours
+    return distinct_colours(len(class_names))
 
 
 def _parse(path: Path) -> Any:

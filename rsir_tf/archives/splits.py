@@ -168,7 +168,7 @@ def read_split(path: Path) -> Split:
             wanted=f"{str(content.get('content_hash'))[:12]}…",
             cure="restore it from a copy or make the split anew",
         )
-    listed = {key: tuple(values.pop(key)) for key in ("train", "test", "groups")}
+    listed: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("train", "test", "groups")}
     return Split(**listed, **values)
 
 

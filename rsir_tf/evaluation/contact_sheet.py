@@ -17,7 +17,8 @@ OTHER_SCENE: Colour = (200, 44, 52)
 QUERY: Colour = (30, 90, 200)
 
 Match = tuple[int, int, float]
-"""(region of the query, the hit's region nearest to it, their L2 distance); regions as numbered in `labels`."""
+"""(region of the query, the hit's region nearest to it, their L2 distance); regions count from 0, as the rows of ReCNN
+do: region r is label r + 1."""
 
 _TINT = 0.16
 
@@ -35,7 +36,7 @@ class SheetItem:
         tags: Its true tags, where known.
         rank: From 1; None for the query.
         distance: To the query; None for the query.
-        matches: Of a hit under ReCNN: which of its regions is nearest to each query region.
+        matches: Of a hit under ReCNN: which of its regions is nearest to each query region. Needs both images' labels.
     """
 
     id: str
@@ -80,8 +81,8 @@ def contact_sheet(
         uint8 [H, W, 3], RGB.
 
     Raises:
-        InputError: A segmentation or labels have another size than their image, a class has no name or colour, or
-            `columns` is below 1.
+        InputError: A segmentation or labels have another size than their image, a class has no name or colour,
+            a match names a region that is not there, or `columns` is below 1.
     """
     if columns < 1:
         raise InputError(f"{columns} columns", wanted="1 or more")
@@ -89,17 +90,17 @@ def contact_sheet(
         raise InputError(f"{len(class_names)} class names", wanted=f"{len(class_colours)}, one a colour")
     for item in (query, *hits):
         _check_item(item, len(class_names))
-    matched = {region for hit in hits for region, _, _ in hit.matches}
+    for hit in hits:
+        _check_matches(query, hit)
     numbers: dict[int, int] = {}
-    if query.labels is not None and matched:
-        shown = [region for region in largest_regions(query.labels, len(matched) + numbered) if region in matched]
-        numbers = {region: number for number, region in enumerate(shown[:numbered], start=1)}
+    if query.labels is not None and any(hit.matches for hit in hits):
+        numbers = {label: place for place, label in enumerate(largest_regions(query.labels, numbered), start=1)}
 
     caption = ["Query", query.id, *_facts(query, class_names)]
     if numbers:
-        names = [f"{number} {_class_of(query, region, class_names)}" for region, number in numbers.items()]
+        names = [f"{number} {_class_of(query, label, class_names)}" for label, number in numbers.items()]
         caption.append("regions: " + ", ".join(names))
-    own_numbers = {region: (number,) for region, number in numbers.items()}
+    own_numbers = {label: (number,) for label, number in numbers.items()}
     query_tile = Tile(_draw(query, own_numbers, class_colours, side), caption, QUERY)
     hit_tiles = [_hit_tile(hit, query, numbers, class_names, class_colours, side) for hit in hits]
     rows: list[list[Tile | None]] = [
@@ -122,9 +123,11 @@ def _hit_tile(
     side: int,
 ) -> Tile:
     carried: dict[int, tuple[int, ...]] = {}
-    named = sorted((numbers[own], region, distance) for own, region, distance in hit.matches if own in numbers)
-    for number, region, _ in named:
-        carried[region] = (*carried.get(region, ()), number)
+    named = sorted(
+        (numbers[own + 1], region + 1, distance) for own, region, distance in hit.matches if own + 1 in numbers
+    )
+    for number, label, _ in named:
+        carried[label] = (*carried.get(label, ()), number)
     head = "  ·  ".join(
         part
         for part in (
@@ -138,7 +141,7 @@ def _hit_tile(
     if closest:
         caption.append(
             "matches: "
-            + ", ".join(f"{n}→{_class_of(hit, region, class_names)} ({_figure(d, 3)})" for n, region, d in closest)
+            + ", ".join(f"{n}→{_class_of(hit, label, class_names)} ({_figure(d, 3)})" for n, label, d in closest)
         )
     frame = None
     if hit.scene is not None and query.scene is not None:
@@ -197,11 +200,11 @@ def _footer(query: SheetItem, hits: Sequence[SheetItem], numbered: bool) -> list
     return [" ".join(parts)] if parts else []
 
 
-def _class_of(item: SheetItem, region: int, class_names: Sequence[str]) -> str:
+def _class_of(item: SheetItem, label: int, class_names: Sequence[str]) -> str:
     if item.labels is None or item.segmentation is None:
-        return f"region {region}"
-    values = item.segmentation[item.labels == region]
-    return class_names[int(values[0])] if values.size and values[0] < len(class_names) else f"region {region}"
+        return f"region {label}"
+    values = item.segmentation[item.labels == label]
+    return class_names[int(values[0])] if values.size and values[0] < len(class_names) else f"region {label}"
 
 
 def _classes(item: SheetItem) -> NDArray[np.uint8]:
@@ -216,3 +219,16 @@ def _check_item(item: SheetItem, classes: int) -> None:
         found = [int(value) for value in np.unique(item.segmentation) if value != 255]
         if found and found[-1] >= classes:
             raise InputError(f"{item.id}: holds class {found[-1]}", wanted=f"classes below {classes}")
+
+
+def _check_matches(query: SheetItem, hit: SheetItem) -> None:
+    """A match beyond the labels means that they were made with other settings than the index: numbers would lie."""
+    for item, place in ((query, 0), (hit, 1)):
+        if item.labels is not None and hit.matches:
+            most = max(int(match[place]) for match in hit.matches)
+            if most >= int(item.labels.max(initial=0)):
+                raise InputError(
+                    f"{hit.id}: matches region {most} of {item.id}",
+                    wanted=f"regions below {int(item.labels.max(initial=0))}",
+                    cure="make the regions with the index's connectivity and minimum area",
+                )

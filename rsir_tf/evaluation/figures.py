@@ -39,7 +39,7 @@ class SchemeFigures:
         precision: From k to P@k, 0..1; NaN where k exceeds the number of ranked images.
         pr_curve: 11 numbers: interpolated precision at recall 0, 0.1, …, 1.
         by_scene: From a scene class to its figures; empty where queries have no scene.
-        intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty where not asked for.
+        intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty if not asked for.
         costs: From what is measured, with its unit (for example "seconds a query"), to the figure.
     """
 

@@ -62,7 +62,7 @@ def settings(evaluation: Evaluation) -> list[str]:
         f'ANMRR variant "{variant.name}": {variant.definition}.',
     ]
     if evaluation.left_out:
-        lines.append(f"{evaluation.left_out} queries have no relevant image and are in no figure.")
+        lines.append(f"Queries without a relevant image, which are in no figure: {evaluation.left_out}.")
     lines += [f"{key}: {value}" for key, value in evaluation.details.items()]
     return lines
 
@@ -95,7 +95,10 @@ def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, Publ
             "network and training; they are no figures of this run."
         )
     if any(figures.intervals for figures in evaluation.schemes.values()):
-        parts += [f"## {INTERVAL_LEVEL:.0%} bootstrap intervals over queries", markdown_table(*_interval_table(evaluation))]
+        parts += [
+            f"## {INTERVAL_LEVEL:.0%} bootstrap intervals over queries",
+            markdown_table(*_interval_table(evaluation)),
+        ]
     curves = [
         [SCHEME_TITLES.get(name, name), *(number(value) for value in figures.pr_curve)]
         for name, figures in evaluation.schemes.items()

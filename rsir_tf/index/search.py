@@ -70,7 +70,7 @@ def recnn_distances(descriptors: Descriptors, query: NDArray[np.float32]) -> NDA
 
     Returns:
         float64 [P], by position; their order is that of the directly computed distances, from which they differ by less
-        than 1e-9 of the vectors' lengths. NaN for removed images.
+        than 1e-10 of themselves. NaN for removed images.
     """
     (distances,) = _stacked_distances(descriptors, [query])
     return distances

@@ -163,7 +163,7 @@ class Index:
             metric: As for `search`.
 
         Returns:
-            float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to about 1e-9.
+            float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to 1e-10.
 
         Raises:
             InputError: As for `search`.

@@ -58,8 +58,8 @@ def augment(
         seed: int64 scalar.
 
     Returns:
-        float32 [size, size, 3], RGB 0..255, and int32 [size, size]. The image is resized bilinearly, the mask by nearest
-        neighbour alone: class indices are names, they do not blend.
+        float32 [size, size, 3], RGB 0..255, and int32 [size, size]. The image is resized bilinearly, the mask by
+        nearest neighbour alone: class indices are names, they do not blend.
     """
     draws = tf.random.stateless_uniform([6], tf.stack([tf.cast(seed, tf.int64), tf.constant(0, tf.int64)]))
     image = tf.image.resize(image, (size, size))

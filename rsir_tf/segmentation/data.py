@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,9 @@ class PairReader:
     def __init__(self, records: Sequence[Record], label_set: LabelSet, *, keep: bool = False) -> None:
         without = [record.id for record in records if record.mask is None]
         if without:
-            raise InputError(f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}", wanted="a mask each")
+            raise InputError(
+                f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}", wanted="a mask each"
+            )
         self.records = tuple(records)
         self.label_set = label_set
         self.sizes = [_size(record) for record in records]
@@ -73,7 +75,7 @@ class Crops:
     size: int = 256
     batch: int = 8
     per_epoch: int = 0
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.size % 32:
@@ -192,7 +194,9 @@ def _starts(length: int, size: int) -> list[int]:
     return [min(i * size, length - size) for i in range(count)]
 
 
-def validation_dataset(reader: PairReader, cells: Sequence[tuple[int, int, int]], size: int, batch: int) -> tf.data.Dataset:
+def validation_dataset(
+    reader: PairReader, cells: Sequence[tuple[int, int, int]], size: int, batch: int
+) -> tf.data.Dataset:
     """Batches of fixed windows, unaugmented.
 
     Returns:

@@ -48,8 +48,8 @@ def export_run(run: Run, to: Path) -> Path:
         The new version's folder.
 
     Raises:
-        ArtifactError: The run has no checkpoint, the folder cannot be written, or the export does not answer as the live
-            network does.
+        ArtifactError: The run has no checkpoint, the folder cannot be written, or the export does not answer as the
+            live network does.
     """
     network = load_best(run)
     if to.exists() and not to.is_dir():
@@ -102,7 +102,9 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
         FEATURES: {"in": "as above", "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512]"},
         DESCRIBE: {"in": "nothing", "out": "class_names string [K], model_id string"},
     }
-    content = manifest("export", EXPORT_VERSION, model_id=model_id, class_names=list(class_names), signatures=signatures)
+    content = manifest(
+        "export", EXPORT_VERSION, model_id=model_id, class_names=list(class_names), signatures=signatures
+    )
     write_json(to / MODEL_CARD, {**content, **card})
     return model_id
 
@@ -128,8 +130,8 @@ def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
 def verify_export(path: Path, network: keras.Model) -> None:
     """Load an export as TensorFlow Serving does and compare it with the live network.
 
-    `tf.saved_model.load` restores by the object graph, the server by the graph's own restore operation: an export can pass
-    the first and fail the second, so the second is what is tried, through every signature.
+    `tf.saved_model.load` restores by the object graph, the server by the graph's own restore operation: an export can
+    pass the first and fail the second, so the second is what is tried, through every signature.
 
     Raises:
         ArtifactError: It does not load, or answers otherwise.

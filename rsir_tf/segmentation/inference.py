@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-
-from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,19 +30,3 @@ def segment(model: keras.Model, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     padded = np.pad(image, padding, mode="symmetric").astype(np.float32)[None]
     logits = np.asarray(model.predict_on_batch(padded))[0, :height, :width]
     return np.argmax(logits, axis=-1).astype(np.uint8)
-
-
-def score(
-    model: keras.Model, pairs: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]], classes: int
-) -> SegmentationScores:
-    """Score a network on whole images.
-
-    Args:
-        model: From `build_fcn`.
-        pairs: Image uint8 [H, W, 3] and truth uint8 [H, W] (0..K-1, VOID).
-        classes: K.
-    """
-    confusion = np.zeros((classes, classes), np.int64)
-    for image, truth in pairs:
-        confusion += confusion_matrix(truth, segment(model, image), classes)
-    return segmentation_scores(confusion)

@@ -1,11 +1,11 @@
 """FCN-32s, FCN-16s and FCN-8s on VGG-16, from Keras layers alone, so that any Keras backend trains them.
 
-Geometry, after MatConvNet's FCN: no pad of 100; pools, fc6 (7×7, padded by 3) and every transposed convolution keep sizes
-aligned, so that an input whose sides are multiples of 32 gives logits of its own size with no offset.
+Geometry, after MatConvNet's FCN: no pad of 100; pools, fc6 (7×7, padded by 3) and every transposed convolution keep
+sizes aligned, so that an input whose sides are multiples of 32 gives logits of its own size with no offset.
 
-Scales: on ImageNet weights and caffe preprocessing pool3 reaches thousands where pool5 reaches hundreds, so that unscaled
-skips swamp the sum. Each branch is therefore divided by the root mean square of its own input, measured once on training
-images (`measure_scales`), as FCN-8s "at once" does with fixed numbers (0.01 and 0.0001) for the two skips.
+Scales: on ImageNet weights and caffe preprocessing pool3 reaches thousands where pool5 reaches hundreds, so that
+unscaled skips swamp the sum. Each branch is therefore divided by the root mean square of its own input, measured once
+on training images (`measure_scales`), as FCN-8s "at once" does with fixed numbers (0.01, 0.0001) for the two skips.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ Stride = Literal[8, 16, 32]
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 """What VGG-16 was trained with: `keras.applications.vgg16.preprocess_input` subtracts the same."""
 
-VGG_LAYERS = tuple(f"block{block}_conv{i}" for block, count in zip(range(1, 6), (2, 2, 3, 3, 3), strict=True) for i in range(1, count + 1))
+VGG_LAYERS = tuple(
+    f"block{block}_conv{i}"
+    for block, count in zip(range(1, 6), (2, 2, 3, 3, 3), strict=True)
+    for i in range(1, count + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +72,18 @@ def build_trunk() -> keras.Model:
     """VGG-16's convolutions with their preprocessing in front.
 
     Returns:
-        A model from `images` float32 [B, H, W, 3] (RGB, 0..255, sides multiples of 32) to a list: pool3 [B, H/8, W/8, 256],
-        pool4 [B, H/16, W/16, 512], conv5_3 after ReLU [B, H/16, W/16, 512], pool5 [B, H/32, W/32, 512].
+        A model from `images` float32 [B, H, W, 3] (RGB, 0..255, sides multiples of 32) to a list:
+        pool3 [B, H/8, W/8, 256], pool4 [B, H/16, W/16, 512], conv5_3 after ReLU [B, H/16, W/16, 512],
+        pool5 [B, H/32, W/32, 512].
     """
     images = keras.Input((None, None, 3), name="images")
-    # RGB to BGR minus the mean as a fixed 1×1 convolution: preprocessing then travels with the weights. In float32 under
-    # mixed precision too, since half precision would round the mean.
+    # RGB to BGR minus the mean as a fixed 1×1 convolution: preprocessing then travels with the weights. In float32
+    # under mixed precision too, since half precision would round the mean.
     preprocess = keras.layers.Conv2D(3, 1, trainable=False, dtype="float32", name="preprocess")
     vgg = keras.applications.VGG16(include_top=False, weights=None, input_tensor=preprocess(images))
-    preprocess.set_weights([np.eye(3, dtype=np.float32)[::-1].reshape(1, 1, 3, 3), -np.array(IMAGENET_MEAN_BGR, np.float32)])
+    preprocess.set_weights(
+        [np.eye(3, dtype=np.float32)[::-1].reshape(1, 1, 3, 3), -np.array(IMAGENET_MEAN_BGR, np.float32)]
+    )
     outputs = [vgg.get_layer(name).output for name in ("block3_pool", "block4_pool", "block5_conv3", "block5_pool")]
     return keras.Model(images, outputs, name="trunk")
 
@@ -90,7 +97,8 @@ def build_fcn(trunk: keras.Model, architecture: Architecture, *, dropout: float 
         dropout: Rate after fc6 and fc7.
 
     Returns:
-        A model from `images` to `logits` float32 [B, H, W, K]. Score layers start at zero, so that logits start uniform.
+        A model from `images` to `logits` float32 [B, H, W, K]. Score layers start at zero, so
+        that logits start uniform.
 
     Raises:
         InputError: The stride is none of 8, 16, 32, or there are no classes.
@@ -169,6 +177,8 @@ def measure_scales(trunk: keras.Model, images: NDArray[np.float32]) -> Scales:
     for name, values in (("pool3", pool3), ("pool4", pool4), ("pool5", pool5)):
         size = float(np.sqrt(np.mean(np.square(values))))
         if not np.isfinite(size) or size == 0:
-            raise InputError(f"the starting weights give {name} a root mean square of {size}", wanted="a positive number")
+            raise InputError(
+                f"the starting weights give {name} a root mean square of {size}", wanted="a positive number"
+            )
         factors[name] = float(f"{1 / size:.3g}")
     return Scales(**factors)

@@ -123,7 +123,9 @@ def load_best(run: Run) -> keras.Model:
     try:
         model.load_weights(str(file))
     except Exception as error:  # h5py and Keras raise OSError, KeyError, ValueError and others on damaged files.
-        raise ArtifactError(f"{file}: cannot be read ({error})", cure="train again, or restore it from a copy") from error
+        raise ArtifactError(
+            f"{file}: cannot be read ({error})", cure="train again, or restore it from a copy"
+        ) from error
     return model
 
 

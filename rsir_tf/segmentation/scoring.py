@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def confusion_matrix(truth: NDArray[np.integer[Any]], prediction: NDArray[np.integer[Any]], classes: int) -> NDArray[np.int64]:
+def confusion_matrix(
+    truth: NDArray[np.integer[Any]], prediction: NDArray[np.integer[Any]], classes: int
+) -> NDArray[np.int64]:
     """Count pixels by true and predicted class.
 
     Args:
@@ -28,7 +30,9 @@ def confusion_matrix(truth: NDArray[np.integer[Any]], prediction: NDArray[np.int
         InputError: The shapes differ or a predicted class is outside 0..K-1.
     """
     if truth.shape != prediction.shape:
-        raise InputError(f"truth of shape {truth.shape} and prediction of shape {prediction.shape}", wanted="equal shapes")
+        raise InputError(
+            f"truth of shape {truth.shape} and prediction of shape {prediction.shape}", wanted="equal shapes"
+        )
     valid = (truth >= 0) & (truth < classes)
     predicted = prediction[valid].astype(np.int64)
     if predicted.size and not 0 <= int(predicted.min()) <= int(predicted.max()) < classes:

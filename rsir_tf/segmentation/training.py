@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,26 @@ from rsir_tf.archives.splits import Split, select, write_split
 from rsir_tf.artifacts import MANIFEST, content_hash, disk_errors, write_json
 from rsir_tf.errors import ArtifactError, InputError, RsirError
 from rsir_tf.segmentation.augmentation import Augmentation
-from rsir_tf.segmentation.data import Crops, PairReader, plan_epoch, training_dataset, validation_crops, validation_dataset
+from rsir_tf.segmentation.data import (
+    Crops,
+    PairReader,
+    plan_epoch,
+    training_dataset,
+    validation_crops,
+    validation_dataset,
+)
 from rsir_tf.segmentation.network import Architecture, Scales, Stride, build_fcn, build_trunk, measure_scales
-from rsir_tf.segmentation.runs import HISTORY, LAST, SPLIT, Run, create_run, open_run, require_same, save_best, save_last
+from rsir_tf.segmentation.runs import (
+    HISTORY,
+    LAST,
+    SPLIT,
+    Run,
+    create_run,
+    open_run,
+    require_same,
+    save_best,
+    save_last,
+)
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
 from rsir_tf.segmentation.weights import apply_head, fits_head, initialise
 
@@ -57,7 +74,7 @@ class TrainingSettings:
     weights: str = "imagenet"
     stride: Stride = 8
     head_width: int = 4096
-    crops: Crops = Crops()
+    crops: Crops = field(default_factory=Crops)
     learning_rate: float = 1e-4
     schedule: Literal["cosine", "constant"] = "cosine"
     freeze: int = 0
@@ -142,9 +159,7 @@ def _origin(archive: Archive, split: Split) -> dict[str, Any]:
     }
 
 
-def _build(
-    label_set: LabelSet, settings: TrainingSettings, reader: PairReader
-) -> tuple[Architecture, keras.Model]:
+def _build(label_set: LabelSet, settings: TrainingSettings, reader: PairReader) -> tuple[Architecture, keras.Model]:
     """The network as training starts from it; the same for the same settings and archive."""
     trunk = build_trunk()
     head = initialise(trunk, settings.weights, seed=settings.seed)
@@ -207,7 +222,13 @@ class _Loop:
     """The epochs of one run."""
 
     def __init__(
-        self, run: Run, model: keras.Model, settings: TrainingSettings, reader: PairReader, validation: PairReader, progress: Progress
+        self,
+        run: Run,
+        model: keras.Model,
+        settings: TrainingSettings,
+        reader: PairReader,
+        validation: PairReader,
+        progress: Progress,
     ) -> None:
         self.run, self.model, self.settings = run, model, settings
         self.reader, self.progress = reader, progress
@@ -240,7 +261,9 @@ class _Loop:
         started = time.monotonic()
         dataset = training_dataset(self.reader, self.settings.crops, seed=self.settings.seed, epoch=epoch)
         callback = _Watch(self.progress, epoch, self.settings.epochs, self.steps, self.run.path)
-        result = self.model.fit(dataset, epochs=epoch + 1, initial_epoch=epoch, verbose=0, callbacks=[callback])
+        result = self.model.fit(
+            dataset, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False, callbacks=[callback]
+        )
         trained = time.monotonic() - started
         scores = self._validate()
         entry: dict[str, Any] = {

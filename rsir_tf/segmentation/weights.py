@@ -28,8 +28,8 @@ def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, 
         seed: For "none".
 
     Returns:
-        The fully connected layers as convolutions, {"fc6": (kernel [7, 7, 512, 4096], bias), "fc7": …}, where the source
-        has them; else {}.
+        The fully connected layers as convolutions, {"fc6": (kernel [7, 7, 512, 4096], bias), "fc7": …}, where the
+        source has them; else {}.
 
     Raises:
         InputError: The file is missing, no VGG-16, or the download failed.
@@ -72,7 +72,7 @@ def _imagenet() -> keras.Model:
     except Exception as error:  # Keras raises bare Exception where a download fails.
         raise InputError(
             f"VGG-16's ImageNet weights could not be downloaded ({error})",
-            cure="pass --weights FILE with a copy of vgg16_weights_tf_dim_ordering_tf_kernels(_notop).h5, or --weights none",
+            cure="pass --weights FILE (Keras's vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5) or --weights none",
         ) from error
 
 
@@ -83,7 +83,7 @@ def _file(path: Path) -> keras.Model:
         raise InputError(f"{path}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
     try:
         with h5py.File(path, "r") as file:
-            groups = set(file["model_weights"] if "model_weights" in file else file)
+            groups = set(file.get("model_weights", file))
         top = {"fc1", "fc2", "predictions"} <= groups
         return keras.applications.VGG16(include_top=top, weights=str(path))
     except Exception as error:  # h5py and Keras raise OSError, KeyError, ValueError and others on foreign files.

@@ -12,8 +12,8 @@ from rsir_tf.errors import InputError, ModelError
 from rsir_tf.imagery import MIN_SIDE
 from rsir_tf.serving.contract import CONV5_3, SEGMENTATION, STRIDE, Prediction
 
-BATCH_PIXELS = 1 << 20
-"""Pixels: images of more than this share of a batch would make calls so long that deadlines mean nothing."""
+BATCH_PIXELS = 1 << 19
+"""Pixels in one request with several images (8 of 256×256): longer calls than that gain nothing and meet deadlines."""
 
 
 def check_image(image: Any, position: int) -> None:
@@ -41,7 +41,7 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
         largest: Gives the most images that a group may hold, asked anew for each image.
 
     Yields:
-        Groups in order, of at least one image each, at most about a million pixels where it holds several.
+        Groups in order, of at least one image each, at most half a million pixels where it holds several.
 
     Raises:
         InputError: An image is not what a model takes. What came before it is yielded first; so it is with

@@ -33,6 +33,9 @@ from rsir_tf.serving.tensors import decode, decode_strings, encode_images
 if TYPE_CHECKING:
     from types import TracebackType
 
+LONGEST_DESCRIBE = 60.0
+"""Seconds: telling which model it is computes nothing, so a server that takes longer hangs."""
+
 
 def connect(
     address: str | Sequence[str],
@@ -40,8 +43,8 @@ def connect(
     model_name: str = "fcn8s",
     version: int | None = None,
     label: str | None = None,
-    timeout: float = 120.0,
-    batch_size: int = 8,
+    timeout: float = 300.0,
+    batch_size: int = 4,
     in_flight: int = 4,
     tls: TLS | None = None,
 ) -> ServedModel:
@@ -228,7 +231,7 @@ class ServedModel:
         return call(
             lambda chosen, deadline: PredictionServiceStub(chosen.channel).Predict(request, timeout=deadline),
             servers,
-            timeout=self._timeout,
+            timeout=min(self._timeout, LONGEST_DESCRIBE) if signature == DESCRIBE else self._timeout,
             closed=self._closed,
             where=lambda chosen: self._where(chosen, signature),
         )

@@ -15,6 +15,7 @@ import grpc
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.serving.channel import MAX_MESSAGE, TLS, server_credentials
 from rsir_tf.serving.exports import EXPORT_CURE
+from rsir_tf.serving.health import Health
 from rsir_tf.serving.messages import (
     ModelVersionStatus,
     add_ModelServiceServicer_to_server,
@@ -102,6 +103,7 @@ class EmbeddedServer:
         self._tensor_content = tensor_content
         self._tls = tls
         self._server: Any = None
+        self._health: Health | None = None
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="rsir_tf_versions", daemon=True)
 
@@ -134,6 +136,7 @@ class EmbeddedServer:
             PredictionService(self.name, self._versions, tensor_content=self._tensor_content), server
         )
         add_ModelServiceServicer_to_server(ModelService(self.name, self._versions), server)
+        health = Health(server)
         self.port = self._bind(server)
         self._versions.poll()
         states = self._versions.states()
@@ -146,7 +149,7 @@ class EmbeddedServer:
                 f"{self._base / str(newest)}: cannot be loaded ({states[newest].message})", cure=EXPORT_CURE
             )
         server.start()
-        self._server = server
+        self._server, self._health = server, health
         self._poller.start()
         return self
 
@@ -168,7 +171,8 @@ class EmbeddedServer:
             grace: Seconds that calls in flight may take.
         """
         self._stopping.set()
-        if self._server is not None:
+        if self._server is not None and self._health is not None:
+            self._health.leave()
             self._server.stop(grace).wait()
             self._poller.join()
 

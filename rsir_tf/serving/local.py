@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-def load(saved_model: str | os.PathLike[str], *, batch_size: int = 8) -> LoadedModel:
+def load(saved_model: str | os.PathLike[str], *, batch_size: int = 4) -> LoadedModel:
     """Load an exported model into this process.
 
     Args:
@@ -48,7 +48,7 @@ def load(saved_model: str | os.PathLike[str], *, batch_size: int = 8) -> LoadedM
 class LoadedModel:
     """A model in this process; `contract.Model` describes its methods."""
 
-    def __init__(self, saved_model: str | os.PathLike[str], *, batch_size: int = 8) -> None:
+    def __init__(self, saved_model: str | os.PathLike[str], *, batch_size: int = 4) -> None:
         folder = find_export(saved_model)
         import tensorflow as tf
 

@@ -101,8 +101,8 @@ def _read_inputs(definition: Any, inputs: Mapping[str, Any]) -> dict[str, NDArra
         if alias not in inputs:
             raise _invalid(
                 f"Signature input alias: {alias}(feed name: {definition.inputs[alias].name}) not found in request "
-                f"and no default value provided. Inputs expected to be in the request {{{','.join(sent)}}}, or default input "
-                "alias set: "
+                f"and no default value provided. Inputs expected to be in the request {{{','.join(sent)}}}, "
+                "or default input alias set: "
             )
         arrays[alias] = _read_tensor(inputs[alias], alias)
     for place, alias in enumerate(required):

@@ -41,7 +41,8 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):
             version, servable = self._find(request)
-            with self._computing:
+            # A request without inputs (`describe`) costs nothing, and does not wait behind those that do.
+            with self._computing if request.inputs else contextlib.nullcontext():
                 if not context.is_active():
                     raise RefusedError(grpc.StatusCode.CANCELLED, "the client is gone")
                 answer = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)

@@ -42,7 +42,7 @@ def export_toy(
 ) -> Path:
     """Write the toy model to `base/version`, by rename, as a publisher must.
 
-    `features` = "right", or how the answer is wrong: "nan", "half" (float16), "small" (a cell short), "class" (class 9).
+    `features` is "right", or how the answer is wrong: "nan", "half" (float16), "small" (a cell short), "class" (9).
     """
     import tensorflow as tf
 

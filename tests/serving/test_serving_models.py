@@ -36,7 +36,7 @@ class ModelContract:
         check(prediction, image)
 
     def test_keeps_order_over_mixed_sizes(self, model: Model) -> None:
-        # 9 of one size overflow a batch of 8; the rest changes size back and forth.
+        # 9 of one size overflow two batches of 4; the rest changes size back and forth.
         sizes = [(32, 32)] * 9 + [(16, 48), (48, 16), (48, 16), (32, 32)]
         images = [random_image(*size, seed=place) for place, size in enumerate(sizes)]
         predictions = model.predict(images)
@@ -64,8 +64,8 @@ class ModelContract:
         stream = model.predict_stream(images())
         for place in range(20):
             check(next(stream), random_image(16, 16, seed=place))
-        # At most 4 groups of 8 in flight, one being put together, and the 20 already given.
-        assert len(pulled) <= 20 + 5 * 8 + 1
+        # At most 4 groups of 4 in flight, one being put together, and the 20 already given.
+        assert len(pulled) <= 20 + 5 * 4 + 1
         stream.close()
 
     @pytest.mark.parametrize(
@@ -113,10 +113,9 @@ class ModelContract:
 
 
 class TestLoadedModel(ModelContract):
-    @pytest.fixture(scope="class")
-    def model(self, toy_base: Path) -> Iterator[Model]:
-        with load(toy_base) as model:
-            yield model
+    @pytest.fixture
+    def model(self, loaded: Model) -> Model:
+        return loaded
 
     @pytest.fixture
     def closable(self, toy_base: Path) -> Model:
@@ -124,23 +123,49 @@ class TestLoadedModel(ModelContract):
 
 
 class TestServedModel(ModelContract):
-    @pytest.fixture(scope="class")
-    def model(self, server_address: str) -> Iterator[Model]:
-        with connect(server_address, model_name="toy", timeout=20) as model:
-            yield model
+    @pytest.fixture
+    def model(self, served: Model) -> Model:
+        return served
 
     @pytest.fixture
     def closable(self, server_address: str) -> Model:
         return connect(server_address, model_name="toy", version=1, timeout=20)
 
 
-class TestServedModelWithTensorContent(TestServedModel):
-    @pytest.fixture(scope="class")
-    def server_address(self, toy_base: Path, external_server: str | None) -> Iterator[str]:
-        if external_server is not None:
-            pytest.skip("the external server's encoding is its own flag")
-        with serve_embedded(toy_base, port=0, tensor_content=True) as server:
-            yield server.address
+class TestServedModelWithTensorContent(ModelContract):
+    @pytest.fixture
+    def model(self, served_as_content: Model) -> Model:
+        return served_as_content
+
+    @pytest.fixture
+    def closable(self, content_address: str) -> Model:
+        return connect(content_address, model_name="toy")
+
+
+@pytest.fixture(scope="module")
+def loaded(toy_base: Path) -> Iterator[Model]:
+    with load(toy_base) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def served(server_address: str) -> Iterator[Model]:
+    with connect(server_address, model_name="toy", timeout=20) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def content_address(toy_base: Path, external_server: str | None) -> Iterator[str]:
+    if external_server is not None:
+        pytest.skip("the external server's encoding is its own flag")
+    with serve_embedded(toy_base, port=0, tensor_content=True) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="module")
+def served_as_content(content_address: str) -> Iterator[Model]:
+    with connect(content_address, model_name="toy", timeout=20) as model:
+        yield model
 
 
 def test_both_ways_agree(toy_base: Path, server_address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.archives.label_files import load_label_set
 from rsir_tf.archives.masks import write_mask
+from rsir_tf.archives.tags import UCMERCED_TAGS
 from rsir_tf.artifacts import written_aside
 from rsir_tf.errors import InputError
 
@@ -49,7 +51,8 @@ MAX_SIZE = 4096
 def render_scene(scene: str, size: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Render one tile of about 77 m a side (0.3 m to the pixel at 256), as seen from an airplane.
 
-    Equal arguments give equal pixels, whatever was rendered before. Another size shows the same ground at another scale.
+    Equal arguments give equal pixels, whatever was rendered before; another size shows the same ground at another
+    scale.
 
     Args:
         scene: One of `SCENES`.
@@ -71,7 +74,6 @@ def render_scene(scene: str, size: int, seed: int) -> tuple[NDArray[np.uint8], N
         raise InputError(f"seed {seed}: is negative", wanted="0 or more")
     # Drawing needs OpenCV, which names and options do not.
     from rsir_tf.archives.synthetic.canvas import Canvas
-    from rsir_tf.archives.synthetic.materials import SURFACES, Material
     from rsir_tf.archives.synthetic.photograph import surface_map, take_photograph
     from rsir_tf.archives.synthetic.scenes import DRAWERS
 
@@ -79,9 +81,7 @@ def render_scene(scene: str, size: int, seed: int) -> tuple[NDArray[np.uint8], N
     canvas = Canvas(size, layout, grain)
     DRAWERS[scene](canvas, layout)
     image = take_photograph(canvas, light)
-    names = load_label_set("dlrsd").names
-    classes = np.array([names.index(SURFACES[material].label) for material in Material], dtype=np.uint8)
-    return image, classes[surface_map(canvas)]
+    return image, _classes()[surface_map(canvas)]
 
 
 def render_archive(
@@ -95,8 +95,10 @@ def render_archive(
 ) -> Path:
     """Render an archive in DLRSD's format: `Images/SCENE/SCENENN.tif` and `Labels/SCENE/SCENENN.png`.
 
-    An image depends on its scene, its number, the size and the seed alone: an archive with more images or other scenes holds
-    the same ones.
+    Beside them lies a tags file as UC Merced has one, `LandUse_Multilabeled.txt`: the classes that each mask holds.
+
+    An image depends on its scene, its number, the size and the seed alone: an archive with more images or other scenes
+    holds the same ones.
 
     Args:
         to: The folder to make; it must not exist.
@@ -118,6 +120,7 @@ def render_archive(
     chosen = tuple(SCENES if scenes is None else scenes)
     _check(chosen, images_per_scene, size, seed)
     labels = load_label_set("dlrsd")
+    tags = [["IMAGE\\LABEL", *labels.names]]
     total = len(chosen) * images_per_scene
     with written_aside(to) as aside:
         for folder in ("Images", "Labels"):
@@ -129,8 +132,12 @@ def render_archive(
             name = f"{scene}/{scene}{number:02d}"
             Image.fromarray(image).save(aside / "Images" / f"{name}.tif")
             write_mask(aside / "Labels" / f"{name}.png", mask, labels)
+            present = np.bincount(mask.ravel(), minlength=len(labels.names)) > 0
+            tags.append([f"{scene}{number:02d}", *(str(int(there)) for there in present)])
             if progress is not None:
                 progress(done + 1, total)
+        lines = ["\t".join(row) for row in tags]
+        (aside / UCMERCED_TAGS).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return to
 
 
@@ -138,6 +145,15 @@ def image_seed(seed: int, number: int) -> int:
     """Return the `render_scene` seed of an archive's image: a hash, so that neighbouring seeds share no images."""
     digest = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "little")
+
+
+@functools.cache
+def _classes() -> NDArray[np.uint8]:
+    """Return uint8 [materials]: the class index of each."""
+    from rsir_tf.archives.synthetic.materials import SURFACES, Material
+
+    names = load_label_set("dlrsd").names
+    return np.array([names.index(SURFACES[material].label) for material in Material], dtype=np.uint8)
 
 
 def _generator(scene: str, seed: int, part: str) -> np.random.Generator:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.archives.synthetic.geometry import Path, Points
+from rsir_tf.archives.synthetic.geometry import Path, Points, disc
 from rsir_tf.archives.synthetic.materials import Colour, Material
-from rsir_tf.archives.synthetic.noise import Field, octaves
+from rsir_tf.archives.synthetic.noise import Field, enlarge, octaves
 
 TILE = 256.0
 """Ground units along a tile's side, whatever its size in pixels; one is about 0.3 m."""
@@ -20,8 +20,8 @@ SUPERSAMPLING = 2
 class Canvas:
     """What is drawn so far.
 
-    Things are drawn from the ground up: what comes later lies on top. Shadows fall on what was drawn before them, and never
-    change its material. Drawing uses whole canvas pixels, so that masks are exact and the same everywhere.
+    Things are drawn from the ground up: what comes later lies on top. Shadows fall on what was drawn before them, and
+    never change its material. Drawing uses whole canvas pixels, so that masks are exact and the same everywhere.
 
     Args:
         size: Pixels along a side of the final picture.
@@ -45,10 +45,11 @@ class Canvas:
         self.material = np.zeros((self.side, self.side), dtype=np.uint8)
         self.shadow = np.zeros((self.side, self.side), dtype=np.uint8)
         self.grain = grain
-        # Shadows point north, more or less, as at mid-northern latitudes; flights wait for a high sun.
+        # As at mid-northern latitudes shadows point north, more or less; flights wait for a high sun.
         azimuth = np.radians(rng.uniform(-160, -20))
         self.sun = rng.uniform(0.45, 1.1) * np.array([np.cos(azimuth), np.sin(azimuth)])
         self._turn = np.eye(2)
+        self._hulls: dict[tuple[float, float, float], NDArray[np.int32]] = {}
 
     def turn(self, heading: float) -> None:
         """Turn all that is drawn from now on around the tile's centre by `heading` radians."""
@@ -57,7 +58,7 @@ class Canvas:
 
     def cover(self, colour: Colour, material: Material) -> None:
         """Fill the whole tile."""
-        self.colour[:] = colour
+        self.colour = self._plain(colour)
         self.material[:] = material
 
     def fill(self, outline: Points, colour: Colour, material: Material, *, lit: bool = False) -> None:
@@ -94,47 +95,62 @@ class Canvas:
         """
         corners = outline @ self._turn
         swept = np.concatenate([corners + lift * self.sun, corners + height * self.sun])
-        hull = cv2.convexHull(self._grid(swept))
-        cv2.fillConvexPoly(self.shadow, hull, 255)
+        cv2.fillConvexPoly(self.shadow, cv2.convexHull(self._grid(swept)), 255)
 
-    def paint(self, where: NDArray[np.bool_], colour: NDArray[np.float32], material: Material) -> None:
-        """Fill the pixels of a mask, each with its own colour.
+    def cast_round(self, column: int, row: int, radius: float, height: float, lift: float) -> None:
+        """As `cast`, for a round thing around a canvas pixel; things of one size are swept once."""
+        key = (radius, height, lift)
+        if key not in self._hulls:
+            outline = disc(radius, 10)
+            swept = np.concatenate([outline + lift * self.sun, outline + height * self.sun]) * self.scale
+            self._hulls[key] = cv2.convexHull(np.floor(swept).astype(np.int32))
+        cv2.fillConvexPoly(self.shadow, self._hulls[key] + np.array([column, row], dtype=np.int32), 255)
+
+    def lay(self, where: NDArray[np.bool_], colour: Colour, material: Material) -> None:
+        """Fill the pixels of a mask, bool [side, side], with one colour."""
+        cv2.copyTo(self._plain(colour), where.view(np.uint8), self.colour)
+        np.copyto(self.material, np.uint8(material), where=where)
+
+    def paint(self, where: NDArray[np.bool_], first: Colour, second: Colour, share: Field, material: Material) -> None:
+        """Fill the pixels of a mask with a mixture of two colours.
 
         Args:
             where: bool [side, side].
-            colour: float32 [side, side, 3], RGB.
+            first: RGB.
+            second: RGB.
+            share: float32 [side, side], of the second colour, 0..1; clipped.
             material: What it is made of.
         """
-        np.copyto(self.colour, np.clip(colour, 0, 255).astype(np.uint8), where=where[..., None])
-        self.material[where] = material
+        steps = np.linspace(0, 1, 256)[:, None]
+        table = np.rint(np.asarray(first) * (1 - steps) + np.asarray(second) * steps).astype(np.uint8)
+        levels = np.clip(share * np.float32(255), 0, 255).astype(np.uint8)
+        mixture = cv2.LUT(cv2.merge([levels, levels, levels]), table[None])
+        cv2.copyTo(mixture, where.view(np.uint8), self.colour)
+        np.copyto(self.material, np.uint8(material), where=where)
 
     def stamp(
-        self, x: float, y: float, shape: NDArray[np.bool_], colour: NDArray[np.uint8], material: Material
+        self, column: int, row: int, shape: NDArray[np.bool_], colour: NDArray[np.uint8], material: Material
     ) -> None:
         """Put a small picture on top, lit by the sun.
 
         Args:
-            x: Of its centre, ground units.
-            y: Of its centre.
-            shape: bool [h, w], canvas pixels that it covers.
+            column: Canvas pixel of its centre.
+            row: Canvas pixel of its centre.
+            shape: bool [h, w], the canvas pixels that it covers.
             colour: uint8 [h, w, 3].
             material: What it is made of.
         """
-        column, row = self.pixels(np.array([[x, y]]))[0]
         height, width = shape.shape
-        top, left = int(row) - height // 2, int(column) - width // 2
+        top, left = row - height // 2, column - width // 2
         rows = slice(max(top, 0), min(top + height, self.side))
         columns = slice(max(left, 0), min(left + width, self.side))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return
-        part = (
-            slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left),
-        )
+        part = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
         covered = shape[part]
-        np.copyto(self.colour[rows, columns], colour[part], where=covered[..., None])
-        np.copyto(self.material[rows, columns], np.uint8(material), where=covered)
-        np.copyto(self.shadow[rows, columns], np.uint8(0), where=covered)
+        cv2.copyTo(colour[part], covered.view(np.uint8), self.colour[rows, columns])
+        self.material[rows, columns][covered] = material
+        self.shadow[rows, columns][covered] = 0
 
     def inside(self, outline: Points) -> NDArray[np.bool_]:
         """Return bool [side, side]: the canvas pixels of a polygon."""
@@ -154,7 +170,7 @@ class Canvas:
 
     def noise(self, rng: np.random.Generator, *cells: int) -> Field:
         """Return float32 [side, side], mean 0, deviation about 1: equal octaves of `cells` grid cells a side."""
-        return octaves(rng, cells, self.side)
+        return enlarge(octaves(rng, cells, self.side // 2), self.side)
 
     def light(self, heading: float) -> float:
         """Return how much brighter a slope is than flat ground, where it falls towards `heading` (radians): -1 to 1."""
@@ -164,13 +180,32 @@ class Canvas:
     def material_at(self, x: float, y: float) -> Material | None:
         """Return what lies at a point, or None outside the tile."""
         column, row = self.pixels(np.array([[x, y]]))[0]
+        return self.material_of(int(column), int(row))
+
+    def material_of(self, column: int, row: int) -> Material | None:
+        """Return what lies at a canvas pixel, or None outside."""
         if not (0 <= column < self.side and 0 <= row < self.side):
             return None
         return Material(int(self.material[row, column]))
 
+    def near(self, x: float, y: float, margin: float = 16.0) -> bool:
+        """Return whether a point lies on the tile or at most `margin` ground units beside it, at every scale."""
+        return bool(np.all(np.abs(np.array([x, y]) @ self._turn) < TILE / 2 + margin))
+
+    def within(self, points: Points) -> Points:
+        """Return those points that lie on the tile."""
+        pixels = self.pixels(points)
+        inside: Points = points[np.all((pixels >= 0) & (pixels < self.side), axis=1)]
+        return inside
+
     def pixels(self, points: Points) -> NDArray[np.int32]:
         """Return int32 [N, 2]: (column, row) of canvas pixels."""
         return self._grid(points @ self._turn)
+
+    def _plain(self, colour: Colour) -> NDArray[np.uint8]:
+        plane = np.empty((self.side, self.side, 3), dtype=np.uint8)
+        cv2.rectangle(plane, (0, 0), (self.side, self.side), colour, cv2.FILLED)
+        return plane
 
     def _grid(self, turned: Points) -> NDArray[np.int32]:
         return np.floor((turned + TILE / 2) * self.scale).astype(np.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -57,8 +58,10 @@ def blob(rng: np.random.Generator, radius: float, roughness: float = 0.25, corne
 
 def place(points: Points, x: float, y: float, heading: float = 0.0) -> Points:
     """Turn points by `heading` radians (x towards y) around the origin, then move them to (x, y)."""
-    cos, sin = np.cos(heading), np.sin(heading)
-    turned: Points = points @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
+    cos, sin = math.cos(heading), math.sin(heading)
+    turned = np.empty((len(points), 2))
+    turned[:, 0] = points[:, 0] * cos - points[:, 1] * sin + x
+    turned[:, 1] = points[:, 0] * sin + points[:, 1] * cos + y
     return turned
 
 

@@ -58,28 +58,28 @@ class Surface:
 
 
 SURFACES: dict[Material, Surface] = {
-    Material.ASPHALT: Surface("pavement", 0.05, 0.035, 0.05, (3, 2, 0)),
-    Material.CONCRETE: Surface("pavement", 0.04, 0.04, 0.05, (3, 2, -1)),
-    Material.MARKING: Surface("pavement", 0.05, 0.08, 0.03),
-    Material.GRASS: Surface("grass", 0.085, 0.10, 0.08, (14, 4, 4)),
-    Material.TURF: Surface("grass", 0.045, 0.035, 0.05, (6, 1, 2)),
-    Material.SOIL: Surface("bare soil", 0.06, 0.07, 0.08, (4, 7, 8)),
-    Material.SAND: Surface("sand", 0.035, 0.035, 0.06, (3, 4, 6)),
-    Material.SEA: Surface("sea", 0.045, 0.06, 0.06, (-3, 2, 4)),
-    Material.FOAM: Surface("sea", 0.05, 0.05, 0.03),
-    Material.WATER: Surface("water", 0.05, 0.04, 0.07, (4, 2, -3)),
-    Material.ROOF: Surface("buildings", 0.06, 0.05, 0.02, (2, 0, 0)),
-    Material.FLAT_ROOF: Surface("buildings", 0.04, 0.05, 0.04),
-    Material.CAR: Surface("cars", 0.02, 0.02, 0.0),
-    Material.SHIP: Surface("ship", 0.03, 0.05, 0.0),
-    Material.DOCK: Surface("dock", 0.06, 0.05, 0.04, (2, 1, 0)),
-    Material.AIRPLANE: Surface("airplane", 0.02, 0.02, 0.0),
-    Material.TANK: Surface("tanks", 0.035, 0.04, 0.05, (4, 0, -2)),
-    Material.COURT: Surface("court", 0.03, 0.03, 0.05, (3, 2, 2)),
-    Material.CROWN: Surface("trees", 0.12, 0.10, 0.06, (6, 3, 2)),
-    Material.SHRUB: Surface("chaparral", 0.12, 0.12, 0.05, (4, 3, 1)),
-    Material.CROP: Surface("field", 0.07, 0.05, 0.06, (7, 3, 3)),
-    Material.MOBILE_HOME: Surface("mobile home", 0.04, 0.04, 0.0),
+    Material.ASPHALT: Surface("pavement", 0.05, 0.022, 0.03, (1, 1, 0)),
+    Material.CONCRETE: Surface("pavement", 0.035, 0.022, 0.028, (1, 1, -1)),
+    Material.MARKING: Surface("pavement", 0.05, 0.05, 0.02),
+    Material.GRASS: Surface("grass", 0.08, 0.07, 0.05, (9, 3, 3)),
+    Material.TURF: Surface("grass", 0.045, 0.025, 0.03, (4, 1, 1)),
+    Material.SOIL: Surface("bare soil", 0.055, 0.045, 0.045, (2, 3, 4)),
+    Material.SAND: Surface("sand", 0.025, 0.015, 0.018, (1, 2, 2)),
+    Material.SEA: Surface("sea", 0.04, 0.025, 0.03, (-1, 1, 2)),
+    Material.FOAM: Surface("sea", 0.04, 0.03, 0.02),
+    Material.WATER: Surface("water", 0.045, 0.025, 0.035, (1, 1, -1)),
+    Material.ROOF: Surface("buildings", 0.055, 0.03, 0.015, (1, 0, 0)),
+    Material.FLAT_ROOF: Surface("buildings", 0.03, 0.025, 0.02),
+    Material.CAR: Surface("cars", 0.02, 0.015, 0.0),
+    Material.SHIP: Surface("ship", 0.03, 0.03, 0.0),
+    Material.DOCK: Surface("dock", 0.05, 0.04, 0.03, (1, 1, 0)),
+    Material.AIRPLANE: Surface("airplane", 0.015, 0.015, 0.0),
+    Material.TANK: Surface("tanks", 0.03, 0.025, 0.025, (2, 0, -1)),
+    Material.COURT: Surface("court", 0.025, 0.018, 0.025, (1, 1, 1)),
+    Material.CROWN: Surface("trees", 0.12, 0.08, 0.05, (5, 2, 2)),
+    Material.SHRUB: Surface("chaparral", 0.12, 0.10, 0.05, (3, 2, 1)),
+    Material.CROP: Surface("field", 0.06, 0.025, 0.035, (3, 1, 1)),
+    Material.MOBILE_HOME: Surface("mobile home", 0.03, 0.025, 0.0),
 }
 
 ASPHALT: tuple[Colour, ...] = ((84, 84, 86), (102, 100, 98), (72, 74, 80), (120, 117, 112), (132, 126, 114))
@@ -186,21 +186,23 @@ def choose(rng: np.random.Generator, colours: Sequence[Colour], spread: float = 
         colours: RGB, 0..255.
         spread: Relative deviation of the brightness; each channel varies by a third of it besides.
     """
-    colour = np.asarray(colours[int(rng.integers(len(colours)))], dtype=np.float64)
-    return tint(colour * (1 + spread * rng.normal() + spread / 3 * rng.normal(size=3)))
+    red, green, blue = colours[int(rng.integers(len(colours)))]
+    bright, *channels = (spread * rng.standard_normal(4)).tolist()
+    factors = [1 + bright + channel / 3 for channel in channels]
+    return tint(red * factors[0], green * factors[1], blue * factors[2])
 
 
 def shift(colour: Colour, factor: float, add: float = 0.0) -> Colour:
     """Return a brighter (`factor` > 1) or darker colour."""
-    return tint(np.asarray(colour, dtype=np.float64) * factor + add)
+    red, green, blue = colour
+    return tint(red * factor + add, green * factor + add, blue * factor + add)
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """Return a colour between two: `share` of the second."""
-    return tint(np.asarray(first) * (1 - share) + np.asarray(second) * share)
+    return tint(*(one + (other - one) * share for one, other in zip(first, second, strict=True)))
 
 
-def tint(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Colour:
-    """Round and clip three numbers to a colour."""
-    red, green, blue = np.clip(np.rint(values), 4, 250).astype(int).tolist()
-    return red, green, blue
+def tint(red: float, green: float, blue: float) -> Colour:
+    """Round and clip three numbers to a colour; full black and white do not occur in the open."""
+    return min(max(round(red), 4), 250), min(max(round(green), 4), 250), min(max(round(blue), 4), 250)

@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.archives.synthetic.canvas import Canvas
-from rsir_tf.archives.synthetic.geometry import Points, disc
-from rsir_tf.archives.synthetic.materials import Colour, Material, choose, shift
+from rsir_tf.archives.synthetic.geometry import Points
+from rsir_tf.archives.synthetic.materials import Colour, Material, choose
+from rsir_tf.archives.synthetic.noise import Field
 
-SHAPES = 5
-"""Different crowns a nursery grows; each is drawn at several sizes."""
+SHAPES = 4
+SHADES = 6
+"""Different outlines and colours that a nursery grows; each crown is one of each, at one of some sizes."""
+
+STEP = 1.12
+"""Ratio of neighbouring sizes: crowns in between are drawn alike, which spares most of the work in a wood."""
 
 
 class Nursery:
@@ -37,50 +42,61 @@ class Nursery:
     ) -> None:
         self._canvas = canvas
         self._rng = rng
-        self._species = [choose(rng, colours, 0.08) for _ in range(int(rng.integers(2, 4)))]
-        self._phases = rng.uniform(0, 2 * np.pi, (SHAPES, 3))
+        species = [choose(rng, colours, 0.08) for _ in range(int(rng.integers(2, 4)))]
+        self._colours = [choose(rng, species, 0.1) for _ in range(SHADES)]
+        self._phases = rng.uniform(0, 2 * np.pi, (SHAPES, 5))
         self._material = material
         self._height = height
-        self._grown: dict[tuple[int, int], tuple[NDArray[np.bool_], NDArray[np.float32]]] = {}
+        self._shapes: dict[tuple[int, int], tuple[NDArray[np.bool_], Field]] = {}
+        self._crowns: dict[tuple[int, int, int], NDArray[np.uint8]] = {}
 
-    def plant(self, x: float, y: float, radius: float) -> None:
-        """Draw one plant and its shadow; `radius` in ground units."""
-        colour = shift(choose(self._rng, self._species, 0.1), 1.0)
-        kind = int(self._rng.integers(SHAPES))
-        column, row = self._canvas.pixels(np.array([[x, y]]))[0]
-        margin = 3 * radius * self._canvas.scale
-        if not (-margin < column < self._canvas.side + margin and -margin < row < self._canvas.side + margin):
-            return
+    def plant(self, points: Points, radii: tuple[float, float], ground: Sequence[Material] | None = None) -> None:
+        """Draw plants and their shadows.
+
+        Args:
+            points: float64 [N, 2], where they may stand, ground units.
+            radii: Least and largest radius of a crown.
+            ground: Materials that they grow on; any where left out.
+        """
+        count = len(points)
+        low, high = np.log(radii)
+        sizes = np.rint(self._rng.uniform(low, high, count) / np.log(STEP)).astype(int)
+        shapes = self._rng.integers(SHAPES, size=count)
+        shades = self._rng.integers(SHADES, size=count)
+        pixels = self._canvas.pixels(points)
+        margin = 3 * radii[1] * self._canvas.scale
+        near = np.all((pixels > -margin) & (pixels < self._canvas.side + margin), axis=1)
+        for index in np.flatnonzero(near):
+            column, row = int(pixels[index, 0]), int(pixels[index, 1])
+            if ground is None or self._canvas.material_of(column, row) in ground:
+                self._draw(column, row, int(sizes[index]), int(shapes[index]), int(shades[index]))
+
+    def _draw(self, column: int, row: int, size: int, kind: int, shade: int) -> None:
+        radius = STEP**size
         # A crown floats on a trunk: its shadow begins a little away from it.
-        self._canvas.cast(disc(0.9 * radius, 10) + (x, y), self._height * radius, lift=0.3 * radius)
-        shape, shade = self._grow(kind, max(1, round(radius * self._canvas.scale)))
-        shaded = np.clip(shade[..., None] * np.asarray(colour, dtype=np.float32), 3, 250).astype(np.uint8)
-        self._canvas.stamp(x, y, shape, shaded, self._material)
+        self._canvas.cast_round(column, row, 0.9 * radius, self._height * radius, lift=0.3 * radius)
+        if (kind, size) not in self._shapes:
+            self._shapes[kind, size] = self._grow(kind, max(1, round(radius * self._canvas.scale)))
+        shape, light = self._shapes[kind, size]
+        if (kind, size, shade) not in self._crowns:
+            lit = light[..., None] * np.asarray(self._colours[shade], dtype=np.float32)
+            self._crowns[kind, size, shade] = np.clip(lit, 3, 250).astype(np.uint8)
+        self._canvas.stamp(column, row, shape, self._crowns[kind, size, shade], self._material)
 
-    def plant_where(self, points: Points, radii: tuple[float, float], ground: Sequence[Material]) -> None:
-        """Draw plants of random radius at those points that lie on one of some materials."""
-        for x, y in points:
-            radius = float(self._rng.uniform(*radii))
-            if self._canvas.material_at(x, y) in ground:
-                self.plant(x, y, radius)
-
-    def _grow(self, kind: int, radius: int) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        if (kind, radius) not in self._grown:
-            self._grown[kind, radius] = self._shape(kind, radius)
-        return self._grown[kind, radius]
-
-    def _shape(self, kind: int, radius: int) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    def _grow(self, kind: int, radius: int) -> tuple[NDArray[np.bool_], Field]:
         reach = int(np.ceil(1.25 * radius))
-        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32) / radius
+        y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32) / np.float32(radius)
         distance, angle = np.hypot(x, y), np.arctan2(y, x)
         outline = np.ones_like(angle)
-        for order, phase, depth in zip((2, 5, 9), self._phases[kind], (0.07, 0.09, 0.06), strict=True):
-            outline += depth * np.sin(order * angle + phase)
+        for order, phase, depth in zip(
+            (2, 3, 5, 8, 13), self._phases[kind], (0.08, 0.05, 0.05, 0.06, 0.05), strict=True
+        ):
+            outline += np.float32(depth) * np.sin(np.float32(order) * angle + np.float32(phase))
         # Leaves come in clumps of about half a metre to a metre.
         clumps = int(np.clip(radius / self._canvas.scale * 0.9, 3, 40))
         noise = self._canvas.grain.standard_normal((clumps, clumps), dtype=np.float32)
         lumps = cv2.resize(noise, (len(x), len(x)), interpolation=cv2.INTER_CUBIC)
-        toward = self._canvas.sun / np.hypot(*self._canvas.sun)
+        toward = (self._canvas.sun / np.hypot(*self._canvas.sun)).astype(np.float32)
         slope = (x * toward[0] + y * toward[1]) * np.minimum(distance, 1)
-        shade = 0.98 - 0.42 * slope + 0.2 * lumps - 0.3 * np.maximum(distance - 0.6, 0)
-        return distance < outline, np.maximum(shade, 0.25).astype(np.float32)
+        light = 0.98 - 0.42 * slope + 0.2 * lumps - 0.3 * np.maximum(distance - 0.6, 0)
+        return distance < outline, np.maximum(light, 0.25).astype(np.float32)

@@ -149,7 +149,7 @@ def draw_parking_row(
     for index in range(stalls + 1):
         along = (index - 0.5) * pitch
         x, y = start[0] + along * np.cos(heading), start[1] + along * np.sin(heading)
-        if not visible(canvas, x, y):
+        if not canvas.near(x, y):
             continue
         canvas.fill(place(line, x, y, heading + slant), WHITE, Material.MARKING)
         if index < stalls and rng.random() < filled:
@@ -162,10 +162,3 @@ def draw_parking_row(
                 y + 0.5 * pitch * np.sin(heading) + wobble[1],
                 nose,
             )
-
-
-def visible(canvas: Canvas, x: float, y: float, margin: float = 16.0) -> bool:
-    """Return whether a point lies on the tile or at most `margin` ground units beside it."""
-    column, row = canvas.pixels(np.array([[x, y]]))[0]
-    edge = margin * canvas.scale
-    return bool(-edge <= column < canvas.side + edge and -edge <= row < canvas.side + edge)

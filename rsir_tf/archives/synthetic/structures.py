@@ -97,7 +97,7 @@ def draw_block(
     if rng.random() < 0.5:
         # Another membrane on a part of the roof.
         part = rng.uniform(0.3, 0.6)
-        strip = rectangle((length - 3) * part, width - 3) + (0.5 * (length - 3) * (1 - part), 0)
+        strip = place(rectangle((length - 3) * part, width - 3), 0.5 * (length - 3) * (1 - part), 0)
         canvas.fill(
             place(strip, centre[0], centre[1], heading), shift(colour, rng.uniform(0.82, 1.1)), Material.FLAT_ROOF
         )
@@ -107,7 +107,7 @@ def draw_block(
                 spot = place(np.array([[u, v]]), centre[0], centre[1], heading)[0]
                 light = place(rectangle(5, 3), spot[0], spot[1], heading)
                 canvas.fill(light, shift(colour, 0.7), Material.FLAT_ROOF)
-    for _ in range(int(rng.integers(2, 4 + length * width / 1500))):
+    for _ in range(int(rng.integers(2, int(4 + length * width / 1500)))):
         u, v = rng.uniform(-0.42, 0.42, 2) * (length - 6, width - 6)
         spot = place(np.array([[u, v]]), centre[0], centre[1], heading)[0]
         unit = place(rectangle(rng.uniform(3, 8), rng.uniform(3, 6)), spot[0], spot[1], heading)
@@ -123,23 +123,23 @@ def draw_mobile_home(canvas: Canvas, rng: np.random.Generator, x: float, y: floa
     body = place(rectangle(length, width), x, y, heading)
     canvas.cast(body, 9)
     for side in (-1, 1):
-        plane = place(rectangle(length, width / 2) + (0, side * width / 4), x, y, heading)
+        plane = place(place(rectangle(length, width / 2), 0, side * width / 4), x, y, heading)
         shade = 1 + 0.09 * canvas.light(heading + side * np.pi / 2)
         canvas.fill(plane, shift(colour, shade), Material.MOBILE_HOME, lit=True)
     for joint in np.arange(-length / 2 + 8, length / 2 - 4, rng.uniform(8, 14)):
-        seam = place(rectangle(0.7, width) + (joint, 0), x, y, heading)
+        seam = place(place(rectangle(0.7, width), joint, 0), x, y, heading)
         canvas.fill(seam, shift(colour, 0.88), Material.MOBILE_HOME)
     if rng.random() < 0.5:
         side = rng.choice([-1, 1])
-        awning = rectangle(length * rng.uniform(0.3, 0.6), 7) + (0, side * (width / 2 + 3.5))
+        awning = place(rectangle(length * rng.uniform(0.3, 0.6), 7), 0, side * (width / 2 + 3.5))
         canvas.fill(place(awning, x, y, heading), shift(colour, 0.9), Material.MOBILE_HOME, lit=True)
     for _ in range(2):
-        vent = rectangle(2.4, 2) + (rng.uniform(-0.4, 0.4) * length, rng.uniform(-0.3, 0.3) * width)
+        vent = place(rectangle(2.4, 2), rng.uniform(-0.4, 0.4) * length, rng.uniform(-0.3, 0.3) * width)
         canvas.fill(place(vent, x, y, heading), shift(colour, 0.7), Material.MOBILE_HOME)
 
 
 def draw_pool(canvas: Canvas, rng: np.random.Generator, x: float, y: float, radius: float) -> None:
     """Draw a swimming pool with its paved rim."""
     outline = blob(rng, radius, 0.25) if rng.random() < 0.6 else rectangle(2.4 * radius, 1.3 * radius)
-    canvas.fill(outline * 1.35 + (x, y), (186, 180, 168), Material.CONCRETE)
-    canvas.fill(outline + (x, y), choose(rng, POOL, 0.06), Material.WATER)
+    canvas.fill(place(outline * 1.35, x, y), (186, 180, 168), Material.CONCRETE)
+    canvas.fill(place(outline, x, y), choose(rng, POOL, 0.06), Material.WATER)

@@ -33,13 +33,13 @@ def draw_lorry(canvas: Canvas, rng: np.random.Generator, x: float, y: float, hea
     """Draw a lorry of 9 to 16 m: a box behind a cab."""
     colour = choose(rng, CAR[:4], 0.06)
     length = rng.uniform(28, 50)
-    box = place(rectangle(length - 9, 8.4) + (-5, 0), x, y, heading)
-    cab = place(rectangle(7.5, 7.4) + (length / 2 - 4.5, 0), x, y, heading)
+    box = place(place(rectangle(length - 9, 8.4), -5, 0), x, y, heading)
+    cab = place(place(rectangle(7.5, 7.4), length / 2 - 4.5, 0), x, y, heading)
     for part in (box, cab):
         canvas.cast(part, 11.0)
     canvas.fill(box, colour, Material.CAR, lit=True)
     canvas.fill(cab, choose(rng, CAR, 0.06), Material.CAR, lit=True)
-    canvas.fill(place(rectangle(1.6, 6.4) + (length / 2 - 2.2, 0), x, y, heading), GLASS, Material.CAR)
+    canvas.fill(place(place(rectangle(1.6, 6.4), length / 2 - 2.2, 0), x, y, heading), GLASS, Material.CAR)
 
 
 def draw_ship(canvas: Canvas, rng: np.random.Generator, x: float, y: float, heading: float, length: float) -> None:
@@ -50,15 +50,15 @@ def draw_ship(canvas: Canvas, rng: np.random.Generator, x: float, y: float, head
     canvas.cast(place(hull, x, y, heading), 5.0)
     canvas.fill(place(hull, x, y, heading), colour, Material.SHIP, lit=True)
     canvas.fill(place(hull * 0.8, x, y, heading), shift(colour, 0.86), Material.SHIP)
-    cabin = rectangle(0.4 * length, 0.5 * width) + (-0.06 * length, 0)
+    cabin = place(rectangle(0.4 * length, 0.5 * width), -0.06 * length, 0)
     kind = rng.random()
     if kind < 0.55:
         canvas.fill(place(cabin, x, y, heading), shift(colour, 1.07), Material.SHIP)
         canvas.fill(
-            place(rectangle(0.08 * length, 0.46 * width) + (0.16 * length, 0), x, y, heading), GLASS, Material.SHIP
+            place(place(rectangle(0.08 * length, 0.46 * width), 0.16 * length, 0), x, y, heading), GLASS, Material.SHIP
         )
         canvas.fill(
-            place(rectangle(0.16 * length, 0.4 * width) + (-0.36 * length, 0), x, y, heading),
+            place(place(rectangle(0.16 * length, 0.4 * width), -0.36 * length, 0), x, y, heading),
             shift(colour, 0.66),
             Material.SHIP,
         )
@@ -67,7 +67,7 @@ def draw_ship(canvas: Canvas, rng: np.random.Generator, x: float, y: float, head
     else:
         # A sailing boat: a mast's foot and the furled sail on its boom.
         canvas.fill(
-            place(rectangle(0.46 * length, 1.6) + (-0.1 * length, 0), x, y, heading), (70, 90, 140), Material.SHIP
+            place(place(rectangle(0.46 * length, 1.6), -0.1 * length, 0), x, y, heading), (70, 90, 140), Material.SHIP
         )
         canvas.fill(place(rectangle(0.3 * length, 0.36 * width), x, y, heading), shift(colour, 1.06), Material.SHIP)
 
@@ -86,7 +86,7 @@ def draw_airplane(canvas: Canvas, rng: np.random.Generator, x: float, y: float, 
     sides = (np.array([1.0, 1.0]), np.array([1.0, -1.0]))
     parts = [fuselage, *(part * side for part in (wing, tail, engine) for side in sides)]
     for part in parts:
-        canvas.cast(place(part * length, x, y, heading), 15.0, lift=9.0)
+        canvas.cast(place(part * length, x, y, heading), 11.0, lift=5.0)
 
     def draw(part: Points, shade: Colour) -> None:
         canvas.fill(place(part * length, x, y, heading), shade, Material.AIRPLANE, lit=True)
@@ -100,39 +100,39 @@ def draw_airplane(canvas: Canvas, rng: np.random.Generator, x: float, y: float, 
         draw(tail * side, shift(colour, 0.88))
     draw(fuselage, shift(colour, 0.88))
     draw(fuselage * (0.99, 0.55), colour)
-    draw(rectangle(0.02, width * 1.1) + (0.465, 0), GLASS)
+    draw(place(rectangle(0.02, width * 1.1), 0.465, 0), GLASS)
     draw(np.array([[-0.34, -0.008], [-0.34, 0.008], [-0.5, 0.012], [-0.5, -0.012]]), livery)
 
 
 def draw_cart(canvas: Canvas, rng: np.random.Generator, x: float, y: float, heading: float) -> None:
     """Draw a vehicle of an airfield: a tug, a fuel bowser, a row of trolleys."""
-    colour = choose(rng, CAR[:3] + ((206, 160, 50),), 0.06)
+    colour = choose(rng, (*CAR[:3], (206, 160, 50)), 0.06)
     for index in range(int(rng.integers(1, 4))):
-        body = place(rectangle(9, 5.5) - (10.5 * index, 0), x, y, heading)
+        body = place(place(rectangle(9, 5.5), -10.5 * index, 0), x, y, heading)
         canvas.cast(body, 5.0)
         canvas.fill(body, colour, Material.CAR, lit=True)
-    canvas.fill(place(rectangle(2, 4.5) + (2, 0), x, y, heading), GLASS, Material.CAR)
+    canvas.fill(place(place(rectangle(2, 4.5), 2, 0), x, y, heading), GLASS, Material.CAR)
 
 
 def draw_tank(canvas: Canvas, rng: np.random.Generator, x: float, y: float, radius: float, colour: Colour) -> None:
     """Draw a round storage tank: wall's rim, roof shaded like a flat cone, stair."""
     circle = disc(radius, 40)
-    canvas.cast(circle + (x, y), rng.uniform(0.35, 0.7) * radius)
-    canvas.fill(circle + (x, y), shift(colour, 0.68), Material.TANK, lit=True)
+    canvas.cast(place(circle, x, y), rng.uniform(0.35, 0.7) * radius)
+    canvas.fill(place(circle, x, y), shift(colour, 0.68), Material.TANK, lit=True)
     inner = radius * 0.94
     floating = rng.random() < 0.35
     for start in np.arange(24) * (2 * np.pi / 24):
         wedge = np.array([[0, 0], [np.cos(start), np.sin(start)], [np.cos(start + 0.28), np.sin(start + 0.28)]]) * inner
         # A floating roof lies sunk in its wall, so its light side is the far one.
         lean = (-0.1 if floating else 0.11) * canvas.light(start + 0.13)
-        canvas.fill(wedge + (x, y), shift(colour, (0.88 if floating else 1.0) + lean), Material.TANK)
+        canvas.fill(place(wedge, x, y), shift(colour, (0.88 if floating else 1.0) + lean), Material.TANK)
     if floating:
-        canvas.fill(disc(0.55 * radius) + (x, y), shift(colour, 0.8), Material.TANK)
+        canvas.fill(place(disc(0.55 * radius), x, y), shift(colour, 0.8), Material.TANK)
     stair = rng.uniform(0, 2 * np.pi)
     canvas.fill(
-        place(rectangle(radius * 0.9, 1.2) + (0.5 * radius, 0), x, y, stair), shift(colour, 0.55), Material.TANK
+        place(place(rectangle(radius * 0.9, 1.2), 0.5 * radius, 0), x, y, stair), shift(colour, 0.55), Material.TANK
     )
-    canvas.fill(disc(max(1.5, 0.06 * radius), 8) + (x, y), shift(colour, 0.5), Material.TANK)
+    canvas.fill(place(disc(max(1.5, 0.06 * radius), 8), x, y), shift(colour, 0.5), Material.TANK)
 
 
 def _fuselage(width: float) -> Points:

@@ -36,17 +36,10 @@ def cover_ground(canvas: Canvas, rng: np.random.Generator, bare: float = 0.3, wo
     colour = choose(rng, GRASS, 0.1)
     canvas.cover(colour, Material.GRASS)
     if worn:
-        patches = canvas.noise(rng, 5, 11, 23)
+        patches = canvas.noise(rng, 5, 11, 23, 50)
         threshold = float(np.quantile(patches[::8, ::8], 1 - worn))
-        lay(canvas, patches > threshold, choose(rng, SOIL, 0.08), Material.SOIL)
+        canvas.lay(patches > threshold, choose(rng, SOIL, 0.08), Material.SOIL)
     return colour
-
-
-def lay(
-    canvas: Canvas, where: np.ndarray[tuple[int, int], np.dtype[np.bool_]], colour: Colour, material: Material
-) -> None:
-    """Fill the pixels of a mask with one colour."""
-    canvas.paint(where, np.asarray(colour, dtype=np.float32)[None, None], material)
 
 
 def bare_soil(rng: np.random.Generator) -> tuple[Colour, Material]:
@@ -68,9 +61,8 @@ def stripe(
     """Lay mown stripes over an area: every other one a little darker."""
     x, y = canvas.axes()
     across = -x * np.float32(np.sin(heading)) + y * np.float32(np.cos(heading))
-    dark = (np.floor(across / np.float32(width)) % 2).astype(np.float32)[..., None]
-    shades = np.asarray(colour, dtype=np.float32) * (1 - np.float32(contrast) * dark)
-    canvas.paint(canvas.inside(outline), shades, material)
+    dark = np.floor(across / np.float32(width)) % 2
+    canvas.paint(canvas.inside(outline), colour, shift(colour, 1 - contrast), dark, material)
 
 
 def plant_trees(
@@ -92,7 +84,7 @@ def plant_trees(
         extent: Left, top, right, bottom of the places; the tile's reach when left out.
     """
     places = scatter(rng, spacing, extent)
-    Nursery(canvas, rng, CROWN).plant_where(places[rng.random(len(places)) < share], radii, OPEN_GROUND)
+    Nursery(canvas, rng, CROWN).plant(places[rng.random(len(places)) < share], radii, OPEN_GROUND)
 
 
 def plant_along(
@@ -101,7 +93,7 @@ def plant_along(
     """Plant a row of trees along a path, on open ground."""
     distances = np.arange(rng.uniform(0, spacing), path.length, spacing)
     places = np.array([path.at(float(distance))[:2] for distance in distances]) + rng.normal(0, 3, (len(distances), 2))
-    Nursery(canvas, rng, CROWN).plant_where(places, radii, OPEN_GROUND)
+    Nursery(canvas, rng, CROWN).plant(places, radii, OPEN_GROUND)
 
 
 def plant_wood(
@@ -109,12 +101,9 @@ def plant_wood(
 ) -> None:
     """Fill an outline with trees that stand close, on whatever lies there."""
     mask = canvas.inside(where)
-    nursery = Nursery(canvas, rng, CROWN)
-    for x, y in scatter(rng, spacing):
-        column, row = canvas.pixels(np.array([[x, y]]))[0]
-        radius = float(rng.uniform(*radii))
-        if 0 <= column < canvas.side and 0 <= row < canvas.side and mask[row, column]:
-            nursery.plant(x, y, radius)
+    places = canvas.within(scatter(rng, spacing))
+    columns, rows = canvas.pixels(places).T
+    Nursery(canvas, rng, CROWN).plant(places[mask[rows, columns]], radii)
 
 
 def dirt_track(canvas: Canvas, rng: np.random.Generator, width: float) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 from rsir_tf.archives.synthetic.canvas import Canvas
 from rsir_tf.archives.synthetic.geometry import REACH, Path, box, place, rectangle
 from rsir_tf.archives.synthetic.materials import CONCRETE, ROOF, Material, choose, shift
-from rsir_tf.archives.synthetic.roads import choose_paving, draw_street, drive, visible
+from rsir_tf.archives.synthetic.roads import choose_paving, draw_street, drive
 from rsir_tf.archives.synthetic.scenes.ground import cover_ground, dirt_track, plant_along, plant_trees, random_heading
 from rsir_tf.archives.synthetic.structures import draw_house, draw_mobile_home, draw_pool
 from rsir_tf.archives.synthetic.vehicles import draw_car
@@ -41,7 +41,7 @@ def mediumresidential(canvas: Canvas, rng: np.random.Generator) -> None:
         plot=rng.uniform(66, 82),
         house=(rng.uniform(46, 58), 34.0),
         parked=0.15,
-        pools=0.3,
+        pools=0.14,
     )
     plant_trees(canvas, rng, 24, (6, 14), 0.42)
 
@@ -71,7 +71,7 @@ def _settlement(
                 setback = street / 2 + 5 + (block - street - 10) * 0.5 * rng.uniform(0.18, 0.3) + depth / 2
                 setback = min(setback, (block - 2) / 2 - depth / 2 + 1)
                 centre = y + side * setback
-                if not visible(canvas, x, centre, 60):
+                if not canvas.near(x, centre, 60):
                     continue
                 garage = x + rng.choice([-1, 1]) * 0.3 * min(width, plot)
                 near, far = sorted((y + side * (street / 2 + 1), centre))
@@ -117,7 +117,9 @@ def sparseresidential(canvas: Canvas, rng: np.random.Generator) -> None:
         roof = choose(rng, ROOF)
         draw_house(canvas, rng, x, y, heading, rng.uniform(62, 84), rng.uniform(34, 42), roof)
         if rng.random() < 0.5:
-            draw_house(canvas, rng, x + rng.choice([-62, 62]), y + rng.uniform(-30, 30), heading, 26, 20, shift(roof, 0.9))
+            draw_house(
+                canvas, rng, x + rng.choice([-62, 62]), y + rng.uniform(-30, 30), heading, 26, 20, shift(roof, 0.9)
+            )
         if rng.random() < 0.45:
             draw_pool(canvas, rng, x + rng.uniform(-25, 25), y - 44, rng.uniform(9, 13))
         for _ in range(int(rng.integers(0, 3))):
@@ -139,9 +141,9 @@ def mobilehomepark(canvas: Canvas, rng: np.random.Generator) -> None:
         for side in (-1, 1):
             for x in np.arange(-REACH + rng.uniform(0, pitch), REACH, pitch):
                 centre = y + side * (block / 4 + 7)
-                if rng.random() < 0.06 or not visible(canvas, x, centre, 40):
+                if rng.random() < 0.06 or not canvas.near(x, centre, 40):
                     continue
-                pad = place(rectangle(24, 9) + (-side * 12, pitch * 0.36), x, centre, slant)
+                pad = place(place(rectangle(24, 9), -side * 12, pitch * 0.36), x, centre, slant)
                 canvas.fill(pad, shift(paving[0], 1.15), Material.CONCRETE)
                 draw_mobile_home(canvas, rng, x, centre, slant)
                 if rng.random() < 0.6:

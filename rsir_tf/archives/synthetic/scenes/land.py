@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rsir_tf.archives.synthetic.canvas import Canvas
-from rsir_tf.archives.synthetic.geometry import REACH, Path, Points, blob, box
+from rsir_tf.archives.synthetic.geometry import REACH, Path, Points, blob, box, place, scatter
 from rsir_tf.archives.synthetic.materials import (
     CONCRETE,
     CROP,
@@ -15,18 +15,16 @@ from rsir_tf.archives.synthetic.materials import (
     SHRUB,
     SOIL,
     WATER,
-    Colour,
     Material,
     choose,
     mix,
     shift,
 )
-from rsir_tf.archives.synthetic.geometry import scatter
 from rsir_tf.archives.synthetic.plants import Nursery
 from rsir_tf.archives.synthetic.scenes.ground import (
+    OPEN_GROUND,
     cover_ground,
     dirt_track,
-    lay,
     plant_trees,
     plant_wood,
     random_heading,
@@ -59,19 +57,18 @@ def agricultural(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def _plough(canvas: Canvas, rng: np.random.Generator, outline: Points) -> None:
     crop = choose(rng, CROP, 0.1)
-    soil = mix(choose(rng, SOIL, 0.1), shift(crop, 0.72), rng.uniform(0.2, 0.9))
-    period = rng.uniform(3.2, 11)
+    soil = mix(choose(rng, SOIL, 0.1), shift(crop, rng.choice([0.66, 1.3])), rng.uniform(0.45, 0.9))
+    period = rng.uniform(4.0, 12)
     heading = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.05) * (rng.random() < 0.4)
     x, y = canvas.axes()
     across = x * np.float32(np.cos(heading)) + y * np.float32(np.sin(heading))
     across += np.float32(rng.uniform(0.2, 1.0)) * canvas.noise(rng, 6, 24)
     rows = 0.5 + 0.5 * np.sin(across * np.float32(2 * np.pi / period))
     # Growth differs from place to place, so that rows fade and gaps open.
-    growth = np.clip(rows * np.float32(rng.uniform(0.6, 1.0)) + np.float32(0.2) * canvas.noise(rng, 9, 40, 110), 0, 1)
+    growth = rows * np.float32(rng.uniform(0.75, 1.0)) + np.float32(0.13) * canvas.noise(rng, 9, 40)
     tramlines = np.abs((across + np.float32(500)) % np.float32(rng.uniform(45, 90))) < np.float32(2.2)
     growth[tramlines] *= 0.35
-    first, second = np.asarray(soil, dtype=np.float32), np.asarray(crop, dtype=np.float32)
-    canvas.paint(canvas.inside(outline), first + (second - first) * growth[..., None], Material.CROP)
+    canvas.paint(canvas.inside(outline), soil, crop, growth, Material.CROP)
 
 
 def chaparral(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -81,22 +78,21 @@ def chaparral(canvas: Canvas, rng: np.random.Generator) -> None:
     ground = choose(rng, SAND if sandy else SOIL, 0.08)
     canvas.cover(ground, Material.SAND if sandy else Material.SOIL)
     dry = canvas.noise(rng, 4, 9, 20)
-    lay(canvas, dry > 1.1, shift(ground, 1.12), Material.SOIL)
+    canvas.lay(dry > 1.1, shift(ground, 1.12), Material.SOIL)
     track = dirt_track(canvas, rng, rng.uniform(8, 14)) if rng.random() < 0.5 else None
     density = canvas.noise(rng, 4, 8)
-    sparse = rng.uniform(-0.9, 0.4)
+    sparse = rng.uniform(-0.5, 0.8)
+    places = canvas.within(scatter(rng, rng.uniform(8, 12)))
+    columns, rows = canvas.pixels(places).T
+    grown = density[rows, columns] > sparse - rng.exponential(0.8, len(places))
+    if track is not None:
+        grown &= np.abs(places[:, 1] - np.interp(places[:, 0], *track.points.T)) > 10
+    large = rng.uniform(3.4, 6.4)
     nursery = Nursery(canvas, rng, SHRUB, Material.SHRUB, height=0.9)
-    large = rng.uniform(4.5, 7.5)
-    middle = track.points[:, 1] if track else np.full(2, 1e6)
-    for x, y in scatter(rng, rng.uniform(9, 13)):
-        radius = float(np.clip(large * rng.lognormal(-0.35, 0.45), 1.8, 11))
-        column, row = canvas.pixels(np.array([[x, y]]))[0]
-        if not (0 <= column < canvas.side and 0 <= row < canvas.side) or density[
-            row, column
-        ] < sparse - rng.exponential(0.8):
-            continue
-        if track is None or abs(y - np.interp(x, track.points[:, 0], middle)) > 10:
-            nursery.plant(x, y, radius)
+    for share, factor in ((0.5, 0.55), (0.85, 0.85), (1.0, 1.3)):
+        drawn = rng.random(len(places)) < share
+        nursery.plant(places[grown & drawn], (0.75 * factor * large, 1.25 * factor * large))
+        grown &= ~drawn
 
 
 def forest(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -112,15 +108,13 @@ def forest(canvas: Canvas, rng: np.random.Generator) -> None:
         colour, material = (
             (choose(rng, GRASS), Material.GRASS) if rng.random() < 0.6 else (choose(rng, SOIL), Material.SOIL)
         )
-        canvas.fill(blob(rng, rng.uniform(25, 55), 0.4) + (x, y), colour, material)
-    nursery = Nursery(canvas, rng, CROWN, height=0.7)
+        canvas.fill(place(blob(rng, rng.uniform(25, 55), 0.4), x, y), colour, material)
     scale = rng.uniform(0.85, 1.3)
-    for x, y in scatter(rng, 12.5 * scale):
-        radius = float(rng.uniform(6.5, 13)) * scale
-        if gap is not None and np.min(np.hypot(*(gap.points - (x, y)).T)) < radius + 3:
-            continue
-        if canvas.material_at(x, y) in (Material.CROWN, None):
-            nursery.plant(x, y, radius)
+    places = scatter(rng, 12.5 * scale)
+    if gap is not None:
+        places = places[np.abs(places[:, 1] - np.interp(places[:, 0], *gap.points.T)) > 11 * scale]
+    places = places[[canvas.material_at(x, y) not in OPEN_GROUND for x, y in places]]
+    Nursery(canvas, rng, CROWN, height=0.7).plant(places, (6.5 * scale, 13 * scale))
 
 
 def golfcourse(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -129,14 +123,14 @@ def golfcourse(canvas: Canvas, rng: np.random.Generator) -> None:
     rough = choose(rng, GRASS, 0.08)
     canvas.cover(rough, Material.GRASS)
     if rng.random() < 0.4:
-        lay(canvas, canvas.noise(rng, 4, 9, 25) > 1.5, choose(rng, SOIL, 0.08), Material.SOIL)
+        canvas.lay(canvas.noise(rng, 4, 9, 25) > 1.5, choose(rng, SOIL, 0.08), Material.SOIL)
     fairway = mix(rough, (104, 138, 88), rng.uniform(0.3, 0.7))
     middle = rng.uniform(-30, 30)
-    lane = blob(rng, 74, 0.12) * (2.4, 1.0) + (rng.uniform(-40, 40), middle)
+    lane = place(blob(rng, 74, 0.12) * (2.4, 1.0), rng.uniform(-40, 40), middle)
     stripe(canvas, lane, fairway, Material.TURF, rng.uniform(8, 16), rng.uniform(0.02, 0.1), rng.uniform(-0.4, 0.4))
     if rng.random() < 0.3:
         canvas.fill(
-            blob(rng, rng.uniform(28, 48), 0.3) + (rng.uniform(-90, 90), middle - 95),
+            place(blob(rng, rng.uniform(28, 48), 0.3), rng.uniform(-90, 90), middle - 95),
             choose(rng, WATER),
             Material.WATER,
         )
@@ -145,19 +139,16 @@ def golfcourse(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.band(Path.smooth(controls), 7, choose(rng, CONCRETE, 0.08), Material.CONCRETE)
     green_x, green_y = rng.uniform(-70, 70), middle + rng.uniform(-25, 25)
     green = blob(rng, rng.uniform(28, 38), 0.18)
-    canvas.fill(green * 1.22 + (green_x, green_y), shift(fairway, 1.05), Material.TURF)
-    canvas.fill(green + (green_x, green_y), mix(shift(fairway, 1.12), (130, 160, 106), 0.35), Material.TURF)
+    canvas.fill(place(green * 1.22, green_x, green_y), shift(fairway, 1.05), Material.TURF)
+    canvas.fill(place(green, green_x, green_y), mix(shift(fairway, 1.12), (130, 160, 106), 0.35), Material.TURF)
     sand = choose(rng, SAND, 0.04)
     for _ in range(int(rng.integers(2, 5))):
         angle, distance = rng.uniform(-np.pi, np.pi), rng.uniform(52, 66)
-        bunker = blob(rng, rng.uniform(11, 20), 0.5) + (
-            green_x + distance * np.cos(angle),
-            green_y + distance * np.sin(angle),
-        )
-        centre = bunker.mean(axis=0)
-        canvas.fill(centre + (bunker - centre) * 1.12, shift(rough, 0.86), Material.GRASS)
-        canvas.fill(bunker, shift(sand, 1.08), Material.SAND)
+        x, y = green_x + distance * np.cos(angle), green_y + distance * np.sin(angle)
+        shape = blob(rng, rng.uniform(11, 20), 0.5)
+        canvas.fill(place(shape * 1.12, x, y), shift(rough, 0.86), Material.GRASS)
+        canvas.fill(place(shape, x, y), shift(sand, 1.08), Material.SAND)
     plant_trees(canvas, rng, 26, (7, 14), 0.22, (-REACH, middle - 160, REACH, middle - 70))
     plant_trees(canvas, rng, 26, (7, 14), 0.22, (-REACH, middle + 70, REACH, middle + 160))
     if rng.random() < 0.6:
-        plant_wood(canvas, rng, blob(rng, 62, 0.3) * (1.8, 1) + (rng.uniform(-60, 60), middle - 130), 14, (8, 15))
+        plant_wood(canvas, rng, place(blob(rng, 62, 0.3) * (1.8, 1), rng.uniform(-60, 60), middle - 130), 14, (8, 15))

@@ -54,13 +54,17 @@ def buildings(canvas: Canvas, rng: np.random.Generator) -> None:
             near = street + side * (width / 2 + 12 + rng.uniform(0, 10))
             _block_or_wings(canvas, rng, left, length, near, side * depth)
             if rng.random() < 0.5:
-                draw_parking_row(canvas, rng, (left + 6, near + side * (depth + 16)), 0.0, int(length / 9.4), filled=0.6)
+                draw_parking_row(
+                    canvas, rng, (left + 6, near + side * (depth + 16)), 0.0, int(length / 9.4), filled=0.6
+                )
             left += length + rng.choice([rng.uniform(4, 10), rng.uniform(20, 34)])
     plant_along(canvas, rng, road.offset(width / 2 + 8), 30, (4, 7))
     plant_trees(canvas, rng, 22, (5, 10), 0.5)
 
 
-def _block_or_wings(canvas: Canvas, rng: np.random.Generator, left: float, length: float, near: float, depth: float) -> None:
+def _block_or_wings(
+    canvas: Canvas, rng: np.random.Generator, left: float, length: float, near: float, depth: float
+) -> None:
     top, bottom = sorted((near, near + depth))
     colour = choose(rng, FLAT_ROOF)
     height = rng.uniform(18, 50)
@@ -72,7 +76,16 @@ def _block_or_wings(canvas: Canvas, rng: np.random.Generator, left: float, lengt
         raised = box(left + inset * length, top + 10, left + (0.5 + inset) * length, bottom - 12)
         draw_block(canvas, rng, raised, shift(colour, rng.uniform(0.85, 1.12)), 14)
     elif kind < 0.55:
-        draw_house(canvas, rng, left + length / 2, (top + bottom) / 2, 0.0, 0.9 * length, 0.6 * (bottom - top), choose(rng, ROOF))
+        draw_house(
+            canvas,
+            rng,
+            left + length / 2,
+            (top + bottom) / 2,
+            0.0,
+            0.9 * length,
+            0.6 * (bottom - top),
+            choose(rng, ROOF),
+        )
 
 
 def parkinglot(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -87,14 +100,19 @@ def parkinglot(canvas: Canvas, rng: np.random.Generator) -> None:
     row_depth = 38.0 if double else 19.0
     islands = rng.random() < 0.6
     for y in np.arange(rng.uniform(-REACH - 40, -REACH), REACH, row_depth + aisle):
-        canvas.band(Path.straight((-REACH, y + row_depth + aisle / 2), (REACH, y + row_depth + aisle / 2)), aisle * 0.5, shift(colour, 0.95), material)
+        canvas.band(
+            Path.straight((-REACH, y + row_depth + aisle / 2), (REACH, y + row_depth + aisle / 2)),
+            aisle * 0.5,
+            shift(colour, 0.95),
+            material,
+        )
         for line in range(2 if double else 1):
             draw_parking_row(canvas, rng, (-REACH, y + 9.5 + 19 * line), 0.0, 42, filled=filled, slant=slant)
         if islands:
             for x in np.arange(-REACH + rng.uniform(0, 60), REACH, rng.uniform(80, 130)):
-                outline = rectangle(13, row_depth) + (x, y + row_depth / 2)
+                outline = place(rectangle(13, row_depth), x, y + row_depth / 2)
                 canvas.fill(outline, shift(colour, 1.0, 50), Material.CONCRETE, lit=True)
-                inner = rectangle(10, row_depth - 3) + (x, y + row_depth / 2)
+                inner = place(rectangle(10, row_depth - 3), x, y + row_depth / 2)
                 ground = (choose(rng, GRASS), Material.GRASS) if rng.random() < 0.7 else bare_soil(rng)
                 canvas.fill(inner, *ground)
         for _ in range(int(rng.integers(0, 3))):
@@ -111,8 +129,8 @@ def storagetanks(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.55, worn=0.2)
     colour = choose(rng, TANK, 0.05)
-    many = rng.random() < 0.6
-    radius = rng.uniform(20, 30) if many else rng.uniform(38, 56)
+    many = rng.random() < 0.7
+    radius = rng.uniform(17, 30) if many else rng.uniform(38, 56)
     pitch = radius * rng.uniform(2.5, 3.1)
     count = max(1, int(230 / pitch))
     start = -pitch * (count - 1) / 2 + rng.uniform(-16, 16)
@@ -130,8 +148,8 @@ def storagetanks(canvas: Canvas, rng: np.random.Generator) -> None:
         for lane in (0, 2.4):
             pipe = Path.straight((-bund, y + radius + 5 + lane), (bund, y + radius + 5 + lane))
             for piece in pipe.band(1.2):
-                canvas.cast(piece, 2.5)
-            canvas.band(pipe, 1.2, (176, 174, 168), material)
+                canvas.cast(piece, 1.2)
+            canvas.band(pipe, 1.4, (186, 184, 178), material, lit=True)
     for x, y in centres:
         if rng.random() < 0.86 or len(centres) == 1:
             shade = colour if rng.random() < 0.8 else choose(rng, TANK)
@@ -139,8 +157,13 @@ def storagetanks(canvas: Canvas, rng: np.random.Generator) -> None:
         elif rng.random() < 0.6:
             draw_house(canvas, rng, x, y, 0.0, 34, 24, choose(rng, ROOF))
     if not many:
-        draw_block(canvas, rng, rectangle(60, 30) + (20, road + 32), choose(rng, FLAT_ROOF), 14)
-    plant_trees(canvas, rng, 30, (6, 11), 0.2)
+        draw_block(canvas, rng, place(rectangle(60, 30), 20, road + 32), choose(rng, FLAT_ROOF), 14)
+    for extent in (
+        (-REACH, road + 12, REACH, REACH),
+        (-REACH, -REACH, REACH, -bund - 10),
+        (-REACH, -REACH, -road - 12, REACH),
+    ):
+        plant_trees(canvas, rng, 26, (6, 12), 0.4, extent)
 
 
 def tenniscourt(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -174,7 +197,7 @@ def tenniscourt(canvas: Canvas, rng: np.random.Generator) -> None:
         draw_house(canvas, rng, beside, centre[1] - 30, np.pi / 2, 58, 34, choose(rng, ROOF))
     else:
         ground, material = choose_paving(rng)
-        canvas.fill(rectangle(40, 150) + (beside, centre[1]), ground, material)
+        canvas.fill(place(rectangle(40, 150), beside, centre[1]), ground, material)
         draw_parking_row(canvas, rng, (beside, centre[1] - 68), np.pi / 2, 15, filled=0.5)
     plant_trees(canvas, rng, 24, (6, 13), rng.uniform(0.35, 0.7))
 
@@ -192,49 +215,52 @@ def _court(canvas: Canvas, x: float, y: float, scale: float, colour: Colour) -> 
         canvas.fill(box(x - singles, y + along - line, x + singles, y + along + line), WHITE, Material.COURT)
     canvas.fill(box(x - line, y - service, x + line, y + service), WHITE, Material.COURT)
     net = box(x - doubles - 3, y - line, x + doubles + 3, y + line)
-    canvas.cast(net, 3.5)
-    canvas.fill(net, shift(colour, 0.55), Material.COURT)
+    canvas.cast(net, 1.5)
+    canvas.fill(net, shift(colour, 0.75), Material.COURT, lit=True)
 
 
 def baseballdiamond(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draw an infield of bare soil around a square of grass, foul lines, mown outfield, dugouts, stands."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
-    outside = cover_ground(canvas, rng, bare=0.1, worn=0.12)
+    cover_ground(canvas, rng, bare=0.1, worn=0.12)
     lawn, soil = choose(rng, GRASS, 0.08), choose(rng, SOIL, 0.06)
-    home = np.array([rng.uniform(-20, 20), rng.uniform(60, 95)])
-    base = rng.choice([rng.uniform(58, 72), rng.uniform(84, 100)], p=[0.6, 0.4])
+    # The home plate; the field opens from it towards smaller y.
+    x, y = rng.uniform(-20, 20), rng.uniform(60, 95)
+    base = rng.uniform(58, 72) if rng.random() < 0.6 else rng.uniform(84, 100)
     fence = base * rng.uniform(2.6, 3.4)
-    quarter = (-0.75 * np.pi, -0.25 * np.pi)
-    track = sector(fence, quarter[0] - 0.12, quarter[1] + 0.12, 40) + home + (0, 14)
-    canvas.fill(track, shift(soil, 0.95), Material.SOIL)
-    outfield = sector(fence - 9, quarter[0] - 0.1, quarter[1] + 0.1, 40) + home + (0, 12)
-    stripe(canvas, outfield, lawn, Material.TURF, rng.uniform(9, 16), rng.uniform(0.0, 0.14), rng.uniform(-np.pi, np.pi))
-    canvas.fill(disc(base * 0.36) + home, soil, Material.SOIL)
-    arc = sector(base * 1.42, quarter[0], quarter[1], 40) + home + (0, 4)
-    canvas.fill(arc, soil, Material.SOIL)
-    skinned = rng.random() < 0.4
-    if not skinned:
-        square = place(rectangle(base * 0.8, base * 0.8), home[0], home[1] - base * 0.707, np.pi / 4)
+    left, right = -0.75 * np.pi, -0.25 * np.pi
+    canvas.fill(place(sector(fence, left - 0.12, right + 0.12, 40), x, y + 14), shift(soil, 0.95), Material.SOIL)
+    outfield = place(sector(fence - 9, left - 0.1, right + 0.1, 40), x, y + 12)
+    mown = rng.uniform(9, 16), rng.uniform(0.0, 0.14), rng.uniform(-np.pi, np.pi)
+    stripe(canvas, outfield, lawn, Material.TURF, *mown)
+    canvas.fill(place(disc(base * 0.36), x, y), soil, Material.SOIL)
+    canvas.fill(place(sector(base * 1.42, left, right, 40), x, y + 4), soil, Material.SOIL)
+    if rng.random() < 0.6:
+        square = place(rectangle(base * 0.8, base * 0.8), x, y - base * 0.707, np.pi / 4)
         canvas.fill(square, shift(lawn, 1.04), Material.TURF)
-    canvas.fill(disc(base * 0.1) + home - (0, base * 0.66), shift(soil, 1.1), Material.SOIL)
+    canvas.fill(place(disc(base * 0.1), x, y - base * 0.66), shift(soil, 1.1), Material.SOIL)
     for side in (-1, 1):
-        end = home + fence * 0.98 * np.array([side * 0.707, -0.707])
-        line = Path.straight((home[0], home[1]), (end[0], end[1]))
+        reach = 0.693 * fence
+        line = Path.straight((x, y), (x + side * reach, y - reach))
         canvas.band(line.piece(4, base * 1.35), 0.8, WHITE, Material.SOIL)
         canvas.band(line.piece(base * 1.35, line.length), 0.8, WHITE, Material.TURF)
-        dugout = place(rectangle(34, 9), home[0] + side * base * 0.62, home[1] - base * 0.08, -side * np.pi / 4)
-        draw_block(canvas, rng, dugout, choose(rng, FLAT_ROOF), 7, -side * np.pi / 4)
+        heading = -side * np.pi / 4
+        dugout = place(rectangle(34, 9), x + side * base * 0.62, y - base * 0.08, heading)
+        draw_block(canvas, rng, dugout, choose(rng, FLAT_ROOF), 7, heading)
+    for right_of, ahead in ((0.707, 0.707), (-0.707, 0.707), (0.0, 1.414)):
+        canvas.fill(place(rectangle(2, 2), x + right_of * base, y - ahead * base, np.pi / 4), WHITE, Material.SOIL)
     if rng.random() < 0.5:
-        stand = rectangle(70, 20) + home + (0, base * 0.36 + 18)
-        for row in range(4):
-            step = rectangle(70, 5) + home + (0, base * 0.36 + 10.5 + 5 * row)
-            canvas.cast(step, 3 + 2 * row)
-            canvas.fill(step, (150 + 14 * (row % 2) * 2, 150 + 20 * (row % 2), 152), Material.FLAT_ROOF, lit=True)
-        canvas.fill(rectangle(90, 26) + stand.mean(axis=0) + (0, 24), *choose_paving(rng))
-    for spot in (home + (base * 0.5, -base * 0.7), home + (-base * 0.5, -base * 0.7), home + (0, -base * 1.41)):
-        canvas.fill(place(rectangle(2, 2), spot[0], spot[1], np.pi / 4), WHITE, Material.SOIL)
-    del outside
+        _stand(canvas, rng, x, y + base * 0.36 + 18)
     # Trees stand outside the fence alone.
-    plant_trees(canvas, rng, 22, (6, 12), 0.5, (-REACH, home[1] + 34, REACH, REACH))
+    plant_trees(canvas, rng, 22, (6, 12), 0.5, (-REACH, y + 34, REACH, REACH))
     if rng.random() < 0.6:
-        plant_trees(canvas, rng, 20, (6, 12), 0.7, (-REACH, -REACH, REACH, home[1] - fence - 4))
+        plant_trees(canvas, rng, 20, (6, 12), 0.7, (-REACH, -REACH, REACH, y - fence - 4))
+
+
+def _stand(canvas: Canvas, rng: np.random.Generator, x: float, y: float) -> None:
+    """Draw four steps of seats that rise away from the field, and the path behind them."""
+    for row in range(4):
+        step = place(rectangle(70, 5), x, y - 7.5 + 5 * row)
+        canvas.cast(step, 3 + 2 * row)
+        canvas.fill(step, (178, 170, 152) if row % 2 else (150, 150, 152), Material.FLAT_ROOF, lit=True)
+    canvas.fill(place(rectangle(90, 26), x, y + 24), *choose_paving(rng))

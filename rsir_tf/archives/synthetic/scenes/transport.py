@@ -35,13 +35,15 @@ def airplane(canvas: Canvas, rng: np.random.Generator) -> None:
         # Slabs renewed at other times have other tones.
         column, row = rng.integers(-7, 7, 2) * slab
         canvas.fill(box(column, row, column + slab, row + slab), shift(colour, rng.uniform(0.92, 1.07)), material)
-    canvas.band(Path.straight((-REACH, rng.uniform(-60, 60)), (REACH, rng.uniform(-60, 60))), 1.4, YELLOW, Material.MARKING)
+    canvas.band(
+        Path.straight((-REACH, rng.uniform(-60, 60)), (REACH, rng.uniform(-60, 60))), 1.4, YELLOW, Material.MARKING
+    )
     edge = rng.random()
     if edge < 0.35:
         draw_block(canvas, rng, box(-REACH, 88, REACH, REACH), choose(rng, FLAT_ROOF), rng.uniform(20, 34))
         for along in np.arange(-150, 150, 17):
             if rng.random() < 0.5:
-                draw_cart(canvas, rng, along, 78 + rng.normal(0, 2), rng.choice([0, np.pi]))
+                draw_cart(canvas, rng, float(along), 78 + rng.normal(0, 2), rng.choice([0, np.pi]))
     elif edge < 0.6:
         canvas.fill(box(-REACH, 84, REACH, REACH), choose(rng, GRASS), Material.GRASS)
         canvas.band(Path.straight((-REACH, 82), (REACH, 82)), 1.4, YELLOW, Material.MARKING)
@@ -60,15 +62,17 @@ def airplane(canvas: Canvas, rng: np.random.Generator) -> None:
         for _ in range(int(rng.integers(1, 5))):
             angle, distance = rng.uniform(-np.pi, np.pi), length * rng.uniform(0.32, 0.5)
             spot = (x + distance * np.cos(angle), y + distance * np.sin(angle))
+            # Whether a spot is free may hang on a pixel; what comes after it must not.
+            own = np.random.default_rng(int(rng.integers(2**32)))
             if canvas.material_at(*spot) in (Material.CONCRETE, Material.ASPHALT):
-                draw_cart(canvas, rng, *spot, heading=heading + rng.choice([0, np.pi / 2, np.pi]))
+                draw_cart(canvas, own, *spot, heading=heading + own.choice([0, np.pi / 2, np.pi]))
 
 
 def freeway(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draw two carriageways with three to five lanes each, a median, verges with trees."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     cover_ground(canvas, rng, bare=0.3, worn=0.25)
-    bend = rng.normal(0, 14, 5) * (rng.random() < 0.5)
+    bend = rng.normal(0, 9, 5) * (rng.random() < 0.5)
     middle = Path.smooth(np.stack([np.linspace(-REACH, REACH, 5), rng.uniform(-25, 25) + bend], axis=1), 6)
     paving = choose_paving(rng, concrete=0.6)
     lanes = int(rng.integers(3, 6))
@@ -96,7 +100,7 @@ def freeway(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def intersection(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw two streets that cross at grade, with crossings and stop lines; blocks, car parks or greenery at the corners."""
+    """Draw two streets that cross, with crossings and stop lines; blocks, car parks or lawns at the corners."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.25, worn=0.1)
     paving = choose_paving(rng, concrete=0.15)
@@ -124,7 +128,15 @@ def intersection(canvas: Canvas, rng: np.random.Generator) -> None:
     for path, count in ((along, int(lanes[0])), (across, int(lanes[1]))):
         for lane in range(count):
             offset = (lane - (count - 1) / 2) * LANE
-            drive(canvas, rng, path.offset(offset), spacing, backward=offset < 0)
+            middle = path.length / 2
+            # One street has green; on the other, cars wait at the line.
+            parts = (
+                [(0.0, 2 * middle)]
+                if path is along
+                else [(0.0, middle - half_y - 26), (middle + half_y + 26, 2 * middle)]
+            )
+            for part in parts:
+                drive(canvas, rng, path.offset(offset).piece(*part), spacing, backward=offset < 0)
     plant_trees(canvas, rng, 26, (6, 12), 0.4)
 
 
@@ -140,28 +152,28 @@ def _corner(canvas: Canvas, rng: np.random.Generator, x: int, y: int, corner: fl
             draw_parking_row(canvas, rng, (left + 6, y * (near + 14 + 42 * row)), 0.0, 14, filled=rng.uniform(0.2, 0.8))
     if kind < 0.8:
         size = rng.uniform(50, 90, 2)
-        block = rectangle(size[0], size[1]) + (x * (corner + 14 + size[0] / 2), y * (corner + 14 + size[1] / 2))
+        block = place(rectangle(size[0], size[1]), x * (corner + 14 + size[0] / 2), y * (corner + 14 + size[1] / 2))
         if kind < 0.4:
-            block = block + (0, y * 70)
+            block = place(block, 0, y * 70)
         draw_block(canvas, rng, block, choose(rng, FLAT_ROOF), rng.uniform(14, 30))
 
 
 def _arm_markings(canvas: Canvas, heading: float, start: float, width: float, lanes: int) -> None:
     zebra = start + 8
     for stripe_y in np.arange(-width / 2 + 2, width / 2 - 1, 4.4):
-        bar = rectangle(8, 2.0) + (zebra + 1, stripe_y)
+        bar = place(rectangle(8, 2.0), zebra + 1, stripe_y)
         canvas.fill(place(bar, 0, 0, heading), WHITE, Material.MARKING)
-    stop = rectangle(1.6, width / 2 - 1) + (start + 16, -width / 4)
+    stop = place(rectangle(1.6, width / 2 - 1), start + 16, -width / 4)
     canvas.fill(place(stop, 0, 0, heading), WHITE, Material.MARKING)
     for lane in range(1, lanes):
         offset = lane * LANE - lanes * LANE / 2
         if abs(offset) < 1:
             continue
         begin = start + 18
-        line = rectangle(36, 0.8) + (begin + 18, offset)
+        line = place(rectangle(36, 0.8), begin + 18, offset)
         canvas.fill(place(line, 0, 0, heading), WHITE, Material.MARKING)
         for dash in range(4):
-            mark = rectangle(9, 0.8) + (begin + 50 + 25 * dash, offset)
+            mark = place(rectangle(9, 0.8), begin + 50 + 25 * dash, offset)
             canvas.fill(place(mark, 0, 0, heading), WHITE, Material.MARKING)
 
 
@@ -183,7 +195,9 @@ def overpass(canvas: Canvas, rng: np.random.Generator) -> None:
     bridges = [0.0] if rng.random() < 0.6 else [-36.0, 36.0]
     for position in bridges:
         bend = rng.normal(0, 22) * (len(bridges) == 1)
-        ends = np.array([[position - REACH * np.tan(lean), -REACH], [position + bend, 0], [position + REACH * np.tan(lean), REACH]])
+        ends = np.array(
+            [[position - REACH * np.tan(lean), -REACH], [position + bend, 0], [position + REACH * np.tan(lean), REACH]]
+        )
         _bridge(canvas, rng, Path.smooth(ends, 8), 2 if len(bridges) == 2 else int(rng.integers(2, 6)), above)
 
 
@@ -194,7 +208,9 @@ def _bridge(canvas: Canvas, rng: np.random.Generator, path: Path, lanes: int, pa
     canvas.band(path, width + 4, shift(paving[0], 1.3, 12), Material.CONCRETE, lit=True)
     draw_carriageway(canvas, path, lanes, paving, shoulder=4)
     for lane in range(lanes):
-        drive(canvas, rng, path.offset((lane - (lanes - 1) / 2) * LANE), rng.uniform(50, 120), backward=lane < lanes / 2)
+        drive(
+            canvas, rng, path.offset((lane - (lanes - 1) / 2) * LANE), rng.uniform(50, 120), backward=lane < lanes / 2
+        )
 
 
 def runway(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -210,24 +226,24 @@ def runway(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.band(strip, width, *paving)
     for seam in np.arange(-width / 2, width / 2, rng.uniform(10, 18)):
         canvas.band(strip.offset(seam), 0.6, shift(paving[0], 0.88), paving[1])
-    for side in (-1, 1):
-        # Wheels leave rubber along two broad lines.
-        x, y = canvas.axes()
-        wear = np.exp(-(((y - middle - side * 11) / np.float32(6)) ** 2)) * (0.14 + 0.05 * canvas.noise(rng, 8, 40))
-        on = np.abs(y - middle) < width / 2 - 1
-        canvas.paint(on, canvas.colour * (1 - np.clip(wear, 0, 0.5))[..., None], paving[1])
+    # Wheels leave rubber along two broad lines.
+    across = np.abs(canvas.axes()[1] - np.float32(middle))
+    wear = (0.55 + 0.08 * canvas.noise(rng, 8, 40)) / (1 + ((across - 11) / np.float32(6)) ** 2)
+    canvas.paint(across < 24, paving[0], shift(paving[0], 0.6), wear, paving[1])
     for side in (-1, 1):
         canvas.band(strip.offset(side * (width / 2 - 5)), 3, WHITE, Material.MARKING)
     begin = rng.uniform(-140, 40)
     threshold = rng.random() < 0.45
-    for dash in Path.straight((begin + 84 if threshold else -REACH, middle), (REACH, middle)).dashes(rng.uniform(38, 60), rng.uniform(30, 46)):
+    for dash in Path.straight((begin + 84 if threshold else -REACH, middle), (REACH, middle)).dashes(
+        rng.uniform(38, 60), rng.uniform(30, 46)
+    ):
         canvas.band(dash, 3, WHITE, Material.MARKING)
     if threshold:
         for bar in np.arange(-width / 2 + 14, width / 2 - 10, 10):
             canvas.fill(box(begin, middle + bar, begin + 50, middle + bar + 5), WHITE, Material.MARKING)
     elif rng.random() < 0.6:
         for side in (-1, 1):
-            touchdown = rectangle(60, 8) + (begin + 60, middle + side * width * 0.22)
+            touchdown = place(rectangle(60, 8), begin + 60, middle + side * width * 0.22)
             canvas.fill(touchdown, WHITE, Material.MARKING)
     if rng.random() < 0.5:
         beside = middle + width / 2 + rng.uniform(34, 60)
@@ -235,4 +251,4 @@ def runway(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.band(taxiway, 40, *choose_paving(rng, 0.4))
         canvas.band(taxiway, 1.3, YELLOW, Material.MARKING)
     for lamp in np.arange(-REACH, REACH, 40):
-        canvas.fill(disc(1.0, 6) + (lamp, middle - width / 2 - 3), WHITE, Material.MARKING)
+        canvas.fill(place(disc(1.0, 6), lamp, middle - width / 2 - 3), WHITE, Material.MARKING)

@@ -5,66 +5,61 @@ from __future__ import annotations
 import numpy as np
 
 from rsir_tf.archives.synthetic.canvas import Canvas
-from rsir_tf.archives.synthetic.geometry import REACH, Path, box, place, rectangle
+from rsir_tf.archives.synthetic.geometry import REACH, Path, box, place, rectangle, scatter
 from rsir_tf.archives.synthetic.materials import (
     CONCRETE,
+    CROWN,
     DOCK,
     GRASS,
     SAND,
     SEA,
     SOIL,
     WATER,
+    Colour,
     Material,
     choose,
     mix,
     shift,
 )
-from rsir_tf.archives.synthetic.noise import smooth_noise
-from rsir_tf.archives.synthetic.roads import visible
-from rsir_tf.archives.synthetic.scenes.ground import OPEN_GROUND, cover_ground, lay, random_heading
+from rsir_tf.archives.synthetic.noise import Field, enlarge, smooth_noise
 from rsir_tf.archives.synthetic.plants import Nursery
-from rsir_tf.archives.synthetic.materials import CROWN
-from rsir_tf.archives.synthetic.geometry import scatter
+from rsir_tf.archives.synthetic.scenes.ground import cover_ground, random_heading
 from rsir_tf.archives.synthetic.vehicles import draw_car, draw_ship
 
 
 def beach(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draw sea, surf and sand along a wavy shore; inland sometimes dunes with grass or a promenade."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
-    x, y = canvas.axes()
+    y = canvas.axes()[1]
     along = smooth_noise(rng, 5, canvas.side)
     # Height of the sand above the water's edge, ground units: positive on land.
     shore = y - np.float32(rng.uniform(-40, 45)) + 9 * along + 3 * canvas.noise(rng, 14, 30)
-    sea = np.asarray(choose(rng, SEA, 0.08), dtype=np.float32)
-    shallow = np.asarray(mix(choose(rng, SEA, 0.05), (150, 160, 140), 0.45), dtype=np.float32)
-    depth = np.clip(-shore / np.float32(rng.uniform(60, 140)), 0, 1)[..., None]
+    sea = choose(rng, SEA, 0.08)
+    shallow = mix(choose(rng, SEA, 0.05), (150, 160, 140), 0.45)
     swell = np.sin((y + 5 * along + 4 * canvas.noise(rng, 8)) * np.float32(2 * np.pi / rng.uniform(9, 15)))
-    water = (shallow + (sea - shallow) * depth) * (1 + 0.045 * swell[..., None])
-    canvas.paint(np.ones_like(shore, dtype=bool), water, Material.SEA)
-    _surf(canvas, rng, shore)
+    depth = np.minimum(-shore / np.float32(rng.uniform(60, 140)), 0.85) + np.float32(rng.uniform(0.06, 0.16)) * swell
+    canvas.paint(np.ones_like(shore, dtype=bool), shallow, sea, depth, Material.SEA)
+    _surf(canvas, rng, shore, shallow)
     sand = choose(rng, SAND, 0.05)
-    damp = np.clip(shore / np.float32(rng.uniform(10, 30)), 0, 1)[..., None]
-    wet = np.asarray(shift(sand, 0.74), dtype=np.float32)
-    canvas.paint(shore > 0, wet + (np.asarray(sand, dtype=np.float32) - wet) * damp, Material.SAND)
+    damp = shore / np.float32(rng.uniform(10, 30))
+    canvas.paint(shore > 0, shift(sand, 0.74), sand, damp, Material.SAND)
     inland = rng.random()
     edge = rng.uniform(70, 110)
     if inland < 0.3:
-        lay(canvas, shore + 8 * canvas.noise(rng, 12, 26, 60) > edge, choose(rng, GRASS, 0.08), Material.GRASS)
+        canvas.lay(shore + 8 * canvas.noise(rng, 12, 26, 60) > edge, choose(rng, GRASS, 0.08), Material.GRASS)
     elif inland < 0.45:
         middle = float(np.mean(y - shore)) + edge + 30
         canvas.band(Path.straight((-REACH, middle), (REACH, middle)), 22, choose(rng, CONCRETE), Material.CONCRETE)
     for _ in range(int(rng.integers(0, 12))):
         # Towels and parasols: too small to name, part of the sand.
-        spot = rng.uniform(-120, 120, 2)
-        if canvas.material_at(*spot) == Material.SAND:
-            canvas.fill(rectangle(3, 3) + spot, tuple(rng.integers(60, 230, 3).tolist()), Material.SAND)
+        (x, across), (red, green, blue) = rng.uniform(-120, 120, 2), rng.integers(60, 230, 3).tolist()
+        if canvas.material_at(x, across) == Material.SAND:
+            canvas.fill(place(rectangle(3, 3), x, across), (red, green, blue), Material.SAND)
 
 
-def _surf(canvas: Canvas, rng: np.random.Generator, shore: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
+def _surf(canvas: Canvas, rng: np.random.Generator, shore: Field, water: Colour) -> None:
     ragged = canvas.noise(rng, 12, 28, 60)
     lace = np.abs(canvas.noise(rng, 30, 64, 128))
-    foam = np.asarray((226, 230, 228), dtype=np.float32)
-    base = canvas.colour.astype(np.float32)
     cover = np.zeros_like(shore)
     for line in range(int(rng.integers(2, 5))):
         centre = -rng.uniform(2, 8) - line * rng.uniform(18, 38)
@@ -73,9 +68,7 @@ def _surf(canvas: Canvas, rng: np.random.Generator, shore: np.ndarray[tuple[int,
         ahead = (shore - np.float32(centre) + 6 * ragged) / np.float32(width)
         crest = np.exp(-(np.where(ahead > 0, 3 * ahead, 0.55 * ahead) ** 2))
         cover = np.maximum(cover, crest * np.clip(1.35 - 0.75 * lace + 0.3 * ragged, 0, 1))
-    cover = np.clip(cover, 0, 1)[..., None]
-    mixed = base + (foam - base) * cover
-    canvas.paint((cover[..., 0] > 0.05) & (shore <= 0), mixed, Material.FOAM)
+    canvas.paint((cover > 0.2) & (shore <= 0), water, (228, 232, 230), cover, Material.FOAM)
 
 
 def harbor(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -83,10 +76,8 @@ def harbor(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.turn(random_heading(rng) + rng.choice([0, np.pi / 2]))
     water = choose(rng, WATER, 0.08)
     canvas.cover(water, Material.WATER)
-    x, y = canvas.axes()
-    ripple = canvas.noise(rng, 50, 100)
-    shades = np.asarray(water, dtype=np.float32) * (1 + 0.05 * ripple + 0.05 * canvas.noise(rng, 3, 7))[..., None]
-    canvas.paint(np.ones_like(ripple, dtype=bool), shades, Material.WATER)
+    ripple = 0.5 + 0.25 * canvas.noise(rng, 3, 7, 50, 100)
+    canvas.paint(np.ones_like(ripple, dtype=bool), shift(water, 0.8), shift(water, 1.2), ripple, Material.WATER)
     planks = choose(rng, DOCK, 0.06)
     length = rng.uniform(26, 44)
     gap = 2 * length + rng.uniform(20, 55)
@@ -112,10 +103,10 @@ def _pier(canvas: Canvas, rng: np.random.Generator, across: float, length: float
     canvas.cast(pier, 4)
     for side in (-1, 1):
         for berth, along in enumerate(np.arange(-REACH, REACH, pitch)):
-            if not visible(canvas, float(along), across + side * 0.5 * length, 30):
+            if not canvas.near(float(along), across + side * 0.5 * length, 30):
                 continue
             if fingers and berth % 2 == 0:
-                finger = rectangle(3.2, 0.85 * length) + (along, across + side * (width / 2 + 0.42 * length))
+                finger = place(rectangle(3.2, 0.85 * length), along, across + side * (width / 2 + 0.42 * length))
                 canvas.cast(finger, 3)
                 canvas.fill(finger, shift(planks, 1.05), Material.DOCK, lit=True)
             if rng.random() < 0.86:
@@ -125,40 +116,39 @@ def _pier(canvas: Canvas, rng: np.random.Generator, across: float, length: float
                 draw_ship(canvas, rng, float(along) + pitch / 2, middle, heading, size)
     canvas.fill(pier, planks, Material.DOCK, lit=True)
     for plank in np.arange(-REACH, REACH, 7.0):
-        canvas.fill(rectangle(0.6, width) + (plank, across), shift(planks, 0.84), Material.DOCK)
+        canvas.fill(place(rectangle(0.6, width), plank, across), shift(planks, 0.84), Material.DOCK)
 
 
 def river(canvas: Canvas, rng: np.random.Generator) -> None:
     """Draw a bending river with sandy or bare banks, meadows and woods beside it."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     cover_ground(canvas, rng, bare=0.25, worn=0.12)
-    bends = np.stack([np.linspace(-REACH, REACH, 6), rng.uniform(-30, 30) + rng.normal(0, 34, 6)], axis=1)
+    bends = np.stack([np.linspace(-REACH, REACH, 6), rng.uniform(-30, 30) + rng.normal(0, 26, 6)], axis=1)
     course = Path.smooth(bends, 10)
-    x, y = canvas.axes()
-    middle = np.interp(x.ravel(), course.points[:, 0], course.points[:, 1]).reshape(x.shape).astype(np.float32)
-    slope = np.gradient(course.points[:, 1], course.points[:, 0])
-    # Distance across the stream, not across the tile: less where the course runs slantwise.
-    steep = np.interp(x.ravel(), course.points[:, 0], slope).reshape(x.shape).astype(np.float32)
-    distance = (y - middle) / np.sqrt(1 + steep**2) + 5 * canvas.noise(rng, 9, 20) + 2 * canvas.noise(rng, 50)
+    distance = _across(canvas, course) + 5 * canvas.noise(rng, 9, 20) + 2 * canvas.noise(rng, 50)
     width = rng.uniform(22, 46)
     bank = width + rng.uniform(6, 26) * (1 + 0.6 * smooth_noise(rng, 5, canvas.side))
     sandy = rng.random() < 0.55
-    lay(
-        canvas,
-        np.abs(distance) < bank,
-        choose(rng, SAND if sandy else SOIL, 0.08),
-        Material.SAND if sandy else Material.SOIL,
+    canvas.lay(
+        np.abs(distance) < bank, choose(rng, SAND if sandy else SOIL, 0.08), Material.SAND if sandy else Material.SOIL
     )
-    water = np.asarray(choose(rng, WATER, 0.08), dtype=np.float32)
-    bed = np.asarray(mix(choose(rng, WATER), choose(rng, SOIL), 0.4), dtype=np.float32)
-    shallow = np.clip((np.abs(distance) / np.float32(width) - 0.55) / 0.45, 0, 1)[..., None]
-    streaks = 1 + 0.05 * np.sin(distance * np.float32(0.5) + 2 * canvas.noise(rng, 12))[..., None]
-    canvas.paint(np.abs(distance) < width, (water + (bed - water) * shallow * 0.6) * streaks, Material.WATER)
-    nursery = Nursery(canvas, rng, CROWN)
+    water, bed = choose(rng, WATER, 0.08), mix(choose(rng, WATER), choose(rng, SOIL), 0.4)
+    shallow = np.maximum(np.abs(distance) / np.float32(width) - 0.55, 0) * np.float32(1.3)
+    streaks = 0.15 + 0.1 * np.sin(distance * np.float32(0.5) + 2 * canvas.noise(rng, 12))
+    canvas.paint(np.abs(distance) < width, water, bed, shallow + streaks, Material.WATER)
     woods = canvas.noise(rng, 3, 6)
-    openness = rng.uniform(-0.7, 0.5)
-    for spot_x, spot_y in scatter(rng, 14):
-        column, row = canvas.pixels(np.array([[spot_x, spot_y]]))[0]
-        radius = float(rng.uniform(6, 13))
-        if 0 <= column < canvas.side and 0 <= row < canvas.side and woods[row, column] > openness:
-            nursery.plant_where(np.array([[spot_x, spot_y]]), (radius, radius + 0.1), OPEN_GROUND[:2])
+    places = canvas.within(scatter(rng, 14))
+    columns, rows = canvas.pixels(places).T
+    places = places[woods[rows, columns] > rng.uniform(-0.7, 0.5)]
+    Nursery(canvas, rng, CROWN).plant(places, (6, 13), (Material.GRASS, Material.SOIL))
+
+
+def _across(canvas: Canvas, course: Path) -> Field:
+    """Return how far each canvas pixel lies from a course that runs along x: across the stream, not across the tile."""
+    coarse = 4
+    x, y = (axis[::coarse, ::coarse] for axis in canvas.axes())
+    slope = np.gradient(course.points[:, 1], course.points[:, 0])
+    middle = np.interp(x, course.points[:, 0], course.points[:, 1])
+    steep = np.interp(x, course.points[:, 0], slope)
+    distance = ((y - middle) / np.sqrt(1 + steep**2)).astype(np.float32)
+    return enlarge(distance, canvas.side)

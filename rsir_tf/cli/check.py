@@ -1,0 +1,66 @@
+"""`rsir-tf check`: read a whole archive and say what is in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from rsir_tf.cli import console, options
+
+if TYPE_CHECKING:
+    from rsir_tf.archives import ArchiveReport
+
+NAME = "check"
+
+
+def command(
+    archive: options.Archive, labels: options.Labels = None, tags: options.Tags = None, json: options.Json = False
+) -> None:
+    """Count images, sizes, scenes, tags and mask pixels, and name every file that training would fail at.
+
+    Exit code 1 where training would fail.
+    """
+    from rsir_tf.archives import check_archive, open_archive
+
+    opened = open_archive(archive, labels=labels, tags=tags)
+    with console.progress("reading") as tell:
+        report = check_archive(opened, progress=lambda done, total: tell(done, total, ""))
+    if json:
+        console.put_json(report.to_json())
+    else:
+        console.put(_text(report))
+    if report.problems:
+        raise typer.Exit(1)
+
+
+SIZES_SHOWN = 5
+
+
+def _text(report: ArchiveReport) -> str:
+    lines = [f"{report.root}: {report.images:,} images, format {report.format}"]
+    sizes = [f"{size} ({count:,})" for size, count in report.sizes.items()]
+    more = f" and {len(sizes) - SIZES_SHOWN} other sizes" if len(sizes) > SIZES_SHOWN else ""
+    lines.append(f"sizes    {', '.join(sizes[:SIZES_SHOWN])}{more}")
+    for name, counts in (("scenes", report.scenes), ("groups", report.groups)):
+        if counts:
+            fewest, most = min(counts.values()), max(counts.values())
+            lines.append(
+                f"{name:8} {len(counts)}, with {fewest} to {most} images"
+                if fewest < most
+                else f"{name:8} {len(counts)}, with {most} images each"
+            )
+    if report.tags:
+        lines.append(f"tags     {len(report.tags)}, {report.tags_per_image or 0:.2f} an image")
+        lines += [f"  {name:24} {count:8,} images" for name, count in report.tags.items()]
+    if report.classes:
+        lines.append(f"classes  {len(report.classes)} of label set {report.label_set}, void {report.void_share:.2%}")
+        lines += [
+            f"  {entry.name:24} {entry.share:8.2%} of pixels {entry.images:8,} images" for entry in report.classes
+        ]
+    lines += [f"problem  {line}" for line in report.problems] + [f"remark   {line}" for line in report.remarks]
+    if report.problems:
+        lines.append("training would fail")
+    elif report.supervision:
+        lines.append(f"fit to train on {' or '.join(report.supervision)}")
+    return "\n".join(lines)

@@ -1,0 +1,13 @@
+"""The list of commands, in the order of a first session."""
+
+from __future__ import annotations
+
+import typer
+
+from rsir_tf.cli import check, evaluate, export, index, info, query, serve, split, synth, train
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the program."""
+    for module in (synth, check, split, train, export, serve, index, query, evaluate, info):
+        app.command(module.NAME)(module.command)

@@ -1,0 +1,104 @@
+"""What the command line says: data on stdout, talk and progress on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Progress = Callable[[int, int, str], None]
+
+PLAIN_INTERVAL = 10.0
+"""Seconds between lines where stderr is no terminal (a log file, CI)."""
+
+
+def say(text: str) -> None:
+    """Talk: to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def put(text: str) -> None:
+    """Data: to stdout."""
+    print(text, flush=True)
+
+
+def put_json(content: Any) -> None:
+    """Data for programs: to stdout."""
+    put(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """Show how far something is: a bar on a terminal, a line every ten seconds elsewhere.
+
+    Args:
+        what: What is being done.
+
+    Yields:
+        A function of (done, total, words).
+    """
+    if sys.stderr.isatty():
+        with _bar(what) as tell:
+            yield tell
+    else:
+        yield _Lines(what)
+
+
+class _Lines:
+    def __init__(self, what: str) -> None:
+        self.what, self.started = what, time.monotonic()
+        self.last = self.started
+
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        now = time.monotonic()
+        if now - self.last >= PLAIN_INTERVAL or (done == total and now - self.started >= PLAIN_INTERVAL):
+            self.last = now
+            say(f"{self.what}: {done}/{total} after {now - self.started:.0f} s  {words}".rstrip())
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}", markup=False),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=None, words="")
+        yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Import TensorFlow within this block: its start-up notes are kept off stderr unless --debug asks for them.
+
+    They are written by C++ before any setting of its logger is read, so the file descriptor itself is turned away.
+    """
+    if os.environ.get("RSIR_TF_DEBUG"):
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+        keras.utils.disable_interactive_logging()
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,27 @@
+"""`rsir-tf export`: a run as a SavedModel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsir_tf.cli import console
+
+NAME = "export"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run's folder, from `rsir-tf train`.")],
+    to: Annotated[Path, typer.Option(help="saved_models/NAME; the next free version number is taken.")],
+) -> None:
+    """Write a run's best network as the next version of a served model, checked as a server loads it."""
+    from rsir_tf.artifacts import read_manifest
+
+    read_manifest(run, "run", 1)  # Before TensorFlow's two seconds: a wrong path is told at once.
+    with console.quiet_tensorflow():
+        from rsir_tf.segmentation import export_run, open_run
+
+        version = export_run(open_run(run), to)
+    console.put(str(version))

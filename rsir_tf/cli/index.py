@@ -1,0 +1,80 @@
+"""`rsir-tf index`: describe every image of an archive and keep the descriptors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from rsir_tf.cli import console, options
+
+NAME = "index"
+
+
+def command(
+    images: options.Archive,
+    to: Annotated[Path, typer.Option(help="The index's folder: made, or continued.")],
+    server: options.Servers = None,
+    saved_model: options.SavedModel = None,
+    model: options.ModelName = "fcn8s",
+    version: options.Version = None,
+    version_label: options.VersionLabel = None,
+    timeout: options.Timeout = 120.0,
+    tls_ca: options.CertificateAuthority = None,
+    tls_certificate: options.Certificate = None,
+    tls_key: options.Key = None,
+    split: Annotated[Path | None, typer.Option(help="Only one part of this split file.")] = None,
+    part: Annotated[str, typer.Option(help="Which part: 'train' or 'test'.")] = "test",
+    connectivity: Annotated[options.Connectivity, typer.Option(help="Of regions.")] = options.Connectivity.eight,
+    min_area: Annotated[int, typer.Option(help="Smallest region kept, in pixels.")] = 0,
+    convention: Annotated[
+        options.Convention, typer.Option(help="Bilinear convention of region pooling.")
+    ] = options.Convention.half_pixel,
+    half: Annotated[bool, typer.Option("--float16", help="Store vectors in half the space.")] = False,
+    strict: Annotated[bool, typer.Option(help="Fail at the first image that cannot be read.")] = False,
+    prune: Annotated[bool, typer.Option(help="Take out images that the archive no longer has.")] = False,
+    tags: options.Tags = None,
+    labels: options.Labels = None,
+    json: options.Json = False,
+) -> None:
+    """Ask the model about each image, pool its features over regions, and write them to an index.
+
+    Images that are in the index and unchanged are not asked for again: a stopped command goes on where it was.
+    """
+    from rsir_tf.archives import open_archive, read_split, select
+    from rsir_tf.workflows import index_archive
+
+    if part not in ("train", "test"):
+        raise typer.BadParameter(f"--part {part}: wanted 'train' or 'test'")
+    archive = open_archive(images, labels=labels, tags=tags)
+    if split is not None:
+        archive = select(archive, read_split(split), cast(Literal["train", "test"], part))
+    opened = options.open_model(
+        server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
+        ca=tls_ca, certificate=tls_certificate, key=tls_key,
+    )  # fmt: skip
+    with opened, console.progress("indexing") as tell:
+        summary = index_archive(
+            archive,
+            opened,
+            to,
+            connectivity=int(connectivity.value),
+            min_area=min_area,
+            convention=convention.value,
+            dtype="float16" if half else "float32",
+            strict=strict,
+            prune=prune,
+            progress=tell,
+        )
+    skipped = summary.skipped or {}
+    for image, reason in skipped.items():
+        console.say(f"skipped {image}: {reason}")
+    console.say(
+        f"{summary.images:,} images in the index: {summary.added:,} added, {summary.reused:,} with known content, "
+        f"{summary.unchanged:,} unchanged, {summary.removed:,} removed, {len(skipped):,} skipped"
+    )
+    if json:
+        console.put_json(summary.to_json())
+    else:
+        console.put(str(to))

@@ -1,0 +1,85 @@
+"""`rsir-tf info`: what a path or a server is."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rsir_tf.cli import console, options
+from rsir_tf.errors import ArtifactError
+
+NAME = "info"
+
+
+def command(
+    what: Annotated[
+        str, typer.Argument(help="A run, an export, an index, a split or a report; or HOST:PORT of a server.")
+    ],
+    model: Annotated[str, typer.Option("--model", help="The model's name on the server.")] = "fcn8s",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the server.")] = 20.0,
+    json: options.Json = False,
+) -> None:
+    """Say what lies at a path, or which model a server holds."""
+    content = _path(Path(what)) if Path(what).exists() else _server(what, model, timeout)
+    if json:
+        console.put_json(content)
+    else:
+        console.put("\n".join(_lines(content)))
+
+
+def _server(address: str, model: str, timeout: float) -> dict[str, Any]:
+    if ":" not in address:
+        raise ArtifactError(f"{address}: no such file or folder", wanted="a path, or HOST:PORT of a server")
+    from rsir_tf.serving.inspection import inspect_server
+
+    return {"kind": "server", **dataclasses.asdict(inspect_server(address, model_name=model, timeout=timeout))}
+
+
+def _path(path: Path) -> dict[str, Any]:
+    from rsir_tf.artifacts import MANIFEST, read_json
+    from rsir_tf.serving.exports import list_versions
+
+    versions = list_versions(path) if path.is_dir() else []
+    for name in ("assets.extra/model_card.json", MANIFEST, "report.json"):
+        if (path / name).is_file():
+            return _known(path, read_json(path / name))
+    if versions:
+        return {"kind": "model", "path": str(path), "versions": versions, "newest": _path(path / str(versions[-1]))}
+    if path.is_file() and path.suffix == ".json":
+        return _known(path, read_json(path))
+    raise ArtifactError(f"{path}: is no run, export, index, split or report")
+
+
+def _known(path: Path, content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict) or not str(content.get("kind", "")).startswith("rsir_tf."):
+        raise ArtifactError(f"{path}: was not written by rsir_tf")
+    found = {"path": str(path), **content}
+    if content["kind"] == "rsir_tf.index":
+        from rsir_tf.index import open_index
+
+        index = open_index(path)
+        found["images"] = len(index)
+        found["regions"] = int(index.images.region_counts.sum())
+        found["skipped"] = len(index.skipped)
+    return found
+
+
+def _lines(content: Any, indent: int = 0) -> list[str]:
+    """Nested values as indented lines; long lists are cut."""
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{'  ' * indent}{key}", *_lines(value, indent + 1)]
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            lines.append(f"{'  ' * indent}{key}")
+            for entry in value:
+                lines.append(
+                    "  " * (indent + 1) + "  ".join(f"{name} {item}" for name, item in entry.items() if item != "")
+                )
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            lines.append(f"{'  ' * indent}{key:16} {text[:160]}{'…' if len(text) > 160 else ''}")
+    return lines

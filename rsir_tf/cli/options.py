@@ -1,0 +1,114 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rsir_tf.serving.contract import Model
+
+
+class Scheme(str, Enum):
+    """How images are compared."""
+
+    recnn = "recnn"
+    recnn_plus = "recnn+"
+
+
+class Metric(str, Enum):
+    """Distance between two global descriptors."""
+
+    l1 = "l1"
+    l2 = "l2"
+    cosine = "cosine"
+
+
+class Connectivity(str, Enum):
+    """Which neighbours of a pixel belong to its region."""
+
+    four = "4"
+    eight = "8"
+
+
+class Convention(str, Enum):
+    """How conv5_3 is laid over the image's pixels."""
+
+    half_pixel = "half_pixel"
+    aligned_corners = "aligned_corners"
+
+
+_MODEL = "Which model to ask"
+
+Archive = Annotated[Path, typer.Argument(help="A folder of images: UC Merced, DLRSD, images and masks, or any folder.")]
+Labels = Annotated[
+    str | None, typer.Option(help="What mask values mean: 'dlrsd', 'dubai', or a TOML, YAML or JSON label set file.")
+]
+Tags = Annotated[Path | None, typer.Option(help="A tags file in UC Merced's format.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Servers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server",
+        envvar="RSIR_TF_SERVER",
+        help="HOST:PORT of a gRPC server; repeat for several.",
+        rich_help_panel=_MODEL,
+    ),
+]
+SavedModel = Annotated[
+    Path | None,
+    typer.Option(help="Load saved_models/NAME (or NAME/VERSION) into this process instead.", rich_help_panel=_MODEL),
+]
+ModelName = Annotated[str, typer.Option("--model", help="The model's name on the server.", rich_help_panel=_MODEL)]
+Version = Annotated[
+    int | None, typer.Option(help="A version on the server; the newest where none is named.", rich_help_panel=_MODEL)
+]
+VersionLabel = Annotated[str | None, typer.Option(help="A version label on the server.", rich_help_panel=_MODEL)]
+Timeout = Annotated[float, typer.Option(help="Seconds until a request is given up.", rich_help_panel=_MODEL)]
+CertificateAuthority = Annotated[
+    Path | None,
+    typer.Option("--tls-ca", help="PEM file of whom to trust: turns encryption on.", rich_help_panel=_MODEL),
+]
+Certificate = Annotated[
+    Path | None,
+    typer.Option("--tls-certificate", help="PEM file with one's own certificate.", rich_help_panel=_MODEL),
+]
+Key = Annotated[Path | None, typer.Option("--tls-key", help="PEM file with its private key.", rich_help_panel=_MODEL)]
+Seed = Annotated[int, typer.Option(help="Another seed gives another draw.")]
+
+
+def open_model(
+    servers: list[str] | None,
+    saved_model: Path | None,
+    *,
+    model_name: str = "fcn8s",
+    version: int | None = None,
+    label: str | None = None,
+    timeout: float = 120.0,
+    ca: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> Model:
+    """Open the model that the shared options name.
+
+    Raises:
+        typer.BadParameter: Neither or both of server and saved model are named.
+        RsirError: See `rsir_tf.connect` and `rsir_tf.load`.
+    """
+    if saved_model is not None:
+        from rsir_tf.cli.console import quiet_tensorflow
+        from rsir_tf.serving import load
+        from rsir_tf.serving.exports import find_export
+
+        find_export(saved_model)  # Before TensorFlow's two seconds: a wrong path is told at once.
+        with quiet_tensorflow():
+            return load(saved_model)
+    if not servers:
+        raise typer.BadParameter("name a model: --server HOST:PORT, or --saved-model saved_models/NAME")
+    from rsir_tf.serving import TLS, connect
+
+    tls = TLS(ca=ca, certificate=certificate, key=key) if ca or certificate or key else None
+    return connect(servers, model_name=model_name, version=version, label=label, timeout=timeout, tls=tls)

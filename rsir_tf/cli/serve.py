@@ -1,0 +1,67 @@
+"""`rsir-tf serve`: start a server for an exported model."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rsir_tf.cli import console
+
+NAME = "serve"
+
+
+class EngineName(str, Enum):
+    """Which server."""
+
+    auto = "auto"
+    tensorflow_model_server = "tensorflow_model_server"
+    docker = "docker"
+    embedded = "embedded"
+
+
+def command(
+    saved_model: Annotated[Path, typer.Argument(help="saved_models/NAME, the folder of numbered versions.")],
+    port: Annotated[int, typer.Option(help="The gRPC port.")] = 8500,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    engine: Annotated[
+        EngineName, typer.Option(help="auto: TensorFlow Serving where it is, else the embedded server.")
+    ] = EngineName.auto,
+    model: Annotated[str | None, typer.Option(help="The name that clients use; the folder's where not given.")] = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Only print the command line that would be run.")] = False,
+) -> None:
+    """Serve a model over gRPC until Ctrl-C or SIGTERM; new versions are picked up as they appear."""
+    from rsir_tf.serving import engines
+
+    chosen = engines.choose_engine() if engine is EngineName.auto else engine.value
+    name = model or saved_model.resolve().name
+    if print_only:
+        engines.check_servable(saved_model)
+        console.put(shlex.join(engines.engine_command(chosen, saved_model, name=name, host=host, port=port)))
+        return
+    engines.check_servable(saved_model)
+    engines.check_port(host, port)
+    # From here on a stop is a normal end, also while the model is still being loaded.
+    signal.signal(signal.SIGTERM, _interrupt)
+    running = None
+    try:
+        console.say(f"starting {chosen} for {saved_model} …")
+        if chosen == "embedded":
+            with console.quiet_tensorflow():
+                import tensorflow  # noqa: F401
+        running = engines.start_server(saved_model, name=name, engine=chosen, host=host, port=port)
+        console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
+        running.wait()
+    except KeyboardInterrupt:
+        console.say("stopping")
+    finally:
+        if running is not None:
+            running.stop()
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,117 @@
+"""`rsir-tf train`: fit an FCN to an archive's masks."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from rsir_tf.cli import console, options
+from rsir_tf.cli import split as split_command
+
+NAME = "train"
+
+_NETWORK, _DATA, _FITTING = "Network", "What it sees", "How it is fitted"
+
+
+class Schedule(str, Enum):
+    """How the learning rate goes."""
+
+    cosine = "cosine"
+    constant = "constant"
+
+
+def command(
+    archive: options.Archive,
+    run: Annotated[Path, typer.Option(help="The run's folder: made, or resumed where it holds the same run.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the archive.", rich_help_panel=_FITTING)] = 50,
+    weights: Annotated[
+        str, typer.Option(help="'imagenet', 'none', or a VGG-16 .h5 file.", rich_help_panel=_NETWORK)
+    ] = "imagenet",
+    stride: Annotated[int, typer.Option(help="8, 16 or 32: FCN-8s, FCN-16s, FCN-32s.", rich_help_panel=_NETWORK)] = 8,
+    head_width: Annotated[
+        int, typer.Option(help="Channels of fc6 and fc7; fewer for small machines.", rich_help_panel=_NETWORK)
+    ] = 4096,
+    freeze: Annotated[
+        int, typer.Option(help="Blocks of VGG-16 that stay as they are, 0 to 5.", rich_help_panel=_NETWORK)
+    ] = 0,
+    labels: options.Labels = None,
+    split: Annotated[
+        Path | None, typer.Option(help="A split file from `rsir-tf split`.", rich_help_panel=_DATA)
+    ] = None,
+    test: split_command.Test = 0.2,
+    test_group: split_command.TestGroup = None,
+    crop: Annotated[int, typer.Option(help="Pixels a side of a crop, a multiple of 32.", rich_help_panel=_DATA)] = 256,
+    batch: Annotated[int, typer.Option(help="Crops a step.", rich_help_panel=_DATA)] = 8,
+    crops_per_epoch: Annotated[
+        int, typer.Option(help="0: as many as cover the archive once.", rich_help_panel=_DATA)
+    ] = 0,
+    scale: Annotated[
+        tuple[float, float], typer.Option(help="Smallest and largest magnification.", rich_help_panel=_DATA)
+    ] = (0.9, 1.1),
+    augment: Annotated[bool, typer.Option(help="Flips, quarter turns and colour.", rich_help_panel=_DATA)] = True,
+    keep_in_memory: Annotated[
+        bool, typer.Option(help="Keep decoded images (4 bytes a pixel).", rich_help_panel=_DATA)
+    ] = False,
+    validation_windows: Annotated[
+        int, typer.Option(help="Windows scored after each epoch; 0: all.", rich_help_panel=_DATA)
+    ] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, at its highest.", rich_help_panel=_FITTING)] = 1e-4,
+    schedule: Annotated[
+        Schedule, typer.Option(help="Of the learning rate.", rich_help_panel=_FITTING)
+    ] = Schedule.cosine,
+    clip_norm: Annotated[
+        float, typer.Option(help="Largest norm of the gradients; 0: no limit.", rich_help_panel=_FITTING)
+    ] = 1.0,
+    dropout: Annotated[float, typer.Option(help="After fc6 and fc7.", rich_help_panel=_FITTING)] = 0.5,
+    xla: Annotated[bool, typer.Option(help="Compile the step with XLA.", rich_help_panel=_FITTING)] = False,
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Train a network on an archive with pixel labels, score it on the test part, and write pictures.
+
+    A run that was stopped goes on after its last whole epoch when the same command is given again.
+    """
+    from rsir_tf.archives import open_archive, read_split, select
+
+    opened = open_archive(archive, labels=labels)
+    drawn = read_split(split) if split else split_command.draw(opened, test, test_group, seed)
+    with console.quiet_tensorflow():
+        from rsir_tf import segmentation
+        from rsir_tf.segmentation.network import Stride
+    varied = segmentation.Augmentation(scale=scale)
+    if not augment:
+        varied = segmentation.Augmentation(
+            scale, flips=False, turns=False, brightness=0.0, contrast=0.0, saturation=0.0
+        )
+    settings = segmentation.TrainingSettings(
+        epochs=epochs,
+        weights=weights,
+        stride=cast(Stride, stride),
+        head_width=head_width,
+        crops=segmentation.Crops(crop, batch, crops_per_epoch, varied),
+        learning_rate=learning_rate,
+        schedule=schedule.value,
+        freeze=freeze,
+        dropout=dropout,
+        clip_norm=clip_norm,
+        validation_windows=validation_windows,
+        keep_in_memory=keep_in_memory,
+        xla=xla,
+        seed=seed,
+    )
+    with console.progress("training") as tell:
+        trained = segmentation.train(opened, drawn, run, settings, progress=tell)
+    with console.progress("scoring") as tell:
+        scores = segmentation.write_run_report(trained, select(opened, drawn, "test"), progress=tell)
+    if json:
+        console.put_json({"run": str(run), "epochs": len(trained.history()), "scores": scores})
+        return
+    if scores:
+        console.say(
+            f"pixel accuracy {scores['pixel_accuracy']:.4f}, mean accuracy {scores['mean_accuracy']:.4f}, "
+            f"mean IU {scores['mean_iu']:.4f} on {scores['images']} test images; see {run / 'report' / 'report.md'}"
+        )
+    console.put(str(run))

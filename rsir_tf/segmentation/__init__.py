@@ -1,0 +1,37 @@
+"""Training, scoring and exporting the network; the only room that imports TensorFlow at its top.
+
+network       FCN-32s, -16s, -8s on VGG-16      weights     where its weights come from
+data          tf.data from records              augmentation   what training varies
+training      the epochs of a run               runs        a run on disk
+inference     whole images                      scoring     confusion matrix and its figures
+report        what a run reached                export      SavedModel for TensorFlow Serving
+"""
+
+from rsir_tf.segmentation.augmentation import Augmentation
+from rsir_tf.segmentation.data import Crops
+from rsir_tf.segmentation.export import export_run
+from rsir_tf.segmentation.network import Architecture, Scales, build_fcn, build_trunk, measure_scales
+from rsir_tf.segmentation.report import write_run_report
+from rsir_tf.segmentation.runs import Run, open_run
+from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
+from rsir_tf.segmentation.training import TrainingError, TrainingSettings, train
+
+__all__ = [
+    "Architecture",
+    "Augmentation",
+    "Crops",
+    "Run",
+    "Scales",
+    "SegmentationScores",
+    "TrainingError",
+    "TrainingSettings",
+    "build_fcn",
+    "build_trunk",
+    "confusion_matrix",
+    "export_run",
+    "measure_scales",
+    "open_run",
+    "segmentation_scores",
+    "train",
+    "write_run_report",
+]

@@ -1,0 +1,208 @@
+"""From an archive to an index on disk."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsir_tf.errors import InputError
+from rsir_tf.imagery import pixel_hash, read_image
+from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
+from rsir_tf.workflows.describing import describe_prediction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives import Archive, Record
+    from rsir_tf.serving.contract import Model
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(slots=True)
+class IndexSummary:
+    """What `index_archive` did.
+
+    Attributes:
+        index: The index's folder.
+        images: In the index now.
+        added: Described by asking the model.
+        reused: Added without asking, because an image with the same pixels is in the index.
+        unchanged: Found in the index already.
+        removed: Taken out, because the archive no longer has them.
+        skipped: Images that could not be read, and why, by id; all that the index lists.
+    """
+
+    index: str
+    images: int = 0
+    added: int = 0
+    reused: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    skipped: dict[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A record whose pixels have been read; the pixels themselves travel on to the model alone."""
+
+    record: Record
+    shape: tuple[int, int]
+    content_hash: str
+    file_size: int
+    modified_ns: int
+
+
+def index_archive(
+    archive: Archive,
+    model: Model,
+    to: Path,
+    *,
+    connectivity: int = 8,
+    min_area: int = 0,
+    convention: str = "half_pixel",
+    dtype: str = "float32",
+    strict: bool = False,
+    prune: bool = False,
+    progress: Progress | None = None,
+) -> IndexSummary:
+    """Ask the model about each image of an archive and keep its descriptors.
+
+    Images that are in the index and whose files have not been touched are not asked for again, so that a killed run
+    goes on where it stopped. One bad image does not stop it.
+
+    Args:
+        archive: Any; scenes and tags are kept with the images.
+        model: From `rsir_tf.connect` or `rsir_tf.load`.
+        to: The index's folder; made, or continued.
+        connectivity: 4 or 8.
+        min_area: Smallest region kept, in pixels.
+        convention: Bilinear convention of region pooling.
+        dtype: Number type of stored vectors.
+        strict: Fail at the first image that cannot be read; what is done by then is kept.
+        prune: Take images out that the archive no longer has.
+        progress: Called after each image.
+
+    Raises:
+        MismatchError: The index was made by another model or with other settings; both values are named.
+        InputError: Under `strict`, an image cannot be read.
+        ModelError: The model does not answer; what is done by then is kept.
+        ArtifactError: The index cannot be written, or another process is writing it.
+    """
+    description = model.describe()
+    settings = IndexSettings(description.model_id, description.class_names, connectivity, min_area, convention, dtype)
+    summary = IndexSummary(str(to))
+    with IndexWriter.open(to, settings) as writer:
+        _Run(archive, model, writer, summary, strict, progress or (lambda *_: None)).go()
+        if prune:
+            summary.removed = writer.remove(set(writer.ids) - {record.id for record in archive})
+        summary.images = len(writer)
+        summary.skipped = writer.skipped
+    return summary
+
+
+class _Run:
+    """One pass over an archive: reading runs ahead of the model's answers, which come back in order."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        model: Model,
+        writer: IndexWriter,
+        summary: IndexSummary,
+        strict: bool,
+        progress: Progress,
+    ) -> None:
+        self.archive, self.model, self.writer = archive, model, writer
+        self.summary, self.strict, self.progress = summary, strict, progress
+        self.waiting: deque[_Read] = deque()
+        self.asked: set[str] = set()
+        self.twins: list[_Read] = []
+        self.done = 0
+
+    def go(self) -> None:
+        for prediction in self.model.predict_stream(self._images()):
+            read = self.waiting.popleft()
+            described = describe_prediction(prediction, self.writer.settings)
+            regions = described.regions
+            self.writer.add(
+                ImageEntry(
+                    **_facts(read),
+                    classes=regions.classes,
+                    areas=regions.areas,
+                    boxes=regions.boxes,
+                    recnn=described.recnn,
+                    recnn_plus=described.recnn_plus,
+                )
+            )
+            self.asked.discard(read.content_hash)
+            self.summary.added += 1
+            self._tell(read.record)
+        for read in self.twins:
+            self._reuse(read)
+
+    def _images(self) -> Iterator[NDArray[np.uint8]]:
+        for record in self.archive:
+            try:
+                status = record.image.stat()
+                if self.writer.knows(record.id, status.st_size, status.st_mtime_ns):
+                    self.summary.unchanged += 1
+                    self._tell(record)
+                    continue
+                image = read_image(record.image)
+            except (InputError, OSError) as error:
+                if self.strict:
+                    raise _unreadable(record, error) from error
+                self.writer.skip(record.id, str(error))
+                self._tell(record)
+                continue
+            read = _Read(record, image.shape[:2], pixel_hash(image), status.st_size, status.st_mtime_ns)
+            if read.content_hash in self.asked:
+                # Its twin is under way: equal pixels get equal descriptors, to the bit, so that their distance is 0.
+                self.twins.append(read)
+            elif not self._reuse(read):
+                self.asked.add(read.content_hash)
+                self.waiting.append(read)
+                yield image
+
+    def _reuse(self, read: _Read) -> bool:
+        twin = self.writer.find_content(read.content_hash)
+        if twin is None:
+            return False
+        arrays = {name: getattr(twin, name) for name in ("classes", "areas", "boxes", "recnn", "recnn_plus")}
+        self.writer.add(ImageEntry(**_facts(read), **arrays))
+        self.summary.reused += 1
+        self._tell(read.record)
+        return True
+
+    def _tell(self, record: Record) -> None:
+        self.done += 1
+        self.progress(self.done, len(self.archive), record.id)
+
+
+def _facts(read: _Read) -> dict[str, Any]:
+    record = read.record
+    return {
+        "id": record.id,
+        "path": os.fspath(record.image.absolute()),
+        "height": read.shape[0],
+        "width": read.shape[1],
+        "scene": record.scene,
+        "tags": record.tags,
+        "content_hash": read.content_hash,
+        "file_size": read.file_size,
+        "modified_ns": read.modified_ns,
+    }
+
+
+def _unreadable(record: Record, error: Exception) -> InputError:
+    return error if isinstance(error, InputError) else InputError(f"{record.image}: cannot be read ({error})")

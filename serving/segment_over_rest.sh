@@ -1,0 +1,21 @@
+#!/bin/sh
+# Segments a picture over REST, with nothing but curl and a Python that has Pillow; prints the class of each pixel.
+#   ./segment_over_rest.sh IMAGE [HOST:PORT [MODEL]]
+# For trying out and for other languages: JSON is some hundred times slower than gRPC.
+set -eu
+
+image=${1:?usage: segment_over_rest.sh IMAGE [HOST:PORT [MODEL]]}
+server=${2:-localhost:8501}
+model=${3:-fcn8s}
+
+python3 - "$image" <<'PYTHON' |
+import json, sys
+from PIL import Image
+
+with Image.open(sys.argv[1]) as picture:
+    pixels = list(picture.convert("RGB").getdata())
+    width = picture.width
+rows = [pixels[start : start + width] for start in range(0, len(pixels), width)]
+json.dump({"signature_name": "serving_default", "inputs": {"images": [rows]}}, sys.stdout)
+PYTHON
+    curl --silent --show-error --fail-with-body --data-binary @- "http://$server/v1/models/$model:predict"

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from rsir_tf.archives import VOID, LabelSet, MaskSizeError, MaskValueError, load_label_set, read_mask, write_mask
+from rsir_tf.errors import ArtifactError, InputError
+
+IDS = LabelSet("ids", ("a", "b", "c"), (5, 1, 9), ignore_ids=(0, 255))
+COLOURS = LabelSet(
+    "colours",
+    ("a", "b", "c"),
+    None,
+    ((132, 41, 246), (226, 169, 41), (255, 255, 255)),
+    ignore_colours=((155, 155, 155), (0, 0, 0)),
+)
+BOTH = LabelSet("both", ("a", "b"), (1, 2), ((10, 20, 30), (40, 50, 60)), (0,), ((0, 0, 0),))
+
+
+@pytest.fixture
+def classes() -> np.ndarray:
+    drawn = np.random.default_rng(0).integers(0, 4, (20, 24)).astype(np.uint8)
+    return np.where(drawn == 3, VOID, drawn).astype(np.uint8)
+
+
+def literal_ids(classes: np.ndarray, label_set: LabelSet, void: int) -> np.ndarray:
+    """Pixel by pixel, the id that stands for each class."""
+    ids = label_set.ids or ()
+    return np.array([[void if value == VOID else ids[value] for value in row] for row in classes], dtype=np.uint16)
+
+
+def literal_colours(classes: np.ndarray, label_set: LabelSet) -> np.ndarray:
+    """Pixel by pixel, the colour that stands for each class."""
+    void = label_set.ignore_colours[0]
+    rows = [[void if value == VOID else label_set.colours[value] for value in row] for row in classes]
+    return np.array(rows, dtype=np.uint8)
+
+
+def save(path: Path, values: np.ndarray, **options: object) -> Path:
+    Image.fromarray(values).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("void", [0, 255])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+def test_grey_masks_are_ids(tmp_path: Path, classes: np.ndarray, void: int, suffix: str) -> None:
+    path = save(tmp_path / f"m{suffix}", literal_ids(classes, IDS, void).astype(np.uint8))
+    mask = read_mask(path, IDS, (20, 24))
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, classes)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bit_ids(tmp_path: Path, classes: np.ndarray, suffix: str) -> None:
+    wide = LabelSet("wide", ("a", "b", "c"), (300, 65535, 9), ignore_ids=(256,))
+    path = save(tmp_path / f"m{suffix}", literal_ids(classes, wide, 256))
+    np.testing.assert_array_equal(read_mask(path, wide), classes)
+
+
+def test_32_bit_ids_and_values_beyond_every_label_set(tmp_path: Path, classes: np.ndarray) -> None:
+    values = literal_ids(classes, IDS, 0).astype(np.int32)
+    np.testing.assert_array_equal(read_mask(save(tmp_path / "m.tif", values), IDS), classes)
+    for odd in (-1, 65536, 65536 + 5):  # the last is id 5 to a table that wraps around
+        values[3, 4] = odd
+        with pytest.raises(MaskValueError, match="row 3, column 4"):
+            read_mask(save(tmp_path / "m.tif", values), IDS)
+
+
+def test_palette_masks_with_ids_are_read_by_index(tmp_path: Path, classes: np.ndarray) -> None:
+    two = classes % 2
+    picture = Image.fromarray(two + np.uint8(1))
+    # The palette says the opposite of the label set's colours: the indices count.
+    picture.putpalette([0, 0, 0, 40, 50, 60, 10, 20, 30])
+    picture.save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", BOTH), two)
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+def test_palette_masks_with_colours_are_read_by_colour(tmp_path: Path, classes: np.ndarray, bits: int) -> None:
+    # Palette order b, void, a, c: not the order of the classes.
+    palette = [*COLOURS.colours[1], *COLOURS.ignore_colours[0], *COLOURS.colours[0], *COLOURS.colours[2]]
+    index_of = {1: 0, VOID: 1, 0: 2, 2: 3}
+    picture = Image.fromarray(np.vectorize(index_of.get)(classes).astype(np.uint8))
+    picture.putpalette(palette)
+    picture.save(tmp_path / "m.png", bits=bits)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", COLOURS), classes)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
+def test_colour_masks(tmp_path: Path, classes: np.ndarray, suffix: str) -> None:
+    path = save(tmp_path / f"m{suffix}", literal_colours(classes, COLOURS))
+    np.testing.assert_array_equal(read_mask(path, COLOURS, (20, 24)), classes)
+
+
+def test_colour_masks_of_a_set_with_both(tmp_path: Path, classes: np.ndarray) -> None:
+    two = np.where(classes == 2, VOID, classes)
+    path = save(tmp_path / "m.png", literal_colours(two, BOTH))
+    np.testing.assert_array_equal(read_mask(path, BOTH), two)
+
+
+def test_opaque_alpha_is_fine_and_transparency_is_not(tmp_path: Path, classes: np.ndarray) -> None:
+    alpha = np.full((20, 24, 1), 255, np.uint8)
+    values = np.concatenate([literal_colours(classes, COLOURS), alpha], axis=2)
+    np.testing.assert_array_equal(read_mask(save(tmp_path / "m.png", values), COLOURS), classes)
+    values[5, 6:9, 3] = 0
+    with pytest.raises(InputError, match="transparent in 3 pixels"):
+        read_mask(save(tmp_path / "m.png", values), COLOURS)
+
+
+def test_grey_masks_of_a_set_of_colours_are_grey_colours(tmp_path: Path) -> None:
+    black_white = LabelSet("bw", ("ground", "building"), None, ((0, 0, 0), (255, 255, 255)))
+    values = np.random.default_rng(0).integers(0, 2, (20, 24)).astype(np.uint8)
+    np.testing.assert_array_equal(read_mask(save(tmp_path / "m.png", values * np.uint8(255)), black_white), values)
+    Image.fromarray(values.astype(bool)).save(tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.mode == "1"
+    np.testing.assert_array_equal(read_mask(tmp_path / "one.png", black_white), values)
+
+
+def test_one_bit_ids_are_0_and_1(tmp_path: Path) -> None:
+    binary = LabelSet("binary", ("ground", "building"), (0, 1))
+    values = np.random.default_rng(0).integers(0, 2, (20, 24)).astype(np.uint8)
+    Image.fromarray(values.astype(bool)).save(tmp_path / "one.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "one.png", binary), values)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_few_bits_of_grey_are_not_stretched(tmp_path: Path, bits: int) -> None:
+    # A PNG by hand (PNG specification, section 11): 16 rows, each a filter byte and 16 packed samples.
+    # Decoders that stretch grey to 0..255 turn id 1 into 85 or 17, and 17 is an id of DLRSD's.
+    per_byte = 8 // bits
+    samples = np.arange(256).reshape(16, 16) % (2**bits - 1) + 1
+    shifts = np.arange(per_byte)[::-1] * bits
+    packed = (samples.reshape(16, -1, per_byte) << shifts).sum(axis=2).astype(np.uint8)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    (tmp_path / "m.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, bits, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in packed)))
+        + chunk(b"IEND", b"")
+    )
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", load_label_set("dlrsd")), samples - 1)
+
+
+def test_ids_are_never_shifted(tmp_path: Path) -> None:
+    # A mask that holds ids 1..16 of DLRSD's 1..17: a reader that takes the smallest value for class 0, or the largest
+    # for class 16, is wrong on one of these two.
+    for first in (1, 2):
+        values = (np.arange(480).reshape(20, 24) % 16 + first).astype(np.uint8)
+        np.testing.assert_array_equal(read_mask(save(tmp_path / "m.png", values), load_label_set("dlrsd")), values - 1)
+
+
+def test_unknown_id_names_value_count_and_place(tmp_path: Path) -> None:
+    values = np.full((20, 24), 5, np.uint8)
+    values[7, 3] = values[8, 0] = values[19, 23] = 77
+    values[9, 9] = 78
+    path = save(tmp_path / "m.png", values)
+    with pytest.raises(MaskValueError) as caught:
+        read_mask(path, IDS)
+    assert f"{path}: has the id 77 in 3 pixels, first at row 7, column 3, and 1 more" in str(caught.value)
+    assert "wanted what label set ids names" in str(caught.value)
+
+
+def test_dlrsd_has_no_background(tmp_path: Path) -> None:
+    values = np.ones((20, 24), np.uint8)
+    values[0, 0] = 0
+    with pytest.raises(MaskValueError, match="has the id 0 in 1 pixels, first at row 0, column 0"):
+        read_mask(save(tmp_path / "m.png", values), load_label_set("dlrsd"))
+
+
+def test_unknown_colour_names_value_count_and_place(tmp_path: Path, classes: np.ndarray) -> None:
+    values = literal_colours(classes, COLOURS)
+    values[2, 5] = values[4, 4] = (1, 2, 255)
+    with pytest.raises(MaskValueError, match=r"colour #0102FF in 2 pixels, first at row 2, column 5;"):
+        read_mask(save(tmp_path / "m.png", values), COLOURS)
+
+
+def test_unknown_palette_colour_and_index_beyond_the_palette(tmp_path: Path) -> None:
+    values = np.zeros((20, 24), np.uint8)
+    picture = Image.fromarray(values)
+    picture.putpalette([*COLOURS.colours[0], 9, 9, 9])
+    picture.save(tmp_path / "m.png", bits=8)
+    assert (read_mask(tmp_path / "m.png", COLOURS) == 0).all()  # an unused entry does no harm
+    values[3, 2] = 1
+    picture = Image.fromarray(values)
+    picture.putpalette([*COLOURS.colours[0], 9, 9, 9])
+    picture.save(tmp_path / "m.png", bits=8)
+    with pytest.raises(MaskValueError, match=r"colour #090909 in 1 pixels, first at row 3, column 2"):
+        read_mask(tmp_path / "m.png", COLOURS)
+
+
+def test_jpeg_masks_say_what_happened(tmp_path: Path) -> None:
+    values = np.zeros((32, 32, 3), np.uint8)
+    values[:, 5:] = COLOURS.colours[1]
+    with pytest.raises(MaskValueError, match="JPEG changes colours"):
+        read_mask(save(tmp_path / "m.jpg", values), COLOURS)
+
+
+def test_other_size_names_both(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.png", np.ones((20, 24), np.uint8))
+    with pytest.raises(MaskSizeError, match="the mask is 24×20 pixels; wanted 30×20, as its image"):
+        read_mask(path, IDS, (20, 30))
+
+
+@pytest.mark.parametrize("mode", ["F", "CMYK", "LA"])
+def test_other_kinds(tmp_path: Path, mode: str) -> None:
+    Image.new("L", (24, 20), 1).convert(mode).save(tmp_path / "m.tif")
+    for label_set in (IDS, COLOURS):
+        with pytest.raises(InputError, match=f"the mask has mode {mode}"):
+            read_mask(tmp_path / "m.tif", label_set)
+
+
+def test_wide_grey_is_no_colour(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="16 bits a sample"):
+        read_mask(save(tmp_path / "m.png", np.ones((20, 24), np.uint16)), COLOURS)
+
+
+def test_damaged(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.png", np.random.default_rng(0).integers(0, 9, (64, 64)).astype(np.uint8))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="damaged or cut off"):
+        read_mask(path, IDS)
+    with pytest.raises(InputError, match="no such file"):
+        read_mask(tmp_path / "none.png", IDS)
+
+
+@pytest.mark.parametrize("label_set", [IDS, COLOURS, BOTH], ids=lambda label_set: label_set.name)
+def test_writing_gives_a_palette_png_that_reads_back(tmp_path: Path, classes: np.ndarray, label_set: LabelSet) -> None:
+    written = np.where((classes == 2) & (len(label_set.names) == 2), 0, classes).astype(np.uint8)
+    write_mask(tmp_path / "m.png", written, label_set)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", label_set), written)
+    with Image.open(tmp_path / "m.png") as picture:
+        assert picture.mode == "P"
+        rgb = np.asarray(picture.convert("RGB"))
+    known = written != VOID
+    np.testing.assert_array_equal(rgb[known], np.array(label_set.colours, np.uint8)[written[known]])
+
+
+def test_dlrsd_masks_hold_ids_1_to_17(tmp_path: Path) -> None:
+    dlrsd = load_label_set("dlrsd")
+    classes = (np.arange(480).reshape(20, 24) % 17).astype(np.uint8)
+    write_mask(tmp_path / "m.png", classes, dlrsd)
+    with Image.open(tmp_path / "m.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), classes + 1)
+        assert picture.getpalette()[3 * 17 : 3 * 18] == [0, 255, 255]  # water
+
+
+def test_writing_refuses_what_could_not_be_read(tmp_path: Path) -> None:
+    good = np.zeros((20, 24), np.uint8)
+    with pytest.raises(InputError, match=r"is int64 \[20, 24\]; wanted uint8 \[H, W\]"):
+        write_mask(tmp_path / "m.png", good.astype(np.int64), IDS)
+    with pytest.raises(InputError, match=r"holds the class index 3 \(480 pixels\); wanted 0 to 2, or 255 for void"):
+        write_mask(tmp_path / "m.png", good + np.uint8(3), IDS)
+    with pytest.raises(InputError, match="void has no id"):
+        write_mask(tmp_path / "m.png", good + np.uint8(VOID), load_label_set("dlrsd"))
+    with pytest.raises(InputError, match="has the id 300; wanted at most 255"):
+        write_mask(tmp_path / "m.png", good, LabelSet("wide", ("a",), (300,)))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands in for a full disk")
+def test_writing_on_a_full_disk() -> None:
+    with pytest.raises(ArtifactError, match="no space left"):
+        write_mask(Path("/dev/full"), np.zeros((20, 24), np.uint8), IDS)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_round_trip_of_any_label_set(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 255), label="classes")
+    by_colour = data.draw(st.booleans(), label="by colour")
+    seed = data.draw(st.integers(0, 2**32 - 1), label="seed")
+    rng = np.random.default_rng(seed)
+    ids = tuple(map(int, rng.permutation(256)))
+    codes = rng.choice(1 << 24, 256, replace=False)
+    colours = tuple((int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in codes)
+    label_set = LabelSet(
+        "drawn",
+        tuple(f"class {index}" for index in range(count)),
+        None if by_colour else ids[:count],
+        colours[:count],
+        () if by_colour else ids[count : count + 1],
+        colours[count : count + 1],
+    )
+    classes = rng.integers(0, count + 1, (17, 19))
+    classes = np.where(classes == count, VOID, classes).astype(np.uint8)
+    path = tmp_path_factory.mktemp("masks") / "m.png"
+    write_mask(path, classes, label_set)
+    np.testing.assert_array_equal(read_mask(path, label_set), classes)
+    # The same picture as RGB says the same by colour.
+    with Image.open(path) as picture:
+        picture.convert("RGB").save(path.with_name("rgb.png"))
+    np.testing.assert_array_equal(read_mask(path.with_name("rgb.png"), label_set), classes)
+
+
+def test_large_colour_masks_are_quick(tmp_path: Path) -> None:
+    classes = np.kron(np.random.default_rng(0).integers(0, 3, (60, 70)), np.ones((30, 30), int))[:1800, :2000]
+    values = np.array(COLOURS.colours, np.uint8)[classes]
+    path = save(tmp_path / "m.png", values, compress_level=1)
+
+    def best(action: object) -> float:
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            action()  # type: ignore[operator]
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    decode = best(lambda: np.asarray(Image.open(path)))
+    total = best(lambda: read_mask(path, COLOURS))
+    # 30 ms beyond decoding where nothing else runs; the bound leaves room for a busy machine, and still tells a lookup
+    # from a Python loop or a comparison of three bands with every class.
+    assert total < decode * 2 + 0.25

@@ -1,0 +1,105 @@
+"""The static page: well-formed, escaped, and its pictures found."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsir_tf.errors import InputError
+from rsir_tf.evaluation import Output, Picture, Section, Table, write_page
+from rsir_tf.pictures import save_png
+
+VOID_ELEMENTS = {"meta", "img", "br", "link"}
+PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
+
+
+class Reader(HTMLParser):
+    """Collects text, attributes and cells, and fails where an element is not closed by its own end."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.texts, self.images, self.cells = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.images.append(dict(attrs))
+        if tag == "td":
+            self.cells.append([dict(attrs).get("class"), ""])
+        if tag not in VOID_ELEMENTS:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.open and self.open[-1] == "td":
+            self.cells[-1][1] += data
+
+
+def read(path):
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def test_everything_is_escaped_and_comes_back_as_it_was(tmp_path):
+    nasty = "<script>alert('x')</script> & \"R&D\" </pre>"
+    picture = tmp_path / "figures & plots" / "a b#1?.png"
+    save_png(picture, PIXELS)
+    content = [nasty, Output(nasty, nasty), Picture(picture, nasty, nasty), Table([nasty], [[nasty]], nasty)]
+    page = write_page(tmp_path / "page.html", nasty, [Section(nasty, content)] * 3, lead=nasty)
+    text = page.read_text(encoding="utf-8")
+    assert "<script" not in text
+    reader = read(page)
+    # Title, h1, lead; 3 links and 3 headings; paragraph, output, figure caption, table caption, head and cell each.
+    whole = "".join(reader.texts)
+    assert whole.count("<script>alert('x')</script>") == 3 + 6 + 3 * (1 + 2 + 1 + 3)
+    assert reader.images[0]["alt"] == nasty
+    assert (tmp_path / unquote(reader.images[0]["src"])).resolve() == picture
+    assert not set(reader.images[0]["src"]) & set(" #?")  # A browser would read these as something else.
+
+
+def test_a_picture_given_as_pixels_is_in_the_page(tmp_path):
+    page = write_page(tmp_path / "page.html", "t", [Section("s", [Picture(PIXELS, "ramp")])])
+    source = read(page).images[0]["src"]
+    prefix = "data:image/png;base64,"
+    assert source.startswith(prefix)
+    decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(source[len(prefix) :]))))
+    np.testing.assert_array_equal(decoded, PIXELS)
+
+
+def test_numbers_in_tables(tmp_path):
+    table = Table(["name", "x", "n"], [["a", 0.12345, 54580], ["b", math.nan, 3]])
+    cells = read(write_page(tmp_path / "page.html", "t", [Section("s", [table])])).cells
+    assert cells == [
+        [None, "a"],
+        ["number", "0.123"],
+        ["number", "54,580"],
+        [None, "b"],
+        ["number", "–"],
+        ["number", "3"],
+    ]
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+    text = write_page(tmp_path / "page.html", "t", [Section("s", ["p"])]).read_text(encoding="utf-8")
+    assert "http" not in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_a_missing_picture_leaves_the_earlier_page(tmp_path):
+    page = write_page(tmp_path / "page.html", "first", [])
+    with pytest.raises(InputError, match="no such picture"):
+        write_page(page, "second", [Section("s", [Picture(tmp_path / "none.png", "x")])])
+    assert "first" in page.read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

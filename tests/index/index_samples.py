@@ -1,0 +1,49 @@
+"""Small made-up entries; few channels and small whole numbers, so that equal distances are common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rsir_tf.index import ImageEntry, IndexSettings
+
+CLASS_NAMES = ("bare soil", "sea", "trees", "ship")
+
+
+def settings(channels=4, **other):
+    return IndexSettings("model-1", CLASS_NAMES, channels=channels, **other)
+
+
+def entry(image, recnn, *, classes=None, recnn_plus=None, content=None, **other):
+    recnn = np.asarray(recnn, dtype=np.float32)
+    m, channels = recnn.shape
+    facts = {
+        "path": f"/archive/{image}",
+        "height": 64,
+        "width": 48,
+        "scene": None,
+        "tags": None,
+        "content_hash": content or f"hash of {image}",
+        "file_size": 1000,
+        "modified_ns": 1,
+        "classes": np.zeros(m, dtype=np.int32) if classes is None else np.asarray(classes, dtype=np.int32),
+        "areas": np.arange(1, m + 1, dtype=np.int64),
+        "boxes": np.tile(np.array([1, 2, 30, 40], dtype=np.int32), (m, 1)),
+        "recnn": recnn,
+        "recnn_plus": np.zeros(channels, dtype=np.float32) if recnn_plus is None else np.float32(recnn_plus),
+        **other,
+    }
+    return ImageEntry(image, **facts)
+
+
+def random_entry(image, seed, *, regions=None, channels=4, high=4):
+    """As many as 4 regions, or none; values are whole numbers below `high`."""
+    rng = np.random.default_rng(seed)
+    m = int(rng.integers(0, 5)) if regions is None else regions
+    return entry(
+        image,
+        rng.integers(0, high, (m, channels)),
+        classes=rng.integers(0, len(CLASS_NAMES), m),
+        recnn_plus=rng.integers(0, high, channels),
+        scene=f"scene {seed % 3}",
+        tags=(None, (), ("sea", "ship"))[seed % 3],
+    )

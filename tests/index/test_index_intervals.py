@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from rsir_tf.index.descriptors import RegionBlock, squared_norms
+from rsir_tf.index.intervals import recnn_intervals, settled
+
+
+def block_of(images):
+    counts = [len(image) for image in images]
+    vectors = np.concatenate(images)
+    starts = np.cumsum(counts) - counts
+    return RegionBlock(np.arange(len(images)), starts, vectors, squared_norms(vectors))
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 512])
+@pytest.mark.parametrize("spread", [0, 1e-6, 1e-3, 1.0, 100.0])
+def test_intervals_hold_the_true_distance(precision, channels, spread):
+    rng = np.random.default_rng(channels)
+    base = rng.gamma(0.5, 200, (6, channels))
+    images = [(base[:n] + spread * rng.normal(size=(n, channels))).astype(np.float32) for n in (1, 2, 3, 6, 4)]
+    query = base.astype(np.float32)
+    low, high = recnn_intervals(query, block_of(images), precision)
+    # Long double as the judge: its rounding is 2,000 times below float64's.
+    judge = [
+        np.sqrt(np.square(query[:, None].astype(np.longdouble) - image).sum(axis=-1)).min(axis=1) for image in images
+    ]
+    assert (low <= judge).all()
+    assert (judge <= high).all()
+
+
+def test_float64_intervals_are_narrow_and_float32_intervals_useful():
+    rng = np.random.default_rng(1)
+    images = [rng.gamma(0.5, 200, (3, 512)).astype(np.float32) for _ in range(50)]
+    query = rng.gamma(0.5, 200, (4, 512)).astype(np.float32)
+    for precision, width in ((np.float32, 3e-4), (np.float64, 2e-12)):  # about 3·C·u, and fourfold in float64
+        low, high = recnn_intervals(query, block_of(images), precision)
+        assert ((high - low) / low).max() < width
+
+
+def test_overflowing_products_leave_everything_open():
+    images = [np.full((1, 8), 3e38, np.float32), np.full((1, 8), 1.0, np.float32)]
+    low, high = recnn_intervals(np.full((1, 8), -3e38, np.float32), block_of(images), np.float32)
+    assert (low == 0).all()
+    assert (high == np.inf).all()
+
+
+def test_settled_measures_only_what_meets_or_is_wide():
+    #              alone, two that meet,   alone, wide, infinite
+    low = np.array([10.0, 20.0, 20 + 1e-11, 30.0, 0.0, np.inf])
+    high = np.array([10 + 1e-10, 20 + 2e-11, 20 + 3e-11, 30.0, 0.5, np.inf])
+    truth = np.array([10.4, 20 + 2e-11, 20 + 1e-11, 30.1, 0.0, np.inf])
+    measured = []
+    distances = settled(low, high, lambda index: measured.append(index) or truth[index])
+    assert sorted(measured) == [1, 2, 4]
+    assert distances.tolist() == [(low[0] + high[0]) / 2, truth[1], truth[2], 30.0, 0.0, np.inf]
+
+
+def test_settled_sees_through_a_wide_interval():
+    # The first spans the two others, which do not meet each other: all three are open.
+    low, high = np.array([1.0, 2.0, 4.0]), np.array([5.0, 2.5, 4.5])
+    assert settled(low, high, lambda index: [4.2, 2.2, 4.1][index]).tolist() == [4.2, 2.2, 4.1]

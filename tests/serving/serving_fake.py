@@ -1,0 +1,88 @@
+"""A server in plain Python that does what a test says, without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+from serving_toy import CLASSES, toy_conv5_3, toy_segmentation
+
+from rsir_tf.serving.messages import (
+    PredictionServiceServicer,
+    PredictResponse,
+    add_PredictionServiceServicer_to_server,
+)
+from rsir_tf.serving.tensors import decode, encode_reply
+
+
+class FakeService(PredictionServiceServicer):
+    """Answers as the toy model; `before` may abort or wait, `change` may spoil the answer."""
+
+    def __init__(self) -> None:
+        self.model_id = "toy-1"
+        self.version = 1
+        self.before: Callable = lambda request, context: None
+        self.change: Callable = lambda response: None
+        self.requests: list = []
+        self.running = self.most_running = 0
+        self._lock = threading.Lock()
+
+    def features(self) -> list:
+        return [request for request in self.requests if request.model_spec.signature_name == "features"]
+
+    def Predict(self, request, context):  # noqa: N802
+        with self._lock:
+            self.requests.append(request)
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        try:
+            self.before(request, context)
+            return self._answer(request)
+        finally:
+            with self._lock:
+                self.running -= 1
+
+    def _answer(self, request):
+        response = PredictResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = self.version
+        if request.model_spec.signature_name == "describe":
+            names = np.array([name.encode() for name in CLASSES], dtype=object)
+            response.outputs["class_names"].CopyFrom(encode_reply(names))
+            response.outputs["model_id"].CopyFrom(encode_reply(np.array(self.model_id.encode(), dtype=object)))
+        else:
+            images = decode(request.inputs["images"], "images")
+            segmentation = np.stack([toy_segmentation(image) for image in images])
+            conv5_3 = np.stack([toy_conv5_3(image) for image in images])
+            response.outputs["segmentation"].CopyFrom(encode_reply(segmentation))
+            response.outputs["conv5_3"].CopyFrom(encode_reply(conv5_3))
+            self.change(response)
+        return response
+
+
+@contextlib.contextmanager
+def running(service: FakeService, port: int = 0) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    add_PredictionServiceServicer_to_server(service, server)
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+def times(count: int, code: grpc.StatusCode, details: str = "") -> Callable:
+    """Abort the first `count` requests to `features`."""
+    left = [count]
+
+    def before(request, context) -> None:
+        if request.model_spec.signature_name == "features" and left[0] > 0:
+            left[0] -= 1
+            context.abort(code, details)
+
+    return before

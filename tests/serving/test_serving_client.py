@@ -1,0 +1,322 @@
+"""The client against servers that fail, in every way that a server can."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import grpc
+import numpy as np
+import pytest
+from serving_fake import FakeService, running, times
+from serving_toy import random_image, toy_conv5_3, toy_segmentation
+
+from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
+from rsir_tf.serving import calls, connect
+from rsir_tf.serving.tensors import encode_reply
+
+IMAGE = random_image(32, 48)
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def address(service: FakeService) -> Iterator[str]:
+    with running(service) as address:
+        yield address
+
+
+def check_all(predictions, images) -> None:
+    assert len(predictions) == len(images)
+    for prediction, image in zip(predictions, images, strict=True):
+        np.testing.assert_array_equal(prediction.segmentation, toy_segmentation(image))
+        np.testing.assert_allclose(prediction.conv5_3, toy_conv5_3(image), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED]
+)
+def test_repeats_what_can_heal(service: FakeService, address: str, code: grpc.StatusCode) -> None:
+    service.before = times(2, code)
+    with connect(address) as model:
+        check_all(model.predict([IMAGE]), [IMAGE])
+    assert len(service.features()) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "said"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, "Expects arg[0] to be float", "refused with INVALID_ARGUMENT"),
+        (grpc.StatusCode.FAILED_PRECONDITION, 'Serving signature key "features" not found.', "rsir-tf export"),
+        (grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(fcn8s)", "--model"),
+        (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "tensors … have different shapes and padding is off",
+            "turn batching off",
+        ),
+        (grpc.StatusCode.UNIMPLEMENTED, "", "TensorFlow Serving gRPC port"),
+        (grpc.StatusCode.INTERNAL, "", "no details"),
+    ],
+)
+def test_does_not_repeat_what_cannot(service, address, code, details, said) -> None:
+    service.before = times(99, code, details)
+    with connect(address) as model, pytest.raises(ModelError, match="signature 'features'") as caught:
+        model.predict([IMAGE])
+    assert said in str(caught.value)
+    assert f"{address}, model 'fcn8s' (newest version)" in str(caught.value)
+    assert not isinstance(caught.value, ServerUnavailableError)
+    assert len(service.features()) == 1
+
+
+def test_gives_up_in_time(service: FakeService, address: str) -> None:
+    release = threading.Event()
+
+    def hang(request, context) -> None:
+        if request.model_spec.signature_name == "features":
+            release.wait(10)
+
+    service.before = hang
+    start = time.monotonic()
+    with connect(address, timeout=1) as model, pytest.raises(ServerUnavailableError, match="no answer within 1 s"):
+        model.predict([IMAGE])
+    assert time.monotonic() - start < 2
+    assert len(service.features()) == 2  # an attempt has half the time, so that a lost request is sent again
+    release.set()
+
+
+def test_learns_how_much_the_server_takes(service: FakeService, address: str) -> None:
+    def at_most_three(request, context) -> None:
+        if request.inputs and (count := request.inputs["images"].tensor_shape.dim[0].size) > 3:
+            details = f"Task size {count} is larger than maximum input batch size 3"
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, details)
+
+    service.before = at_most_three
+    images = [random_image(16, 16, seed=seed) for seed in range(20)]
+    with connect(address, batch_size=8, in_flight=1) as model:
+        check_all(model.predict(images), images)
+        refused = [request for request in service.features() if request.inputs["images"].tensor_shape.dim[0].size > 3]
+        assert len(refused) == 1
+        service.requests.clear()
+        check_all(model.predict(images), images)
+        assert [request.inputs["images"].tensor_shape.dim[0].size for request in service.features()] == [3] * 6 + [2]
+
+
+def test_divides_messages_that_are_too_large(service: FakeService, address: str) -> None:
+    def at_most_one(request, context) -> None:
+        if request.inputs and request.inputs["images"].tensor_shape.dim[0].size > 1:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (8 vs. 4)")
+
+    service.before = at_most_one
+    images = [random_image(16, 16, seed=seed) for seed in range(5)]
+    with connect(address) as model:
+        check_all(model.predict(images), images)
+    service.before = times(99, grpc.StatusCode.RESOURCE_EXHAUSTED, "Sent message larger than max (8 vs. 4)")
+    with connect(address) as model, pytest.raises(ModelError, match=r"one image of \[32, 48, 3\] is too large"):
+        model.predict([IMAGE])
+
+
+def test_bounds_what_is_in_flight_and_keeps_order(service: FakeService, address: str) -> None:
+    def later_ones_faster(request, context) -> None:
+        time.sleep(0.002 * (10 - len(service.features()) % 10))
+
+    service.before = later_ones_faster
+    images = [random_image(16, 16, seed=seed) for seed in range(30)]
+    with connect(address, batch_size=1, in_flight=3) as model:
+        check_all(list(model.predict_stream(iter(images))), images)
+    assert service.most_running == 3
+
+
+def test_batches_hold_at_most_half_a_million_pixels(service: FakeService, address: str) -> None:
+    images = [random_image(512, 512)] * 3
+    with connect(address) as model:
+        check_all(model.predict(images), images)
+    assert sorted(request.inputs["images"].tensor_shape.dim[0].size for request in service.features()) == [1, 2]
+
+
+def spoil(name: str, array: np.ndarray):
+    return lambda response: response.outputs[name].CopyFrom(encode_reply(array))
+
+
+def cut(response) -> None:
+    del response.outputs["conv5_3"].float_val[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (spoil("segmentation", np.zeros((1, 32, 48), np.float32)), r"'segmentation' is float32 \[1, 32, 48\]; wanted"),
+        (spoil("segmentation", np.zeros((1, 48, 32), np.uint8)), r"\[1, 48, 32\]; wanted uint8 \[1, 32, 48\]"),
+        (spoil("segmentation", np.full((1, 32, 48), 3, np.uint8)), "holds class 3; wanted 0 to 2"),
+        (spoil("conv5_3", np.zeros((1, 2, 2, 512), np.float32)), r"'conv5_3' is float32 \[1, 2, 2, 512\]; wanted"),
+        (spoil("conv5_3", np.zeros((1, 2, 3, 0), np.float32)), r"'conv5_3' is float32 \[1, 2, 3, 0\]"),
+        (spoil("conv5_3", np.full((1, 2, 3, 512), np.nan, np.float32)), "holds NaN or infinity"),
+        (spoil("conv5_3", np.full((1, 2, 3, 512), np.inf, np.float32)), "holds NaN or infinity"),
+        (cut, "'conv5_3' holds 3071 values; wanted as many as shape"),
+        (lambda response: response.outputs.pop("conv5_3"), "wanted an output 'conv5_3'"),
+    ],
+)
+def test_refuses_wrong_answers(service, address, change, said) -> None:
+    service.change = change
+    with connect(address) as model, pytest.raises(ModelError, match=said) as caught:
+        model.predict([IMAGE])
+    assert f"{address}, model 'fcn8s' (version 1), signature 'features'" in str(caught.value)
+
+
+def test_sends_version_and_label(service: FakeService, address: str) -> None:
+    with connect(address, model_name="mine", version=7) as model:
+        model.predict([IMAGE])
+    assert {request.model_spec.version.value for request in service.requests} == {7}
+    assert {request.model_spec.name for request in service.requests} == {"mine"}
+    service.requests.clear()
+    with connect(address, label="stable") as model:
+        model.predict([IMAGE])
+    assert {request.model_spec.version_label for request in service.features()} == {"stable"}
+
+
+def test_notices_another_model(service: FakeService, address: str) -> None:
+    with connect(address) as model:
+        model.predict([IMAGE])
+        service.version = 2  # the same model, published again
+        check_all(model.predict([IMAGE]), [IMAGE])
+        service.version, service.model_id = 3, "toy-2"
+        with pytest.raises(MismatchError, match=r"holds model toy-2; wanted model toy-1"):
+            model.predict([IMAGE])
+
+
+def test_notices_another_model_after_a_restart(service: FakeService, address: str) -> None:
+    with connect(address) as model:
+        model.predict([IMAGE])
+        # Under the same version number; that the connection broke is all that can be seen of it.
+        service.before = times(1, grpc.StatusCode.UNAVAILABLE)
+        service.model_id = "toy-2"
+        with pytest.raises(MismatchError, match=r"holds model toy-2; wanted model toy-1"):
+            model.predict([IMAGE])
+
+
+def test_several_servers_take_turns(service: FakeService, address: str) -> None:
+    second = FakeService()
+    images = [random_image(16, 16, seed=seed) for seed in range(8)]
+    with running(second) as other, connect([address, other], batch_size=1) as model:
+        check_all(model.predict(images), images)
+        assert len(service.features()) == len(second.features()) == 4
+
+
+def test_several_servers_one_away(service: FakeService, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FIRST_CONTACT", 0.3)
+    images = [random_image(16, 16, seed=seed) for seed in range(4)]
+    with connect([f"127.0.0.1:{free_port()}", address], batch_size=1) as model:
+        check_all(model.predict(images), images)
+
+
+def test_several_servers_must_hold_one_model(service: FakeService, address: str) -> None:
+    second = FakeService()
+    second.model_id = "toy-2"
+    with running(second) as other, connect([address, other]) as model, pytest.raises(MismatchError) as caught:
+        model.describe()
+    assert other in str(caught.value)
+
+
+def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FIRST_CONTACT", 0.5)
+    start = time.monotonic()
+    with connect(f"localhost:{free_port()}") as model, pytest.raises(ServerUnavailableError, match="no server answers"):
+        model.describe()
+    assert time.monotonic() - start < 2
+
+
+def test_waits_for_a_server_that_restarts(service: FakeService) -> None:
+    port = free_port()
+    with running(service, port) as address:
+        model = connect(address)
+        model.predict([IMAGE])
+
+    def come_back() -> None:
+        time.sleep(0.7)
+        with running(service, port):
+            done.wait(20)
+
+    done = threading.Event()
+    thread = threading.Thread(target=come_back)
+    thread.start()
+    try:
+        check_all(model.predict([IMAGE]), [IMAGE])
+    finally:
+        done.set()
+        thread.join()
+        model.close()
+
+
+@pytest.mark.parametrize("talk", [b"", os.urandom(100_000), b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_ports_that_speak_something_else(talk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FIRST_CONTACT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held = []
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    held.append(connection)
+                    connection.sendall(talk)
+
+        threading.Thread(target=answer, daemon=True).start()
+        start = time.monotonic()
+        with (
+            connect(f"127.0.0.1:{listener.getsockname()[1]}", timeout=1.5) as model,
+            pytest.raises(ServerUnavailableError),
+        ):
+            model.describe()
+        assert time.monotonic() - start < 3
+        listener.shutdown(socket.SHUT_RDWR)
+        for connection in held:
+            connection.close()
+
+
+def test_close_ends_what_is_in_flight(service: FakeService, address: str) -> None:
+    release = threading.Event()
+    service.before = lambda request, context: request.inputs and release.wait(10)
+    model = connect(address)
+    model.describe()
+    threading.Timer(0.3, model.close).start()
+    start = time.monotonic()
+    with pytest.raises(ModelError, match="closed"):
+        model.predict([IMAGE])
+    assert time.monotonic() - start < 2
+    release.set()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["localhost", "http://localhost:8500", "localhost:0", "localhost:99999", "", "a b:1", "::1:8500"]
+)
+def test_addresses_that_are_none(wrong: str) -> None:
+    with pytest.raises(InputError, match="HOST:PORT"):
+        connect(wrong)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"version": 1, "label": "stable"},
+        {"version": -1},
+        {"model_name": ""},
+        {"timeout": 0},
+        {"batch_size": 0},
+        {"in_flight": 0},
+    ],
+)
+def test_options_that_make_no_sense(options: dict) -> None:
+    with pytest.raises(InputError):
+        connect("localhost:8500", **options)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,207 @@
+"""Exports that are missing, damaged or not this package's; engines and their command lines."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from serving_toy import export_toy, random_image
+
+from rsir_tf.errors import ArtifactError, InputError, ModelError
+from rsir_tf.serving import connect, engines, load
+from rsir_tf.serving.embedded import serve_embedded
+from rsir_tf.serving.engines import check_port, check_servable, choose_engine, engine_command
+from rsir_tf.serving.exports import find_export, list_versions
+from rsir_tf.serving.launching import EngineProcess, start_server
+
+
+def test_versions_are_numbers_in_order(tmp_path: Path) -> None:
+    for name in ["2", "10", "9", "x", "1.5", "-3", ".10.part", "٣"]:
+        (tmp_path / name).mkdir()
+    (tmp_path / "11").touch()
+    assert list_versions(tmp_path) == [2, 9, 10]
+    assert list_versions(tmp_path / "nothing") == []
+
+
+def test_find_export(toy_base: Path, tmp_path: Path) -> None:
+    assert find_export(toy_base) == toy_base / "1"
+    assert find_export(toy_base / "1") == toy_base / "1"
+    with pytest.raises(ArtifactError, match=r"no such folder.*rsir-tf export"):
+        find_export(tmp_path / "nothing")
+    with pytest.raises(ArtifactError, match="holds no numbered version"):
+        find_export(tmp_path)
+    (tmp_path / "1").mkdir()
+    with pytest.raises(ArtifactError, match=r"holds no saved_model\.pb"):
+        find_export(tmp_path)
+
+
+def test_damaged_export(toy_base: Path, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(toy_base, tmp_path / "toy"))
+    assert check_servable(base) == 1
+    (base / "1" / "variables" / "variables.index").unlink()
+    with pytest.raises(ArtifactError, match="holds no weights"):
+        check_servable(base)
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        load(base)
+    (base / "1" / "saved_model.pb").write_bytes(b"\xff" * 100)
+    with pytest.raises(ArtifactError, match="damaged or cut off"):
+        check_servable(base)
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        load(base)
+    with pytest.raises(ArtifactError, match="is one version of a model"):
+        check_servable(toy_base / "1")
+
+
+@pytest.mark.parametrize("missing", ["features", "describe"])
+def test_missing_signature(tmp_path: Path, missing: str) -> None:
+    base = tmp_path / "toy"
+    base.mkdir()
+    kept = tuple(name for name in ("serving_default", "features", "describe") if name != missing)
+    export_toy(base, signatures=kept)
+    for use in (check_servable, load):
+        with pytest.raises(ModelError, match=rf"lacks the signature '{missing}'.*rsir-tf export"):
+            use(base)
+    with (
+        serve_embedded(base, port=0) as server,
+        connect(server.address, model_name="toy") as model,
+        pytest.raises(ModelError, match=rf"signature '{missing}': the model lacks this signature.*rsir-tf export"),
+    ):
+        model.predict([random_image(16, 16)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("nan", "holds NaN or infinity"),
+        ("half", r"'conv5_3' is (float16|half)"),
+        ("small", r"'conv5_3' is float32 \[1, 1, 2, 512\]; wanted float32 \[1, 2, 2"),
+        ("class", "holds class 9; wanted 0 to 2"),
+    ],
+)
+def test_both_ways_refuse_a_wrong_model(tmp_path: Path, wrong: str, said: str) -> None:
+    base = tmp_path / "toy"
+    base.mkdir()
+    export_toy(base, features=wrong)
+    with load(base) as model, pytest.raises(ModelError, match=said):
+        model.predict([random_image(32, 32)])
+    with (
+        serve_embedded(base, port=0) as server,
+        connect(server.address, model_name="toy") as model,
+        pytest.raises(ModelError, match=said),
+    ):
+        model.predict([random_image(32, 32)])
+
+
+def program(folder: Path, name: str, code: int) -> None:
+    """Put a program on PATH that ends with `code`."""
+    file = folder / name
+    file.write_text(f"#!/bin/sh\nexit {code}\n")
+    file.chmod(0o755)
+
+
+def test_engine_is_chosen_by_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert choose_engine() == "embedded"
+    program(tmp_path, "docker", 1)  # a client without an engine
+    assert choose_engine() == "embedded"
+    program(tmp_path, "docker", 0)
+    assert choose_engine() == "docker"
+    program(tmp_path, "tensorflow_model_server", 0)
+    assert choose_engine() == "tensorflow_model_server"
+
+
+def test_command_lines(tmp_path: Path) -> None:
+    def command(engine: engines.Engine, host: str = "127.0.0.1") -> list[str]:
+        return engine_command(engine, tmp_path, name="fcn8s", host=host, port=9000)
+
+    assert command("tensorflow_model_server") == [
+        "tensorflow_model_server",
+        "--port=9000",
+        "--model_name=fcn8s",
+        f"--model_base_path={tmp_path}",
+        "--max_num_load_retries=0",
+    ]
+    docker = command("docker")
+    assert docker[:3] == ["docker", "run", "--rm"]
+    assert "127.0.0.1:9000:8500" in docker
+    assert f"type=bind,source={tmp_path},target=/models/fcn8s,readonly" in docker
+    assert docker[docker.index("tensorflow/serving") :] == ["tensorflow/serving", "--max_num_load_retries=0"]
+    assert "[::1]:9000:8500" in command("docker", "::1")
+    assert command("embedded")[:3] == ["rsir-tf", "serve", str(tmp_path)]
+
+
+def test_port_check() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(InputError, match=rf"127.0.0.1:{port}: cannot be listened on \(Address already in use\)"):
+            check_port("127.0.0.1", port)
+    check_port("127.0.0.1", port)
+    with pytest.raises(InputError, match="cannot be listened on"):
+        check_port("127.0.0.1", 70000)
+    with pytest.raises(InputError, match="cannot be listened on"):
+        check_port("192.0.2.1", 8500)  # an address of nobody's (RFC 5737)
+
+
+def test_start_embedded(toy_base: Path) -> None:
+    server = start_server(toy_base, engine="embedded", port=free_port())
+    try:
+        with connect(server.address, model_name="toy") as model:
+            assert model.describe().model_id == "toy-1"
+    finally:
+        server.stop()
+    assert server.wait(1)
+
+
+SERVE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+from serving_fake import FakeService
+from rsir_tf.serving.messages import *
+from rsir_tf.serving.services import ModelService
+from rsir_tf.serving.versions import VersionState
+class Versions:
+    asked = 0
+    def states(self):
+        self.asked += 1
+        return {1: VersionState(ModelVersionStatus.AVAILABLE if self.asked > 2 else ModelVersionStatus.LOADING)}
+server = grpc.server(ThreadPoolExecutor(4))
+add_PredictionServiceServicer_to_server(FakeService(), server)
+add_ModelServiceServicer_to_server(ModelService("toy", Versions()), server)
+server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+server.start()
+server.wait_for_termination()
+"""
+
+
+def test_start_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says LOADING twice stands for TensorFlow Serving."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    port = free_port()
+    server = EngineProcess([sys.executable, "-c", SERVE, str(port)], name="toy", host="127.0.0.1", port=port).start(60)
+    try:
+        assert server.address == f"127.0.0.1:{port}"
+        assert not server.wait(0)
+        with connect(server.address, model_name="toy") as model:
+            assert model.describe().model_id == "toy-1"
+    finally:
+        server.stop()
+    assert server.wait(0)
+
+
+def test_a_process_that_ends_or_is_not_there() -> None:
+    ends = EngineProcess([sys.executable, "-c", ""], name="toy", host="127.0.0.1", port=free_port())
+    with pytest.raises(ModelError, match="the server ended before it served model 'toy'"):
+        ends.start(20)
+    absent = EngineProcess(["rsir_tf_no_such_program"], name="toy", host="127.0.0.1", port=free_port())
+    with pytest.raises(ModelError, match="cannot be started"):
+        absent.start(20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,86 @@
+"""Tensor encodings against TensorFlow's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from serving_toy import random_image
+
+from rsir_tf.errors import ModelError
+from rsir_tf.serving.messages import TensorProto
+from rsir_tf.serving.tensors import decode, decode_strings, encode_images, encode_reply
+
+SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
+ARRAYS = st.one_of(
+    arrays.arrays(np.uint8, SHAPES), arrays.arrays(np.float32, SHAPES, elements=st.floats(width=32, allow_nan=False))
+)
+
+
+@given(ARRAYS)
+@settings(deadline=None, max_examples=100)
+def test_replies_read_as_tensorflow_reads_them(array: np.ndarray) -> None:
+    tensor = encode_reply(array)
+    assert not tensor.tensor_content
+    for copy in (tensor, TensorProto.FromString(tensor.SerializeToString())):
+        np.testing.assert_array_equal(tf.make_ndarray(copy), array)
+        np.testing.assert_array_equal(decode(copy, "x"), array)
+        assert decode(copy, "x").dtype == array.dtype
+        assert decode(copy, "x").shape == array.shape
+
+
+@given(ARRAYS)
+@settings(deadline=None, max_examples=50)
+def test_decodes_tensor_content(array: np.ndarray) -> None:
+    tensor = TensorProto(tensor_content=array.tobytes())
+    tensor.dtype = tf.as_dtype(array.dtype).as_datatype_enum
+    for side in array.shape:
+        tensor.tensor_shape.dim.add(size=side)
+    np.testing.assert_array_equal(decode(tensor, "x"), array)
+    assert decode(tensor, "x").flags.writeable
+
+
+def test_images_read_as_tensorflow_reads_them() -> None:
+    images = [random_image(20, 30, seed=seed)[:, ::-1] for seed in range(3)]
+    np.testing.assert_array_equal(tf.make_ndarray(encode_images(images)), np.stack(images))
+
+
+def test_strings() -> None:
+    names = np.array([b"bare soil", "Bäume".encode()], dtype=object)
+    assert decode_strings(encode_reply(names), "x") == ["bare soil", "Bäume"]
+    assert decode_strings(tf.make_tensor_proto("one"), "x") == ["one"]
+    with pytest.raises(ModelError, match="UTF-8"):
+        decode_strings(tf.make_tensor_proto(b"\xff\xfe"), "x")
+    with pytest.raises(ModelError, match="'x' is float; wanted string"):
+        decode_strings(encode_reply(np.zeros(2, np.float32)), "x")
+
+
+def damaged(**fields) -> TensorProto:
+    sides = fields.pop("sides")
+    tensor = TensorProto(**fields)
+    for side in sides:
+        tensor.tensor_shape.dim.add(size=side)
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (damaged(dtype=1, sides=[2], float_val=[1.0]), "holds 1 values"),
+        (damaged(dtype=1, sides=[2]), "holds 0 values"),
+        (damaged(dtype=1, sides=[1], tensor_content=b"123"), "holds 3 bytes"),
+        (damaged(dtype=1, sides=[1], tensor_content=b"12345678"), "holds 2 values"),
+        (damaged(dtype=4, sides=[-1, -2], int_val=[1, 2]), "holds 2 values"),
+        (damaged(dtype=4, sides=[-1, -2], tensor_content=b"12"), "holds 2 values"),
+        (damaged(dtype=4, sides=[2], int_val=[1, 256]), "from 1 to 256; wanted 0 to 255"),
+        (damaged(dtype=4, sides=[2], int_val=[-1, 2]), "from -1 to 2; wanted 0 to 255"),
+        (damaged(dtype=19, sides=[1], half_val=[1]), "'x' is half; wanted float32 or uint8"),
+        (damaged(dtype=99, sides=[1]), "unknown type 99"),
+    ],
+)
+def test_refuses_damaged_tensors(tensor: TensorProto, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        decode(tensor, "x")

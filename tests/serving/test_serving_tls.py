@@ -1,0 +1,122 @@
+"""Encryption, with certificates that fit and that do not; and the health service."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from serving_toy import random_image
+
+from rsir_tf.errors import InputError, ServerUnavailableError
+from rsir_tf.serving import TLS, calls, connect
+from rsir_tf.serving.channel import open_channel
+from rsir_tf.serving.embedded import serve_embedded
+
+SCRIPT = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
+IMAGE = random_image(16, 16)
+
+
+def certificates(folder: Path, *options: str) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on PATH")
+    subprocess.run(["sh", str(SCRIPT), str(folder), *options], check=True, timeout=30)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def other_certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of another authority, for another host."""
+    return certificates(tmp_path_factory.mktemp("other"), "elsewhere.example")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FIRST_CONTACT", 0.5)
+
+
+def server_tls(folder: Path, *, mutual: bool = False) -> TLS:
+    return TLS(ca=folder / "ca.pem" if mutual else None, certificate=folder / "server.pem", key=folder / "server.key")
+
+
+def test_encrypted(toy_base: Path, certs: Path, other_certs: Path) -> None:
+    with serve_embedded(toy_base, port=0, tls=server_tls(certs)) as server:
+        with connect(server.address, model_name="toy", tls=TLS(ca=certs / "ca.pem")) as model:
+            assert len(model.predict([IMAGE])) == 1
+        with (
+            connect(server.address, model_name="toy", tls=TLS(ca=other_certs / "ca.pem")) as model,
+            pytest.raises(ServerUnavailableError, match=r"CERTIFICATE_VERIFY_FAILED.*check the certificates"),
+        ):
+            model.describe()
+        wrong_name = TLS(ca=certs / "ca.pem", server_name="elsewhere.example")
+        with (
+            connect(server.address, model_name="toy", tls=wrong_name) as model,
+            pytest.raises(ServerUnavailableError, match="no server answers"),
+        ):
+            model.describe()
+        with connect(server.address, model_name="toy") as plain, pytest.raises(ServerUnavailableError):
+            plain.describe()
+        with connect(server.address, model_name="toy", tls=TLS(ca=certs / "ca.pem")) as model:
+            model.describe()  # the server lives on
+
+
+def test_mutual(toy_base: Path, certs: Path, other_certs: Path) -> None:
+    with serve_embedded(toy_base, port=0, tls=server_tls(certs, mutual=True)) as server:
+        shown = TLS(ca=certs / "ca.pem", certificate=certs / "client.pem", key=certs / "client.key")
+        with connect(server.address, model_name="toy", tls=shown) as model:
+            assert len(model.predict([IMAGE])) == 1
+        foreign = TLS(ca=certs / "ca.pem", certificate=other_certs / "client.pem", key=other_certs / "client.key")
+        for refused in (TLS(ca=certs / "ca.pem"), foreign):
+            with connect(server.address, model_name="toy", tls=refused) as model, pytest.raises(ServerUnavailableError):
+                model.describe()
+
+
+def test_expired(toy_base: Path, certs: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(certs, tmp_path / "old"))
+    (old / "index").touch()
+    (old / "ca.config").write_text(
+        "[ca]\ndefault_ca=this\n[this]\ndatabase=index\nnew_certs_dir=.\nserial=ca.srl\ndefault_md=sha256\n"
+        "policy=any\n[any]\ncommonName=supplied\n[names]\nsubjectAltName=IP:127.0.0.1\n"
+    )
+    ask = "openssl req -new -key server.key -subj /CN=localhost -out server.csr"
+    sign = (
+        "openssl ca -batch -config ca.config -cert ca.pem -keyfile ca.key -in server.csr -out server.pem -notext "
+        "-extensions names -startdate 20200101000000Z -enddate 20200102000000Z"
+    )
+    for line in (ask, sign):
+        subprocess.run(line.split(), check=True, timeout=30, cwd=old, capture_output=True)
+    with (
+        serve_embedded(toy_base, port=0, tls=server_tls(old)) as server,
+        connect(server.address, model_name="toy", tls=TLS(ca=old / "ca.pem")) as model,
+        pytest.raises(ServerUnavailableError, match=r"certificate has expired.*their dates"),
+    ):
+        model.describe()
+
+
+def test_files_that_are_no_certificates(toy_base: Path, tmp_path: Path, certs: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        connect("localhost:8500", tls=TLS(ca=tmp_path / "nothing.pem"))
+    (tmp_path / "text.pem").write_text("hello")
+    with pytest.raises(InputError, match="is not a PEM file"):
+        connect("localhost:8500", tls=TLS(ca=tmp_path / "text.pem"))
+    with pytest.raises(InputError, match="no certificate or no key"):
+        serve_embedded(toy_base, port=0, tls=TLS(certificate=certs / "server.pem")).start()
+
+
+def test_health(toy_base: Path) -> None:
+    with serve_embedded(toy_base, port=0) as server, open_channel(server.address, None) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "PredictionService", "ModelService"):
+            answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Check(health_pb2.HealthCheckRequest(service="nope"), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND

@@ -1,0 +1,208 @@
+"""The embedded server over time: versions that come, go, are damaged or half copied; calls beyond the bound."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from serving_toy import export_toy, random_image, toy_conv5_3
+
+from rsir_tf.errors import ArtifactError, InputError, MismatchError, ModelError
+from rsir_tf.serving import connect
+from rsir_tf.serving.channel import open_channel
+from rsir_tf.serving.embedded import EmbeddedServer, serve_embedded
+from rsir_tf.serving.inspection import inspect_server, model_versions
+from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
+from rsir_tf.serving.servable import Servable
+from rsir_tf.serving.tensors import encode_images
+
+IMAGE = random_image(32, 32)
+
+
+@pytest.fixture
+def base(toy_base: Path, tmp_path: Path) -> Path:
+    """A copy of the toy's folder, to be changed."""
+    return Path(shutil.copytree(toy_base, tmp_path / "toy"))
+
+
+@pytest.fixture
+def server(base: Path) -> Iterator[EmbeddedServer]:
+    with serve_embedded(base, port=0, poll_seconds=0.05) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def second_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model."""
+    return export_toy(tmp_path_factory.mktemp("second"), model_id="toy-2", scale=2)
+
+
+def publish(version: Path, base: Path, number: int) -> None:
+    shutil.copytree(version, base / f"copying-{number}").rename(base / str(number))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "not within 20 s"
+        time.sleep(0.02)
+
+
+def states(server: EmbeddedServer) -> dict[int, str]:
+    return {status.version: status.state for status in model_versions(server.address, model_name="toy")}
+
+
+def test_newest_version_replaces_the_old(server: EmbeddedServer, base: Path, second_version: Path) -> None:
+    with connect(server.address, model_name="toy") as old:
+        assert old.describe().model_id == "toy-1"
+        publish(second_version, base, 2)
+        until(lambda: states(server) == {2: "AVAILABLE", 1: "END"})
+        with connect(server.address, model_name="toy") as new:
+            assert new.describe().model_id == "toy-2"
+            np.testing.assert_allclose(new.predict([IMAGE])[0].conv5_3, toy_conv5_3(IMAGE, scale=2), atol=1e-5)
+        with pytest.raises(MismatchError, match="holds model toy-2; wanted model toy-1"):
+            old.predict([IMAGE])
+    with connect(server.address, model_name="toy", version=1) as gone, pytest.raises(ModelError, match=r"toy, 1\)"):
+        gone.describe()
+    shutil.rmtree(base / "2")  # rolls back
+    until(lambda: states(server)[1] == "AVAILABLE")
+    with connect(server.address, model_name="toy") as old:
+        assert old.describe().model_id == "toy-1"
+
+
+def test_no_request_fails_during_a_swap(server: EmbeddedServer, base: Path) -> None:
+    def ask(model) -> None:
+        for _ in range(25):
+            assert len(model.predict([IMAGE])) == 1
+
+    with connect(server.address, model_name="toy", in_flight=4) as model, ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(ask, model) for _ in range(4)]
+        publish(base / "1", base, 2)
+        for future in running:
+            future.result()
+        until(lambda: states(server) == {2: "AVAILABLE", 1: "END"})
+        model.predict([IMAGE])
+
+
+def test_damaged_version_leaves_the_old_serving(server: EmbeddedServer, base: Path) -> None:
+    (base / "2").mkdir()
+    (base / "2" / "saved_model.pb").write_bytes(b"not a model")
+    until(lambda: states(server).get(2) == "END")
+    assert states(server) == {2: "END", 1: "AVAILABLE"}
+    assert "damaged" in model_versions(server.address, model_name="toy")[0].error
+    with connect(server.address, model_name="toy") as model:
+        model.predict([IMAGE])
+
+
+def test_half_copied_version_is_tried_again(server: EmbeddedServer, base: Path) -> None:
+    shutil.copytree(base / "1", base / "2", ignore=shutil.ignore_patterns("variables.data*"))
+    until(lambda: states(server).get(2) == "END")
+    shutil.copytree(base / "1", base / "2", dirs_exist_ok=True)
+    until(lambda: states(server) == {2: "AVAILABLE", 1: "END"})
+
+
+def test_base_that_is_away_for_a_moment(server: EmbeddedServer, base: Path) -> None:
+    base.rename(base.with_name("away"))
+    time.sleep(0.2)
+    assert states(server) == {1: "AVAILABLE"}
+    with connect(server.address, model_name="toy") as model:
+        model.predict([IMAGE])
+
+
+def test_labels_and_several_versions(base: Path, second_version: Path) -> None:
+    publish(second_version, base, 2)
+    labels = {"stable": 1, "canary": 2}
+    with serve_embedded(base, port=0, keep=2, labels=labels) as server:
+        for options, wanted in [
+            ({"label": "stable"}, "toy-1"),
+            ({"label": "canary"}, "toy-2"),
+            ({"version": 1}, "toy-1"),
+            ({}, "toy-2"),
+        ]:
+            with connect(server.address, model_name="toy", **options) as model:
+                assert model.describe().model_id == wanted
+                model.predict([IMAGE])
+        with connect(server.address, model_name="toy", label="old") as model, pytest.raises(ModelError) as caught:
+            model.describe()
+        assert "version 'old'" in str(caught.value)
+        assert "Unrecognized servable version label: old" in str(caught.value)
+
+
+def test_calls_beyond_the_bound(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    real_run = Servable.run
+
+    def slow_run(self, signature, inputs, output_filter):
+        if signature == "features":
+            release.wait(20)
+        return real_run(self, signature, inputs, output_filter)
+
+    monkeypatch.setattr(Servable, "run", slow_run)
+    request = PredictRequest()
+    request.model_spec.name = "toy"
+    request.model_spec.signature_name = "features"
+    request.inputs["images"].CopyFrom(encode_images([IMAGE]))
+    with serve_embedded(base, port=0, max_calls=2) as server, open_channel(server.address, None) as channel:
+        stub = PredictionServiceStub(channel)
+        held = [stub.Predict.future(request, timeout=20) for _ in range(2)]
+        time.sleep(0.2)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Predict(request, timeout=20)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        with connect(server.address, model_name="toy") as model:  # the client waits and comes through
+            threading.Timer(0.3, release.set).start()
+            assert len(model.predict([IMAGE] * 40)) == 40
+        assert all(future.result().outputs for future in held)
+
+
+def test_inspection(server: EmbeddedServer) -> None:
+    report = inspect_server(server.address, model_name="toy")
+    assert [(status.version, status.state, status.error) for status in report.versions] == [(1, "AVAILABLE", "")]
+    assert sorted(report.signatures) == ["describe", "features", "serving_default"]
+    images = report.signatures["features"].inputs["images"]
+    assert (images.dtype, images.shape) == ("uint8", (-1, -1, -1, 3))
+    assert report.description is not None
+    assert report.description.class_names == ("red", "green", "blue")
+    with pytest.raises(ModelError, match="Could not find any versions of model nope"):
+        inspect_server(server.address, model_name="nope")
+
+
+def test_nothing_to_serve(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds no numbered version"):
+        serve_embedded(tmp_path, port=0).start()
+    (tmp_path / "3").mkdir()
+    with pytest.raises(ArtifactError, match="/3: cannot be loaded"):
+        serve_embedded(tmp_path, port=0).start()
+
+
+def test_port_taken(base: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(InputError, match=f"127.0.0.1:{port}: cannot be listened on"):
+            serve_embedded(base, port=port).start()
+
+
+def test_two_embedded_servers_do_not_share_a_port(server: EmbeddedServer, base: Path) -> None:
+    with pytest.raises(InputError, match="cannot be listened on"):
+        serve_embedded(base, port=server.port).start()
+
+
+def test_stop_lets_calls_finish_and_frees_the_port(base: Path) -> None:
+    server = serve_embedded(base, port=0).start()
+    assert not server.wait(0)
+    with connect(server.address, model_name="toy") as model:
+        stream = model.predict_stream(iter([IMAGE] * 64))
+        next(stream)
+        server.stop()
+    server.stop()
+    assert server.wait(0)
+    with serve_embedded(base, port=server.port):
+        pass
