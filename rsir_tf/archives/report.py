@@ -33,7 +33,7 @@ class ArchiveReport:
         root: The archive's folder.
         format: As in `Archive`.
         images: How many there are.
-        supervision: What the archive allows to train on: "masks", "tags", both or nothing.
+        supervision: What its images are annotated with: "masks", "tags", both or nothing.
         sizes: "WIDTHxHEIGHT" → images of that size, the most frequent first.
         scenes: Scene → images, by name.
         groups: Group → images, by name.
@@ -81,8 +81,8 @@ class ArchiveReport:
 
     @property
     def trainable(self) -> bool:
-        """Whether training would go through: on the masks where there are any, otherwise on the tags."""
-        return bool(self.supervision) and not self.problems
+        """Whether training, which needs masks, would go through."""
+        return "masks" in self.supervision and not self.problems
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON types."""
@@ -110,9 +110,9 @@ class ArchiveReport:
         else:
             self.problems += untagged
         if self.supervision == ["tags"]:
-            self.remarks.insert(0, "there are tags and no masks: train with --supervision tags")
+            self.remarks.insert(0, "there are tags and no masks: it can be indexed and searched; training needs masks")
         if not self.supervision:
-            self.remarks.insert(0, "there are neither masks nor tags: it can be indexed and searched, not trained on")
+            self.remarks.insert(0, "there are neither masks nor tags: it can be indexed and searched; training needs masks")
 
 
 def _lines(*findings: tuple[Collection[str], str]) -> list[str]:

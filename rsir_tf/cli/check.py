@@ -30,7 +30,7 @@ def command(
         console.put_json(report.to_json())
     else:
         console.put(_text(report))
-    if report.problems:
+    if not report.trainable:
         raise typer.Exit(1)
 
 
@@ -59,8 +59,5 @@ def _text(report: ArchiveReport) -> str:
             f"  {entry.name:24} {entry.share:8.2%} of pixels {entry.images:8,} images" for entry in report.classes
         ]
     lines += [f"problem  {line}" for line in report.problems] + [f"remark   {line}" for line in report.remarks]
-    if report.problems:
-        lines.append("training would fail")
-    elif report.supervision:
-        lines.append(f"fit to train on {' or '.join(report.supervision)}")
+    lines.append("fit to train on" if report.trainable else "training would fail")
     return "\n".join(lines)

@@ -97,6 +97,8 @@ def quiet_tensorflow() -> Iterator[None]:
 
         tf.get_logger().setLevel("ERROR")
         keras.utils.disable_interactive_logging()
+        # CUDA complains where there is no GPU, once, when devices are first looked for: let that be here.
+        tf.config.list_physical_devices()
         yield
     finally:
         os.dup2(kept, 2)

@@ -35,7 +35,7 @@ def command(
     print_only: Annotated[bool, typer.Option("--print", help="Only print the command line that would be run.")] = False,
 ) -> None:
     """Serve a model over gRPC until Ctrl-C or SIGTERM; new versions are picked up as they appear."""
-    from rsir_tf.serving import engines
+    from rsir_tf.serving import engines, launching
 
     chosen = engines.choose_engine() if engine is EngineName.auto else engine.value
     name = model or saved_model.resolve().name
@@ -53,7 +53,7 @@ def command(
         if chosen == "embedded":
             with console.quiet_tensorflow():
                 import tensorflow  # noqa: F401
-        running = engines.start_server(saved_model, name=name, engine=chosen, host=host, port=port)
+        running = launching.start_server(saved_model, name=name, engine=chosen, host=host, port=port)
         console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
         running.wait()
     except KeyboardInterrupt:

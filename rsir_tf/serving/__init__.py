@@ -1,8 +1,37 @@
-"""A model behind a server or in this process: `connect` and `load`; both give a `Model`."""
+"""A model behind a server or in this process: `connect` and `load`; both give a `Model`.
 
-from rsir_tf.serving.channel import TLS
-from rsir_tf.serving.client import connect
-from rsir_tf.serving.contract import Model, ModelDescription, Prediction
-from rsir_tf.serving.local import load
+Attributes load their file when first used: who needs the contract's plain types alone does not pay for gRPC.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "TLS": "rsir_tf.serving.channel",
+    "Model": "rsir_tf.serving.contract",
+    "ModelDescription": "rsir_tf.serving.contract",
+    "Prediction": "rsir_tf.serving.contract",
+    "connect": "rsir_tf.serving.client",
+    "load": "rsir_tf.serving.local",
+}
 
 __all__ = ["TLS", "Model", "ModelDescription", "Prediction", "connect", "load"]
+
+if TYPE_CHECKING:
+    from rsir_tf.serving.channel import TLS
+    from rsir_tf.serving.client import connect
+    from rsir_tf.serving.contract import Model, ModelDescription, Prediction
+    from rsir_tf.serving.local import load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rsir_tf.serving' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

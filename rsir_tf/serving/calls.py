@@ -39,8 +39,8 @@ class BatchTooLargeError(Exception):
         self.largest = largest
 
 
-class StaleVersionError(Exception):
-    """The version that was asked for by number is not served any more."""
+class StaleVersionError(ModelError):
+    """The version that was asked for by number is not served, or not any more."""
 
 
 @dataclass
@@ -144,7 +144,9 @@ def _explain(code: grpc.StatusCode, details: str, where: str, timeout: float) ->
         return closed_error(where)
     if code is grpc.StatusCode.NOT_FOUND:
         if "Specific(" in details:
-            return StaleVersionError(f"{where}: not served ({details})")
+            return StaleVersionError(
+                f"{where}: not served ({details})", cure="`rsir-tf info HOST:PORT` shows its versions"
+            )
         return ModelError(
             f"{where}: not served ({details})",
             cure="name the model as the server does (--model); `rsir-tf info HOST:PORT` shows its state",

@@ -108,6 +108,7 @@ class ServedModel:
         self._in_flight = in_flight
         self._workers = ThreadPoolExecutor(in_flight, thread_name_prefix="rsir_tf_request")
         self._closed = threading.Event()
+        self._first = threading.Lock()
         self._description: ModelDescription | None = None
 
     def describe(self) -> ModelDescription:
@@ -181,14 +182,14 @@ class ServedModel:
         for _ in range(3):
             server, response = self._call(FEATURES, request)
             version = response.model_spec.version.value
-            if version in server.verified:
-                break
             try:
-                self._verify(server, version)
-            except StaleVersionError:
-                continue  # swapped in between: what answered cannot be asked any more
-            break
-        return server, response
+                if version not in server.verified:
+                    self._verify(server, version)
+            except StaleVersionError as error:
+                stale = error  # swapped in between: what answered cannot be asked any more
+            else:
+                return server, response
+        raise stale
 
     def _verify(self, server: Server, version: int | None) -> None:
         """Ask one server which model it holds, and compare."""
@@ -196,12 +197,7 @@ class ServedModel:
         if version and not self._spec.HasField("version"):
             request.model_spec.ClearField("version_label")
             request.model_spec.version.value = version
-        try:
-            _, response = self._call(DESCRIBE, request, server)
-        except StaleVersionError as error:
-            if self._spec.HasField("version"):
-                raise ModelError(str(error), cure="`rsir-tf info HOST:PORT` shows its versions") from error
-            raise
+        _, response = self._call(DESCRIBE, request, server)
         where = self._where(server, DESCRIBE, response)
         try:
             names = tuple(decode_strings(_output(response, CLASS_NAMES), CLASS_NAMES))
@@ -213,12 +209,12 @@ class ServedModel:
                 f"{where}: {len(identity)} model ids and {len(names)} class names", wanted="1 and at least 1"
             )
         found = ModelDescription(model_id=identity[0], class_names=names)
-        if self._description is None:
-            self._description = found
-        elif found != self._description:
+        with self._first:
+            known = self._description = self._description or found
+        if found != known:
             raise MismatchError(
                 f"{where}: holds model {found.model_id}",
-                wanted=f"model {self._description.model_id}, as answered before",
+                wanted=f"model {known.model_id}, as answered before",
                 cure="let all servers serve one model, or connect to a version by its number",
             )
         server.verified.add(response.model_spec.version.value)

@@ -63,6 +63,7 @@ class Model(Protocol):
 
         Raises:
             ModelError: There is no such model, it lacks the `describe` or `features` signature, or no server answers.
+            MismatchError: Servers hold different models, or another one than before.
         """
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
@@ -77,6 +78,7 @@ class Model(Protocol):
         Raises:
             InputError: An array has another dtype or shape.
             ModelError: The model or the server refused, or does not answer.
+            MismatchError: The server holds another model than before.
         """
 
     def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:

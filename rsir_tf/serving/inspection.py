@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsir_tf.errors import ModelError
-from rsir_tf.serving.calls import Server, StaleVersionError, call
+from rsir_tf.serving.calls import Server, call
 from rsir_tf.serving.channel import TLS, open_channel, parse_address
 from rsir_tf.serving.client import connect
 from rsir_tf.serving.contract import DESCRIBE, ModelDescription
@@ -168,8 +167,6 @@ def _ask(address: str, attempt: Callable[[Any, float], Any], model_name: str, ti
             closed=threading.Event(),
             where=lambda server: f"{server.address}, model {model_name!r}",
         )
-    except StaleVersionError as error:
-        raise ModelError(str(error)) from error
     finally:
         channel.close()
     return response
@@ -180,7 +177,10 @@ def _tensors(entries: Any) -> dict[str, TensorSignature]:
 
 
 def _dtype(number: int) -> str:
-    return DataType.Name(number).removeprefix("DT_").lower() if number in DataType.values() else f"type {number}"
+    if number not in DataType.values():
+        return f"type {number}"
+    name: str = DataType.Name(number).removeprefix("DT_").lower()
+    return {"half": "float16", "float": "float32", "double": "float64"}.get(name, name)
 
 
 def _shape(shape: Any) -> tuple[int, ...] | None:

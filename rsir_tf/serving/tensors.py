@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from rsir_tf.errors import ModelError
 from rsir_tf.serving.messages import DT_FLOAT, DT_STRING, DT_UINT8, DataType, TensorProto
 
-_TYPED_FIELDS: dict[int, tuple[str, np.dtype[Any]]] = {
-    DT_FLOAT: ("float_val", np.dtype("<f4")),
-    DT_UINT8: ("int_val", np.dtype("u1")),
+_FLOAT_VAL, _INT_VAL = 5, 7
+_TYPED_FIELDS: dict[int, tuple[int, np.dtype[Any]]] = {
+    DT_FLOAT: (_FLOAT_VAL, np.dtype("<f4")),
+    DT_UINT8: (_INT_VAL, np.dtype("u1")),
 }
+"""By type: the number of the field that holds the values, and their type in numpy."""
 
 
 def encode_images(images: Sequence[NDArray[np.uint8]]) -> Any:
@@ -51,12 +53,12 @@ def encode_reply(array: NDArray[Any]) -> Any:
     elif array.dtype == np.uint8:
         tensor.dtype = DT_UINT8
         if array.max(initial=0) < 128:  # one byte each, as on the wire
-            tensor.MergeFromString(_packed_field(7, array.tobytes()))
+            tensor.MergeFromString(_packed_field(_INT_VAL, array.tobytes()))
         else:
             tensor.int_val.extend(array.ravel().tolist())
     elif array.dtype == np.float32:
         tensor.dtype = DT_FLOAT
-        tensor.MergeFromString(_packed_field(5, array.astype("<f4").tobytes()))
+        tensor.MergeFromString(_packed_field(_FLOAT_VAL, array.astype("<f4").tobytes()))
     else:
         raise TypeError(f"{array.dtype} has no typed field here")
     return tensor
@@ -87,12 +89,11 @@ def decode(tensor: Any, name: str) -> NDArray[Any]:
             )
         values = np.frombuffer(tensor.tensor_content, dtype).copy()  # writable, as the other encoding's
     else:
-        values = np.array(getattr(tensor, field), np.int32 if dtype == np.uint8 else dtype)
-        if dtype == np.uint8 and values.size and not (values.min() >= 0 and values.max() <= 255):
-            raise ModelError(f"output {name!r} holds values from {values.min()} to {values.max()}", wanted="0 to 255")
+        payload = _packed_values(tensor, field)
+        values = _read_bytes(payload, name) if dtype == np.uint8 else np.frombuffer(payload, dtype).copy()
     if min(shape, default=0) < 0 or values.size != math.prod(shape):
         raise ModelError(f"output {name!r} holds {values.size} values", wanted=f"as many as shape {list(shape)} has")
-    return values.astype(dtype, copy=False).reshape(shape)
+    return values.reshape(shape)
 
 
 def decode_strings(tensor: Any, name: str) -> list[str]:
@@ -118,6 +119,50 @@ def _packed_field(number: int, payload: bytes) -> bytes:
         length >>= 7
     head.append(length)
     return bytes(head) + payload
+
+
+def _packed_values(tensor: Any, number: int) -> bytes:
+    """Give a packed field as on the wire: protobuf before 5 takes 12 ms to iterate over one conv5_3, this 0.5 ms."""
+    data: bytes = tensor.SerializeToString()
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        if tag & 7 == 2:  # bytes behind their length
+            length, at = _read_varint(data, at)
+            if tag >> 3 == number:
+                return data[at : at + length]
+            at += length
+        elif tag & 7 == 0:
+            _, at = _read_varint(data, at)
+        else:
+            at += 8 if tag & 7 == 1 else 4
+    return b""
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read a number of seven bits a byte, the lowest first, and say where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def _read_bytes(payload: bytes, name: str) -> NDArray[np.uint8]:
+    """Read packed numbers from 0 to 255: one byte below 128, otherwise two, the low seven bits first."""
+    raw = np.frombuffer(payload, np.uint8)
+    more = raw > 127
+    if not more.any():
+        return np.array(raw)
+    high = np.flatnonzero(~more)
+    is_pair = np.concatenate([[False], more[:-1]])[high]
+    if more[-1] or (more[1:] & more[:-1]).any() or (raw[high[is_pair]] > 1).any():
+        raise ModelError(f"output {name!r} is uint8 and holds values that are not", wanted="0 to 255")
+    values: NDArray[np.uint8] = raw[high].astype(np.uint8)
+    values[is_pair] = (raw[high[is_pair]] << 7) | (raw[high[is_pair] - 1] & 127)
+    return values
 
 
 def _dtype_name(dtype: int) -> str:

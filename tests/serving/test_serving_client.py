@@ -190,6 +190,28 @@ def test_notices_another_model(service: FakeService, address: str) -> None:
             model.predict([IMAGE])
 
 
+def test_version_that_is_unloaded_while_in_use(service: FakeService, address: str) -> None:
+    details = "Servable not found for request: Specific(fcn8s, 1)"
+    with connect(address, version=1) as model:
+        model.predict([IMAGE])
+        service.before = times(99, grpc.StatusCode.NOT_FOUND, details)
+        with pytest.raises(ModelError, match=r"version 1.*not served.*rsir-tf info"):
+            model.predict([IMAGE])
+
+
+def test_swap_between_answer_and_question(service: FakeService, address: str) -> None:
+    def swapped(request, context) -> None:
+        if request.model_spec.version.value == 2:  # who are you, version 2? - already replaced
+            service.version = 3
+            context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Specific(fcn8s, 2)")
+
+    with connect(address) as model:
+        model.predict([IMAGE])
+        service.version, service.before = 2, swapped
+        check_all(model.predict([IMAGE]), [IMAGE])
+        assert len(service.features()) == 3  # once, then in vain by version 2, then by version 3
+
+
 def test_notices_another_model_after_a_restart(service: FakeService, address: str) -> None:
     with connect(address) as model:
         model.predict([IMAGE])

@@ -17,8 +17,6 @@ from PIL import Image
 from serving_toy import random_image
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-import rsir_tf.serving.messages  # noqa: F401 - lets the line below find its messages without running TensorFlow
-
 FOLDER = Path(__file__).parents[2] / "serving"
 KUBERNETES = sorted((FOLDER / "kubernetes").rglob("*.yaml"))
 
@@ -183,7 +181,6 @@ def test_a_picture_over_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     image = random_image(16, 24)
     Image.fromarray(image).save(tmp_path / "image.png")
-    (tmp_path / "python3").symlink_to(sys.executable)
     with HTTPServer(("127.0.0.1", 0), Rest) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         script, picture = FOLDER / "segment_over_rest.sh", tmp_path / "image.png"

@@ -169,6 +169,8 @@ def test_inspection(server: EmbeddedServer) -> None:
     assert sorted(report.signatures) == ["describe", "features", "serving_default"]
     images = report.signatures["features"].inputs["images"]
     assert (images.dtype, images.shape) == ("uint8", (-1, -1, -1, 3))
+    assert report.signatures["features"].outputs["conv5_3"].dtype == "float32"
+    assert report.signatures["describe"].inputs == {}
     assert report.description is not None
     assert report.description.class_names == ("red", "green", "blue")
     with pytest.raises(ModelError, match="Could not find any versions of model nope"):

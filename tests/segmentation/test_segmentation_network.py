@@ -1,0 +1,194 @@
+"""Geometry and start of the network: derived, or against an independent implementation."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras.applications.vgg16 import preprocess_input
+
+from rsir_tf.errors import InputError
+from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.network import (
+    Architecture,
+    Scales,
+    bilinear_kernel,
+    build_fcn,
+    build_trunk,
+    measure_scales,
+)
+from rsir_tf.segmentation.weights import apply_head, fits_head, initialise
+
+
+@pytest.fixture(scope="module")
+def trunk() -> keras.Model:
+    model = build_trunk()
+    initialise(model, "none", seed=1)
+    return model
+
+
+def test_preprocessing_is_that_of_keras(trunk: keras.Model) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
+    ours = keras.Model(trunk.input, trunk.get_layer("preprocess").output).predict_on_batch(image)
+    np.testing.assert_allclose(ours, preprocess_input(image.copy()), atol=1e-4)
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_logits_start_uniform_and_have_the_images_size(trunk: keras.Model, stride: int) -> None:
+    model = build_fcn(trunk, Architecture(classes=5, stride=stride, head_width=8))
+    logits = model.predict_on_batch(np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32))
+    assert logits.shape == (2, 64, 96, 5)
+    # Score layers are zero, so every class has the same logit everywhere.
+    np.testing.assert_array_equal(logits, 0)
+
+
+@pytest.mark.parametrize("factor", [2, 8])
+def test_transposed_convolution_is_bilinear_resizing_inside(factor: int) -> None:
+    scipy_ndimage = pytest.importorskip("scipy.ndimage")
+    coarse = np.random.default_rng(2).normal(size=(1, 6, 7, 3)).astype(np.float32)
+    layer = keras.layers.Conv2DTranspose(3, 2 * factor, strides=factor, padding="same", use_bias=False)
+    layer.build(coarse.shape)
+    layer.set_weights([bilinear_kernel(factor, 3)])
+    fine = np.asarray(layer(coarse))[0]
+    # Half-pixel bilinear: pixel y of the fine grid lies at (y + .5) / factor − .5 of the coarse one.
+    rows = (np.arange(6 * factor) + 0.5) / factor - 0.5
+    columns = (np.arange(7 * factor) + 0.5) / factor - 0.5
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    wanted = np.stack(
+        [scipy_ndimage.map_coordinates(coarse[0, ..., c], grid, order=1, mode="nearest") for c in range(3)], axis=-1
+    )
+    inside = slice(factor // 2, -(factor // 2))
+    np.testing.assert_allclose(fine[inside, inside], wanted[inside, inside], atol=1e-5)
+    # At the border the kernel reaches over the edge, where there is nothing: the corner keeps (1 − (factor−1)/2factor)².
+    corner = ((factor + 1) / (2 * factor)) ** 2
+    np.testing.assert_allclose(fine[0, 0], coarse[0, 0, 0] * corner, rtol=1e-5)
+
+
+def test_a_shift_of_the_input_by_one_coarse_cell_shifts_the_logits(trunk: keras.Model) -> None:
+    model = build_fcn(trunk, Architecture(classes=2, stride=8, head_width=4, scales=Scales(0.01, 0.01, 0.01)))
+    for name in ("score_fc7", "score_pool4", "score_pool3"):
+        layer = model.get_layer(name)
+        kernel = np.random.default_rng(3).normal(size=layer.kernel.shape).astype(np.float32)
+        layer.set_weights([kernel, np.zeros(2, np.float32)])
+    # A blob on the mean colour (zero after preprocessing), far enough from the border that padding is never seen:
+    # VGG's own receptive field at pool5 is 212 pixels, fc6 adds six cells of 32.
+    canvas = np.tile(np.array([123.68, 116.779, 103.939], np.float32), (1, 640, 640, 1))
+    first, second = canvas.copy(), canvas.copy()
+    blob = np.random.default_rng(4).uniform(0, 255, (24, 24, 3)).astype(np.float32)
+    first[0, 288:312, 288:312] = blob
+    second[0, 320:344, 352:376] = blob
+    a, b = model.predict_on_batch(first)[0], model.predict_on_batch(second)[0]
+    assert np.ptp(a[250:350, 250:350]) > 1e-3
+    np.testing.assert_allclose(a[200:400, 200:400], b[232:432, 264:464], atol=1e-3 * float(np.abs(a).max()))
+
+
+def test_the_papers_network_has_134_million_parameters() -> None:
+    # VGG-16's convolutions 14,714,688; fc6 7·7·512·4096 + 4096 = 102,764,544; fc7 4096² + 4096 = 16,781,312; scores
+    # (4096 + 512 + 256)·17 + 3·17 = 82,739; together 134.3 million. Fixed: upsampling 17²·(2·4² + 16²) = 83,232 and
+    # preprocessing 12. Counted on shapes alone would need no memory, but Keras counts built weights.
+    trunk_parameters, width = 14_714_688, 4096
+    learned = trunk_parameters + 7 * 7 * 512 * width + width + width * width + width + (width + 512 + 256) * 17 + 3 * 17
+    assert learned == 134_343_283
+    width = 16
+    model = build_fcn(build_trunk(), Architecture(classes=17, head_width=width))
+    wanted = trunk_parameters + 7 * 7 * 512 * width + width + width * width + width + (width + 512 + 256) * 17 + 3 * 17
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == wanted
+    assert sum(int(np.prod(weight.shape)) for weight in model.non_trainable_weights) == 83_232 + 12
+
+
+def test_dense_layers_as_convolutions_give_the_dense_networks_answer() -> None:
+    # Random dense layers of width 8 on a real-sized 7×7×512 input: fc6 on a 224×224 image has one output "valid"
+    # position, its centre under "same" padding.
+    random = np.random.default_rng(5)
+    dense6 = (random.normal(size=(7 * 7 * 512, 8)) * 0.01).astype(np.float32)
+    bias6 = random.normal(size=8).astype(np.float32)
+    pool5 = random.uniform(0, 3, (1, 7, 7, 512)).astype(np.float32)
+    wanted = np.maximum(pool5.reshape(1, -1).astype(np.float64) @ dense6 + bias6, 0)
+    layer = keras.layers.Conv2D(8, 7, padding="same", activation="relu")
+    layer.build(pool5.shape)
+    layer.set_weights([dense6.reshape(7, 7, 512, 8), bias6])
+    np.testing.assert_allclose(np.asarray(layer(pool5))[0, 3, 3], wanted[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_of_another_width_starts_anew(trunk: keras.Model) -> None:
+    random = np.random.default_rng(6)
+    head = {
+        "fc6": (random.normal(size=(7, 7, 512, 8)).astype(np.float32), np.ones(8, np.float32)),
+        "fc7": (random.normal(size=(1, 1, 8, 8)).astype(np.float32), np.ones(8, np.float32)),
+    }
+    assert fits_head(head, 8)
+    assert not fits_head(head, 4)
+    assert not fits_head({}, 8)
+    same, other = (build_fcn(trunk, Architecture(classes=2, head_width=width)) for width in (8, 4))
+    apply_head(same, head)
+    apply_head(other, head)
+    np.testing.assert_array_equal(same.get_layer("fc6").get_weights()[0], head["fc6"][0])
+    np.testing.assert_array_equal(other.get_layer("fc6").get_weights()[1], 0)
+
+
+def test_scales_are_reciprocal_root_mean_squares(trunk: keras.Model) -> None:
+    images = np.random.default_rng(7).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    scales = measure_scales(trunk, images)
+    pool4 = np.asarray(trunk.predict_on_batch(images)[1], np.float64)
+    # Rounded to three digits, so within half a per cent.
+    assert scales.pool4 * np.sqrt((pool4**2).mean()) == pytest.approx(1, rel=5e-3)
+
+
+def test_a_dead_trunk_is_refused() -> None:
+    trunk = build_trunk()
+    layer = trunk.get_layer("block1_conv1")
+    layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
+    with pytest.raises(InputError, match="root mean square of 0"):
+        measure_scales(trunk, np.full((1, 32, 32, 3), 99, np.float32))
+
+
+@pytest.mark.parametrize(("stride", "classes"), [(4, 5), (8, 0), (8, 256)])
+def test_impossible_architectures_are_refused(trunk: keras.Model, stride: int, classes: int) -> None:
+    with pytest.raises(InputError):
+        build_fcn(trunk, Architecture(classes=classes, stride=stride, head_width=4))
+
+
+def test_seeds_decide_the_starting_weights() -> None:
+    first, again, other = build_trunk(), build_trunk(), build_trunk()
+    initialise(first, "none", seed=1)
+    initialise(again, "none", seed=1)
+    initialise(other, "none", seed=2)
+    kernels = [model.get_layer("block3_conv2").get_weights()[0] for model in (first, again, other)]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert np.abs(kernels[0] - kernels[2]).max() > 0.01
+    # He: variance 2 / fan-in, fan-in 3·3·256.
+    assert kernels[0].std() == pytest.approx(np.sqrt(2 / (9 * 256)), rel=0.02)
+
+
+def test_a_file_that_is_no_vgg16_is_refused(tmp_path, trunk: keras.Model) -> None:
+    wrong = tmp_path / "weights.h5"
+    wrong.write_bytes(b"not hdf5")
+    with pytest.raises(InputError, match="is not a VGG-16 weights file"):
+        initialise(trunk, str(wrong))
+    with pytest.raises(InputError, match="no such weights file"):
+        initialise(trunk, str(tmp_path / "absent.h5"))
+
+
+def test_imagenet_weights_load_from_a_file(real_data) -> None:
+    trunk = build_trunk()
+    path = real_data("weights/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    assert initialise(trunk, str(path)) == {}
+    reference = keras.applications.VGG16(include_top=False, weights=str(path))
+    image = np.random.default_rng(8).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    wanted = reference.predict_on_batch(preprocess_input(image.copy()))
+    np.testing.assert_allclose(trunk.predict_on_batch(image)[3], wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_segment_gives_the_images_size_at_any_size(trunk: keras.Model) -> None:
+    model = build_fcn(trunk, Architecture(classes=3, head_width=4))
+    layer = model.get_layer("score_pool3")
+    layer.set_weights(
+        [np.random.default_rng(9).normal(size=layer.kernel.shape).astype(np.float32), np.zeros(3, np.float32)]
+    )
+    image = np.random.default_rng(10).integers(0, 256, (75, 41, 3), dtype=np.uint8)
+    found = segment(model, image)
+    assert found.dtype == np.uint8
+    # Padded by hand to 96 × 64, mirrored: the same answer where the image is.
+    padded = np.pad(image, ((0, 21), (0, 23), (0, 0)), mode="symmetric")
+    logits = model.predict_on_batch(padded[None].astype(np.float32))[0]
+    np.testing.assert_array_equal(found, logits.argmax(-1)[:75, :41])

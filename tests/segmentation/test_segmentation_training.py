@@ -1,0 +1,274 @@
+"""Runs: training, resuming, refusing, reporting, exporting; one tiny run serves all tests of this file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rsir_tf.archives import Archive, open_archive, select, stratified_split
+from rsir_tf.archives.splits import Split
+from rsir_tf.archives.synthetic import render_archive
+from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.segmentation.augmentation import Augmentation
+from rsir_tf.segmentation.data import Crops
+from rsir_tf.segmentation.export import export_run, identity, run_as_server
+from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.report import write_run_report
+from rsir_tf.segmentation.runs import BEST, LAST, Run, load_best, open_run
+from rsir_tf.segmentation.training import TrainingError, TrainingSettings, train
+
+SETTINGS = TrainingSettings(
+    epochs=2,
+    weights="none",
+    head_width=8,
+    crops=Crops(64, 2, 4, Augmentation.none()),
+    learning_rate=1e-3,
+    schedule="constant",
+    freeze=5,
+    dropout=0.0,
+    validation_windows=2,
+)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    root = tmp_path_factory.mktemp("data") / "archive"
+    return open_archive(render_archive(root, images_per_scene=4, size=64, scenes=["beach", "forest"]))
+
+
+@pytest.fixture(scope="module")
+def split(archive: Archive) -> Split:
+    return stratified_split(archive, test=0.25)
+
+
+@pytest.fixture(scope="module")
+def run(archive: Archive, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(archive, split, tmp_path_factory.mktemp("runs") / "run", SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def version(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_run(run, tmp_path_factory.mktemp("saved_models") / "tiny")
+
+
+def test_a_run_records_what_it_did(run: Run, archive: Archive) -> None:
+    history = run.history()
+    assert [entry["epoch"] for entry in history] == [1, 2]
+    assert history[1]["loss"] < history[0]["loss"]
+    assert run.label_set == archive.label_set
+    assert run.manifest["archive"]["images"] == 8
+    assert (run.path / "split.json").exists()
+    events = list((run.path / "tensorboard").iterdir())
+    names = {
+        value.tag for event in tf.compat.v1.train.summary_iterator(str(events[0])) for value in event.summary.value
+    }
+    assert {"loss", "mean_iu"} <= names
+
+
+def test_training_learns_two_scenes_apart(archive: Archive, split: Split, tmp_path: Path) -> None:
+    # Sea and sand against tree crowns; a network that always says one class reaches about a third of the pixels.
+    settings = replace(SETTINGS, epochs=4, learning_rate=1e-2, crops=Crops(64, 2, 12, Augmentation.none()))
+    learned = train(archive, split, tmp_path / "run", settings)
+    history = learned.history()
+    assert history[-1]["loss"] < 0.6 * history[0]["loss"]
+    assert max(entry["pixel_accuracy"] for entry in history) > 0.6
+
+
+def test_a_stopped_run_goes_on_as_if_undisturbed(
+    run: Run, archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(Exception):
+        pass
+
+    def stop(done: int, total: int, words: str) -> None:
+        # Four crops in batches of two are two steps an epoch: in the middle of the second.
+        if done == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
+    assert len(open_run(tmp_path / "run").history()) == 1
+    resumed = train(archive, split, tmp_path / "run", SETTINGS)
+    for ours, theirs in zip(resumed.history(), run.history(), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    left, right = (load_best(either).get_layer("score_pool3").get_weights()[0] for either in (resumed, run))
+    np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_a_finished_run_is_left_as_it_is(run: Run, archive: Archive, split: Split) -> None:
+    before = {file: file.stat().st_mtime_ns for file in run.path.rglob("checkpoints/*")}
+    train(archive, split, run.path, SETTINGS)
+    assert before == {file: file.stat().st_mtime_ns for file in run.path.rglob("checkpoints/*")}
+    assert len(run.history()) == 2
+
+
+def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive, split: Split) -> None:
+    with pytest.raises(MismatchError, match=r"learning_rate = 0\.001, this call has 0\.5"):
+        train(archive, split, run.path, replace(SETTINGS, learning_rate=0.5))
+    with pytest.raises(MismatchError, match="split"):
+        train(archive, stratified_split(archive, test=0.25, seed=9), run.path, SETTINGS)
+
+
+def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(ArtifactError, match="exists and is no run"):
+        train(archive, split, tmp_path, SETTINGS)
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_damaged_checkpoint_is_named(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    for name in (LAST, BEST):
+        content = (copy / name).read_bytes()
+        (copy / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ArtifactError, match=r"last\.keras: cannot be read"):
+        train(archive, split, copy, replace(SETTINGS, epochs=3))
+    with pytest.raises(ArtifactError, match=r"best\.weights\.h5: cannot be read"):
+        load_best(open_run(copy))
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
+    archive: Archive, split: Split, tmp_path: Path
+) -> None:
+    wild = replace(SETTINGS, freeze=0, learning_rate=1e30, clip_norm=0.0)
+    with pytest.raises(TrainingError, match="the loss became"):
+        train(archive, split, tmp_path / "run", wild)
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
+    before = (good.path / LAST).read_bytes()
+
+    def full(self: keras.Model, path: str, *_: object, **__: object) -> None:
+        Path(path).write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    with pytest.raises(ArtifactError, match="no space left on device"):
+        train(archive, split, tmp_path / "run", SETTINGS)
+    assert (good.path / LAST).read_bytes() == before
+    assert len(good.history()) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"freeze": 6}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}]
+)
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        replace(SETTINGS, **wrong)
+
+
+def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split) -> None:
+    test = select(archive, split, "test")
+    scores = write_run_report(run, test)
+    assert scores is not None
+    from rsir_tf.archives import read_mask
+    from rsir_tf.imagery import read_image
+
+    network, right, pixels = load_best(run), 0, 0
+    for record in test:
+        truth = read_mask(record.mask, archive.label_set, (64, 64))
+        right += int((segment(network, read_image(record.image)) == truth).sum())
+        pixels += truth.size
+    assert scores["pixels"] == pixels
+    assert scores["pixel_accuracy"] == pytest.approx(right / pixels)
+    assert json.loads((run.path / "report" / "scores.json").read_text()) == scores
+    for name in ("report.md", "curves.png", "examples.png"):
+        assert (run.path / "report" / name).stat().st_size > 100
+
+
+@pytest.mark.parametrize("size", [(64, 64), (75, 41), (17, 33), (250, 247)])
+def test_the_export_answers_as_the_live_network_in_both_loaders(run: Run, version: Path, size: tuple[int, int]) -> None:
+    height, width = size
+    image = np.random.default_rng(height).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    network = load_best(run)
+    features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
+    loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
+    restored = run_as_server(version, "features", image)
+    for answer in ({name: value.numpy() for name, value in loaded.items()}, restored):
+        assert answer["segmentation"].dtype == np.uint8
+        for i in range(2):
+            wanted = segment(network, image[i])
+            # Equal logits may round either way; on random weights that is a handful of pixels at most.
+            assert (answer["segmentation"][i] == wanted).mean() > 0.999
+        padded = np.pad(image, ((0, 0), (0, -height % 32), (0, -width % 32), (0, 0)), mode="symmetric")
+        conv5_3 = features.predict_on_batch(padded.astype(np.float32))[:, : -(-height // 16), : -(-width // 16)]
+        assert answer["conv5_3"].shape == conv5_3.shape
+        np.testing.assert_allclose(answer["conv5_3"], conv5_3, rtol=1e-3, atol=1e-4 * float(conv5_3.max()))
+        assert answer["conv5_3"].min() >= 0
+    np.testing.assert_array_equal(
+        run_as_server(version, "serving_default", image)["segmentation"], restored["segmentation"]
+    )
+
+
+def test_the_export_says_which_model_it_is(run: Run, version: Path) -> None:
+    answer = run_as_server(version, "describe", None)
+    assert [name.decode() for name in answer["class_names"]] == list(run.label_set.names)
+    model_id = answer["model_id"].decode()
+    assert model_id == identity(load_best(run), run.label_set.names)
+    assert model_id != identity(load_best(run), run.label_set.names[::-1])
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["model_id"] == model_id
+    assert card["run"]["settings"] == run.settings
+
+
+def test_warm_up_requests_are_answered(version: Path) -> None:
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    records = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
+    assert len(records) == 2
+    for record in records:
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        images = tf.make_ndarray(request.inputs["images"])
+        answer = run_as_server(version, request.model_spec.signature_name, images)
+        assert answer["segmentation"].shape == images.shape[:3]
+
+
+def test_versions_count_up_and_nothing_half_stays(run: Run, version: Path) -> None:
+    second = export_run(run, version.parent)
+    assert (version.name, second.name) == ("1", "2")
+    assert sorted(entry.name for entry in version.parent.iterdir()) == ["1", "2"]
+
+
+def test_an_export_that_answers_otherwise_is_not_published(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsir_tf.segmentation import export
+
+    right = run_as_server
+
+    def wrong(path: Path, signature: str, images: object) -> dict[str, np.ndarray]:
+        answer = right(path, signature, images)
+        if "segmentation" in answer:
+            answer["segmentation"] = (answer["segmentation"] + 1) % run.architecture.classes
+        return answer
+
+    monkeypatch.setattr(export, "run_as_server", wrong)
+    with pytest.raises(ArtifactError, match="segments otherwise"):
+        export_run(run, tmp_path / "tiny")
+    assert not list((tmp_path / "tiny").iterdir())
+
+
+def test_a_run_without_a_checkpoint_cannot_be_exported(archive: Archive, split: Split, tmp_path: Path) -> None:
+    class KilledError(Exception):
+        pass
+
+    def stop(*_: object) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
+    with pytest.raises(ArtifactError, match="no checkpoint yet"):
+        export_run(open_run(tmp_path / "run"), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
