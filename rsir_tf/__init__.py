@@ -10,7 +10,8 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     regions/        connected components, exact region max pooling
     baselines/      the descriptors that the paper compares with
     index/          segments on disk, distances, exact search
-    evaluation/     relevance, ranking and segmentation metrics, tables, plots, contact sheets
+    evaluation/     relevance, ranking and multi-label metrics, tables, plots, contact sheets, pages
+    pictures/       class maps as colours, outlines, sheets of tiles
     artifacts       what is left on disk: written aside and renamed, with a manifest
     imagery         one image file to uint8 RGB
     errors          what was found, what was wanted, what to do

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,10 +62,34 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        # h5py puts the system's number into a long text of its own and leaves `strerror` empty.
+        number = error.errno or next(map(int, re.findall(r"errno = (\d+)", str(error))), None)
+        if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # NumPy, whose C code forgets the number.
+            number = errno.ENOSPC
+        reason = os.strerror(number).lower() if number else str(error)
         raise ArtifactError(
             f"{path}: cannot be written: {reason}", cure="free space or choose another place"
         ) from error
+
+
+def is_leftover(entry: Path) -> bool:
+    """Whether this is what `written_aside` leaves beside a target when the process is killed."""
+    return entry.name.startswith(".") and entry.is_dir() and re.fullmatch(r"\..+\.[a-z0-9_]{8}", entry.name) is not None
+
+
+def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
+    """Remove what killed processes left in a folder and the folders in it.
+
+    Args:
+        folder: Where to look.
+        older_than: Seconds; younger ones may be another process's work under way.
+    """
+    if not folder.is_dir():
+        return
+    for place in (folder, *(entry for entry in folder.iterdir() if entry.is_dir() and not is_leftover(entry))):
+        for entry in place.iterdir():
+            if is_leftover(entry) and time.time() - entry.stat().st_mtime >= older_than:
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -51,7 +51,8 @@ def after(script: str) -> dict:
 
 
 def test_the_telling_tells() -> None:
-    assert after("import tensorflow")["running"]
+    # The real one takes seconds; what counts is that the module is there.
+    assert after("import sys, types\nsys.modules['tensorflow.python'] = types.ModuleType('x')\n")["running"]
     assert "numpy" in after("import numpy")["tops"]
 
 

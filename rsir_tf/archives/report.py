@@ -112,7 +112,9 @@ class ArchiveReport:
         if self.supervision == ["tags"]:
             self.remarks.insert(0, "there are tags and no masks: it can be indexed and searched; training needs masks")
         if not self.supervision:
-            self.remarks.insert(0, "there are neither masks nor tags: it can be indexed and searched; training needs masks")
+            self.remarks.insert(
+                0, "there are neither masks nor tags: it can be indexed and searched; training needs masks"
+            )
 
 
 def _lines(*findings: tuple[Collection[str], str]) -> list[str]:

@@ -35,6 +35,7 @@ def command(
 
 
 SIZES_SHOWN = 5
+FAULTS_SHOWN = 20
 
 
 def _text(report: ArchiveReport) -> str:
@@ -58,6 +59,24 @@ def _text(report: ArchiveReport) -> str:
         lines += [
             f"  {entry.name:24} {entry.share:8.2%} of pixels {entry.images:8,} images" for entry in report.classes
         ]
-    lines += [f"problem  {line}" for line in report.problems] + [f"remark   {line}" for line in report.remarks]
+    # A problem's own line names one example; all follow it here.
+    lines += [f"problem  {line.partition(' (')[0]}" for line in report.problems]
+    faults = _faults(report)
+    lines += [f"  {line}" for line in faults[:FAULTS_SHOWN]]
+    if len(faults) > FAULTS_SHOWN:
+        lines.append(f"  … and {len(faults) - FAULTS_SHOWN:,} more; --json names all")
+    lines += [f"remark   {line}" for line in report.remarks]
     lines.append("fit to train on" if report.trainable else "training would fail")
     return "\n".join(lines)
+
+
+def _faults(report: ArchiveReport) -> list[str]:
+    """Every file that training would fail at, a line each."""
+    return [
+        *report.unreadable.values(),
+        *(f"{image}: has no mask" for image in report.images_without_mask),
+        *report.unreadable_masks.values(),
+        *report.masks_of_other_size.values(),
+        *report.masks_with_unknown_values.values(),
+        *(f"{image}: has no line in the tags file" for image in report.images_without_tags if not report.label_set),
+    ]

@@ -75,7 +75,11 @@ def _bar(what: str) -> Iterator[Progress]:
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(what, total=None, words="")
-        yield lambda done, total, words="": bars.update(task, completed=done, total=total, words=words)
+
+        def tell(done: int, total: int, words: str = "") -> None:
+            bars.update(task, completed=done, total=total, words=words)
+
+        yield tell
 
 
 @contextlib.contextmanager

@@ -58,13 +58,14 @@ def command(
             intervals=intervals,
             progress=tell,
         )
-    if report is not None:
-        write_report(report, found, published=PUBLISHED_UC_MERCED if published else None)
-        console.say(f"wrote {report}")
+    # Before the report: figures are not lost to a disk that is full.
     if json:
         console.put_json(found.to_json())
     else:
         console.put(_table(found))
+    if report is not None:
+        write_report(report, found, published=PUBLISHED_UC_MERCED if published else None)
+        console.say(f"wrote {report}")
 
 
 def _table(found: Evaluation) -> str:

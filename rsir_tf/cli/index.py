@@ -20,7 +20,7 @@ def command(
     model: options.ModelName = "fcn8s",
     version: options.Version = None,
     version_label: options.VersionLabel = None,
-    timeout: options.Timeout = 120.0,
+    timeout: options.Timeout = 300.0,
     tls_ca: options.CertificateAuthority = None,
     tls_certificate: options.Certificate = None,
     tls_key: options.Key = None,

@@ -76,9 +76,8 @@ def _lines(content: Any, indent: int = 0) -> list[str]:
         elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
             lines.append(f"{'  ' * indent}{key}")
             for entry in value:
-                lines.append(
-                    "  " * (indent + 1) + "  ".join(f"{name} {item}" for name, item in entry.items() if item != "")
-                )
+                shown = [f"{name} {item}" for name, item in entry.items() if item != "" and not isinstance(item, dict)]
+                lines.append("  " * (indent + 1) + "  ".join(shown))
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             lines.append(f"{'  ' * indent}{key:16} {text[:160]}{'…' if len(text) > 160 else ''}")

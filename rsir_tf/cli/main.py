@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
+from rsir_tf import __version__
 from rsir_tf.errors import RsirError
 
 app = typer.Typer(
@@ -21,31 +23,41 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rsir-tf {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the trace of an error, and TensorFlow's own talk.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version),
+    ] = False,
 ) -> None:
-    if version:
-        from rsir_tf import __version__
-
-        typer.echo(f"rsir-tf {__version__}")
-        raise typer.Exit
+    """Options before a command; `main` has taken --debug already."""
 
 
-def main() -> None:
-    """Run the command line and exit."""
-    # Accepted anywhere on the line: one adds it to the command that has just failed.
-    debug = "--debug" in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
-    os.environ["RSIR_TF_DEBUG"] = "1" if debug else ""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Args:
+        arguments: Without the program's name; the process's own where None.
+    """
     from rsir_tf.cli import commands
 
-    commands.register(app)
+    line = list(sys.argv[1:] if arguments is None else arguments)
+    # Accepted anywhere on the line: one adds it to the command that has just failed.
+    debug = "--debug" in line
+    os.environ["RSIR_TF_DEBUG"] = "1" if debug else ""
+    if not app.registered_commands:
+        commands.register(app)
     try:
-        app()
+        app(args=[argument for argument in line if argument != "--debug"], prog_name="rsir-tf")
     except RsirError as error:
         if debug:
             raise
@@ -55,3 +67,4 @@ def main() -> None:
         # The reader of stdout has gone (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    sys.exit(0)

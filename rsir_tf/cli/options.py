@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,9 @@ class Convention(str, Enum):
 
 _MODEL = "Which model to ask"
 
+SERVER_VARIABLE = "RSIR_TF_SERVER"
+"""Environment variable with servers to ask where none is named, separated by spaces."""
+
 Archive = Annotated[Path, typer.Argument(help="A folder of images: UC Merced, DLRSD, images and masks, or any folder.")]
 Labels = Annotated[
     str | None, typer.Option(help="What mask values mean: 'dlrsd', 'dubai', or a TOML, YAML or JSON label set file.")
@@ -53,7 +57,7 @@ Servers = Annotated[
     list[str] | None,
     typer.Option(
         "--server",
-        envvar="RSIR_TF_SERVER",
+        envvar=SERVER_VARIABLE,
         help="HOST:PORT of a gRPC server; repeat for several.",
         rich_help_panel=_MODEL,
     ),
@@ -87,7 +91,7 @@ def open_model(
     model_name: str = "fcn8s",
     version: int | None = None,
     label: str | None = None,
-    timeout: float = 120.0,
+    timeout: float = 300.0,
     ca: Path | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
@@ -99,6 +103,9 @@ def open_model(
         RsirError: See `rsir_tf.connect` and `rsir_tf.load`.
     """
     if saved_model is not None:
+        # A server that the environment names is a default, one that the line names is a contradiction.
+        if servers and servers != os.environ.get(SERVER_VARIABLE, "").split():
+            raise typer.BadParameter("both --server and --saved-model are given: name one model")
         from rsir_tf.cli.console import quiet_tensorflow
         from rsir_tf.serving import load
         from rsir_tf.serving.exports import find_export

@@ -32,7 +32,7 @@ def command(
     model: options.ModelName = "fcn8s",
     version: options.Version = None,
     version_label: options.VersionLabel = None,
-    timeout: options.Timeout = 120.0,
+    timeout: options.Timeout = 300.0,
     tls_ca: options.CertificateAuthority = None,
     tls_certificate: options.Certificate = None,
     tls_key: options.Key = None,
@@ -68,18 +68,18 @@ def command(
             tags_overlap=tags_overlap,
             asked={name: value for name, value in asked.items() if value is not None},
         )
+        # Before the montage: what was found is not lost to a picture that cannot be written.
+        if json:
+            console.put_json(result.to_json())
+        else:
+            console.put(_table(result))
         if montage is not None:
             from rsir_tf.archives.label_files import class_colours
             from rsir_tf.pictures import save_png
 
             colours = class_colours(opened_index.settings.class_names)
             save_png(montage, draw_query(result, opened_index, opened, colours=colours))
-    if json:
-        console.put_json(result.to_json())
-    else:
-        console.put(_table(result))
-    if montage is not None:
-        console.say(f"wrote {montage}")
+            console.say(f"wrote {montage}")
 
 
 def _table(result: QueryResult) -> str:

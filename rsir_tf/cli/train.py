@@ -55,6 +55,10 @@ def command(
     keep_in_memory: Annotated[
         bool, typer.Option(help="Keep decoded images (4 bytes a pixel).", rich_help_panel=_DATA)
     ] = False,
+    validation: Annotated[
+        float,
+        typer.Option(help="Of the training images, held out to choose the best epoch.", rich_help_panel=_DATA),
+    ] = 0.1,
     validation_windows: Annotated[
         int, typer.Option(help="Windows scored after each epoch; 0: all.", rich_help_panel=_DATA)
     ] = 64,
@@ -97,6 +101,7 @@ def command(
         freeze=freeze,
         dropout=dropout,
         clip_norm=clip_norm,
+        validation=validation,
         validation_windows=validation_windows,
         keep_in_memory=keep_in_memory,
         xla=xla,

@@ -2,7 +2,7 @@
 
 network       FCN-32s, -16s, -8s on VGG-16      weights     where its weights come from
 data          tf.data from records              augmentation   what training varies
-training      the epochs of a run               runs        a run on disk
+settings      what a run does                   training    its epochs          runs   it on disk
 inference     whole images                      scoring     confusion matrix and its figures
 report        what a run reached                export      SavedModel for TensorFlow Serving
 """
@@ -14,7 +14,8 @@ from rsir_tf.segmentation.network import Architecture, Scales, build_fcn, build_
 from rsir_tf.segmentation.report import write_run_report
 from rsir_tf.segmentation.runs import Run, open_run
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
-from rsir_tf.segmentation.training import TrainingError, TrainingSettings, train
+from rsir_tf.segmentation.settings import TrainingSettings
+from rsir_tf.segmentation.training import TrainingError, train
 
 __all__ = [
     "Architecture",

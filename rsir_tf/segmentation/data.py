@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rsir_tf.archives.labels import LabelSet
     from rsir_tf.archives.records import Record
 
+DRAWS = 16
+"""Places that are tried for a crop with a labelled pixel: nothing is learned from one that is void all over."""
+
 Pair = tuple["NDArray[np.uint8]", "NDArray[np.uint8]"]
 
 
@@ -42,20 +45,29 @@ class PairReader:
         self.records = tuple(records)
         self.label_set = label_set
         self.sizes = [_size(record) for record in records]
+        self.failure: InputError | None = None
         self._kept: dict[int, Pair] | None = {} if keep else None
 
     def __len__(self) -> int:
         return len(self.records)
 
     def read(self, index: int) -> Pair:
-        """Return image uint8 [H, W, 3] and class map uint8 [H, W] (0..K-1, VOID) of one record."""
+        """Return image uint8 [H, W, 3] and class map uint8 [H, W] (0..K-1, VOID) of one record.
+
+        Raises:
+            InputError: One of them cannot be used; kept in `failure`, because tf.data makes another error of it.
+        """
         if self._kept is not None and index in self._kept:
             return self._kept[index]
         record = self.records[index]
-        image = read_image(record.image)
-        if record.mask is None:
-            raise InputError(f"{record.id}: has no mask")
-        pair = image, read_mask(record.mask, self.label_set, image.shape[:2])
+        try:
+            image = read_image(record.image)
+            if record.mask is None:
+                raise InputError(f"{record.id}: has no mask")
+            pair = image, read_mask(record.mask, self.label_set, image.shape[:2])
+        except InputError as error:
+            self.failure = error
+            raise
         if self._kept is not None:
             self._kept[index] = pair
         return pair
@@ -82,6 +94,8 @@ class Crops:
             raise InputError(f"crop size {self.size}", wanted="a multiple of 32 (the network halves it five times)")
         if self.batch < 1:
             raise InputError(f"batch size {self.batch}", wanted="at least 1")
+        if self.per_epoch < 0:
+            raise InputError(f"{self.per_epoch} crops an epoch", wanted="0 (all) or more")
 
 
 def plan_epoch(sizes: Sequence[tuple[int, int]], crops: Crops, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -144,8 +158,11 @@ def _cropper(reader: PairReader, crops: Crops) -> Callable[[np.int64, np.int64],
         # Even in the logarithm: halving and doubling are equally likely.
         side = round(crops.size / float(np.exp(random.uniform(np.log(low), np.log(high)))))
         height, width = mask.shape
-        top = int(random.integers(0, max(0, height - side) + 1))
-        left = int(random.integers(0, max(0, width - side) + 1))
+        for _ in range(DRAWS):
+            top = int(random.integers(0, max(0, height - side) + 1))
+            left = int(random.integers(0, max(0, width - side) + 1))
+            if (mask[top : top + side, left : left + side] != VOID).any():
+                break
         return _window(image, mask, top, left, side)
 
     return cut

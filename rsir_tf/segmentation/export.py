@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rsir_tf.artifacts import content_hash, disk_errors, manifest, write_json, written_aside
+from rsir_tf.artifacts import content_hash, disk_errors, manifest, remove_leftovers, write_json, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.inference import PAD_MULTIPLE
 from rsir_tf.segmentation.runs import Run, load_best
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 EXPORT_VERSION = 1
 MODEL_CARD = "assets.extra/model_card.json"
+LEFTOVER_AGE = 3600.0
+"""Seconds after which a version that was never finished is removed: an hour is longer than any export."""
+
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
@@ -52,12 +55,14 @@ def export_run(run: Run, to: Path) -> Path:
             live network does.
     """
     network = load_best(run)
-    if to.exists() and not to.is_dir():
-        raise ArtifactError(f"{to}: is a file", wanted="a folder for numbered versions")
+    for entry in (to, to / "saved_model.pb", to / "manifest.json"):
+        if entry.is_file():
+            raise ArtifactError(f"{entry}: is a file", wanted="--to saved_models/NAME, a folder of numbered versions")
+    remove_leftovers(to, older_than=LEFTOVER_AGE)
     target = to / str(_next_version(to))
     with written_aside(target) as aside:
         export_network(network, run.label_set.names, aside, card={"run": _origin(run)})
-        verify_export(aside, network)
+        verify_export(aside, network, run.label_set.names)
     return target
 
 
@@ -94,9 +99,15 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
     archive.add_endpoint(FEATURES, featured, input_signature=signature)
     archive.add_endpoint(DESCRIBE, described)
     with disk_errors(to):
-        archive.write_out(str(to))
-        (to / "assets.extra").mkdir()
-        _write_warm_up(to / WARM_UP)
+        try:
+            archive.write_out(str(to))
+            (to / "assets.extra").mkdir()
+            _write_warm_up(to / WARM_UP)
+        except tf.errors.OpError as error:  # TensorFlow's own words for a full or read-only disk
+            reason = error.message.partition("\n")[0]
+            raise ArtifactError(
+                f"{to}: cannot be written: {reason}", cure="free space or choose another place"
+            ) from error
     signatures = {
         SERVING_DEFAULT: {"in": "images uint8 [N,H,W,3] RGB", "out": "segmentation uint8 [N,H,W]"},
         FEATURES: {"in": "as above", "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512]"},
@@ -127,8 +138,8 @@ def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
     return digest.hexdigest()[:32]
 
 
-def verify_export(path: Path, network: keras.Model) -> None:
-    """Load an export as TensorFlow Serving does and compare it with the live network.
+def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]) -> None:
+    """Load an export as TensorFlow Serving does and compare its answers with the live network's.
 
     `tf.saved_model.load` restores by the object graph, the server by the graph's own restore operation: an export can
     pass the first and fail the second, so the second is what is tried, through every signature.
@@ -138,20 +149,25 @@ def verify_export(path: Path, network: keras.Model) -> None:
     """
     image = np.random.default_rng(0).integers(0, 256, (1, 80, 112, 3), dtype=np.uint8)
     try:
-        served = {name: run_as_server(path, name, image) for name in (SERVING_DEFAULT, FEATURES)}
-        run_as_server(path, DESCRIBE, None)
+        default, features = (run_as_server(path, name, image) for name in (SERVING_DEFAULT, FEATURES))
+        described = run_as_server(path, DESCRIBE, None)
     except (tf.errors.OpError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path.name}: the export does not load as a server loads it ({error})") from error
-    logits = np.asarray(network.predict_on_batch(np.pad(image, _PAD_OF_CHECK, mode="symmetric").astype(np.float32)))
-    logits = logits[0, :80, :112].astype(np.float64)
-    for name, answer in served.items():
+    both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
+    padding = ((0, 0), (0, -80 % PAD_MULTIPLE), (0, -112 % PAD_MULTIPLE), (0, 0))
+    logits, conv5_3 = both.predict_on_batch(np.pad(image, padding, mode="symmetric").astype(np.float32))
+    logits = np.asarray(logits, np.float64)[0, :80, :112]
+    for name, answer in ((SERVING_DEFAULT, default), (FEATURES, features)):
         chosen = np.take_along_axis(logits, answer[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
         # Where two classes are equally likely, rounding decides: the served class must be as good as the best.
         if not np.allclose(chosen, logits.max(axis=-1), rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(logits).max()))):
             raise ArtifactError(f"{path.name}: signature {name!r} segments otherwise than the trained network does")
-
-
-_PAD_OF_CHECK = ((0, 0), (0, -80 % PAD_MULTIPLE), (0, -112 % PAD_MULTIPLE), (0, 0))
+    wanted = np.asarray(conv5_3)[:, :5, :7]
+    if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
+        raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network does")
+    names = tuple(name.decode() for name in described[CLASS_NAMES])
+    if names != class_names or described[MODEL_ID].item().decode() != identity(network, class_names):
+        raise ArtifactError(f"{path.name}: signature {DESCRIBE!r} does not name the trained network")
 
 
 def run_as_server(path: Path, signature: str, images: NDArray[np.uint8] | None) -> dict[str, NDArray[Any]]:
@@ -197,7 +213,11 @@ def _write_warm_up(path: Path) -> None:
 
 
 def _next_version(to: Path) -> int:
-    numbers = [int(entry.name) for entry in to.iterdir() if entry.name.isdigit()] if to.exists() else []
+    numbers = (
+        [int(entry.name) for entry in to.iterdir() if entry.name.isascii() and entry.name.isdigit()]
+        if to.exists()
+        else []
+    )
     return max(numbers, default=0) + 1
 
 

@@ -29,4 +29,5 @@ def segment(model: keras.Model, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     padding = ((0, -height % PAD_MULTIPLE), (0, -width % PAD_MULTIPLE), (0, 0))
     padded = np.pad(image, padding, mode="symmetric").astype(np.float32)[None]
     logits = np.asarray(model.predict_on_batch(padded))[0, :height, :width]
-    return np.argmax(logits, axis=-1).astype(np.uint8)
+    segmentation: NDArray[np.uint8] = np.argmax(logits, axis=-1).astype(np.uint8)
+    return segmentation

@@ -49,11 +49,12 @@ def write_run_report(
         return None
     network = load_best(run)
     scores, examples = _look_at_all(network, PairReader(test.records, run.label_set), run, progress)
-    best = max(history, key=lambda entry: entry["mean_iu"] or 0.0)
+    checkpoint = run.best.name if run.best else "none"
     content = {
         **scores.to_json(run.label_set.names),
         "images": len(test),
-        "checkpoint": f"epoch {best['epoch']} of {len(history)}, best mean IU on the validation windows",
+        "epochs": len(history),
+        "checkpoint": checkpoint,
     }
     legend = list(zip(run.label_set.names, run.label_set.colours, strict=True))
     save_png(folder / "examples.png", sheet(examples, title="Image, prediction, truth", legend=legend))
@@ -103,7 +104,7 @@ def _markdown(scores: dict[str, Any], history: list[dict[str, Any]]) -> str:
     lines = [
         "# Training report",
         "",
-        f"{scores['images']} whole test images, {scores['pixels']:,} pixels; {scores['checkpoint']}.",
+        f"{scores['images']} whole test images, {scores['pixels']:,} pixels; checkpoint {scores['checkpoint']}.",
         "",
     ]
     lines += ["| pixel accuracy | mean accuracy | mean IU | frequency-weighted IU |", "|---|---|---|---|"]

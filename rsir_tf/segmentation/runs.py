@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,14 @@ from typing import Any
 import keras
 
 from rsir_tf.archives.labels import LabelSet
-from rsir_tf.artifacts import MANIFEST, manifest, read_json, read_manifest, write_json, written_aside
+from rsir_tf.artifacts import MANIFEST, is_leftover, manifest, read_json, read_manifest, write_json, written_aside
 from rsir_tf.errors import ArtifactError, MismatchError
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 
 RUN_VERSION = 1
 HISTORY = "history.json"
 SPLIT = "split.json"
-BEST = "checkpoints/best.weights.h5"
-LAST = "checkpoints/last.keras"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,31 @@ class Run:
 
     def history(self) -> list[dict[str, Any]]:
         """One entry an epoch that has ended."""
+        return list(self._progress()["epochs"])
+
+    @property
+    def last(self) -> Path | None:
+        """Checkpoint of network and optimizer after the last whole epoch; None before the first has ended."""
+        return self._checkpoint("last")
+
+    @property
+    def best(self) -> Path | None:
+        """Weights of the best epoch; None before the first has ended."""
+        return self._checkpoint("best")
+
+    def _progress(self) -> dict[str, Any]:
         file = self.path / HISTORY
-        return list(read_json(file)["epochs"]) if file.exists() else []
+        return dict(read_json(file)) if file.exists() else {"epochs": [], "last": None, "best": None}
+
+    def _checkpoint(self, which: str) -> Path | None:
+        name = self._progress()[which]
+        return None if name is None else self.path / CHECKPOINTS / name
 
     def scores(self) -> dict[str, Any] | None:
-        """The report's scores, None before training has ended."""
+        """The report's scores; None where there is no report, or one of an earlier epoch."""
         file = self.path / "report" / "scores.json"
-        return dict(read_json(file)) if file.exists() else None
+        content = dict(read_json(file)) if file.exists() else {}
+        return content if content.get("epochs") == len(self.history()) else None
 
 
 def create_run(
@@ -65,7 +84,7 @@ def create_run(
     Raises:
         ArtifactError: The folder holds something else, or cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(not is_leftover(entry) for entry in path.iterdir())):
         raise ArtifactError(f"{path}: exists and is no run", cure="choose another --run folder or remove it")
     content = manifest(
         "run",
@@ -99,13 +118,15 @@ def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any]) ->
     """Refuse to go on with a run under other settings or on another archive.
 
     Raises:
-        MismatchError: Names the first settings that differ, with both values.
+        MismatchError: Names the first entry that differs, with both values.
     """
-    for what, here, there in (("setting", settings, run.settings), ("archive's", archive, run.manifest["archive"])):
+    for what, here, there in (("", settings, run.settings), ("archive's ", archive, run.manifest["archive"])):
         for key in sorted(here.keys() | there.keys()):
-            if key not in ("path", "epochs") and here.get(key) != there.get(key):
+            # A constant learning rate does not depend on how many epochs are to come.
+            free = key == "path" or (key == "epochs" and settings["schedule"] == "constant")
+            if not free and here.get(key) != there.get(key):
                 raise MismatchError(
-                    f"{run.path}: was begun with {what} {key} = {there.get(key)!r}, this call has {here.get(key)!r}",
+                    f"{run.path}: was begun with {what}{key} = {there.get(key)!r}, this call has {here.get(key)!r}",
                     cure="use the same values to resume, or another --run folder",
                 )
 
@@ -116,29 +137,65 @@ def load_best(run: Run) -> keras.Model:
     Raises:
         ArtifactError: There is no checkpoint yet, or it is damaged.
     """
-    file = run.path / BEST
-    if not file.exists():
+    if run.best is None:
         raise ArtifactError(f"{run.path}: has no checkpoint yet", cure="let `rsir-tf train` end at least one epoch")
     model = build_fcn(build_trunk(), run.architecture)
-    try:
-        model.load_weights(str(file))
-    except Exception as error:  # h5py and Keras raise OSError, KeyError, ValueError and others on damaged files.
-        raise ArtifactError(
-            f"{file}: cannot be read ({error})", cure="train again, or restore it from a copy"
-        ) from error
+    with _damage(run, run.best):
+        model.load_weights(str(run.best))
     return model
 
 
-def save_best(run: Run, model: keras.Model) -> None:
-    """Write the weights aside and rename: the last good checkpoint survives a full disk or a kill."""
-    with written_aside(run.path / BEST, replace=True) as aside:
-        model.save_weights(str(aside))
+def load_last(run: Run) -> keras.Model:
+    """Load network and optimizer as the last whole epoch left them.
+
+    Raises:
+        ArtifactError: The checkpoint is damaged, or was written by another version of Keras.
+    """
+    with _damage(run, run.last):
+        return keras.models.load_model(run.last)
 
 
-def save_last(run: Run, model: keras.Model) -> None:
-    """Write model and optimizer, so that training can go on from here."""
-    with written_aside(run.path / LAST, replace=True) as aside:
+def save_epoch(run: Run, model: keras.Model, history: list[dict[str, Any]], *, best: bool) -> None:
+    """Write the checkpoints of an epoch, then the history that names them, then remove those it no longer names.
+
+    The history is the one pointer that moves: killed at any moment, a run has the checkpoints of the epochs in it.
+
+    Args:
+        run: Where to.
+        model: As the epoch left it.
+        history: With the epoch's own entry.
+        best: Whether it is the best so far.
+
+    Raises:
+        ArtifactError: The disk is full or read-only; the checkpoints of the epoch before stay.
+    """
+    folder, number = run.path / CHECKPOINTS, len(history)
+    last, kept = folder / f"last-{number:04}.keras", run.best
+    with written_aside(last, replace=True) as aside:
         model.save(str(aside))
+    if best or kept is None:
+        kept = folder / f"best-{number:04}.weights.h5"
+        with written_aside(kept, replace=True) as aside:
+            model.save_weights(str(aside))
+    write_json(run.path / HISTORY, {"epochs": history, "last": last.name, "best": kept.name})
+    for file in folder.iterdir():
+        if file not in (last, kept) and not is_leftover(file):
+            file.unlink()
+
+
+@contextlib.contextmanager
+def _damage(run: Run, file: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # zipfile, h5py and Keras raise many types on damaged files.
+        made = run.manifest.get("software", {}).get("keras")
+        other = (
+            f" (the run was made with Keras {made}, this is {keras.__version__})" if made != keras.__version__ else ""
+        )
+        reason = str(error).partition("\n")[0]
+        raise ArtifactError(
+            f"{file}: cannot be read{other}: {reason}", cure="restore it from a copy, or train into another folder"
+        ) from error
 
 
 def software() -> dict[str, str]:

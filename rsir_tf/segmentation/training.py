@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from rsir_tf.archives.labels import VOID, LabelSet
-from rsir_tf.archives.records import Archive
+from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.splits import Split, select, write_split
-from rsir_tf.artifacts import MANIFEST, content_hash, disk_errors, write_json
-from rsir_tf.errors import ArtifactError, InputError, RsirError
+from rsir_tf.artifacts import MANIFEST, content_hash, remove_leftovers
+from rsir_tf.errors import InputError, RsirError
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.data import (
     Crops,
@@ -26,20 +29,11 @@ from rsir_tf.segmentation.data import (
     validation_crops,
     validation_dataset,
 )
-from rsir_tf.segmentation.network import Architecture, Scales, Stride, build_fcn, build_trunk, measure_scales
-from rsir_tf.segmentation.runs import (
-    HISTORY,
-    LAST,
-    SPLIT,
-    Run,
-    create_run,
-    open_run,
-    require_same,
-    save_best,
-    save_last,
-)
+from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
+from rsir_tf.segmentation.runs import SPLIT, Run, create_run, load_last, open_run, require_same, save_epoch
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
-from rsir_tf.segmentation.weights import apply_head, fits_head, initialise
+from rsir_tf.segmentation.settings import TrainingSettings
+from rsir_tf.segmentation.weights import apply_head, fits_head, initialise, seed_dropout
 
 Progress = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and a few words."""
@@ -49,129 +43,111 @@ class TrainingError(RsirError):
     """Training cannot go on; the last good checkpoint stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """What a run does; everything that changes its result is recorded in its manifest.
-
-    Attributes:
-        epochs: Passes over the archive. May be raised later to go on with a constant learning rate.
-        weights: "imagenet", "none" or a VGG-16 weights file.
-        stride: 8, 16 or 32 (FCN-8s, -16s, -32s).
-        head_width: Channels of fc6 and fc7; the paper's is 4096, small machines do with less.
-        crops: Crop size, batch size, crops an epoch, augmentation.
-        learning_rate: Adam's, at its highest.
-        schedule: "cosine" (warm-up over the first 5% of the steps, then down to zero) or "constant".
-        freeze: Blocks of VGG-16 that stay as they are, counted from the image (0 to 5).
-        dropout: After fc6 and fc7.
-        clip_norm: Largest norm of all gradients together; 0 for no limit.
-        validation_windows: Windows of the crop's size that are scored after each epoch; 0 for all.
-        keep_in_memory: Whether decoded images stay in memory.
-        xla: Whether the step is compiled with XLA.
-        seed: Of crops, augmentation, initial weights and dropout.
-    """
-
-    epochs: int = 50
-    weights: str = "imagenet"
-    stride: Stride = 8
-    head_width: int = 4096
-    crops: Crops = field(default_factory=Crops)
-    learning_rate: float = 1e-4
-    schedule: Literal["cosine", "constant"] = "cosine"
-    freeze: int = 0
-    dropout: float = 0.5
-    clip_norm: float = 1.0
-    validation_windows: int = 64
-    keep_in_memory: bool = False
-    xla: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise InputError(f"{self.epochs} epochs", wanted="at least 1")
-        if not 0 <= self.freeze <= 5:
-            raise InputError(f"freeze = {self.freeze}", wanted="0 to 5 blocks")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning rate {self.learning_rate}", wanted="a positive number")
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types: what changes a run's result."""
-        content = asdict(self)
-        content["crops"] = {**asdict(self.crops), "augmentation": self.crops.augmentation.to_json()}
-        if self.weights not in ("imagenet", "none"):
-            content["weights"] = Path(self.weights).name
-        del content["keep_in_memory"]
-        return content
-
-
 def train(
     archive: Archive, split: Split, path: Path, settings: TrainingSettings, *, progress: Progress | None = None
 ) -> Run:
-    """Train on the split's training part; score windows of its test part after each epoch.
+    """Train on the split's training part; after each epoch score windows of a tenth of it that is held out.
 
-    A run that was begun with the same settings and split goes on after the last epoch it finished.
+    A run that was begun with the same settings, archive and split goes on after the last epoch it finished.
 
     Args:
         archive: With masks and a label set.
-        split: Which images train and which validate.
+        split: Which images train; the others are not looked at.
         path: The run's folder; made, or resumed.
         settings: See `TrainingSettings`.
         progress: Called after each step.
 
     Returns:
-        The run, with its best checkpoint (highest mean IU on the validation windows).
+        The run, with its best checkpoint (highest mean IU on the held-out windows; the last one where none are).
 
     Raises:
-        InputError: The archive has no masks or no label set.
+        InputError: The archive has no masks or no label set, or an image or mask cannot be used.
         MismatchError: The folder holds a run of other settings or another archive.
         ArtifactError: The folder cannot be written or is something else.
         TrainingError: The loss is no longer finite.
     """
     if archive.label_set is None:
         raise InputError(f"{archive.root}: has no masks to train on", cure="pass a folder with masks and --labels FILE")
-    reader = PairReader(select(archive, split, "train").records, archive.label_set, keep=settings.keep_in_memory)
-    validation = PairReader(select(archive, split, "test").records, archive.label_set, keep=settings.keep_in_memory)
+    fitted, held = hold_out(select(archive, split, "train").records, settings.validation, settings.seed)
+    reader = PairReader(fitted, archive.label_set, keep=settings.keep_in_memory)
+    validation = PairReader(held, archive.label_set, keep=settings.keep_in_memory)
     if not len(reader):
         raise InputError(f"{archive.root}: the split leaves no image to train on", cure="make the test part smaller")
-    origin = _origin(archive, split)
+    origin = _origin(archive, archive.label_set, split)
     keras.utils.set_random_seed(settings.seed)
+    run = None
     if (path / MANIFEST).exists():
         run = open_run(path)
         require_same(run, settings.to_json(), origin)
-    else:
-        run = None
-    if run is not None and (path / LAST).exists():
-        model = _resumed(run, settings)
-    else:
-        architecture, model = _build(archive.label_set, settings, reader)
-        run = create_run(path, architecture, archive.label_set, settings.to_json(), origin) if run is None else run
-        write_split(split, path / SPLIT)
-    _Loop(run, model, settings, reader, validation, progress or (lambda *_: None)).go()
-    return run
+    with _failures_of(reader, validation):
+        if run is not None and run.last is not None:
+            model = load_last(run)
+        else:
+            model, architecture = _build(archive.label_set, settings, reader, run)
+            run = run or create_run(path, architecture, archive.label_set, settings.to_json(), origin)
+            write_split(split, path / SPLIT)
+        _Loop(run, model, settings, reader, validation, progress or (lambda *_: None)).go()
+    return open_run(path)
 
 
-def _origin(archive: Archive, split: Split) -> dict[str, Any]:
+def hold_out(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[Record], list[Record]]:
+    """Hold some of the training images out, to choose the best epoch by.
+
+    Args:
+        records: The training part.
+        fraction: Of them; rounded, and never all.
+        seed: The run's.
+
+    Returns:
+        Those to train on and those held out, each in the order given.
+    """
+    draw = sorted(records, key=lambda record: hashlib.sha256(f"validation {seed}\n{record.id}".encode()).digest())
+    count = min(round(fraction * len(records)), len(records) - 1)
+    held = {record.id for record in draw[: max(0, count)]}
+    return [record for record in records if record.id not in held], [record for record in records if record.id in held]
+
+
+@contextlib.contextmanager
+def _failures_of(*readers: PairReader) -> Iterator[None]:
+    """Raise a bad image's or mask's own error instead of what tf.data makes of it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for reader in readers:
+            if reader.failure is not None:
+                raise reader.failure from error
+        raise
+
+
+def _origin(archive: Archive, label_set: LabelSet, split: Split) -> dict[str, Any]:
     return {
         "path": str(archive.root),
         "format": archive.format,
         "images": len(archive),
         "records": content_hash([record.id for record in archive]),
+        "label_set": label_set.content_hash(),
         "split": content_hash([list(split.train), list(split.test)]),
     }
 
 
-def _build(label_set: LabelSet, settings: TrainingSettings, reader: PairReader) -> tuple[Architecture, keras.Model]:
-    """The network as training starts from it; the same for the same settings and archive."""
+def _build(
+    label_set: LabelSet, settings: TrainingSettings, reader: PairReader, run: Run | None
+) -> tuple[keras.Model, Architecture]:
+    """The network as training starts from it; a run that was begun keeps the architecture in its manifest."""
     trunk = build_trunk()
     head = initialise(trunk, settings.weights, seed=settings.seed)
-    scales = measure_scales(trunk, _sample(reader, settings))
-    if fits_head(head, settings.head_width):
-        # fc6's own weights want pool5 as VGG-16 gives it.
-        scales = Scales(pool3=scales.pool3, pool4=scales.pool4, pool5=1.0)
-    architecture = Architecture(len(label_set.names), settings.stride, settings.head_width, scales)
+    if run is not None:
+        architecture = run.architecture
+    else:
+        scales = measure_scales(trunk, _sample(reader, settings))
+        if fits_head(head, settings.head_width):
+            # fc6's own weights want pool5 as VGG-16 gives it.
+            scales = replace(scales, pool5=1.0)
+        architecture = Architecture(len(label_set.names), settings.stride, settings.head_width, scales)
     model = build_fcn(trunk, architecture, dropout=settings.dropout)
     apply_head(model, head)
     _compile(model, settings, _steps(reader, settings))
-    return architecture, model
+    return model, architecture
 
 
 def _sample(reader: PairReader, settings: TrainingSettings) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -205,19 +181,6 @@ def _compile(model: keras.Model, settings: TrainingSettings, steps: int) -> None
     )
 
 
-def _resumed(run: Run, settings: TrainingSettings) -> keras.Model:
-    file = run.path / LAST
-    if settings.schedule != "constant" and settings.epochs != run.settings["epochs"]:
-        raise ArtifactError(
-            f"{run.path}: was begun for {run.settings['epochs']} epochs, this call has {settings.epochs}",
-            cure="use the same number: the learning rate's schedule depends on it",
-        )
-    try:
-        return keras.models.load_model(file)
-    except Exception as error:  # zipfile, h5py and Keras raise many types on damaged files.
-        raise ArtifactError(f"{file}: cannot be read ({error})", cure="train again into another folder") from error
-
-
 class _Loop:
     """The epochs of one run."""
 
@@ -239,23 +202,27 @@ class _Loop:
         self.steps = _steps(reader, settings)
 
     def go(self) -> None:
-        with disk_errors(self.run.path):
-            writer = tf.summary.create_file_writer(str(self.run.path / "tensorboard"))
+        remove_leftovers(self.run.path)
         for epoch in range(len(self.history), self.settings.epochs):
+            seed_dropout(self.model, self.settings.seed, epoch)
             entry = self._epoch(epoch)
             best = max((past["mean_iu"] or 0.0 for past in self.history), default=-1.0)
             self.history.append(entry)
-            with writer.as_default(step=epoch + 1):
+            better = self.windows is None or (entry["mean_iu"] or 0.0) > best
+            save_epoch(self.run, self.model, self.history, best=better)
+            self._log(entry)
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        """TensorBoard comes after the checkpoint: a log that cannot be written costs no epoch."""
+        try:
+            writer = tf.summary.create_file_writer(str(self.run.path / "tensorboard"))
+            with writer.as_default(step=entry["epoch"]):
                 for name in ("loss", "mean_iu", "pixel_accuracy", "mean_accuracy", "seconds"):
                     if entry[name] is not None:
                         tf.summary.scalar(name, entry[name])
-            writer.flush()
-            if self.windows is None or (entry["mean_iu"] or 0.0) > best:
-                save_best(self.run, self.model)
-            # The history comes last: an epoch counts as ended once everything of it is on disk.
-            save_last(self.run, self.model)
-            write_json(self.run.path / HISTORY, {"epochs": self.history})
-        writer.close()
+            writer.close()
+        except (tf.errors.OpError, OSError) as error:
+            logging.getLogger("rsir_tf").warning("%s: TensorBoard's log cannot be written: %s", self.run.path, error)
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         started = time.monotonic()

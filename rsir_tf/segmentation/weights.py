@@ -1,4 +1,4 @@
-"""Where a network's weights come from: ImageNet, a VGG-16 weights file, another run, or nowhere."""
+"""Where a network's weights come from: ImageNet, a VGG-16 weights file, or nowhere."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, 
             layer = trunk.get_layer(name)
             initial = keras.initializers.HeNormal(seed=seed * len(VGG_LAYERS) + i)
             shape = tuple(layer.kernel.shape)
-            layer.set_weights([np.asarray(initial(shape)), np.zeros(shape[-1], np.float32)])
+            # He's variance is for inputs of size 1, pixels minus their mean are about 64: without this every activation
+            # is that large, and biases, which move by the learning rate a step, have no say.
+            kernel = np.asarray(initial(shape)) / (64 if i == 0 else 1)
+            layer.set_weights([kernel, np.zeros(shape[-1], np.float32)])
         return {}
     source = _imagenet() if weights == "imagenet" else _file(Path(weights))
     for name in VGG_LAYERS:
@@ -97,3 +100,18 @@ def _as_convolutions(vgg: keras.Model) -> dict[str, Pair]:
     """Dense layers as convolutions (paper, II.A): Keras flattens [7, 7, 512] in this very order."""
     (kernel6, bias6), (kernel7, bias7) = vgg.get_layer("fc1").get_weights(), vgg.get_layer("fc2").get_weights()
     return {"fc6": (kernel6.reshape(7, 7, 512, -1), bias6), "fc7": (kernel7.reshape(1, 1, *kernel7.shape), bias7)}
+
+
+def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Let dropout draw, in this epoch, what depends on seed and epoch alone: a resumed run then draws the same.
+
+    Args:
+        model: Changed in place. Under Keras 2, whose dropout has no state that could be set, nothing happens.
+        seed: The run's.
+        epoch: From 0.
+    """
+    for number, layer in enumerate(model.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            # Keras counts the second number up at each draw: a million steps fit before the next epoch's begin.
+            generator.state.assign(np.array([seed + number, epoch << 20], np.uint32))

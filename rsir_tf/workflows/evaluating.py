@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import Evaluation, RankingMetrics, relevance_by_scene, shared_tags, tag_matrix
+from rsir_tf.evaluation import Evaluation, RankingMetrics, rank_error, relevance_by_scene, shared_tags, tag_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,11 +50,13 @@ def evaluate_index(
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
     judge = _judge(index, relevance)
     scenes = index.images.scenes
-    found, left_out = {}, 0
+    found, left_out, largest = {}, 0, None
+    if rank_error.anmrr_variant(anmrr_variant).needs_largest:
+        # Needed before the first query. A query that is not ranked is not relevant either.
+        counts = [int(judge(row).sum()) - (not query_counts and bool(judge(row)[row])) for row in range(len(index))]
+        largest = max(counts)
     for done, scheme in enumerate(schemes):
         started = time.perf_counter()
-        # The variants that look at the largest number of relevant images need it before the first query.
-        largest = max(int(judge(row).sum()) for row in range(len(index))) if anmrr_variant != "2ng" else None
         metrics = RankingMetrics(variant=anmrr_variant, max_relevant=largest)
         for row, distances in index.all_distances(scheme, metric=metric if scheme == "recnn+" else None):
             # Rows are in order of id: a stable sort breaks ties by id, as a search does.

@@ -104,7 +104,8 @@ def index_archive(
     with IndexWriter.open(to, settings) as writer:
         _Run(archive, model, writer, summary, strict, progress or (lambda *_: None)).go()
         if prune:
-            summary.removed = writer.remove(set(writer.ids) - {record.id for record in archive})
+            gone = {*writer.ids, *writer.skipped} - {record.id for record in archive}
+            summary.removed = writer.remove(gone)
         summary.images = len(writer)
         summary.skipped = writer.skipped
     return summary

@@ -135,7 +135,7 @@ def draw_query(
         colours: RGB of each class.
 
     Returns:
-        uint8 [H, W, 3], RGB. A hit whose file is gone is left out.
+        uint8 [H, W, 3], RGB. A hit whose file is gone or shows something else by now is left out.
 
     Raises:
         ModelError: The model does not answer.
@@ -143,7 +143,8 @@ def draw_query(
     from rsir_tf.evaluation import SheetItem, contact_sheet
 
     query_regions = _regions(result.prediction.segmentation, index.settings)
-    scenes = dict(zip(index.images.content_hashes, index.images.scenes, strict=True))
+    hashes = index.images.content_hashes
+    scenes = dict(zip(hashes, index.images.scenes, strict=True))
     query = SheetItem(
         id=Path(result.query).name,
         image=result.image,
@@ -154,22 +155,30 @@ def draw_query(
     found = []
     for rank, (hit, (scene, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1):
         with contextlib.suppress(InputError):
-            found.append((rank, hit, scene, tags, read_image(index.images.paths[hit.row])))
+            pixels = read_image(index.images.paths[hit.row])
+            if pixel_hash(pixels) == hashes[hit.row]:
+                found.append((rank, hit, scene, tags, pixels))
     predictions = model.predict([pixels for *_, pixels in found])
-    items = [
-        SheetItem(
-            id=hit.id,
-            image=pixels,
-            segmentation=prediction.segmentation,
-            labels=_regions(prediction.segmentation, index.settings).labels,
-            scene=scene,
-            tags=tags,
-            rank=rank,
-            distance=hit.distance,
-            matches=[(match.query_region, match.region, match.distance) for match in hit.matches],
+    items = []
+    for (rank, hit, scene, tags, pixels), prediction in zip(found, predictions, strict=True):
+        regions = _regions(prediction.segmentation, index.settings)
+        # A match names regions by number: it is shown only where this answer cuts the image as the indexed one did.
+        same = np.array_equal(regions.areas, index.regions_of(hit.row).areas)
+        same &= np.array_equal(query_regions.classes, result.classes)
+        matches = [(match.query_region, match.region, match.distance) for match in hit.matches] if same else []
+        items.append(
+            SheetItem(
+                id=hit.id,
+                image=pixels,
+                segmentation=prediction.segmentation,
+                labels=regions.labels,
+                scene=scene,
+                tags=tags,
+                rank=rank,
+                distance=hit.distance,
+                matches=matches,
+            )
         )
-        for (rank, hit, scene, tags, pixels), prediction in zip(found, predictions, strict=True)
-    ]
     title = f"{result.scheme}: {len(items)} of {len(index)} images"
     return contact_sheet(query, items, class_names=index.settings.class_names, class_colours=colours, title=title)
 

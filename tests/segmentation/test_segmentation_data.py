@@ -118,6 +118,20 @@ def test_colour_varies_within_its_range() -> None:
     assert 120 < max(values) <= 125.5
 
 
+def test_crops_look_for_labelled_pixels(tmp_path: Path) -> None:
+    # Labelled only in one corner.
+    classes = np.full((256, 256), VOID, np.uint8)
+    classes[:32, :32] = 1
+    Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / "a.png")
+    labels = LabelSet("void", LABELS.names, LABELS.ids, LABELS.colours, ignore_ids=(0,))
+    write_mask(tmp_path / "m.png", classes, labels)
+    reader = PairReader([Record("a.png", tmp_path / "a.png", tmp_path / "m.png")], labels)
+    crops = Crops(32, 4, per_epoch=64, augmentation=Augmentation.none())
+    masks = np.concatenate([masks for _, masks in training_dataset(reader, crops, seed=0, epoch=0).as_numpy_iterator()])
+    # A crop's corner is one of 225² places, 32² of which show a label: 2%. One of 16 draws does in 1 − 0.98¹⁶ = 28%.
+    assert (masks != VOID).any(axis=(1, 2)).mean() > 0.12
+
+
 def test_validation_windows_cover_all_and_thin_out_by_seed(reader: PairReader) -> None:
     cells = validation_crops(reader, 64, 0, seed=0)
     # 96×160: rows start at 0 and 32, columns at 0, 64, 96; 40×50: one.

@@ -20,8 +20,9 @@ from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.export import export_run, identity, run_as_server
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.report import write_run_report
-from rsir_tf.segmentation.runs import BEST, LAST, Run, load_best, open_run
-from rsir_tf.segmentation.training import TrainingError, TrainingSettings, train
+from rsir_tf.segmentation.runs import HISTORY, Run, load_best, open_run
+from rsir_tf.segmentation.settings import TrainingSettings
+from rsir_tf.segmentation.training import TrainingError, hold_out, train
 
 SETTINGS = TrainingSettings(
     epochs=2,
@@ -32,6 +33,7 @@ SETTINGS = TrainingSettings(
     schedule="constant",
     freeze=5,
     dropout=0.0,
+    validation=1 / 3,
     validation_windows=2,
 )
 
@@ -73,18 +75,22 @@ def test_a_run_records_what_it_did(run: Run, archive: Archive) -> None:
 
 def test_training_learns_two_scenes_apart(archive: Archive, split: Split, tmp_path: Path) -> None:
     # Sea and sand against tree crowns; a network that always says one class reaches about a third of the pixels.
-    settings = replace(SETTINGS, epochs=4, learning_rate=1e-2, crops=Crops(64, 2, 12, Augmentation.none()))
+    settings = replace(SETTINGS, epochs=4, learning_rate=1e-2, crops=Crops(64, 2, 20, Augmentation.none()))
     learned = train(archive, split, tmp_path / "run", settings)
     history = learned.history()
     assert history[-1]["loss"] < 0.6 * history[0]["loss"]
     assert max(entry["pixel_accuracy"] for entry in history) > 0.6
 
 
-def test_a_stopped_run_goes_on_as_if_undisturbed(
-    run: Run, archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class KilledError(Exception):
-        pass
+class KilledError(Exception):
+    """Stands for a kill: nothing after it runs."""
+
+
+def test_a_stopped_run_goes_on_as_if_undisturbed(archive: Archive, split: Split, tmp_path: Path) -> None:
+    # Keras 2 keeps no state of dropout, so there the promise is made without it.
+    dropout = 0.5 if keras.__version__.startswith("3") else 0.0
+    settings = replace(SETTINGS, dropout=dropout, schedule="cosine", freeze=4)
+    undisturbed = train(archive, split, tmp_path / "undisturbed", settings)
 
     def stop(done: int, total: int, words: str) -> None:
         # Four crops in batches of two are two steps an epoch: in the middle of the second.
@@ -92,13 +98,58 @@ def test_a_stopped_run_goes_on_as_if_undisturbed(
             raise KilledError
 
     with pytest.raises(KilledError):
-        train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
+        train(archive, split, tmp_path / "run", settings, progress=stop)
+    assert len(open_run(tmp_path / "run").history()) == 1
+    resumed = train(archive, split, tmp_path / "run", settings)
+    for ours, theirs in zip(resumed.history(), undisturbed.history(), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    left, right = (keras.models.load_model(either.last) for either in (resumed, undisturbed))
+    for layer in ("score_pool3", "block5_conv3", "fc6"):
+        kernels = [model.get_layer(layer).get_weights()[0] for model in (left, right)]
+        np.testing.assert_allclose(*kernels, atol=1e-5)
+    assert int(left.optimizer.iterations) == int(right.optimizer.iterations) == 4
+
+
+def test_a_kill_between_checkpoint_and_history_repeats_the_epoch(
+    run: Run, archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsir_tf.segmentation import runs
+
+    right = runs.write_json
+
+    def killed(path: Path, content: dict[str, object]) -> None:
+        if path.name == HISTORY and len(content["epochs"]) == 2:
+            raise KilledError
+        right(path, content)
+
+    monkeypatch.setattr(runs, "write_json", killed)
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", SETTINGS)
+    monkeypatch.undo()
     assert len(open_run(tmp_path / "run").history()) == 1
     resumed = train(archive, split, tmp_path / "run", SETTINGS)
-    for ours, theirs in zip(resumed.history(), run.history(), strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
-    left, right = (load_best(either).get_layer("score_pool3").get_weights()[0] for either in (resumed, run))
-    np.testing.assert_allclose(left, right, atol=1e-5)
+    # Two epochs of two steps: none counted twice.
+    assert int(keras.models.load_model(resumed.last).optimizer.iterations) == 4
+    assert resumed.history()[1]["loss"] == pytest.approx(run.history()[1]["loss"], rel=1e-4)
+    assert sorted(file.name for file in (resumed.path / "checkpoints").iterdir()) == sorted(
+        {resumed.last.name, resumed.best.name}
+    )
+
+
+def test_what_is_held_out_is_neither_all_nor_trained_on(archive: Archive) -> None:
+    fitted, held = hold_out(archive.records, 0.25, seed=3)
+    assert len(held) == 2
+    assert sorted(record.id for record in (*fitted, *held)) == [record.id for record in archive]
+    assert hold_out(archive.records, 0.25, seed=3) == (fitted, held)
+    assert hold_out(archive.records, 0.25, seed=4)[1] != held
+    assert hold_out(archive.records[:1], 0.9, seed=0) == ([archive.records[0]], [])
+    assert hold_out(archive.records, 0, seed=0) == (list(archive.records), [])
+
+
+def test_without_windows_the_last_epoch_is_the_best(archive: Archive, split: Split, tmp_path: Path) -> None:
+    unwatched = train(archive, split, tmp_path / "run", replace(SETTINGS, validation=0.0))
+    assert unwatched.best.name == "best-0002.weights.h5"
+    assert unwatched.history()[0]["mean_iu"] is None
 
 
 def test_a_finished_run_is_left_as_it_is(run: Run, archive: Archive, split: Split) -> None:
@@ -108,11 +159,19 @@ def test_a_finished_run_is_left_as_it_is(run: Run, archive: Archive, split: Spli
     assert len(run.history()) == 2
 
 
-def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive, split: Split) -> None:
+def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match=r"learning_rate = 0\.001, this call has 0\.5"):
         train(archive, split, run.path, replace(SETTINGS, learning_rate=0.5))
     with pytest.raises(MismatchError, match="split"):
         train(archive, stratified_split(archive, test=0.25, seed=9), run.path, SETTINGS)
+    names = archive.label_set.names[::-1]
+    other = replace(archive, label_set=replace(archive.label_set, names=names))
+    with pytest.raises(MismatchError, match="label_set"):
+        train(other, split, run.path, SETTINGS)
+    cosine = replace(SETTINGS, schedule="cosine", epochs=1)
+    train(archive, split, tmp_path / "cosine", cosine)
+    with pytest.raises(MismatchError, match="epochs = 1, this call has 2"):
+        train(archive, split, tmp_path / "cosine", replace(cosine, epochs=2))
 
 
 def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:
@@ -127,28 +186,39 @@ def test_a_damaged_checkpoint_is_named(run: Run, archive: Archive, split: Split,
 
     copy = tmp_path / "run"
     shutil.copytree(run.path, copy)
-    for name in (LAST, BEST):
-        content = (copy / name).read_bytes()
-        (copy / name).write_bytes(content[: len(content) // 2])
-    with pytest.raises(ArtifactError, match=r"last\.keras: cannot be read"):
+    damaged = open_run(copy)
+    for file in (damaged.last, damaged.best):
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ArtifactError, match=r"last-0002\.keras: cannot be read"):
         train(archive, split, copy, replace(SETTINGS, epochs=3))
-    with pytest.raises(ArtifactError, match=r"best\.weights\.h5: cannot be read"):
-        load_best(open_run(copy))
+    with pytest.raises(ArtifactError, match=r"best-000\d\.weights\.h5: cannot be read"):
+        load_best(damaged)
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
-    archive: Archive, split: Split, tmp_path: Path
+    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wild = replace(SETTINGS, freeze=0, learning_rate=1e30, clip_norm=0.0)
-    with pytest.raises(TrainingError, match="the loss became"):
-        train(archive, split, tmp_path / "run", wild)
+    good = train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
+    before = good.last.read_bytes()
+    from rsir_tf.segmentation import training
+
+    def poisoned(*arguments: object, **named: object) -> tf.data.Dataset:
+        return right(*arguments, **named).map(lambda image, mask: (image * float("nan"), mask))
+
+    right = training.training_dataset
+    monkeypatch.setattr(training, "training_dataset", poisoned)
+    with pytest.raises(TrainingError, match="the loss became (nan|inf) at step 1 of epoch 2/2"):
+        train(archive, split, tmp_path / "run", SETTINGS)
+    assert good.last.read_bytes() == before
+    assert len(good.history()) == 1
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(
     archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
-    before = (good.path / LAST).read_bytes()
+    before = good.last.read_bytes()
 
     def full(self: keras.Model, path: str, *_: object, **__: object) -> None:
         Path(path).write_bytes(b"half of it")
@@ -157,12 +227,25 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     monkeypatch.setattr(keras.Model, "save", full)
     with pytest.raises(ArtifactError, match="no space left on device"):
         train(archive, split, tmp_path / "run", SETTINGS)
-    assert (good.path / LAST).read_bytes() == before
+    assert good.last.read_bytes() == before
     assert len(good.history()) == 1
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"freeze": 6}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}]
+    "wrong",
+    [
+        {"epochs": 0},
+        {"freeze": 6},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"seed": -1},
+        {"dropout": 1.5},
+        {"head_width": 0},
+        {"clip_norm": -1.0},
+        {"validation": 1.0},
+        {"validation_windows": -1},
+        {"schedule": "linear"},
+    ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError):
@@ -188,20 +271,18 @@ def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split
         assert (run.path / "report" / name).stat().st_size > 100
 
 
-@pytest.mark.parametrize("size", [(64, 64), (75, 41), (17, 33), (250, 247)])
+@pytest.mark.parametrize("size", [(256, 256), (75, 41), (17, 33), (1000, 40)])
 def test_the_export_answers_as_the_live_network_in_both_loaders(run: Run, version: Path, size: tuple[int, int]) -> None:
     height, width = size
-    image = np.random.default_rng(height).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     network = load_best(run)
     features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
     loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
     restored = run_as_server(version, "features", image)
     for answer in ({name: value.numpy() for name, value in loaded.items()}, restored):
         assert answer["segmentation"].dtype == np.uint8
-        for i in range(2):
-            wanted = segment(network, image[i])
-            # Equal logits may round either way; on random weights that is a handful of pixels at most.
-            assert (answer["segmentation"][i] == wanted).mean() > 0.999
+        # Equal logits may round either way; on random weights that is a handful of pixels at most.
+        assert (answer["segmentation"][0] == segment(network, image[0])).mean() > 0.999
         padded = np.pad(image, ((0, 0), (0, -height % 32), (0, -width % 32), (0, 0)), mode="symmetric")
         conv5_3 = features.predict_on_batch(padded.astype(np.float32))[:, : -(-height // 16), : -(-width // 16)]
         assert answer["conv5_3"].shape == conv5_3.shape
@@ -241,29 +322,51 @@ def test_versions_count_up_and_nothing_half_stays(run: Run, version: Path) -> No
     assert sorted(entry.name for entry in version.parent.iterdir()) == ["1", "2"]
 
 
+def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) -> None:
+    for wrong in (version, run.path):
+        with pytest.raises(ArtifactError, match="a folder of numbered versions"):
+            export_run(run, wrong)
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [("segmentation", "segments otherwise"), ("conv5_3", "other features"), ("model_id", "does not name")],
+)
 def test_an_export_that_answers_otherwise_is_not_published(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, version: Path, monkeypatch: pytest.MonkeyPatch, output: str, complaint: str
 ) -> None:
     from rsir_tf.segmentation import export
 
+    network = load_best(run)
+    export.verify_export(version, network, run.label_set.names)
     right = run_as_server
 
     def wrong(path: Path, signature: str, images: object) -> dict[str, np.ndarray]:
         answer = right(path, signature, images)
-        if "segmentation" in answer:
-            answer["segmentation"] = (answer["segmentation"] + 1) % run.architecture.classes
-        return answer
+        change = {
+            "segmentation": lambda value: (value + 1) % run.architecture.classes,
+            "conv5_3": lambda value: value[..., ::-1],
+            "model_id": lambda value: np.array(b"another", dtype=object),
+        }[output]
+        return {name: change(value) if name == output else value for name, value in answer.items()}
 
     monkeypatch.setattr(export, "run_as_server", wrong)
-    with pytest.raises(ArtifactError, match="segments otherwise"):
+    with pytest.raises(ArtifactError, match=complaint):
+        export.verify_export(version, network, run.label_set.names)
+
+
+def test_a_full_disk_while_exporting_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object, path: str, *_: object, **__: object) -> None:
+        Path(path).mkdir()
+        raise tf.errors.ResourceExhaustedError(None, None, f"{path}/variables; No space left on device")
+
+    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    with pytest.raises(ArtifactError, match="No space left on device; free space"):
         export_run(run, tmp_path / "tiny")
     assert not list((tmp_path / "tiny").iterdir())
 
 
 def test_a_run_without_a_checkpoint_cannot_be_exported(archive: Archive, split: Split, tmp_path: Path) -> None:
-    class KilledError(Exception):
-        pass
-
     def stop(*_: object) -> None:
         raise KilledError
 

@@ -1,0 +1,94 @@
+"""What a training run does: everything that changes its result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+
+from rsir_tf.artifacts import file_hash
+from rsir_tf.errors import InputError
+from rsir_tf.segmentation.data import Crops
+from rsir_tf.segmentation.network import Stride
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """What a run does; everything that changes its result is recorded in its manifest.
+
+    Attributes:
+        epochs: Passes over the archive. May be raised later to go on with a constant learning rate.
+        weights: "imagenet", "none" or a VGG-16 weights file.
+        stride: 8, 16 or 32 (FCN-8s, -16s, -32s).
+        head_width: Channels of fc6 and fc7; the paper's is 4096, small machines do with less.
+        crops: Crop size, batch size, crops an epoch, augmentation.
+        learning_rate: Adam's, at its highest.
+        schedule: "cosine" (warm-up over the first 5% of the steps, then down to zero) or "constant".
+        freeze: Blocks of VGG-16 that stay as they are, counted from the image (0 to 5).
+        dropout: After fc6 and fc7.
+        clip_norm: Largest norm of all gradients together; 0 for no limit.
+        validation: Fraction of the training images that is held out to choose the best epoch by; the test images
+            have no say in it. 0 trains on all and takes the last epoch.
+        validation_windows: Windows of the crop's size that are scored after each epoch; 0 for all.
+        keep_in_memory: Whether decoded images stay in memory.
+        xla: Whether the step is compiled with XLA.
+        seed: Of crops, augmentation, initial weights and dropout. On one machine and one stack the same seed gives the
+            same run; a resumed one too, but for dropout's draws under Keras 2, which keeps no state of them.
+    """
+
+    epochs: int = 50
+    weights: str = "imagenet"
+    stride: Stride = 8
+    head_width: int = 4096
+    crops: Crops = field(default_factory=Crops)
+    learning_rate: float = 1e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    freeze: int = 0
+    dropout: float = 0.5
+    clip_norm: float = 1.0
+    validation: float = 0.1
+    validation_windows: int = 64
+    keep_in_memory: bool = False
+    xla: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks = {
+            "epochs": (self.epochs >= 1, "at least 1"),
+            "head_width": (self.head_width >= 1, "at least 1"),
+            "freeze": (0 <= self.freeze <= 5, "0 to 5 blocks"),
+            "learning_rate": (self.learning_rate > 0, "a positive number"),
+            "schedule": (self.schedule in ("cosine", "constant"), "'cosine' or 'constant'"),
+            "dropout": (0 <= self.dropout < 1, "0 or more, below 1"),
+            "clip_norm": (self.clip_norm >= 0, "0 (no limit) or more"),
+            "validation": (0 <= self.validation < 1, "0 or more, below 1"),
+            "validation_windows": (self.validation_windows >= 0, "0 (all) or more"),
+            "seed": (0 <= self.seed < 2**31, "0 to 2147483647"),
+        }
+        for name, (holds, wanted) in checks.items():
+            if not holds:
+                raise InputError(f"{name} is {getattr(self, name)!r}", wanted=wanted)
+        if self.xla and keras.__version__.startswith("2."):
+            raise InputError(
+                f"XLA under Keras {keras.__version__}",
+                wanted="Keras 3",
+                cure="leave --xla out",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types: what changes a run's result.
+
+        Raises:
+            InputError: The weights file is missing.
+        """
+        content = asdict(self)
+        content["crops"] = {**asdict(self.crops), "augmentation": self.crops.augmentation.to_json()}
+        if self.weights not in ("imagenet", "none"):
+            file = Path(self.weights)
+            if not file.is_file():
+                raise InputError(f"{file}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
+            content["weights"] = f"{file.name} (SHA-256 {file_hash(file)[:16]})"
+        del content["keep_in_memory"]
+        return content

@@ -1,0 +1,172 @@
+"""synth, check and split: what they print, and what they say to archives that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_pictures import MESSAGES, write_bad_pictures
+from PIL import Image
+
+
+def picture(path: Path, size: tuple[int, int] = (32, 32), value: int = 90) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((size[1], size[0], 3), value, np.uint8)).save(path)
+    return path
+
+
+def mask(path: Path, value: int = 1, size: tuple[int, int] = (32, 32)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((size[1], size[0]), value, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """Four images with masks in DLRSD's layout."""
+    for scene in ("beach", "river"):
+        for number in ("00", "01"):
+            picture(tmp_path / f"data/Images/{scene}/{scene}{number}.tif")
+            mask(tmp_path / f"data/Labels/{scene}/{scene}{number}.png", 12)
+    return tmp_path / "data"
+
+
+def test_synth_prints_the_path_and_nothing_else(tmp_path: Path, command) -> None:
+    to = tmp_path / "rendered"
+    ended = command("synth", to, "--images-per-scene", 1, "--size", 64, "--scene", "river", "--scene", "runway")
+    assert (ended.code, ended.out, ended.err) == (0, f"{to}\n", "")
+    names = {str(path.relative_to(to)) for path in to.rglob("*") if path.is_file()}
+    pairs = {f"Images/{name}/{name}00.tif" for name in ("river", "runway")} | {
+        f"Labels/{name}/{name}00.png" for name in ("river", "runway")
+    }
+    assert names == {"LandUse_Multilabeled.txt"} | pairs
+
+
+def test_synth_refuses(tmp_path: Path, archive: Path, command) -> None:
+    before = sorted(archive.rglob("*"))
+    ended = command("synth", archive)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"rsir-tf: {archive}: exists already; choose another name or remove it\n"
+    assert sorted(archive.rglob("*")) == before
+    ended = command("synth", tmp_path / "x", "--scene", "moon")
+    assert ended.code == 1
+    assert ended.err.startswith("rsir-tf: scene 'moon': is not known; wanted one of agricultural, airplane")
+    assert not (tmp_path / "x").exists()
+
+
+def test_check_of_a_sound_archive(sound: Path, command) -> None:
+    ended = command("check", sound)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[:4] == [
+        f"{sound}: 4 images, format dlrsd",
+        "sizes    32x32 (4)",
+        "scenes   2, with 2 images each",
+        "classes  17 of label set dlrsd, void 0.00%",
+    ]
+    assert "  sand                      100.00% of pixels        4 images" in ended.out.splitlines()
+    assert ended.out.splitlines()[-1] == "fit to train on"
+    ended = command("check", sound, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    found = json.loads(ended.out)
+    assert found["trainable"] is True
+    assert (found["images"], found["scenes"], found["problems"]) == (4, {"beach": 2, "river": 2}, [])
+
+
+def test_check_names_every_file_that_training_would_fail_at(sound: Path, command) -> None:
+    (sound / "Labels/beach/beach00.png").unlink()
+    mask(sound / "Labels/beach/beach01.png", size=(30, 32))
+    mask(sound / "Labels/river/river00.png", 40)
+    (sound / "Labels/river/river01.png").write_text("no mask")
+    write_bad_pictures(sound / "Images/bad")
+    for name in MESSAGES:
+        mask(sound / "Labels/bad" / f"{Path(name).stem}.png")
+    ended = command("check", sound)
+    assert (ended.code, ended.err) == (1, "")
+    for words in (
+        "beach/beach00.tif: has no mask",
+        "beach01.png: the mask is 30×32 pixels; wanted 32×32",
+        "river00.png: has the id 40 in 1024 pixels",
+        "river01.png: is not a picture",
+        *(f"{name}: {message}" for name, message in MESSAGES.items()),
+    ):
+        assert any(words in line for line in ended.out.splitlines() if line.startswith("  ")), words
+    assert ended.out.splitlines()[-1] == "training would fail"
+    found = json.loads(command("check", sound, "--json").out)
+    assert sorted(found["unreadable"]) == [f"bad/{name}" for name in sorted(MESSAGES)]
+    assert found["images_without_mask"] == ["beach/beach00.tif"]
+    assert list(found["masks_of_other_size"]) == ["beach/beach01.tif"]
+    assert list(found["masks_with_unknown_values"]) == ["river/river00.tif"]
+    assert list(found["unreadable_masks"]) == ["river/river01.tif"]
+
+
+def test_check_of_an_archive_without_masks_says_that_training_needs_them(tmp_path: Path, command) -> None:
+    picture(tmp_path / "a.png")
+    ended = command("check", tmp_path)
+    assert (ended.code, ended.err) == (1, "")
+    assert "training needs masks" in ended.out
+
+
+def test_an_unknown_colour_is_named(tmp_path: Path, command) -> None:
+    picture(tmp_path / "images/a.png")
+    picture(tmp_path / "masks/a.png", value=7)
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"classes": [{"name": "land", "colour": "#8429F6"}]}))
+    ended = command("check", tmp_path, "--labels", labels)
+    assert ended.code == 1
+    assert "masks/a.png: has the colour #070707 in 1024 pixels" in ended.out
+    ended = command("check", tmp_path)
+    assert (ended.code, ended.out) == (1, "")
+    assert "has masks (masks), and nothing says what their values mean; wanted a label set; pass --labels" in ended.err
+
+
+@pytest.mark.parametrize("name", ["check", "split", "train", "index"])
+def test_an_archive_that_is_missing_or_empty(name: str, tmp_path: Path, command) -> None:
+    more = {"split": ("--to", "s.json"), "train": ("--run", "r"), "index": ("--to", "i", "--server", "localhost:1")}
+    options = [tmp_path / word if not word.startswith(("-", "localhost")) else word for word in more.get(name, ())]
+    missing = tmp_path / "missing"
+    ended = command(name, missing, *options)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"rsir-tf: {missing}: no such archive; wanted a folder of images; check the path\n"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ended = command(name, empty, *options)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"rsir-tf: {empty}: no images here (it is empty); wanted .bmp, .jpeg, .jpg")
+    assert ended.err.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == [empty]
+
+
+def test_split_is_written_once_and_never_overwritten(sound: Path, tmp_path: Path, command) -> None:
+    to = tmp_path / "split.json"
+    ended = command("split", sound, "--to", to, "--test", 0.5)
+    assert (ended.code, ended.out) == (0, f"{to}\n")
+    assert ended.err == "2 images to train on, 2 to test on, by scene\n"
+    drawn = json.loads(to.read_text())
+    assert len({name.split("/")[0] for name in drawn["test"]}) == 2  # One of each scene.
+    assert command("split", sound, "--to", to, "--test", 0.5).code == 0
+    ended = command("split", sound, "--to", to, "--test", 0.5, "--seed", 4)
+    assert ended.code == 1
+    assert ended.err == f"rsir-tf: {to}: holds another split; choose another name or remove it\n"
+    assert json.loads(to.read_text()) == drawn
+    ended = command("split", sound, "--to", tmp_path / "none.json", "--test", 1.5)
+    assert ended.code == 1
+    assert ended.err == "rsir-tf: split: the test fraction is 1.5; wanted more than 0 and less than 1\n"
+
+
+def test_a_split_by_groups(tmp_path: Path, command) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"classes": [{"name": "land", "id": 1}]}))
+    for tile in ("tile 1", "tile 2", "tile 3"):
+        picture(tmp_path / "data" / tile / "images/a.png")
+        mask(tmp_path / "data" / tile / "masks/a.png")
+    line = ("split", tmp_path / "data", "--labels", labels, "--to")
+    ended = command(*line, tmp_path / "named.json", "--test-group", "tile 2")
+    assert ended.code == 0
+    assert json.loads((tmp_path / "named.json").read_text())["test"] == ["tile 2/a.png"]
+    ended = command(*line, tmp_path / "other.json", "--test-group", "tile 4")
+    assert ended.code == 1
+    assert "has no group 'tile 4'; wanted of tile 1, tile 2, tile 3" in ended.err
+    ended = command(*line, tmp_path / "drawn.json", "--test", 0.4)  # round(0.4 · 3) = 1 group
+    assert ended.err == "2 images to train on, 1 to test on, by group\n"

@@ -1,0 +1,92 @@
+"""The program itself: its entry, help, exit codes, and how errors are told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rsir_tf import __version__
+from rsir_tf.cli import check
+
+COMMANDS = ["synth", "check", "split", "train", "export", "serve", "index", "query", "evaluate", "info"]
+PROGRAM = Path(sys.executable).parent / "rsir-tf"
+
+
+def test_the_installed_program_runs() -> None:
+    done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"rsir-tf {__version__}\n", "")
+
+
+def test_an_error_is_one_line_and_the_trace_on_demand(tmp_path: Path) -> None:
+    missing = tmp_path / "nothing"
+    line = f"rsir-tf: {missing}: no such archive; wanted a folder of images; check the path\n"
+    done = subprocess.run([PROGRAM, "check", missing], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+    done = subprocess.run([PROGRAM, "check", missing, "--debug"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert done.stderr.splitlines()[-1] == "rsir_tf.errors.InputError: " + line.removeprefix("rsir-tf: ").strip()
+
+
+def test_a_reader_that_goes_away_is_no_error_of_ours(archive: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # As `| head` does, at the worst moment: before the first byte.
+    done = subprocess.run([PROGRAM, "check", archive], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_help_names_every_command(command) -> None:
+    ended = command("--help")
+    assert ended.code == 0
+    assert ended.err == ""
+    named = [line.split()[1] for line in ended.out.splitlines() if len(line.split()) > 2 and line.split()[0] == "│"]
+    assert [name for name in named if name in COMMANDS] == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_and_its_options(name: str, command) -> None:
+    ended = command(name, "--help")
+    assert ended.code == 0
+    assert "Usage: rsir-tf " + name in ended.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ckeck"],
+        ["check"],
+        ["check", "a", "b"],
+        ["check", "a", "--jsn"],
+        ["train", "a"],
+        ["train", "a", "--run", "b", "--epochs", "many"],
+        ["query", "a.png", "--index", "b", "--scheme", "recn"],
+        ["query", "a.png", "--index", "b", "--connectivity", "6"],
+        ["evaluate", "a", "--anmrr-variant", "3ng"],
+        ["index", "a", "--to", "b", "--part", "validation"],
+    ],
+)
+def test_bad_usage(arguments: list[str], command) -> None:
+    ended = command(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert "Usage: rsir-tf" in ended.err or "wanted" in ended.err
+
+
+def test_nothing_at_all_shows_the_help(command) -> None:
+    ended = command()
+    assert ended.code == 2
+    assert "Usage: rsir-tf" in ended.out + ended.err
+
+
+def test_ctrl_c(archive: Path, command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(check, "_text", interrupted)
+    assert command("check", archive).code == 130

@@ -1,0 +1,175 @@
+"""train and export: what they refuse before and after TensorFlow is loaded, and what stays."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsir_tf.archives import read_split
+
+TRAIN = (
+    "--weights", "none", "--head-width", 8, "--crop", 64, "--batch", 2, "--crops-per-epoch", 2, "--freeze", 5,
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(tiny_export, tmp_path: Path) -> Path:
+    """A copy of the tiny run."""
+    return Path(shutil.copytree(tiny_export.run, tmp_path / "copied_run"))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def error_line(ended) -> str:
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines()[-1].startswith("rsir-tf: ")
+    assert "Traceback" not in ended.err
+    return ended.err.splitlines()[-1]
+
+
+def test_what_training_leaves(tiny_export) -> None:
+    run = tiny_export.run
+    assert {path.name for path in run.iterdir()} >= {"manifest.json", "history.json", "split.json", "checkpoints"}
+    assert {path.name for path in (run / "report").iterdir()} == {
+        "scores.json", "report.md", "curves.png", "examples.png",
+    }  # fmt: skip
+    assert read_split(run / "split.json") == read_split(tiny_export.split)
+    scores = json.loads((run / "report" / "scores.json").read_text())
+    assert scores["images"] == 2
+    assert scores["pixels"] == 2 * 64 * 64
+
+
+def test_a_finished_run_is_not_trained_again(tiny_export, command) -> None:
+    before = files(tiny_export.run / "checkpoints")
+    line = ("train", tiny_export.archive, "--run", tiny_export.run, "--split", tiny_export.split, "--epochs", 1)
+    options = ("--weights", "none", "--head-width", 8, "--crop", 64, "--batch", 2, "--freeze", 5)
+    ended = command(*line, *options, "--json")
+    assert ended.code == 0
+    found = json.loads(ended.out)
+    assert (found["run"], found["epochs"]) == (str(tiny_export.run), 1)
+    assert found["scores"] == json.loads((tiny_export.run / "report" / "scores.json").read_text())
+    assert files(tiny_export.run / "checkpoints") == before
+
+
+def test_a_run_of_other_settings_is_not_gone_on_with(tiny_export, run: Path, command) -> None:
+    before = files(run)
+    ended = command("train", tiny_export.archive, "--run", run, "--split", tiny_export.split, "--epochs", 1, *TRAIN)
+    line = error_line(ended)
+    # The first run covered the archive, this one would take two crops.
+    assert "was begun with setting crops = {" in line
+    assert "'per_epoch': 0" in line
+    assert "'per_epoch': 2" in line
+    assert "another --run folder" in line
+    assert files(run) == before
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tiny_export, tmp_path: Path, command) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    line = error_line(command("train", tiny_export.archive, "--run", tmp_path / "mine", "--epochs", 1, *TRAIN))
+    assert line == f"rsir-tf: {tmp_path / 'mine'}: exists and is no run; choose another --run folder or remove it"
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--crop", 100), "crop size 100; wanted a multiple of 32"),
+        (("--epochs", 0), "0 epochs; wanted at least 1"),
+        (("--learning-rate", 0), "learning rate 0.0; wanted a positive number"),
+        (("--weights", "missing.h5"), "missing.h5"),
+        (("--labels", "missing.toml"), "missing.toml"),
+        (("--split", "missing.json"), "missing.json: no split here"),
+    ],
+)
+def test_options_that_cannot_be(option: tuple[str, object], words: str, tiny_export, tmp_path: Path, command) -> None:
+    ended = command("train", tiny_export.archive, "--run", tmp_path / "run", "--epochs", 1, *TRAIN, *option)
+    assert words in error_line(ended)
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_without_masks_are_named(tiny_export, tmp_path: Path, command) -> None:
+    archive = Path(shutil.copytree(tiny_export.archive, tmp_path / "archive"))
+    (archive / "Labels" / "beach" / "beach01.png").unlink()
+    line = error_line(command("train", archive, "--run", tmp_path / "run", "--epochs", 1, *TRAIN))
+    assert "1 of" in line
+    assert "images have no mask, the first is beach/beach01.tif; wanted a mask each" in line
+    plain = tmp_path / "plain"
+    shutil.copytree(tiny_export.archive / "Images", plain)
+    line = error_line(command("train", plain, "--run", tmp_path / "run", "--epochs", 1, *TRAIN))
+    assert line.startswith(f"rsir-tf: {plain}: has no masks to train on")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damage", ["image", "mask"])
+def test_a_bad_pair_ends_training_with_its_name(damage: str, tiny_export, tmp_path: Path, command) -> None:
+    archive = Path(shutil.copytree(tiny_export.archive, tmp_path / "archive"))
+    image, mask = archive / "Images/beach/beach01.tif", archive / "Labels/beach/beach01.png"
+    if damage == "image":
+        image.write_bytes(image.read_bytes()[:3000])
+    else:
+        Image.fromarray(np.full((64, 64), 77, np.uint8)).save(mask)
+    # Enough crops to take every image once.
+    options = (*TRAIN, "--crops-per-epoch", 6, "--test", 0.34)
+    line = error_line(command("train", archive, "--run", tmp_path / "run", "--epochs", 1, *options))
+    if damage == "image":
+        assert line.startswith(f"rsir-tf: {image}: is damaged or cut off")
+    else:
+        assert line.startswith(f"rsir-tf: {mask}: has the id 77 in 4096 pixels, first at row 0, column 0; wanted what")
+
+
+def test_a_target_that_is_a_file_is_left_alone(tiny_export, tmp_path: Path, command) -> None:
+    to = tmp_path / "file"
+    to.write_text("keep")
+    line = error_line(command("export", tiny_export.run, "--to", to))
+    assert line == f"rsir-tf: {to}: is a file; wanted a folder for numbered versions"
+    assert to.read_text() == "keep"
+
+
+def test_info_of_a_run_a_model_and_a_split(tiny_export, command) -> None:
+    run = json.loads(command("info", tiny_export.run, "--json").out)
+    assert (run["kind"], run["settings"]["head_width"]) == ("rsir_tf.run", 8)
+    split = json.loads(command("info", tiny_export.split, "--json").out)
+    assert (split["kind"], len(split["test"])) == ("rsir_tf.split", 2)
+    model = json.loads(command("info", tiny_export.model, "--json").out)
+    assert (model["kind"], model["versions"]) == ("model", [1])
+    assert model["newest"]["run"]["settings"] == run["settings"]
+    assert len(model["newest"]["class_names"]) == 17
+    version = json.loads(command("info", tiny_export.model / "1", "--json").out)
+    assert version["model_id"] == model["newest"]["model_id"]
+
+
+def test_a_run_without_a_checkpoint_is_not_exported(run: Path, tmp_path: Path, command) -> None:
+    shutil.rmtree(run / "checkpoints")
+    line = error_line(command("export", run, "--to", tmp_path / "x"))
+    assert line == f"rsir-tf: {run}: has no checkpoint yet; let `rsir-tf train` end at least one epoch"
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_full_disk_leaves_the_run_and_the_versions_as_they_were(
+    tiny_export, run: Path, tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    monkeypatch.setattr(os, "replace", full)
+    to = Path(shutil.copytree(tiny_export.model, tmp_path / "saved_models" / "fcn8s"))
+    before, exported = files(run), files(to)
+    assert "no space left on device" in error_line(command("export", run, "--to", to))
+    assert files(to) == exported
+    assert [path.name for path in to.iterdir()] == ["1"]
+    ended = command("train", tiny_export.archive, "--run", tmp_path / "new", "--split", tiny_export.split, *TRAIN)
+    assert "no space left on device" in error_line(ended)
+    assert files(run) == before
