@@ -12,8 +12,8 @@ from rsir_tf.evaluation import Output, Picture, Section, Table, write_page
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import Tile, colour_map, save_png, sheet
 
-COLUMNS = 7
-"""Scenes in a row of the archive's sheet: three rows of UC Merced's 21."""
+COLUMNS = 5
+"""Scenes in a row of the archive's sheet."""
 
 
 class Steps:
@@ -52,7 +52,7 @@ def archive_sheet(archive: Path, to: Path) -> Path:
             masks = [read_mask(record.mask, labels) for record in records if record.mask is not None]
             rows.append([Tile(colour_map(mask, labels.colours), smooth=False) for mask in masks])
     legend = list(zip(labels.names, labels.colours, strict=True)) if labels is not None else []
-    save_png(to, sheet(rows, legend=legend, side=128))
+    save_png(to, sheet(rows, legend=legend, side=160))
     return to
 
 

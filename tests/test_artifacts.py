@@ -118,6 +118,19 @@ def test_a_folder_that_cannot_be_written(
         pytest.fail("the block must not run")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "21504 requested and 10208 written",  # numpy.save
+        "Can't write data (file write failed: errno = 28, error message = 'No space left on device')",  # h5py
+    ],
+)
+def test_a_full_disk_that_libraries_tell_in_their_own_words(tmp_path: Path, text: str) -> None:
+    said = r"a\.npy: cannot be written: no space left on device; free space"
+    with pytest.raises(ArtifactError, match=said), disk_errors(tmp_path / "a.npy"):
+        raise OSError(text)
+
+
 @needs_dev_full
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"

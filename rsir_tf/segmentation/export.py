@@ -166,7 +166,7 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
     if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
         raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network does")
     names = tuple(name.decode() for name in described[CLASS_NAMES])
-    if names != class_names or described[MODEL_ID].item().decode() != identity(network, class_names):
+    if names != class_names or np.asarray(described[MODEL_ID]).item().decode() != identity(network, class_names):
         raise ArtifactError(f"{path.name}: signature {DESCRIBE!r} does not name the trained network")
 
 
