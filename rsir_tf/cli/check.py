@@ -66,7 +66,7 @@ def _text(report: ArchiveReport) -> str:
     if len(faults) > FAULTS_SHOWN:
         lines.append(f"  … and {len(faults) - FAULTS_SHOWN:,} more; --json names all")
     lines += [f"remark   {line}" for line in report.remarks]
-    lines.append("fit to train on" if report.trainable else "training would fail")
+    lines.append("fit for training" if report.trainable else "training would fail")
     return "\n".join(lines)
 
 

@@ -85,6 +85,7 @@ def command(
     with console.quiet_tensorflow():
         from rsir_tf import segmentation
         from rsir_tf.segmentation.network import Stride
+        from rsir_tf.segmentation.runs import software
     varied = segmentation.Augmentation(scale=scale)
     if not augment:
         varied = segmentation.Augmentation(
@@ -107,6 +108,8 @@ def command(
         xla=xla,
         seed=seed,
     )
+    # TensorFlow's own complaint about a GPU that it cannot use was kept quiet: --debug shows it.
+    console.say(f"training on {software()['device']}")
     with console.progress("training") as tell:
         trained = segmentation.train(opened, drawn, run, settings, progress=tell)
     with console.progress("scoring") as tell:

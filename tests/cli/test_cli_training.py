@@ -65,7 +65,7 @@ def test_a_run_of_other_settings_is_not_gone_on_with(tiny_export, run: Path, com
     ended = command("train", tiny_export.archive, "--run", run, "--split", tiny_export.split, "--epochs", 1, *TRAIN)
     line = error_line(ended)
     # The first run covered the archive, this one would take two crops.
-    assert "was begun with setting crops = {" in line
+    assert "was begun with crops = {" in line
     assert "'per_epoch': 0" in line
     assert "'per_epoch': 2" in line
     assert "another --run folder" in line
@@ -84,8 +84,8 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_export, tmp_path: Path, comm
     ("option", "words"),
     [
         (("--crop", 100), "crop size 100; wanted a multiple of 32"),
-        (("--epochs", 0), "0 epochs; wanted at least 1"),
-        (("--learning-rate", 0), "learning rate 0.0; wanted a positive number"),
+        (("--epochs", 0), "epochs is 0; wanted at least 1"),
+        (("--learning-rate", 0), "learning_rate is 0.0; wanted a positive number"),
         (("--weights", "missing.h5"), "missing.h5"),
         (("--labels", "missing.toml"), "missing.toml"),
         (("--split", "missing.json"), "missing.json: no split here"),
@@ -131,7 +131,7 @@ def test_a_target_that_is_a_file_is_left_alone(tiny_export, tmp_path: Path, comm
     to = tmp_path / "file"
     to.write_text("keep")
     line = error_line(command("export", tiny_export.run, "--to", to))
-    assert line == f"rsir-tf: {to}: is a file; wanted a folder for numbered versions"
+    assert line == f"rsir-tf: {to}: is a file; wanted --to saved_models/NAME, a folder of numbered versions"
     assert to.read_text() == "keep"
 
 
@@ -150,6 +150,7 @@ def test_info_of_a_run_a_model_and_a_split(tiny_export, command) -> None:
 
 def test_a_run_without_a_checkpoint_is_not_exported(run: Path, tmp_path: Path, command) -> None:
     shutil.rmtree(run / "checkpoints")
+    (run / "history.json").unlink()
     line = error_line(command("export", run, "--to", tmp_path / "x"))
     assert line == f"rsir-tf: {run}: has no checkpoint yet; let `rsir-tf train` end at least one epoch"
     assert not (tmp_path / "x").exists()

@@ -360,7 +360,7 @@ def test_a_full_disk_while_exporting_leaves_nothing(run: Run, tmp_path: Path, mo
         Path(path).mkdir()
         raise tf.errors.ResourceExhaustedError(None, None, f"{path}/variables; No space left on device")
 
-    monkeypatch.setattr(keras.export.ExportArchive, "write_out", full)
+    monkeypatch.setattr(type(keras.export.ExportArchive()), "write_out", full)
     with pytest.raises(ArtifactError, match="No space left on device; free space"):
         export_run(run, tmp_path / "tiny")
     assert not list((tmp_path / "tiny").iterdir())
