@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import signal
+import threading
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,23 +46,22 @@ def command(
         return
     engines.check_servable(saved_model)
     engines.check_port(host, port)
-    # From here on a stop is a normal end, also while the model is still being loaded.
-    signal.signal(signal.SIGTERM, _interrupt)
-    running = None
+    # A flag, not an exception: one that is raised in a callback of gRPC's would be lost.
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    console.say(f"starting {chosen} for {saved_model} …")
+    if chosen == "embedded":
+        with console.quiet_tensorflow():
+            import tensorflow  # noqa: F401
+    running = launching.start_server(saved_model, name=name, engine=chosen, host=host, port=port)
     try:
-        console.say(f"starting {chosen} for {saved_model} …")
-        if chosen == "embedded":
-            with console.quiet_tensorflow():
-                import tensorflow  # noqa: F401
-        running = launching.start_server(saved_model, name=name, engine=chosen, host=host, port=port)
-        console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
-        running.wait()
-    except KeyboardInterrupt:
-        console.say("stopping")
+        if not told.is_set():
+            console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
+        # In short waits: a signal that another thread has received does not wake this one.
+        while not told.is_set() and not running.wait(0.2):
+            pass
+        if told.is_set():
+            console.say("stopping")
     finally:
-        if running is not None:
-            running.stop()
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+        running.stop()

@@ -59,7 +59,7 @@ class Run:
         return dict(read_json(file)) if file.exists() else {"epochs": [], "last": None, "best": None}
 
     def _checkpoint(self, which: str) -> Path | None:
-        name = self._progress()[which]
+        name = self._progress().get(which)
         return None if name is None else self.path / CHECKPOINTS / name
 
     def scores(self) -> dict[str, Any] | None:
