@@ -114,4 +114,4 @@ def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
             # Keras counts the second number up at each draw: a million steps fit before the next epoch's begin.
-            generator.state.assign(np.array([seed + number, epoch << 20], np.uint32))
+            generator.state.assign(np.array([seed + number, (epoch << 20) % 2**32], np.uint32))
