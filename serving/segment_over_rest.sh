@@ -13,8 +13,8 @@ import json, sys
 from PIL import Image
 
 with Image.open(sys.argv[1]) as picture:
-    pixels = list(picture.convert("RGB").getdata())
-    width = picture.width
+    width, values = picture.width, picture.convert("RGB").tobytes()
+pixels = [list(values[start : start + 3]) for start in range(0, len(values), 3)]
 rows = [pixels[start : start + width] for start in range(0, len(pixels), width)]
 json.dump({"signature_name": "serving_default", "inputs": {"images": [rows]}}, sys.stdout)
 PYTHON

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from rsir_tf.serving import TLS
 
 NAME = "info"
 
@@ -20,22 +23,33 @@ def command(
     ],
     model: Annotated[str, typer.Option("--model", help="The model's name on the server.")] = "fcn8s",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the server.")] = 20.0,
+    tls: options.Encrypted = False,
+    tls_ca: options.CertificateAuthority = None,
+    tls_certificate: options.Certificate = None,
+    tls_key: options.Key = None,
+    tls_server_name: options.ServerName = None,
     json: options.Json = False,
 ) -> None:
     """Say what lies at a path, or which model a server holds."""
-    content = _path(Path(what)) if Path(what).exists() else _server(what, model, timeout)
+    if Path(what).exists():
+        content = _path(Path(what))
+    else:
+        encryption = options.client_tls(tls, tls_ca, tls_certificate, tls_key, tls_server_name)
+        content = _server(what, model, timeout, encryption)
     if json:
         console.put_json(content)
     else:
         console.put("\n".join(_lines(content)))
 
 
-def _server(address: str, model: str, timeout: float) -> dict[str, Any]:
+def _server(address: str, model: str, timeout: float, tls: TLS | None) -> dict[str, Any]:
     if ":" not in address:
         raise ArtifactError(f"{address}: no such file or folder", wanted="a path, or HOST:PORT of a server")
+    options.quiet_grpc()
     from rsir_tf.serving.inspection import inspect_server
 
-    return {"kind": "server", **dataclasses.asdict(inspect_server(address, model_name=model, timeout=timeout))}
+    report = inspect_server(address, model_name=model, timeout=timeout, tls=tls)
+    return {"kind": "server", **dataclasses.asdict(report)}
 
 
 def _path(path: Path) -> dict[str, Any]:

@@ -33,28 +33,42 @@ def command(
         EngineName, typer.Option(help="auto: TensorFlow Serving where it is, else the embedded server.")
     ] = EngineName.auto,
     model: Annotated[str | None, typer.Option(help="The name that clients use; the folder's where not given.")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file with the server's certificate: turns encryption on.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file with its private key.")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="PEM file of who signs clients' certificates: clients must show one.")
+    ] = None,
     print_only: Annotated[bool, typer.Option("--print", help="Only print the command line that would be run.")] = False,
 ) -> None:
     """Serve a model over gRPC until Ctrl-C or SIGTERM; new versions are picked up as they appear."""
-    from rsir_tf.serving import engines, launching
+    from rsir_tf.serving import TLS, engines, launching, tls
 
+    files = TLS(ca=tls_ca, certificate=tls_certificate, key=tls_key) if tls_ca or tls_certificate or tls_key else None
     chosen = engines.choose_engine() if engine is EngineName.auto else engine.value
     name = model or saved_model.resolve().name
-    if print_only:
-        engines.check_servable(saved_model)
-        console.put(shlex.join(engines.engine_command(chosen, saved_model, name=name, host=host, port=port)))
-        return
     engines.check_servable(saved_model)
+    if files is not None:
+        tls.server_credentials(files)
+    if print_only:
+        if files is not None and chosen != "embedded":
+            console.put(tls.ssl_config_command(files, Path("ssl.config")))
+        line = engines.engine_command(chosen, saved_model, name=name, host=host, port=port, tls=files)
+        console.put(shlex.join(line))
+        return
     engines.check_port(host, port)
     # A flag, not an exception: one that is raised in a callback of gRPC's would be lost.
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
     console.say(f"starting {chosen} for {saved_model} …")
+    if chosen in engines.LISTENS_EVERYWHERE:
+        console.say(f"{chosen} listens on all addresses of this machine, whatever --host says")
     if chosen == "embedded":
         with console.quiet_tensorflow():
             import tensorflow  # noqa: F401
-    running = launching.start_server(saved_model, name=name, engine=chosen, host=host, port=port)
+    running = launching.start_server(saved_model, name=name, engine=chosen, host=host, port=port, tls=files)
     try:
         if not told.is_set():
             console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "TLS": "rsir_tf.serving.channel",
+    "TLS": "rsir_tf.serving.tls",
     "Model": "rsir_tf.serving.contract",
     "ModelDescription": "rsir_tf.serving.contract",
     "Prediction": "rsir_tf.serving.contract",
@@ -19,10 +19,10 @@ _HOMES = {
 __all__ = ["TLS", "Model", "ModelDescription", "Prediction", "connect", "load"]
 
 if TYPE_CHECKING:
-    from rsir_tf.serving.channel import TLS
     from rsir_tf.serving.client import connect
     from rsir_tf.serving.contract import Model, ModelDescription, Prediction
     from rsir_tf.serving.local import load
+    from rsir_tf.serving.tls import TLS
 
 
 def __getattr__(name: str) -> Any:

@@ -127,7 +127,7 @@ def _explain(code: grpc.StatusCode, details: str, where: str, timeout: float) ->
         return BatchTooLargeError(0)
     if code is grpc.StatusCode.UNAVAILABLE:
         cure = "start one with `rsir-tf serve`, or check host and port"
-        if "handshake" in details or "CERTIFICATE" in details:
+        if re.search("handshake|certificate|hostname verification", details, re.IGNORECASE):
             cure = "check the certificates: whom to trust (--tls-ca), the host's name in them, their dates"
         elif "http1" in details.lower() or "http/1" in details.lower():
             cure = "this is a web server: give the gRPC port, usually 8500, not the REST port 8501"

@@ -1,36 +1,17 @@
-"""Addresses, TLS and channel options: how client and embedded server come together."""
+"""Addresses and channel options: how client and server come together."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rsir_tf.errors import InputError
+from rsir_tf.serving.tls import TLS, client_credentials
 
 MAX_MESSAGE = (1 << 31) - 1
 """Bytes: gRPC's and protobuf's own limit. Python's client refuses replies over 4 MiB unless told otherwise."""
 
 _SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:")
-
-
-@dataclass(frozen=True, slots=True)
-class TLS:
-    """PEM files of an encrypted connection.
-
-    Attributes:
-        ca: Whom to trust. Client: who signed the server's certificate (None: the system's authorities). Server: who
-            signs clients' certificates; given, every client must show one.
-        certificate: One's own certificate. A server needs it; a client where the server asks for one.
-        key: The certificate's private key.
-        server_name: Client: the name in the server's certificate, where it is not the address's.
-    """
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    server_name: str | None = None
 
 
 def parse_address(address: str) -> str:
@@ -67,7 +48,7 @@ def open_channel(address: str, tls: TLS | None) -> Any:
         grpc.Channel.
 
     Raises:
-        InputError: A PEM file cannot be read.
+        InputError: A PEM file cannot be used.
     """
     import grpc
 
@@ -88,37 +69,4 @@ def open_channel(address: str, tls: TLS | None) -> Any:
         return grpc.insecure_channel(address, options)
     if tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
-    credentials = grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.certificate))
-    return grpc.secure_channel(address, credentials, options)
-
-
-def server_credentials(tls: TLS) -> Any:
-    """Give a server's credentials.
-
-    Args:
-        tls: With certificate and key; with `ca`, clients must show a certificate too.
-
-    Returns:
-        grpc.ServerCredentials.
-
-    Raises:
-        InputError: A PEM file is missing or cannot be read.
-    """
-    import grpc
-
-    certificate, key, ca = _read(tls.certificate), _read(tls.key), _read(tls.ca)
-    if certificate is None or key is None:
-        raise InputError("TLS: no certificate or no key", wanted="both", cure="give --tls-certificate and --tls-key")
-    return grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=ca is not None)
-
-
-def _read(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", wanted="a PEM file") from error
-    if b"-----BEGIN" not in content:
-        raise InputError(f"{path}: is not a PEM file", wanted="a text file with '-----BEGIN …'")
-    return content
+    return grpc.secure_channel(address, client_credentials(tls), options)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.imagery import MIN_SIDE
-from rsir_tf.serving.contract import CONV5_3, SEGMENTATION, STRIDE, Prediction
+from rsir_tf.serving.contract import CONV5_3, SEGMENTATION, STRIDE, ModelDescription, Prediction
 
 BATCH_PIXELS = 1 << 19
 """Pixels in one request with several images (8 of 256×256): longer calls than that gain nothing and meet deadlines."""
@@ -73,15 +73,18 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
 
 
 def split_answer(
-    segmentation: NDArray[Any], conv5_3: NDArray[Any], images: Sequence[NDArray[np.uint8]], classes: int
+    segmentation: NDArray[Any],
+    conv5_3: NDArray[Any],
+    images: Sequence[NDArray[np.uint8]],
+    description: ModelDescription,
 ) -> list[Prediction]:
     """Check a model's answer for one group of images and divide it.
 
     Args:
-        segmentation: Should be uint8 [N, H, W], values below `classes`.
-        conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, C], finite.
+        segmentation: Should be uint8 [N, H, W], indices of the model's classes.
+        conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, channels], finite.
         images: The N images of the request, each [H, W, 3].
-        classes: How many classes the model names.
+        description: What the model said of itself.
 
     Returns:
         One prediction an image.
@@ -92,14 +95,15 @@ def split_answer(
     count, (height, width, _) = len(images), images[0].shape
     if segmentation.dtype != np.uint8 or segmentation.shape != (count, height, width):
         raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
-    cells = (count, -(-height // STRIDE), -(-width // STRIDE))
-    if conv5_3.dtype != np.float32 or conv5_3.ndim != 4 or conv5_3.shape[:3] != cells or conv5_3.shape[3] == 0:
-        raise _unlike(CONV5_3, conv5_3, f"float32 {[*cells, 'channels']}")
+    cells = (count, -(-height // STRIDE), -(-width // STRIDE), description.channels)
+    if conv5_3.dtype != np.float32 or conv5_3.shape != cells:
+        raise _unlike(CONV5_3, conv5_3, f"float32 {list(cells)}")
     if not np.isfinite(conv5_3).all():
         raise ModelError(
             f"output {CONV5_3!r} holds NaN or infinity",
             cure="the model is damaged or diverged in training; export another",
         )
+    classes = len(description.class_names)
     if segmentation.max() >= classes:
         raise ModelError(
             f"output {SEGMENTATION!r} holds class {segmentation.max()}",

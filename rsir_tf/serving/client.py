@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
 from rsir_tf.serving.calls import BatchTooLargeError, Server, StaleVersionError, call, closed_error
-from rsir_tf.serving.channel import TLS, open_channel, parse_address
+from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.checks import at, check_image, grouped, split_answer
 from rsir_tf.serving.contract import (
     CLASS_NAMES,
@@ -26,9 +26,16 @@ from rsir_tf.serving.contract import (
     ModelDescription,
     Prediction,
 )
+from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
 from rsir_tf.serving.inflight import in_order
-from rsir_tf.serving.messages import ModelSpec, PredictionServiceStub, PredictRequest
+from rsir_tf.serving.messages import (
+    GetModelMetadataRequest,
+    ModelSpec,
+    PredictionServiceStub,
+    PredictRequest,
+)
 from rsir_tf.serving.tensors import decode, decode_strings, encode_images
+from rsir_tf.serving.tls import TLS
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -156,7 +163,7 @@ class ServedModel:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
             return [prediction for part in parts for prediction in self._predict_group(part)]
         request = self._request(FEATURES)
-        request.inputs[IMAGES].CopyFrom(encode_images(group))
+        encode_images(group, request.inputs[IMAGES])
         try:
             server, response = self._verified_answer(request)
         except BatchTooLargeError as error:
@@ -173,7 +180,7 @@ class ServedModel:
         try:
             segmentation = decode(_output(response, SEGMENTATION), SEGMENTATION)
             conv5_3 = decode(_output(response, CONV5_3), CONV5_3)
-            return split_answer(segmentation, conv5_3, group, len(self._known().class_names))
+            return split_answer(segmentation, conv5_3, group, self._known())
         except ModelError as error:
             raise at(where, error) from error
 
@@ -208,7 +215,8 @@ class ServedModel:
             raise ModelError(
                 f"{where}: {len(identity)} model ids and {len(names)} class names", wanted="1 and at least 1"
             )
-        found = ModelDescription(model_id=identity[0], class_names=names)
+        channels = self._ask_channels(request.model_spec, server)
+        found = ModelDescription(model_id=identity[0], class_names=names, channels=channels)
         with self._first:
             known = self._description = self._description or found
         if found != known:
@@ -219,13 +227,22 @@ class ServedModel:
             )
         server.verified.add(response.model_spec.version.value)
 
+    def _ask_channels(self, spec: Any, server: Server) -> int:
+        """Ask for the signatures: whether `features` is among them, and how wide its conv5_3 is."""
+        request = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+        request.model_spec.ClearField("signature_name")
+        _, response = self._call(DESCRIBE, request, server)
+        where = self._where(server, FEATURES, response)
+        return conv5_3_channels(unpack_signatures(response, where), where)
+
     def _call(self, signature: str, request: Any, server: Server | None = None) -> tuple[Server, Any]:
         if self._closed.is_set():
             raise closed_error(self._where(self._servers[0], signature))
         turn = next(self._turn) % len(self._servers)
         servers = [server] if server is not None else self._servers[turn:] + self._servers[:turn]
+        method = "Predict" if isinstance(request, PredictRequest) else "GetModelMetadata"
         return call(
-            lambda chosen, deadline: PredictionServiceStub(chosen.channel).Predict(request, timeout=deadline),
+            lambda chosen, deadline: getattr(PredictionServiceStub(chosen.channel), method)(request, timeout=deadline),
             servers,
             timeout=min(self._timeout, LONGEST_DESCRIBE) if signature == DESCRIBE else self._timeout,
             closed=self._closed,

@@ -49,10 +49,12 @@ class ModelDescription:
     Attributes:
         model_id: Hash of the exported weights and label set; two models with equal ids give equal answers.
         class_names: One per class index.
+        channels: Channels of conv5_3.
     """
 
     model_id: str
     class_names: tuple[str, ...]
+    channels: int = CHANNELS
 
 
 class Model(Protocol):

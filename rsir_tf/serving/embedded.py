@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.serving.channel import MAX_MESSAGE, TLS, server_credentials
+from rsir_tf.serving.channel import MAX_MESSAGE
 from rsir_tf.serving.exports import EXPORT_CURE
 from rsir_tf.serving.health import Health
 from rsir_tf.serving.messages import (
@@ -22,10 +22,14 @@ from rsir_tf.serving.messages import (
     add_PredictionServiceServicer_to_server,
 )
 from rsir_tf.serving.services import ModelService, PredictionService
+from rsir_tf.serving.tls import TLS, server_credentials
 from rsir_tf.serving.versions import Versions
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+_SPARE_CALLS = 4
+"""Calls beyond `max_calls`: the server says how it is, and refuses, while all others compute."""
 
 
 def serve_embedded(
@@ -51,7 +55,8 @@ def serve_embedded(
         poll_seconds: How often the folder is looked at for new versions.
         keep: How many of the newest versions are served.
         labels: Version by label.
-        max_calls: Calls at one time; more are refused with RESOURCE_EXHAUSTED. Four a processor where None.
+        max_calls: Requests with images at one time; more are refused with RESOURCE_EXHAUSTED. Four a processor where
+            None.
         tensor_content: Write replies as raw bytes instead of typed fields.
         tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
 
@@ -124,8 +129,8 @@ class EmbeddedServer:
             ArtifactError: No version can be loaded.
         """
         server = grpc.server(
-            ThreadPoolExecutor(self._max_calls, thread_name_prefix="rsir_tf_call"),
-            maximum_concurrent_rpcs=self._max_calls,
+            ThreadPoolExecutor(self._max_calls + _SPARE_CALLS, thread_name_prefix="rsir_tf_call"),
+            maximum_concurrent_rpcs=self._max_calls + _SPARE_CALLS,
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE),
                 ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -133,7 +138,10 @@ class EmbeddedServer:
             ],
         )
         add_PredictionServiceServicer_to_server(
-            PredictionService(self.name, self._versions, tensor_content=self._tensor_content), server
+            PredictionService(
+                self.name, self._versions, max_calls=self._max_calls, tensor_content=self._tensor_content
+            ),
+            server,
         )
         add_ModelServiceServicer_to_server(ModelService(self.name, self._versions), server)
         health = Health(server)

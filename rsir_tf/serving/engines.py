@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.serving.exports import EXPORT_CURE, check_signatures, list_versions, read_signatures, version_folder
+from rsir_tf.serving.tls import TLS
 
 Engine = Literal["tensorflow_model_server", "docker", "embedded"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -28,7 +29,16 @@ def choose_engine() -> Engine:
     return "docker" if _docker_runs() else "embedded"
 
 
-def engine_command(engine: Engine, base: str | os.PathLike[str], *, name: str, host: str, port: int) -> list[str]:
+def engine_command(
+    engine: Engine,
+    base: str | os.PathLike[str],
+    *,
+    name: str,
+    host: str,
+    port: int,
+    tls: TLS | None = None,
+    ssl_config: Path = Path("ssl.config"),
+) -> list[str]:
     """Give the command line that serves an export.
 
     Args:
@@ -37,21 +47,31 @@ def engine_command(engine: Engine, base: str | os.PathLike[str], *, name: str, h
         name: What clients call the model.
         host: The address to listen on, where the engine can choose (see `LISTENS_EVERYWHERE`).
         port: The gRPC port.
+        tls: PEM files for an encrypted connection; None for plain text.
+        ssl_config: Where TensorFlow Serving finds what `tls.ssl_config` gives, with `tls`.
 
     Returns:
         The program and its arguments.
     """
-    folder = str(Path(base).resolve())
+    folder, encryption = str(Path(base).resolve()), str(ssl_config.resolve())
     # A damaged version otherwise holds up every other change for five minutes before it is given up.
     no_retries = "--max_num_load_retries=0"
     if engine == "tensorflow_model_server":
-        return [engine, f"--port={port}", f"--model_name={name}", f"--model_base_path={folder}", no_retries]
+        arguments = [f"--port={port}", f"--model_name={name}", f"--model_base_path={folder}", no_retries]
+        return [engine, *arguments, *([f"--ssl_config_file={encryption}"] if tls else [])]
     if engine == "docker":
         published = f"[{host}]:{port}:8500" if ":" in host else f"{host}:{port}:8500"
         mount = f"type=bind,source={folder},target=/models/{name},readonly"
         arguments = ["--publish", published, "--mount", mount, "--env", f"MODEL_NAME={name}"]
-        return ["docker", "run", "--rm", "--init", *arguments, DOCKER_IMAGE, no_retries]
+        flags = [no_retries]
+        if tls:
+            arguments += ["--mount", f"type=bind,source={encryption},target=/config/ssl.config,readonly"]
+            flags += ["--ssl_config_file=/config/ssl.config"]
+        return ["docker", "run", "--rm", "--init", *arguments, DOCKER_IMAGE, *flags]
     options = ["--engine", "embedded", "--model", name, "--host", host, "--port", str(port)]
+    if tls:
+        files = {"--tls-certificate": tls.certificate, "--tls-key": tls.key, "--tls-ca": tls.ca}
+        options += [part for option, path in files.items() if path is not None for part in (option, str(path))]
     return ["rsir-tf", "serve", str(base), *options]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rsir_tf.errors import ArtifactError, ModelError
-from rsir_tf.serving.contract import DESCRIBE, FEATURES, SERVING_DEFAULT
+from rsir_tf.serving.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFAULT
 
 SIGNATURES = (SERVING_DEFAULT, FEATURES, DESCRIBE)
 """What every export of this package offers."""
@@ -90,6 +91,54 @@ def read_signatures(folder: Path) -> dict[str, Any]:
         if "serve" in graph_definition.meta_info_def.tags:
             return dict(graph_definition.signature_def)
     raise ArtifactError(f"{graph}: holds no graph tagged 'serve'", cure=EXPORT_CURE)
+
+
+def unpack_signatures(response: Any, where: str) -> dict[str, Any]:
+    """Read the signatures in a server's answer.
+
+    Args:
+        response: GetModelMetadataResponse to a request for "signature_def".
+        where: The model, for the error.
+
+    Returns:
+        SignatureDef by name.
+
+    Raises:
+        ModelError: The answer holds none.
+    """
+    from google.protobuf.message import DecodeError
+
+    from rsir_tf.serving.messages import SignatureDefMap
+
+    found = SignatureDefMap()
+    try:
+        unpacked = response.metadata["signature_def"].Unpack(found)
+    except DecodeError:
+        unpacked = False
+    if not unpacked:
+        raise ModelError(f"{where}: its answer is no TensorFlow Serving message", cure="check host and port")
+    return dict(found.signature_def)
+
+
+def conv5_3_channels(signatures: Mapping[str, Any], where: str) -> int:
+    """Read off a model's signatures how many channels its conv5_3 has.
+
+    Args:
+        signatures: SignatureDef by name, from disk or from a server.
+        where: The model, for the error.
+
+    Raises:
+        ModelError: A signature is missing, or does not say it.
+    """
+    check_signatures(signatures, where)
+    shape = signatures[FEATURES].outputs[CONV5_3].tensor_shape  # an output that is missing has no sides
+    if len(shape.dim) != 4 or shape.dim[3].size < 1:
+        raise ModelError(
+            f"{where}: signature {FEATURES!r} does not say how many channels {CONV5_3} has",
+            wanted=f"{CONV5_3} [N, h, w, {CHANNELS}]",
+            cure=EXPORT_CURE,
+        )
+    return int(shape.dim[3].size)
 
 
 def check_signatures(names: object, where: str) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsir_tf.serving.calls import Server, call
-from rsir_tf.serving.channel import TLS, open_channel, parse_address
+from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.client import connect
-from rsir_tf.serving.contract import DESCRIBE, ModelDescription
+from rsir_tf.serving.contract import ModelDescription
+from rsir_tf.serving.exports import SIGNATURES, unpack_signatures
 from rsir_tf.serving.messages import (
     DataType,
     GetModelMetadataRequest,
@@ -18,8 +19,8 @@ from rsir_tf.serving.messages import (
     ModelServiceStub,
     ModelVersionStatus,
     PredictionServiceStub,
-    SignatureDefMap,
 )
+from rsir_tf.serving.tls import TLS
 
 _INIT_OPERATION = "__saved_model_init_op"
 """An entry of the signatures that is none."""
@@ -70,7 +71,7 @@ class ServedModelReport:
         model_name: The model's name there.
         versions: Every version that the server knows of, the newest first.
         signatures: Of the newest available version; empty where none is.
-        description: Of the newest available version; None where none is, or where it lacks `describe`.
+        description: Of the newest available version; None where none is, or where it lacks a signature.
     """
 
     address: str
@@ -111,15 +112,13 @@ def inspect_server(
         timeout,
         tls,
     )
-    found = SignatureDefMap()
-    response.metadata["signature_def"].Unpack(found)
     signatures = {
         name: Signature(_tensors(entry.inputs), _tensors(entry.outputs))
-        for name, entry in sorted(found.signature_def.items())
+        for name, entry in sorted(unpack_signatures(response, f"{address}, model {model_name!r}").items())
         if name != _INIT_OPERATION
     }
     description = None
-    if DESCRIBE in signatures:
+    if all(name in signatures for name in SIGNATURES):
         with connect(address, model_name=model_name, timeout=timeout, tls=tls) as model:
             description = model.describe()
     return ServedModelReport(address, model_name, versions, signatures, description)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from rsir_tf.errors import ModelError, ServerUnavailableError
 from rsir_tf.serving.engines import Engine, check_port, check_servable, choose_engine, engine_command
+from rsir_tf.serving.tls import TLS, server_credentials, shows_certificate, ssl_config
 
 
 class RunningServer(Protocol):
@@ -38,6 +40,7 @@ def start_server(
     host: str = "127.0.0.1",
     port: int = 8500,
     timeout: float = 180.0,
+    tls: TLS | None = None,
 ) -> RunningServer:
     """Serve an export, and return once the model answers.
 
@@ -48,25 +51,33 @@ def start_server(
         host: The address to listen on.
         port: The gRPC port.
         timeout: Seconds until the model must be available.
+        tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
 
     Returns:
         The running server.
 
     Raises:
-        InputError: The port is taken.
+        InputError: The port is taken, or a PEM file cannot be used.
         ArtifactError: The export cannot be served.
         ModelError: It lacks a signature, or the server ended or failed to load it.
     """
     check_servable(base)
     check_port(host, port)
+    if tls is not None:
+        server_credentials(tls)
     chosen = engine or choose_engine()
     model_name = name or Path(base).resolve().name
     if chosen == "embedded":
         from rsir_tf.serving.embedded import serve_embedded
 
-        return serve_embedded(base, model_name, host=host, port=port).start()
-    command = engine_command(chosen, base, name=model_name, host=host, port=port)
-    return EngineProcess(command, name=model_name, host=host, port=port).start(timeout)
+        return serve_embedded(base, model_name, host=host, port=port, tls=tls).start()
+    # The key's copy lies there, for us alone to read, only until the server has read it.
+    with tempfile.TemporaryDirectory(prefix="rsir_tf_serve_") as folder:
+        file = Path(folder, "ssl.config")
+        if tls is not None:
+            file.write_text(ssl_config(tls), encoding="ascii")
+        command = engine_command(chosen, base, name=model_name, host=host, port=port, tls=tls, ssl_config=file)
+        return EngineProcess(command, name=model_name, host=host, port=port, tls=tls).start(timeout)
 
 
 class EngineProcess:
@@ -77,13 +88,15 @@ class EngineProcess:
         name: What clients call the model.
         host: Where it listens.
         port: Its gRPC port.
+        tls: Its certificate, where it encrypts.
     """
 
-    def __init__(self, command: list[str], *, name: str, host: str, port: int) -> None:
+    def __init__(self, command: list[str], *, name: str, host: str, port: int, tls: TLS | None = None) -> None:
         self.name = name
         self._command = command
         self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._port = port
+        self._tls = tls
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,11 +116,27 @@ class EngineProcess:
         except OSError as error:
             raise ModelError(f"{self._command[0]}: cannot be started: {error.strerror}") from error
         try:
-            wait_until_available(self.address, self.name, timeout=timeout, ended=lambda: self.wait(0))
+            if self._tls is not None and self._tls.certificate is not None:
+                self._wait_for_certificate(self._tls.certificate, timeout)
+            else:
+                wait_until_available(self.address, self.name, timeout=timeout, ended=lambda: self.wait(0))
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _wait_for_certificate(self, certificate: Path, timeout: float) -> None:
+        """Wait until the port answers: TensorFlow Serving opens it once the model is loaded.
+
+        Its state cannot be asked for: nobody may have given us a certificate that it takes from clients.
+        """
+        end = time.monotonic() + timeout
+        while not shows_certificate(self._host, self._port, certificate):
+            if self.wait(0):
+                raise _ended(self.address, self.name)
+            if time.monotonic() > end:
+                raise ModelError(f"{self.address}: nothing shows {certificate} after {timeout:g} s")
+            time.sleep(0.2)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the process ends; True where it has ended."""
@@ -149,7 +178,7 @@ def wait_until_available(address: str, name: str, *, timeout: float, ended: Call
     found = "nothing answers"
     while True:
         if ended():
-            raise ModelError(f"{address}: the server ended before it served model {name!r}", cure="see what it wrote")
+            raise _ended(address, name)
         try:
             versions = model_versions(address, model_name=name, timeout=2)
         except ServerUnavailableError:
@@ -165,3 +194,7 @@ def wait_until_available(address: str, name: str, *, timeout: float, ended: Call
         if time.monotonic() > end:
             raise ModelError(f"{address}: model {name!r} is not served after {timeout:g} s ({found})")
         time.sleep(0.2)
+
+
+def _ended(address: str, name: str) -> ModelError:
+    return ModelError(f"{address}: the server ended before it served model {name!r}", cure="see what it wrote")

@@ -22,7 +22,7 @@ from rsir_tf.serving.contract import (
     ModelDescription,
     Prediction,
 )
-from rsir_tf.serving.exports import EXPORT_CURE, check_signatures, find_export
+from rsir_tf.serving.exports import EXPORT_CURE, conv5_3_channels, find_export, read_signatures
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,7 +59,7 @@ class LoadedModel:
         except Exception as error:  # TensorFlow raises many types on damaged files
             first_line = str(error).strip().partition("\n")[0]
             raise ArtifactError(f"{folder}: cannot be loaded ({first_line})", cure=EXPORT_CURE) from error
-        check_signatures(loaded.signatures, self._where)
+        self._channels = conv5_3_channels(read_signatures(folder), self._where)
         # The loaded object owns the variables: signatures alone do not keep them.
         self._loaded: Any = loaded
         self._description: ModelDescription | None = None
@@ -70,6 +70,7 @@ class LoadedModel:
             self._description = ModelDescription(
                 model_id=answer[MODEL_ID].item().decode("utf-8"),
                 class_names=tuple(name.decode("utf-8") for name in answer[CLASS_NAMES].tolist()),
+                channels=self._channels,
             )
         return self._description
 
@@ -79,11 +80,11 @@ class LoadedModel:
         return list(self.predict_stream(images))
 
     def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        classes = len(self.describe().class_names)
+        description = self.describe()
         return (
             prediction
             for group in grouped(images, lambda: self._batch_size)
-            for prediction in self._predict_group(group, classes)
+            for prediction in self._predict_group(group, description)
         )
 
     def close(self) -> None:
@@ -98,10 +99,10 @@ class LoadedModel:
     ) -> None:
         self.close()
 
-    def _predict_group(self, group: Sequence[NDArray[np.uint8]], classes: int) -> list[Prediction]:
+    def _predict_group(self, group: Sequence[NDArray[np.uint8]], description: ModelDescription) -> list[Prediction]:
         answer = self._run(FEATURES, **{IMAGES: np.stack(group)})
         try:
-            return split_answer(answer[SEGMENTATION], answer[CONV5_3], group, classes)
+            return split_answer(answer[SEGMENTATION], answer[CONV5_3], group, description)
         except ModelError as error:
             raise at(f"{self._where}, signature {FEATURES!r}", error) from error
 

@@ -32,17 +32,18 @@ _SIGNATURE_DEF = "signature_def"
 class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
     """Predict and GetModelMetadata for one model."""
 
-    def __init__(self, name: str, versions: Versions, *, tensor_content: bool) -> None:
+    def __init__(self, name: str, versions: Versions, *, max_calls: int, tensor_content: bool) -> None:
         self._name = name
         self._versions = versions
         self._tensor_content = tensor_content
+        self._taken = threading.Semaphore(max_calls)
         self._computing = threading.Semaphore(_COMPUTING)
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):
             version, servable = self._find(request)
             # A request without inputs (`describe`) costs nothing, and does not wait behind those that do.
-            with self._computing if request.inputs else contextlib.nullcontext():
+            with self._turn() if request.inputs else contextlib.nullcontext():
                 if not context.is_active():
                     raise RefusedError(grpc.StatusCode.CANCELLED, "the client is gone")
                 answer = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
@@ -53,6 +54,16 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
             for alias, array in answer.items():
                 response.outputs[alias].CopyFrom(self._encode(array))
             return response
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._taken.acquire(blocking=False):
+            raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, "more calls at one time than this server takes")
+        try:
+            with self._computing:
+                yield
+        finally:
+            self._taken.release()
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):

@@ -20,19 +20,18 @@ _TYPED_FIELDS: dict[int, tuple[int, np.dtype[Any]]] = {
 """By type: the number of the field that holds the values, and their type in numpy."""
 
 
-def encode_images(images: Sequence[NDArray[np.uint8]]) -> Any:
+def encode_images(images: Sequence[NDArray[np.uint8]], tensor: Any) -> None:
     """Write images of one size as one tensor.
 
     Args:
         images: uint8 [H, W, 3] each, at least one, all of the same size.
-
-    Returns:
-        TensorProto uint8 [N, H, W, 3], its values in `tensor_content`.
+        tensor: An empty TensorProto: becomes uint8 [N, H, W, 3], its values in `tensor_content`. It is filled where it
+            lies, in a request, because protobuf copies a message by writing and reading it.
     """
-    tensor = TensorProto(dtype=DT_UINT8, tensor_content=b"".join(np.ascontiguousarray(image).data for image in images))
+    tensor.dtype = DT_UINT8
+    tensor.tensor_content = b"".join(np.ascontiguousarray(image).data for image in images)
     for side in (len(images), *images[0].shape):
         tensor.tensor_shape.dim.add(size=side)
-    return tensor
 
 
 def encode_reply(array: NDArray[Any]) -> Any:
@@ -121,7 +120,7 @@ def _packed_field(number: int, payload: bytes) -> bytes:
     return bytes(head) + payload
 
 
-def _packed_values(tensor: Any, number: int) -> bytes:
+def _packed_values(tensor: Any, number: int) -> memoryview | bytes:
     """Give a packed field as on the wire: protobuf before 5 takes 12 ms to iterate over one conv5_3, this 0.5 ms."""
     data: bytes = tensor.SerializeToString()
     at = 0
@@ -130,7 +129,7 @@ def _packed_values(tensor: Any, number: int) -> bytes:
         if tag & 7 == 2:  # bytes behind their length
             length, at = _read_varint(data, at)
             if tag >> 3 == number:
-                return data[at : at + length]
+                return memoryview(data)[at : at + length]
             at += length
         elif tag & 7 == 0:
             _, at = _read_varint(data, at)
@@ -150,7 +149,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
             return value, at
 
 
-def _read_bytes(payload: bytes, name: str) -> NDArray[np.uint8]:
+def _read_bytes(payload: memoryview | bytes, name: str) -> NDArray[np.uint8]:
     """Read packed numbers from 0 to 255: one byte below 128, otherwise two, the low seven bits first."""
     raw = np.frombuffer(payload, np.uint8)
     more = raw > 127

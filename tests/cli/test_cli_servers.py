@@ -120,6 +120,53 @@ def test_serve_prints_the_command_line_of_each_engine(toy: Path, command) -> Non
     assert printed("embedded").startswith(f"rsir-tf serve {toy} --engine embedded --model fcn8s")
 
 
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on PATH")
+    folder = tmp_path_factory.mktemp("certificates")
+    script = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
+    subprocess.run(["sh", script, folder, "fcn8s.example"], check=True, timeout=60)
+    return folder
+
+
+def test_an_encrypted_server(archive: Path, toy: Path, tmp_path: Path, certificates: Path, command) -> None:
+    from rsir_tf.serving import TLS
+    from rsir_tf.serving.embedded import serve_embedded
+
+    own = TLS(*(certificates / name for name in ("ca.pem", "server.pem", "server.key")))
+    client = ("--tls-ca", certificates / "ca.pem", "--tls-certificate", certificates / "client.pem",
+              "--tls-key", certificates / "client.key")  # fmt: skip
+    with serve_embedded(toy, port=0, tls=own) as running:
+        line = ("index", archive, "--to", tmp_path / "index", "--server", running.address, "--batch-size", 1)
+        assert command(*line, *client).code == 0
+        image = archive / "Images/beach/beach00.tif"
+        line = ("query", image, "--index", tmp_path / "index", "--server", running.address)
+        named = ("--tls-server-name", "fcn8s.example")
+        assert "beach/beach00.tif" in command(*line, *client, *named).out
+        other = command(*line, *client, "--tls-server-name", "other.example", "--timeout", 1)
+        one_line(other, running.address, "check the certificates")
+        one_line(command(*line, "--tls", "--timeout", 1), running.address, "check the certificates")
+        found = json.loads(command("info", running.address, *client, "--model", "fcn8s", "--json").out)
+        assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
+        one_line(command("info", running.address, "--timeout", 1), running.address)
+
+
+def test_serve_with_encryption_prints_what_to_run(toy: Path, certificates: Path, tmp_path: Path, command) -> None:
+    files = ("--tls-certificate", certificates / "server.pem", "--tls-key", certificates / "server.key")
+    asked = ("serve", toy, "--print", "--engine")
+    ended = command(*asked, "tensorflow_model_server", *files, "--tls-ca", certificates / "ca.pem")
+    write, serve = ended.out.splitlines()
+    assert "PRIVATE KEY" not in ended.out
+    subprocess.run(write, shell=True, check=True, cwd=tmp_path, timeout=30)
+    assert (tmp_path / "ssl.config").read_text() == (certificates / "ssl.config").read_text()
+    assert serve.endswith(f"--ssl_config_file={Path('ssl.config').resolve()}")
+    assert command(*asked, "embedded", *files).out.endswith(f"--tls-key {certificates / 'server.key'}\n")
+    one_line(command(*asked, "docker", *files[:2]), "server.pem alone", "--tls-key")
+    wrong = (*files[:3], certificates / "client.key")
+    one_line(command("serve", toy, "--engine", "embedded", "--port", 0, *wrong), "is not the private key of")
+
+
 def test_serve_refuses_a_port_that_is_taken(toy: Path, server: str, command) -> None:
     port = server.rpartition(":")[2]
     one_line(command("serve", toy, "--port", port, "--engine", "embedded"), f":{port}: cannot be listened on", "--port")

@@ -12,8 +12,10 @@ import numpy as np
 from serving_toy import CLASSES, toy_conv5_3, toy_segmentation
 
 from rsir_tf.serving.messages import (
+    GetModelMetadataResponse,
     PredictionServiceServicer,
     PredictResponse,
+    SignatureDefMap,
     add_PredictionServiceServicer_to_server,
 )
 from rsir_tf.serving.tensors import decode, encode_reply
@@ -25,6 +27,7 @@ class FakeService(PredictionServiceServicer):
     def __init__(self) -> None:
         self.model_id = "toy-1"
         self.version = 1
+        self.channels = 512
         self.before: Callable = lambda request, context: None
         self.change: Callable = lambda response: None
         self.requests: list = []
@@ -45,6 +48,18 @@ class FakeService(PredictionServiceServicer):
         finally:
             with self._lock:
                 self.running -= 1
+
+    def GetModelMetadata(self, request, context):  # noqa: N802
+        response = GetModelMetadataResponse()
+        response.model_spec.CopyFrom(request.model_spec)
+        signatures = SignatureDefMap()
+        for name in ("serving_default", "describe", "features"):
+            signatures.signature_def[name].method_name = "tensorflow/serving/predict"
+        shape = signatures.signature_def["features"].outputs["conv5_3"].tensor_shape
+        for side in (-1, -1, -1, self.channels):
+            shape.dim.add(size=side)
+        response.metadata["signature_def"].Pack(signatures)
+        return response
 
     def _answer(self, request):
         response = PredictResponse()

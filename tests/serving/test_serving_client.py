@@ -155,7 +155,7 @@ def cut(response) -> None:
         (spoil("segmentation", np.zeros((1, 48, 32), np.uint8)), r"\[1, 48, 32\]; wanted uint8 \[1, 32, 48\]"),
         (spoil("segmentation", np.full((1, 32, 48), 3, np.uint8)), "holds class 3; wanted 0 to 2"),
         (spoil("conv5_3", np.zeros((1, 2, 2, 512), np.float32)), r"'conv5_3' is float32 \[1, 2, 2, 512\]; wanted"),
-        (spoil("conv5_3", np.zeros((1, 2, 3, 0), np.float32)), r"'conv5_3' is float32 \[1, 2, 3, 0\]"),
+        (spoil("conv5_3", np.zeros((1, 2, 3, 256), np.float32)), r"\[1, 2, 3, 256\]; wanted float32 \[1, 2, 3, 512\]"),
         (spoil("conv5_3", np.full((1, 2, 3, 512), np.nan, np.float32)), "holds NaN or infinity"),
         (spoil("conv5_3", np.full((1, 2, 3, 512), np.inf, np.float32)), "holds NaN or infinity"),
         (cut, "'conv5_3' holds 3071 values; wanted as many as shape"),
@@ -167,6 +167,19 @@ def test_refuses_wrong_answers(service, address, change, said) -> None:
     with connect(address) as model, pytest.raises(ModelError, match=said) as caught:
         model.predict([IMAGE])
     assert f"{address}, model 'fcn8s' (version 1), signature 'features'" in str(caught.value)
+
+
+def test_asks_how_wide_conv5_3_is_before_it_sends_images(service: FakeService, address: str) -> None:
+    service.channels = 256
+    with connect(address) as model:
+        assert model.describe().channels == 256
+        with pytest.raises(ModelError, match=r"'conv5_3' is float32 \[1, 2, 3, 512\]; wanted float32 \[1, 2, 3, 256\]"):
+            model.predict([IMAGE])
+    service.channels = -1
+    service.requests.clear()
+    with connect(address) as model, pytest.raises(ModelError, match="does not say how many channels conv5_3 has"):
+        model.predict([IMAGE])
+    assert service.features() == []
 
 
 def test_sends_version_and_label(service: FakeService, address: str) -> None:

@@ -50,7 +50,7 @@ def request(signature: str = "features", images=IMAGE, name: str = "toy") -> Pre
     message.model_spec.name = name
     message.model_spec.signature_name = signature
     if images is not None:
-        message.inputs["images"].CopyFrom(encode_images([images]))
+        encode_images([images], message.inputs["images"])
     return message
 
 
@@ -149,7 +149,7 @@ def test_unknown_signature(predict, signature: str) -> None:
 
 def test_wrong_input_name(predict) -> None:
     message = request(images=None)
-    message.inputs["q"].CopyFrom(encode_images([IMAGE]))
+    encode_images([IMAGE], message.inputs["q"])
     details = refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT)
     assert details.startswith(
         "Signature input alias: images(feed name: features_images:0) not found in request and no "
@@ -163,7 +163,7 @@ def test_missing_and_extra_inputs(predict) -> None:
         "Sent extra: {}. Missing but required: {images}."
     )
     message = request()
-    message.inputs["q"].CopyFrom(encode_images([IMAGE]))
+    encode_images([IMAGE], message.inputs["q"])
     assert refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT) == (
         "input size does not match signature: 2!=1 len({images,q}) != len({images}). "
         "Sent extra: {q}. Missing but required: {}."

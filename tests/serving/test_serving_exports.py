@@ -11,7 +11,7 @@ import pytest
 from serving_toy import export_toy, random_image
 
 from rsir_tf.errors import ArtifactError, InputError, ModelError
-from rsir_tf.serving import connect, engines, load
+from rsir_tf.serving import TLS, connect, engines, load
 from rsir_tf.serving.embedded import serve_embedded
 from rsir_tf.serving.engines import check_port, check_servable, choose_engine, engine_command
 from rsir_tf.serving.exports import find_export, list_versions
@@ -67,9 +67,9 @@ def test_missing_signature(tmp_path: Path, missing: str) -> None:
     with (
         serve_embedded(base, port=0) as server,
         connect(server.address, model_name="toy") as model,
-        pytest.raises(ModelError, match=rf"signature '{missing}': the model lacks this signature.*rsir-tf export"),
+        pytest.raises(ModelError, match=rf"signature '{missing}': .*lacks th.*signature.*rsir-tf export"),
     ):
-        model.predict([random_image(16, 16)])
+        model.describe()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_missing_signature(tmp_path: Path, missing: str) -> None:
     [
         ("nan", "holds NaN or infinity"),
         ("half", r"'conv5_3' is (float16|half)"),
-        ("small", r"'conv5_3' is float32 \[1, 1, 2, 512\]; wanted float32 \[1, 2, 2"),
+        ("small", r"'conv5_3' is float32 \[1, 1, 2, 512\]; wanted float32 \[1, 2, 2, 512\]"),
         ("class", "holds class 9; wanted 0 to 2"),
     ],
 )
@@ -131,6 +131,20 @@ def test_command_lines(tmp_path: Path) -> None:
     assert docker[docker.index("tensorflow/serving") :] == ["tensorflow/serving", "--max_num_load_retries=0"]
     assert "[::1]:9000:8500" in command("docker", "::1")
     assert command("embedded")[:3] == ["rsir-tf", "serve", str(tmp_path)]
+
+
+def test_command_lines_with_encryption(tmp_path: Path) -> None:
+    def command(engine: engines.Engine) -> list[str]:
+        tls = TLS(certificate=Path("a.pem"), key=Path("a.key"), ca=Path("ca.pem"))
+        file = tmp_path / "ssl.config"
+        return engine_command(engine, tmp_path, name="fcn8s", host="127.0.0.1", port=9000, tls=tls, ssl_config=file)
+
+    assert command("tensorflow_model_server")[-1] == f"--ssl_config_file={tmp_path}/ssl.config"
+    docker = command("docker")
+    assert f"type=bind,source={tmp_path}/ssl.config,target=/config/ssl.config,readonly" in docker
+    assert docker[-1] == "--ssl_config_file=/config/ssl.config"
+    given = ["--tls-certificate", "a.pem", "--tls-key", "a.key", "--tls-ca", "ca.pem"]
+    assert command("embedded")[-6:] == given
 
 
 def test_port_check() -> None:

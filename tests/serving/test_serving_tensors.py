@@ -45,7 +45,9 @@ def test_decodes_tensor_content(array: np.ndarray) -> None:
 
 def test_images_read_as_tensorflow_reads_them() -> None:
     images = [random_image(20, 30, seed=seed)[:, ::-1] for seed in range(3)]
-    np.testing.assert_array_equal(tf.make_ndarray(encode_images(images)), np.stack(images))
+    tensor = TensorProto()
+    encode_images(images, tensor)
+    np.testing.assert_array_equal(tf.make_ndarray(tensor), np.stack(images))
 
 
 def test_strings() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import grpc
@@ -11,10 +14,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving_toy import random_image
 
-from rsir_tf.errors import InputError, ServerUnavailableError
+from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
 from rsir_tf.serving import TLS, calls, connect
 from rsir_tf.serving.channel import open_channel
 from rsir_tf.serving.embedded import serve_embedded
+from rsir_tf.serving.launching import EngineProcess, start_server
+from rsir_tf.serving.tls import shows_certificate, ssl_config, ssl_config_command
 
 SCRIPT = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
 IMAGE = random_image(16, 16)
@@ -107,8 +112,82 @@ def test_files_that_are_no_certificates(toy_base: Path, tmp_path: Path, certs: P
     (tmp_path / "text.pem").write_text("hello")
     with pytest.raises(InputError, match="is not a PEM file"):
         connect("localhost:8500", tls=TLS(ca=tmp_path / "text.pem"))
-    with pytest.raises(InputError, match="no certificate or no key"):
-        serve_embedded(toy_base, port=0, tls=TLS(certificate=certs / "server.pem")).start()
+    (tmp_path / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n")
+    with pytest.raises(InputError, match=r"broken\.pem: holds no certificate that can be read"):
+        connect("localhost:8500", tls=TLS(ca=tmp_path / "broken.pem"))
+    for tls, said in [
+        (TLS(certificate=certs / "server.pem"), "server.pem alone; wanted a certificate and its private key"),
+        (TLS(ca=certs / "ca.pem"), "no certificate or no key"),
+        (TLS(certificate=certs / "server.pem", key=certs / "client.key"), "client.key: is not the private key of"),
+        (TLS(certificate=certs / "server.key", key=certs / "server.pem"), "server.pem: is not the private key of"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            serve_embedded(toy_base, port=0, tls=tls).start()
+    locked = ["openssl", "pkey", "-in", certs / "server.key", "-aes256", "-passout", "pass:x", "-out", tmp_path / "key"]
+    subprocess.run(locked, check=True, timeout=30)
+    with pytest.raises(InputError, match="is encrypted; wanted a key without a password"):
+        connect("localhost:8500", tls=TLS(certificate=certs / "server.pem", key=tmp_path / "key"))
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_config_for_tensorflow_serving(certs: Path, tmp_path: Path, mutual: bool) -> None:
+    """Two ways to one text: by this package, and by the shell line that `serve --print` prints."""
+    tls = server_tls(certs, mutual=mutual)
+    file = tmp_path / "a folder" / "ssl.config"
+    file.parent.mkdir()
+    subprocess.run(["sh", "-c", ssl_config_command(tls, file)], check=True, timeout=30)
+    assert file.read_text() == ssl_config(tls)
+    assert file.stat().st_mode & 0o077 == 0
+    if mutual:  # the third way: the script that makes the certificates
+        assert file.read_text() == (certs / "ssl.config").read_text()
+
+
+def test_a_process_that_encrypts(toy_base: Path, certs: Path) -> None:
+    """Its certificate tells that it is up; whether clients must show one makes no difference."""
+    for mutual in (False, True):
+        tls = server_tls(certs, mutual=mutual)
+        with serve_embedded(toy_base, port=0, tls=tls) as server:
+            assert shows_certificate("127.0.0.1", server.port, certs / "server.pem")
+            assert not shows_certificate("127.0.0.1", server.port, certs / "client.pem")
+    assert not shows_certificate("127.0.0.1", server.port, certs / "server.pem")
+    with serve_embedded(toy_base, port=0) as plain:
+        assert not shows_certificate("127.0.0.1", plain.port, certs / "server.pem")
+    ends = EngineProcess([sys.executable, "-c", ""], name="toy", host="127.0.0.1", port=server.port, tls=tls)
+    with pytest.raises(ModelError, match="the server ended before it served model 'toy'"):
+        ends.start(20)
+
+
+STANDS_IN = """\
+import shutil, socket, ssl, sys
+flags = dict(argument.split("=", 1) for argument in sys.argv[1:])
+shutil.copy2(flags["--ssl_config_file"], {seen!r})
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain({certificate!r}, {key!r})
+listener = socket.create_server(("127.0.0.1", int(flags["--port"])))
+while True:
+    context.wrap_socket(listener.accept()[0], server_side=True).close()
+"""
+
+
+def test_start_tensorflow_serving(toy_base: Path, certs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of that name keeps a copy of the file that it was given, and shows the certificate."""
+    tls = server_tls(certs, mutual=True)
+    program, seen = tmp_path / "tensorflow_model_server", tmp_path / "seen"
+    text = STANDS_IN.format(seen=str(seen), certificate=str(tls.certificate), key=str(tls.key))
+    program.write_text(f"#!{sys.executable}\n{text}")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    server = start_server(toy_base, engine="tensorflow_model_server", port=port, tls=tls, timeout=60)
+    assert not server.wait(0)
+    server.stop()
+    assert seen.read_text() == ssl_config(tls)
+    assert list(temporary.iterdir()) == []  # the key's copy does not stay
 
 
 def test_health(toy_base: Path) -> None:

@@ -1,0 +1,167 @@
+"""Encrypted connections: PEM files, checked before anything is opened or started with them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsir_tf.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class TLS:
+    """PEM files of an encrypted connection.
+
+    Attributes:
+        ca: Whom to trust. Client: who signed the server's certificate (None: the public authorities that gRPC
+            knows). Server: who signs clients' certificates; given, every client must show one.
+        certificate: One's own certificate. A server needs it; a client where the server asks for one.
+        key: The certificate's private key.
+        server_name: Client: the name in the server's certificate, where it is not the address's.
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str | None = None
+
+
+def client_credentials(tls: TLS) -> Any:
+    """Give a client's credentials.
+
+    Returns:
+        grpc.ChannelCredentials.
+
+    Raises:
+        InputError: A PEM file is missing, cannot be read, or does not fit the other.
+    """
+    import grpc
+
+    ca, certificate, key = _read_all(tls)
+    return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
+def server_credentials(tls: TLS) -> Any:
+    """Give a server's credentials.
+
+    Args:
+        tls: With certificate and key; with `ca`, clients must show a certificate too.
+
+    Returns:
+        grpc.ServerCredentials.
+
+    Raises:
+        InputError: A PEM file is missing, cannot be read, or does not fit the other.
+    """
+    import grpc
+
+    ca, certificate, key = _read_server(tls)
+    return grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=ca is not None)
+
+
+def ssl_config(tls: TLS) -> str:
+    """Write a server's files as TensorFlow Serving takes them (--ssl_config_file): the texts themselves.
+
+    Args:
+        tls: As for `server_credentials`.
+
+    Returns:
+        An SSLConfig message in text format. It holds the private key.
+
+    Raises:
+        InputError: As `server_credentials`.
+    """
+    from google.protobuf.text_encoding import CEscape
+
+    ca, certificate, key = _read_server(tls)
+    lines = [f'server_key: "{CEscape(key, False)}"', f'server_cert: "{CEscape(certificate, False)}"']
+    if ca is not None:
+        lines += [f'custom_ca: "{CEscape(ca, False)}"', "client_verify: true"]
+    return "\n".join(lines) + "\n"
+
+
+def ssl_config_command(tls: TLS, file: Path) -> str:
+    """Give the shell's command that writes `ssl_config` to a file, without showing the key."""
+    fields = [("server_key", tls.key), ("server_cert", tls.certificate), ("custom_ca", tls.ca)]
+    given = [(name, path) for name, path in fields if path is not None]
+    form = "".join(f'{name}: "%s"\\n' for name, _ in given) + ("client_verify: true\\n" if tls.ca else "")
+    texts = [f'"$(awk \'{{ printf "%s\\\\n", $0 }}\' {shlex.quote(str(path))})"' for _, path in given]
+    return f"(umask 077 && printf '{form}' {' '.join(texts)} > {shlex.quote(str(file))})"
+
+
+def shows_certificate(host: str, port: int, certificate: Path, timeout: float = 2.0) -> bool:
+    """Tell whether what listens at a port shows this certificate: the server is up, and it is the one meant."""
+    import socket
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # compared below; nothing is sent
+    context.set_alpn_protocols(["h2"])
+    try:
+        with socket.create_connection((host, port), timeout) as plain, context.wrap_socket(plain) as connection:
+            shown = connection.getpeercert(binary_form=True)
+    except OSError:
+        return False
+    first = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", certificate.read_text(), re.DOTALL)
+    return first is not None and shown == ssl.PEM_cert_to_DER_cert(first[0])
+
+
+def _read_server(tls: TLS) -> tuple[bytes | None, bytes, bytes]:
+    ca, certificate, key = _read_all(tls)
+    if certificate is None or key is None:
+        raise InputError("TLS: no certificate or no key", wanted="both", cure="give --tls-certificate and --tls-key")
+    return ca, certificate, key
+
+
+def _read_all(tls: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Read the files and let OpenSSL say whether they are what they should be: gRPC only says that it failed."""
+    import ssl
+
+    ca, certificate, key = _read(tls.ca), _read(tls.certificate), _read(tls.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if tls.ca is not None:
+        try:
+            context.load_verify_locations(tls.ca)
+        except ssl.SSLError as error:
+            raise InputError(f"{tls.ca}: holds no certificate that can be read", wanted="an authority's") from error
+    if (certificate is None) != (key is None):
+        raise InputError(
+            f"TLS: {tls.certificate or tls.key} alone",
+            wanted="a certificate and its private key",
+            cure="give --tls-certificate and --tls-key",
+        )
+    if tls.certificate is not None:
+        try:
+            # An encrypted key would have it ask on the terminal; gRPC takes none either.
+            context.load_cert_chain(tls.certificate, tls.key, password=_refuse_encrypted(tls.key))
+        except ssl.SSLError as error:
+            raise InputError(
+                f"{tls.key}: is not the private key of {tls.certificate} ({error.reason or 'not readable'})",
+                wanted="a certificate and the key it was made with",
+            ) from error
+    return ca, certificate, key
+
+
+def _refuse_encrypted(key: Path | None) -> Any:
+    def refuse() -> str:
+        raise InputError(
+            f"{key}: is encrypted", wanted="a key without a password", cure="openssl pkey -in KEY -out NEW"
+        )
+
+    return refuse
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", wanted="a PEM file") from error
+    if b"-----BEGIN" not in content:
+        raise InputError(f"{path}: is not a PEM file", wanted="a text file with '-----BEGIN …'")
+    return content

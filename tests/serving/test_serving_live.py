@@ -1,0 +1,83 @@
+"""The client against a server at work: versions that are swapped, labels, more calls than it takes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from serving_live import Live, publish
+from serving_toy import random_image, toy_conv5_3
+
+from rsir_tf.errors import ModelError
+from rsir_tf.serving import connect
+from rsir_tf.serving.inspection import model_versions
+
+IMAGE = random_image(32, 32)
+THREADS = 8
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "not within 60 s"
+        time.sleep(0.05)
+
+
+def available(live: Live) -> list[int]:
+    states = model_versions(live.address, model_name=live.name)
+    return sorted(status.version for status in states if status.state == "AVAILABLE")
+
+
+def test_no_request_fails_while_versions_come_and_go(swapped: Live) -> None:
+    until(lambda: available(swapped) == [1])
+    stop = False
+
+    def ask() -> int:
+        answered = 0
+        while not stop:
+            np.testing.assert_allclose(model.predict([IMAGE])[0].conv5_3, toy_conv5_3(IMAGE), atol=1e-5)
+            answered += 1
+        return answered
+
+    with connect(swapped.address, model_name=swapped.name, timeout=60) as model, ThreadPoolExecutor(THREADS) as threads:
+        asking = [threads.submit(ask) for _ in range(THREADS)]
+        try:
+            for number in (2, 3):
+                publish(swapped.base / "1", swapped.base, number)
+                until(lambda number=number: available(swapped) == [number])
+            shutil.rmtree(swapped.base / "3")  # rolls back
+            until(lambda: available(swapped) == [2])
+            (swapped.base / "4").mkdir()
+            (swapped.base / "4" / "saved_model.pb").write_bytes(b"not a model")
+            until(
+                lambda: any(status.version == 4 for status in model_versions(swapped.address, model_name=swapped.name))
+            )
+            assert available(swapped) == [2]
+        finally:
+            stop = True
+        assert all(future.result() > 0 for future in asking)
+
+
+def test_labels_and_versions(labelled: Live) -> None:
+    asked = [({"label": "stable"}, "toy-1"), ({"label": "canary"}, "toy-2"), ({"version": 1}, "toy-1"), ({}, "toy-2")]
+    for options, wanted in asked:
+        with connect(labelled.address, model_name=labelled.name, timeout=60, **options) as model:
+            assert model.describe().model_id == wanted
+            scale = {"toy-1": 1.0, "toy-2": 2.0}[wanted]
+            np.testing.assert_allclose(model.predict([IMAGE])[0].conv5_3, toy_conv5_3(IMAGE, scale), atol=1e-5)
+    with (
+        connect(labelled.address, model_name=labelled.name, label="old") as model,
+        pytest.raises(ModelError, match=r"version 'old'.*Unrecognized servable version label: old"),
+    ):
+        model.describe()
+
+
+def test_more_calls_than_the_server_takes(overloaded: Live) -> None:
+    images = [random_image(64, 64, seed=seed) for seed in range(200)]
+    with connect(overloaded.address, model_name=overloaded.name, timeout=120, batch_size=1, in_flight=32) as model:
+        for image, prediction in zip(images, model.predict(images), strict=True):
+            np.testing.assert_allclose(prediction.conv5_3, toy_conv5_3(image), atol=1e-5)
