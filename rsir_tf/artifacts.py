@@ -20,6 +20,9 @@ from rsir_tf.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 
+RUN_VERSION = 2
+"""Format of a run; here, where it can be looked up without TensorFlow."""
+
 
 @contextlib.contextmanager
 def written_aside(target: Path, *, replace: bool = False) -> Iterator[Path]:

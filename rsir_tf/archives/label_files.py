@@ -23,7 +23,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from rsir_tf.archives.labels import Colour, LabelSet, distinct_colours
+from rsir_tf.archives.labels import Colour, LabelSet, distinct_colours, plain_name
 from rsir_tf.errors import InputError
 
 if sys.version_info >= (3, 11):
@@ -70,9 +70,10 @@ def class_colours(class_names: Sequence[str]) -> tuple[Colour, ...]:
     Returns:
         RGB of each class, 0..255, the same each time.
     """
+    spelt = tuple(map(plain_name, class_names))
     for name in SHIPPED:
         shipped = load_label_set(name)
-        if shipped.names == tuple(class_names):
+        if shipped.names == spelt:
             return shipped.colours
     return distinct_colours(len(class_names))
 

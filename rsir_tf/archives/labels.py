@@ -171,6 +171,11 @@ def distinct_colours(count: int, *, avoid: Iterable[Colour] = ()) -> tuple[Colou
     return tuple(colours)
 
 
+def plain_name(name: str) -> str:
+    """A class's name without what spellings differ in: UC Merced's tags have bare-soil, DLRSD's masks bare soil."""
+    return name.replace("-", " ").replace("_", " ").lower()
+
+
 def _check_unique(what: str, values: Iterable[Any]) -> None:
     seen = set()
     for value in values:

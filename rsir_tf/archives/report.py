@@ -81,8 +81,8 @@ class ArchiveReport:
 
     @property
     def trainable(self) -> bool:
-        """Whether training, which needs masks, would go through."""
-        return "masks" in self.supervision and not self.problems
+        """Whether training, which needs masks or tags, would go through."""
+        return bool(self.supervision) and not self.problems
 
     def to_json(self) -> dict[str, Any]:
         """Give the report as JSON types."""
@@ -110,10 +110,10 @@ class ArchiveReport:
         else:
             self.problems += untagged
         if self.supervision == ["tags"]:
-            self.remarks.insert(0, "there are tags and no masks: it can be indexed and searched; training needs masks")
+            self.remarks.insert(0, "there are tags and no masks: training takes tags")
         if not self.supervision:
             self.remarks.insert(
-                0, "there are neither masks nor tags: it can be indexed and searched; training needs masks"
+                0, "there are neither masks nor tags: it can be indexed and searched; training needs one of them"
             )
 
 

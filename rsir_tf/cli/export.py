@@ -17,9 +17,9 @@ def command(
     to: Annotated[Path, typer.Option(help="saved_models/NAME; the next free version number is taken.")],
 ) -> None:
     """Write a run's best network as the next version of a served model, checked as a server loads it."""
-    from rsir_tf.artifacts import read_manifest
+    from rsir_tf.artifacts import RUN_VERSION, read_manifest
 
-    read_manifest(run, "run", 1)  # Before TensorFlow's two seconds: a wrong path is told at once.
+    read_manifest(run, "run", RUN_VERSION)  # Before TensorFlow's two seconds: a wrong path is told at once.
     with console.quiet_tensorflow():
         from rsir_tf.segmentation import export_run, open_run
 

@@ -34,11 +34,20 @@ class PairReader:
         records: With masks.
         label_set: What the masks' values mean.
         keep: Whether decoded pairs stay in memory (4 bytes a pixel).
+        without_masks: Whether images may lack a mask: theirs is void all over, and crops of them show the whole image,
+            whose tags are known, not those of its parts.
     """
 
-    def __init__(self, records: Sequence[Record], label_set: LabelSet, *, keep: bool = False) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        label_set: LabelSet,
+        *,
+        keep: bool = False,
+        without_masks: bool = False,
+    ) -> None:
         without = [record.id for record in records if record.mask is None]
-        if without:
+        if without and not without_masks:
             raise InputError(
                 f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}", wanted="a mask each"
             )
@@ -50,6 +59,17 @@ class PairReader:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def frame(self, index: int, size: int) -> int:
+        """Pixels a side of what a crop shows at magnification 1: its own size, or an image without a mask whole."""
+        return size if self.records[index].mask is not None else min(self.sizes[index])
+
+    def crops(self, size: int) -> list[int]:
+        """How many crops of a size cover each record once: max(1, round(pixels / size²)); one without a mask."""
+        return [
+            max(1, round(height * width / size**2)) if record.mask is not None else 1
+            for record, (height, width) in zip(self.records, self.sizes, strict=True)
+        ]
 
     def read(self, index: int) -> Pair:
         """Return image uint8 [H, W, 3] and class map uint8 [H, W] (0..K-1, VOID) of one record.
@@ -63,8 +83,9 @@ class PairReader:
         try:
             image = read_image(record.image)
             if record.mask is None:
-                raise InputError(f"{record.id}: has no mask")
-            pair = image, read_mask(record.mask, self.label_set, image.shape[:2])
+                pair = image, np.full(image.shape[:2], VOID, np.uint8)
+            else:
+                pair = image, read_mask(record.mask, self.label_set, image.shape[:2])
         except InputError as error:
             self.failure = error
             raise
@@ -98,22 +119,21 @@ class Crops:
             raise InputError(f"{self.per_epoch} crops an epoch", wanted="0 (all) or more")
 
 
-def plan_epoch(sizes: Sequence[tuple[int, int]], crops: Crops, seed: int, epoch: int) -> NDArray[np.int64]:
+def plan_epoch(counts: Sequence[int], crops: Crops, seed: int, epoch: int) -> NDArray[np.int64]:
     """Decide which crops an epoch takes, in which order; the same for the same arguments.
 
     Args:
-        sizes: (height, width) of each record.
+        counts: How often each record comes before `per_epoch` cuts or repeats.
         crops: Size, number and batch.
         seed: The run's.
         epoch: From 0.
 
     Returns:
-        int64 [n, 2]: record's index and the crop's own seed. A record of p pixels comes max(1, round(p / size²)) times
-        before `per_epoch` cuts or repeats; n is a multiple of the batch size, so that no step is smaller.
+        int64 [n, 2]: record's index and the crop's own seed; n is a multiple of the batch size, so that no step is
+        smaller.
     """
     random = np.random.default_rng((seed, epoch))
-    counts = [max(1, round(height * width / crops.size**2)) for height, width in sizes]
-    once = np.repeat(np.arange(len(sizes)), counts)
+    once = np.repeat(np.arange(len(counts)), counts)
     wanted = crops.per_epoch or len(once)
     steps = max(1, round(wanted / crops.batch))
     rounds = -(-steps * crops.batch // len(once))
@@ -134,7 +154,7 @@ def training_dataset(reader: PairReader, crops: Crops, *, seed: int, epoch: int)
         A dataset of (float32 [B, S, S, 3] RGB 0..255, int32 [B, S, S] class indices, VOID = 255). The same arguments
         give the same batches, so that a resumed run goes on as an undisturbed one would have.
     """
-    plan = plan_epoch(reader.sizes, crops, seed, epoch)
+    plan = plan_epoch(reader.crops(crops.size), crops, seed, epoch)
     cut = _cropper(reader, crops)
 
     def load(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -148,6 +168,17 @@ def training_dataset(reader: PairReader, crops: Crops, *, seed: int, epoch: int)
     return dataset.batch(crops.batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
+def sample_images(reader: PairReader, crops: Crops, seed: int) -> NDArray[np.float32]:
+    """Crops of up to 16 images: enough for a root mean square to three digits, little enough for a laptop.
+
+    Returns:
+        float32 [N, S, S, 3], RGB, 0..255, not varied.
+    """
+    few = Crops(crops.size, min(16, crops.batch * 4), augmentation=Augmentation.none(), per_epoch=1)
+    images, _ = next(training_dataset(reader, few, seed=seed, epoch=0).as_numpy_iterator())
+    return np.asarray(images)
+
+
 def _cropper(reader: PairReader, crops: Crops) -> Callable[[np.int64, np.int64], Pair]:
     """Cut a square at a random place and scale before the pixels enter TensorFlow: large tiles are not copied whole."""
     low, high = crops.augmentation.scale
@@ -156,7 +187,7 @@ def _cropper(reader: PairReader, crops: Crops) -> Callable[[np.int64, np.int64],
         image, mask = reader.read(int(index))
         random = np.random.default_rng(int(seed))
         # Even in the logarithm: halving and doubling are equally likely.
-        side = round(crops.size / float(np.exp(random.uniform(np.log(low), np.log(high)))))
+        side = round(reader.frame(int(index), crops.size) / float(np.exp(random.uniform(np.log(low), np.log(high)))))
         height, width = mask.shape
         for _ in range(DRAWS):
             top = int(random.integers(0, max(0, height - side) + 1))

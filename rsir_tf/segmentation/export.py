@@ -51,9 +51,14 @@ def export_run(run: Run, to: Path) -> Path:
         The new version's folder.
 
     Raises:
-        ArtifactError: The run has no checkpoint, the folder cannot be written, or the export does not answer as the
-            live network does.
+        ArtifactError: The run has no checkpoint, the folder cannot be written, the export does not answer as the live
+            network does, or Keras has another backend than TensorFlow.
     """
+    if keras.backend.backend() != "tensorflow":
+        raise ArtifactError(
+            f"{run.path}: a SavedModel is written by TensorFlow, Keras computes with {keras.backend.backend()} here",
+            cure="export with KERAS_BACKEND=tensorflow: a run's weights are the same under every backend",
+        )
     network = load_best(run)
     for entry in (to, to / "saved_model.pb", to / "manifest.json"):
         if entry.is_file():

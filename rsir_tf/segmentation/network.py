@@ -35,11 +35,15 @@ VGG_LAYERS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Factors on the inputs of the three branches; 1 leaves a branch as it is."""
+    """Factors on the inputs of the three branches, and on the image's descriptor that tags are learned from.
+
+    1 leaves a branch as it is.
+    """
 
     pool3: float = 1.0
     pool4: float = 1.0
     pool5: float = 1.0
+    descriptor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def bilinear_kernel(factor: int, channels: int) -> NDArray[np.float32]:
 
 
 def measure_scales(trunk: keras.Model, images: NDArray[np.float32]) -> Scales:
-    """Reciprocal root mean square of pool3, pool4 and pool5 on some images.
+    """Reciprocal root mean square of pool3, pool4, pool5 and conv5_3's maxima on some images.
 
     Args:
         trunk: From `build_trunk`, with the weights that training starts from.
@@ -172,9 +176,10 @@ def measure_scales(trunk: keras.Model, images: NDArray[np.float32]) -> Scales:
     Raises:
         InputError: A branch is zero everywhere or not finite, so that nothing could be learned from it.
     """
-    pool3, pool4, _, pool5 = (np.asarray(output, np.float64) for output in trunk.predict_on_batch(images))
+    pool3, pool4, conv5_3, pool5 = (np.asarray(output, np.float64) for output in trunk.predict_on_batch(images))
+    branches = {"pool3": pool3, "pool4": pool4, "pool5": pool5, "descriptor": conv5_3.max(axis=(1, 2))}
     factors = {}
-    for name, values in (("pool3", pool3), ("pool4", pool4), ("pool5", pool5)):
+    for name, values in branches.items():
         size = float(np.sqrt(np.mean(np.square(values))))
         if not np.isfinite(size) or size == 0:
             raise InputError(

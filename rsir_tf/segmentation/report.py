@@ -16,9 +16,13 @@ from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.runs import Run, load_best
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
+from rsir_tf.segmentation.tag_report import score_tags, tag_markdown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+FITTING = ("epoch", "loss", "learning_rate", "gradient_norm", "images_per_second", "seconds")
+"""What each epoch of a history has; its other entries are figures, fractions of 1."""
 
 PICTURES = 6
 """Test images on the sheet of examples, spread evenly over the test part."""
@@ -33,11 +37,11 @@ def write_run_report(
 
     Args:
         run: With at least one ended epoch.
-        test: The test part, with masks.
+        test: The test part; masks and tags are scored where the run was supervised by them.
         progress: Called after each image.
 
     Returns:
-        The scores as in `scores.json`; None where the test part is empty (only the curves are written then).
+        The scores as in `scores.json`; None where the test part has none of them (only the curves are written then).
 
     Raises:
         ArtifactError: There is no checkpoint, or the folder cannot be written.
@@ -45,21 +49,31 @@ def write_run_report(
     folder = run.path / "report"
     history = run.history()
     _write_curves(folder / "curves.png", history)
-    if not len(test):
+    kind = run.manifest.get("supervision", {}).get("kind", "masks")
+    masked = [record for record in test if record.mask is not None and kind != "tags"]
+    tagged = [record for record in test if record.tags is not None and kind != "masks"]
+    if not masked and not tagged:
         return None
     network = load_best(run)
-    scores, examples = _look_at_all(network, PairReader(test.records, run.label_set), run, progress)
-    checkpoint = run.best.name if run.best else "none"
-    content = {
-        **scores.to_json(run.label_set.names),
-        "images": len(test),
-        "epochs": len(history),
-        "checkpoint": checkpoint,
-    }
+    content: dict[str, Any] = {}
+    examples: list[list[Tile]] = []
+    lines = ["# Training report", "", f"Checkpoint {run.best.name if run.best else 'none'}.", ""]
+    if masked:
+        scores, examples = _look_at_all(network, PairReader(masked, run.label_set), run, progress)
+        content |= {**scores.to_json(run.label_set.names), "images": len(masked)}
+        lines += [*_mask_markdown(content), ""]
+    if tagged:
+        figures, rows = score_tags(network, tagged, run.label_set, PICTURES, progress)
+        content["tags"] = figures
+        examples = examples or rows
+        lines += [*tag_markdown(figures), ""]
+    content |= {"epochs": len(history), "checkpoint": run.best.name if run.best else "none"}
     legend = list(zip(run.label_set.names, run.label_set.colours, strict=True))
-    save_png(folder / "examples.png", sheet(examples, title="Image, prediction, truth", legend=legend))
+    title = "Image, prediction, truth" if masked else "Image, prediction"
+    save_png(folder / "examples.png", sheet(examples, title=title, legend=legend))
+    lines += ["![curves](curves.png)", "", f"![{title.lower()}](examples.png)", "", *_epochs_markdown(history), ""]
     with written_aside(folder / "report.md", replace=True) as aside:
-        aside.write_text(_markdown(content, history), encoding="utf-8")
+        aside.write_text("\n".join(lines), encoding="utf-8")
     write_json(folder / "scores.json", content)
     return content
 
@@ -97,27 +111,39 @@ def _agreement(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes:
     return f"{np.mean(truth[counts] == prediction[counts]):.0%} of pixels right" if counts.any() else "no pixel counts"
 
 
-def _markdown(scores: dict[str, Any], history: list[dict[str, Any]]) -> str:
-    def number(value: float | None) -> str:
-        return "–" if value is None else f"{value:.4f}"
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
-    lines = [
-        "# Training report",
-        "",
-        f"{scores['images']} whole test images, {scores['pixels']:,} pixels; checkpoint {scores['checkpoint']}.",
-        "",
-    ]
-    lines += ["| pixel accuracy | mean accuracy | mean IU | frequency-weighted IU |", "|---|---|---|---|"]
+
+def _mask_markdown(scores: dict[str, Any]) -> list[str]:
     names = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
-    lines += ["| " + " | ".join(number(scores[name]) for name in names) + " |", "", "| class | IU |", "|---|---|"]
-    lines += [f"| {name} | {number(value)} |" for name, value in scores["class_iu"].items()]
-    lines += ["", "![curves](curves.png)", "", "![image, prediction, truth](examples.png)", ""]
-    lines += ["| epoch | loss | mean IU (windows) | images/s | seconds |", "|---|---|---|---|---|"]
+    return [
+        f"{scores['images']} whole test images, {scores['pixels']:,} pixels.",
+        "",
+        "| pixel accuracy | mean accuracy | mean IU | frequency-weighted IU |",
+        "|---|---|---|---|",
+        "| " + " | ".join(_number(scores[name]) for name in names) + " |",
+        "",
+        "| class | IU |",
+        "|---|---|",
+        *(f"| {name} | {_number(value)} |" for name, value in scores["class_iu"].items()),
+    ]
+
+
+def _epochs_markdown(history: list[dict[str, Any]]) -> list[str]:
+    figures = _figures(history)
+    heads = ["epoch", "loss", *(f"{name.replace('_', ' ')} (held out)" for name in figures)]
+    heads += ["learning rate", "images/s", "seconds"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for entry in history:
-        cells = [entry["epoch"], f"{entry['loss']:.4f}", number(entry["mean_iu"])]
-        cells += [entry["images_per_second"], entry["seconds"]]
+        cells = [entry["epoch"], f"{entry['loss']:.4f}", *(_number(entry[name]) for name in figures)]
+        cells += [f"{entry['learning_rate']:.3g}", entry["images_per_second"], entry["seconds"]]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _figures(history: list[dict[str, Any]]) -> list[str]:
+    return [name for name in history[0] if name not in FITTING] if history else []
 
 
 def _write_curves(path: Path, history: list[dict[str, Any]]) -> None:
@@ -127,14 +153,15 @@ def _write_curves(path: Path, history: list[dict[str, Any]]) -> None:
     epochs = [entry["epoch"] for entry in history]
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    loss, iu = figure.subplots(1, 2)
+    loss, held = figure.subplots(1, 2)
     loss.plot(epochs, [entry["loss"] for entry in history], marker="o", color="#1e5ac8")
-    loss.set(xlabel="epoch", ylabel="training loss (nats a pixel)")
-    for name, colour in (("mean_iu", "#228b44"), ("pixel_accuracy", "#b26a00")):
-        iu.plot(epochs, [entry[name] for entry in history], marker="o", label=name.replace("_", " "), color=colour)
-    iu.set(xlabel="epoch", ylabel="on the validation windows", ylim=(0, 1))
-    iu.legend()
-    for axes in (loss, iu):
+    loss.set(xlabel="epoch", ylabel="training loss (nats)")
+    for name in _figures(history):
+        values = [np.nan if entry[name] is None else entry[name] for entry in history]
+        held.plot(epochs, values, marker="o", label=name.replace("_", " "))
+    held.set(xlabel="epoch", ylabel="on what was held out", ylim=(0, 1))
+    held.legend()
+    for axes in (loss, held):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     with written_aside(path, replace=True) as aside:

@@ -10,13 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from rsir_tf.archives.labels import LabelSet
-from rsir_tf.artifacts import MANIFEST, is_leftover, manifest, read_json, read_manifest, write_json, written_aside
+from rsir_tf.artifacts import (
+    MANIFEST,
+    RUN_VERSION,
+    is_leftover,
+    manifest,
+    read_json,
+    read_manifest,
+    write_json,
+    written_aside,
+)
 from rsir_tf.errors import ArtifactError, MismatchError
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
+from rsir_tf.segmentation.precision import computing_in
 
-RUN_VERSION = 1
 HISTORY = "history.json"
 SPLIT = "split.json"
 CHECKPOINTS = "checkpoints"
@@ -70,7 +80,12 @@ class Run:
 
 
 def create_run(
-    path: Path, architecture: Architecture, label_set: LabelSet, settings: dict[str, Any], archive: dict[str, Any]
+    path: Path,
+    architecture: Architecture,
+    label_set: LabelSet,
+    settings: dict[str, Any],
+    archive: dict[str, Any],
+    supervision: dict[str, Any],
 ) -> Run:
     """Begin a run.
 
@@ -80,6 +95,7 @@ def create_run(
         label_set: What its classes mean.
         settings: Everything that changes the result, JSON types.
         archive: What it is trained on: path, format, hash, counts.
+        supervision: Its kind, the figure that the best epoch is chosen by, and what was measured for it.
 
     Raises:
         ArtifactError: The folder holds something else, or cannot be written.
@@ -93,6 +109,7 @@ def create_run(
         label_set=label_set.to_json(),
         settings=settings,
         archive=archive,
+        supervision=supervision,
         software=software(),
     )
     write_json(path / MANIFEST, content)
@@ -117,13 +134,21 @@ def open_run(path: Path) -> Run:
 def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any]) -> None:
     """Refuse to go on with a run under other settings or on another archive.
 
+    What only decides when a run ends may change: its patience, and its epochs where the learning rate does not depend
+    on how many are to come.
+
     Raises:
         MismatchError: Names the first entry that differs, with both values.
     """
+    version = run.manifest["format_version"]
+    if version < RUN_VERSION:
+        raise MismatchError(
+            f"{run.path}: was begun in format {version}, this program goes on with format {RUN_VERSION}",
+            cure="it can still be exported; train into another --run folder",
+        )
     for what, here, there in (("", settings, run.settings), ("archive's ", archive, run.manifest["archive"])):
         for key in sorted(here.keys() | there.keys()):
-            # A constant learning rate does not depend on how many epochs are to come.
-            free = key == "path" or (key == "epochs" and settings["schedule"] == "constant")
+            free = key in ("path", "patience") or (key == "epochs" and settings["schedule"] == "constant")
             if not free and here.get(key) != there.get(key):
                 raise MismatchError(
                     f"{run.path}: was begun with {what}{key} = {there.get(key)!r}, this call has {here.get(key)!r}",
@@ -132,37 +157,79 @@ def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any]) ->
 
 
 def load_best(run: Run) -> keras.Model:
-    """Build the run's network with its best weights.
+    """Build the run's network with its best weights, in float32 whatever it was trained in.
 
     Raises:
         ArtifactError: There is no checkpoint yet, or it is damaged.
     """
     if run.best is None:
         raise ArtifactError(f"{run.path}: has no checkpoint yet", cure="let `rsir-tf train` end at least one epoch")
-    model = build_fcn(build_trunk(), run.architecture)
+    with computing_in("float32"):
+        model = build_fcn(build_trunk(), run.architecture)
     with _damage(run, run.best):
         model.load_weights(str(run.best))
     return model
 
 
-def load_last(run: Run) -> keras.Model:
-    """Load network and optimizer as the last whole epoch left them.
+def load_last(run: Run, model: keras.Model) -> None:
+    """Bring weights and optimizer to where the last whole epoch left them.
+
+    Args:
+        run: With at least one ended epoch.
+        model: Built and compiled as when the run began; changed in place.
 
     Raises:
         ArtifactError: The checkpoint is damaged, or was written by another version of Keras.
     """
     with _damage(run, run.last):
-        return keras.models.load_model(run.last)
+        # Keras skips the state of an optimizer that has no variables yet.
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(str(run.last))
+        if not int(np.asarray(model.optimizer.iterations)):
+            raise ValueError("it holds no state of this optimizer")
 
 
-def save_epoch(run: Run, model: keras.Model, history: list[dict[str, Any]], *, best: bool) -> None:
+def best_epoch(history: list[dict[str, Any]], figure: str) -> int:
+    """Position of the epoch with the highest figure, the first of equals; of the last one where none has the figure.
+
+    Args:
+        history: Of at least one epoch.
+        figure: Its name.
+    """
+    values = [entry[figure] for entry in history]
+    if all(value is None for value in values):
+        return len(values) - 1
+    return max(range(len(values)), key=lambda i: -1.0 if values[i] is None else values[i])
+
+
+def why_complete(run: Run, epochs: int, patience: int) -> str | None:
+    """Say why a run has ended, or None if it has not.
+
+    Args:
+        run: With any number of epochs.
+        epochs: That it is to have.
+        patience: Epochs without a better figure after which it stops; 0 for none.
+    """
+    history, figure = run.history(), run.manifest["supervision"]["figure"]
+    if len(history) >= epochs:
+        return f"complete, {len(history)} of {epochs} epochs"
+    if history and patience and len(history) - 1 - best_epoch(history, figure) >= patience:
+        best = best_epoch(history, figure) + 1
+        return f"stopped after epoch {len(history)}: no better {figure} for {patience} epochs, epoch {best} is the best"
+    return None
+
+
+def save_epoch(
+    run: Run, model: keras.Model, network: keras.Model, history: list[dict[str, Any]], *, best: bool
+) -> None:
     """Write the checkpoints of an epoch, then the history that names them, then remove those it no longer names.
 
     The history is the one pointer that moves: killed at any moment, a run has the checkpoints of the epochs in it.
 
     Args:
         run: Where to.
-        model: As the epoch left it.
+        model: What is fitted, with its optimizer, as the epoch left it.
+        network: The FCN, which shares its layers with the model or is the model.
         history: With the epoch's own entry.
         best: Whether it is the best so far.
 
@@ -176,7 +243,8 @@ def save_epoch(run: Run, model: keras.Model, history: list[dict[str, Any]], *, b
     if best or kept is None:
         kept = folder / f"best-{number:04}.weights.h5"
         with written_aside(kept, replace=True) as aside:
-            model.save_weights(str(aside))
+            # Without its optimizer, whose state Keras would write along.
+            keras.Model(network.inputs, network.outputs).save_weights(str(aside))
     write_json(run.path / HISTORY, {"epochs": history, "last": last.name, "best": kept.name})
     for file in folder.iterdir():
         if file not in (last, kept) and not is_leftover(file):
@@ -207,6 +275,7 @@ def software() -> dict[str, str]:
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "backend": keras.backend.backend(),
         "platform": platform.platform(),
         "device": devices,
     }

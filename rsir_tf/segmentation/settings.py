@@ -12,6 +12,7 @@ from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
 from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.network import Stride
+from rsir_tf.segmentation.precision import PRECISIONS, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +20,38 @@ class TrainingSettings:
     """What a run does; everything that changes its result is recorded in its manifest.
 
     Attributes:
-        epochs: Passes over the archive. May be raised later to go on with a constant learning rate.
+        supervision: "masks", "tags", or "mixed": masks where they are, tags elsewhere.
+        epochs: Passes over the archive. May be raised later to go on with a constant learning rate; its warm-up stays
+            where it was.
         weights: "imagenet", "none" or a VGG-16 weights file.
         stride: 8, 16 or 32 (FCN-8s, -16s, -32s).
         head_width: Channels of fc6 and fc7; the paper's is 4096, small machines do with less.
         crops: Crop size, batch size, crops an epoch, augmentation.
         learning_rate: Adam's, at its highest.
-        schedule: "cosine" (warm-up over the first 5% of the steps, then down to zero) or "constant".
+        schedule: "cosine" (down to zero) or "constant".
+        warm_up: Fraction of the steps in which the learning rate rises from zero to its highest.
+        weight_decay: Decoupled (AdamW): times the learning rate, what a weight shrinks by a step; biases do not.
+        trunk_rate: Factor on the learning rate of VGG-16's layers.
         freeze: Blocks of VGG-16 that stay as they are, counted from the image (0 to 5).
+        cached_views: 0 computes the frozen blocks anew for each crop. N keeps their outputs of the crops of the first N
+            epochs on disk (half precision), and goes round them: far fewer computations, less variety.
         dropout: After fc6 and fc7.
         clip_norm: Largest norm of all gradients together; 0 for no limit.
+        class_weights: "none", or "balanced" by the median frequency of the training masks' classes.
+        precision: Of the layers' computations: "float32", "mixed_float16" or "mixed_bfloat16"; weights, logits and loss
+            are float32 in all of them, and so is what is exported.
+        patience: Epochs without a better figure on the held-out images after which the run ends; 0 for never.
         validation: Fraction of the training images that is held out to choose the best epoch by; the test images
             have no say in it. 0 trains on all and takes the last epoch.
         validation_windows: Windows of the crop's size that are scored after each epoch; 0 for all.
         keep_in_memory: Whether decoded images stay in memory.
         xla: Whether the step is compiled with XLA.
         seed: Of crops, augmentation, initial weights and dropout. On one machine and one stack the same seed gives the
-            same run; a resumed one too, but for dropout's draws under Keras 2, which keeps no state of them.
+            same run; a resumed one too, but under Keras 2 for dropout's draws and the loss scale of "mixed_float16", of
+            which it keeps no state.
     """
 
+    supervision: Literal["masks", "tags", "mixed"] = "masks"
     epochs: int = 50
     weights: str = "imagenet"
     stride: Stride = 8
@@ -45,9 +59,16 @@ class TrainingSettings:
     crops: Crops = field(default_factory=Crops)
     learning_rate: float = 1e-4
     schedule: Literal["cosine", "constant"] = "cosine"
+    warm_up: float = 0.05
+    weight_decay: float = 0.0
+    trunk_rate: float = 1.0
     freeze: int = 0
+    cached_views: int = 0
     dropout: float = 0.5
     clip_norm: float = 1.0
+    class_weights: Literal["none", "balanced"] = "none"
+    precision: Precision = "float32"
+    patience: int = 0
     validation: float = 0.1
     validation_windows: int = 64
     keep_in_memory: bool = False
@@ -56,11 +77,22 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         checks = {
+            "supervision": (self.supervision in ("masks", "tags", "mixed"), "'masks', 'tags' or 'mixed'"),
             "epochs": (self.epochs >= 1, "at least 1"),
             "head_width": (self.head_width >= 1, "at least 1"),
             "freeze": (0 <= self.freeze <= 5, "0 to 5 blocks"),
+            "cached_views": (
+                self.cached_views == 0 or (self.cached_views > 0 and self.freeze > 0),
+                "0, or 1 and more with frozen blocks (freeze)",
+            ),
             "learning_rate": (self.learning_rate > 0, "a positive number"),
             "schedule": (self.schedule in ("cosine", "constant"), "'cosine' or 'constant'"),
+            "warm_up": (0 <= self.warm_up < 1, "0 or more, below 1"),
+            "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
+            "trunk_rate": (0 < self.trunk_rate < float("inf"), "a positive number; freeze keeps layers as they are"),
+            "class_weights": (self.class_weights in ("none", "balanced"), "'none' or 'balanced'"),
+            "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+            "patience": (self.patience >= 0, "0 (never stop early) or more"),
             "dropout": (0 <= self.dropout < 1, "0 or more, below 1"),
             "clip_norm": (self.clip_norm >= 0, "0 (no limit) or more"),
             "validation": (0 <= self.validation < 1, "0 or more, below 1"),
@@ -70,6 +102,17 @@ class TrainingSettings:
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise InputError(f"{name} is {getattr(self, name)!r}", wanted=wanted)
+        if self.patience and not self.validation:
+            raise InputError(
+                f"patience is {self.patience} and validation is 0",
+                wanted="held-out images to see whether an epoch is better",
+                cure="leave --patience out or set --validation",
+            )
+        if self.supervision == "tags" and self.class_weights != "none":
+            raise InputError(
+                f"class_weights {self.class_weights!r} with supervision by tags",
+                wanted="'none': they balance pixels of masks",
+            )
         if self.xla and keras.__version__.startswith("2."):
             raise InputError(
                 f"XLA under Keras {keras.__version__}",

@@ -1,93 +1,111 @@
-"""Fit an FCN to an archive's masks, into a run that can be resumed."""
+"""Fit an FCN to an archive, into a run that can be resumed."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-from rsir_tf.archives.labels import VOID, LabelSet
+from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.splits import Split, select, write_split
+from rsir_tf.archives.tag_labels import tag_label_set
 from rsir_tf.artifacts import MANIFEST, content_hash, remove_leftovers
-from rsir_tf.errors import InputError, RsirError
-from rsir_tf.segmentation.augmentation import Augmentation
-from rsir_tf.segmentation.data import (
-    Crops,
-    PairReader,
-    plan_epoch,
-    training_dataset,
-    validation_crops,
-    validation_dataset,
-)
+from rsir_tf.errors import InputError
+from rsir_tf.segmentation.mask_supervision import MaskSupervision
+from rsir_tf.segmentation.monitoring import Progress, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
-from rsir_tf.segmentation.runs import SPLIT, Run, create_run, load_last, open_run, require_same, save_epoch
-from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
+from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
+from rsir_tf.segmentation.precision import computing_in
+from rsir_tf.segmentation.runs import (
+    SPLIT,
+    Run,
+    best_epoch,
+    create_run,
+    load_last,
+    open_run,
+    require_same,
+    save_epoch,
+    why_complete,
+)
 from rsir_tf.segmentation.settings import TrainingSettings
+from rsir_tf.segmentation.supervision import Supervision
+from rsir_tf.segmentation.tag_supervision import TagSupervision, Watched
+from rsir_tf.segmentation.views import FOLDER, CachedViews
 from rsir_tf.segmentation.weights import apply_head, fits_head, initialise, seed_dropout
-
-Progress = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and a few words."""
-
-
-class TrainingError(RsirError):
-    """Training cannot go on; the last good checkpoint stays."""
 
 
 def train(
-    archive: Archive, split: Split, path: Path, settings: TrainingSettings, *, progress: Progress | None = None
+    archive: Archive,
+    split: Split,
+    path: Path,
+    settings: TrainingSettings,
+    *,
+    progress: Progress | None = None,
+    watch: Watched | None = None,
 ) -> Run:
-    """Train on the split's training part; after each epoch score windows of a tenth of it that is held out.
+    """Train on the split's training part; after each epoch score a tenth of it that is held out.
 
-    A run that was begun with the same settings, archive and split goes on after the last epoch it finished.
+    A run that was begun with the same settings, archive and split goes on after the last epoch it finished; one that is
+    complete (`why_complete`) is left as it is.
 
     Args:
-        archive: With masks and a label set.
-        split: Which images train; the others are not looked at.
+        archive: With masks and a label set, or tags, as `settings.supervision` says.
+        split: Which images train, and which choose the best epoch (`settings.validation` of the former, where the split
+            has no such part); the others are not looked at.
         path: The run's folder; made, or resumed.
         settings: See `TrainingSettings`.
         progress: Called after each step.
+        watch: Gives further figures of the held-out images' descriptors after each epoch, where tags supervise.
 
     Returns:
-        The run, with its best checkpoint (highest mean IU on the held-out windows; the last one where none are).
+        The run, with its best checkpoint: highest mean IU on windows of the held-out images, or micro F1 of their tags;
+        the last one where none are held out.
 
     Raises:
-        InputError: The archive has no masks or no label set, or an image or mask cannot be used.
+        InputError: The archive lacks masks, tags or a label set, no mask has a labelled pixel, or an image or mask
+            cannot be used.
         MismatchError: The folder holds a run of other settings or another archive.
         ArtifactError: The folder cannot be written or is something else.
         TrainingError: The loss is no longer finite.
     """
-    if archive.label_set is None:
-        raise InputError(f"{archive.root}: has no masks to train on", cure="pass a folder with masks and --labels FILE")
-    fitted, held = hold_out(select(archive, split, "train").records, settings.validation, settings.seed)
-    reader = PairReader(fitted, archive.label_set, keep=settings.keep_in_memory)
-    validation = PairReader(held, archive.label_set, keep=settings.keep_in_memory)
-    if not len(reader):
-        raise InputError(f"{archive.root}: the split leaves no image to train on", cure="make the test part smaller")
-    origin = _origin(archive, archive.label_set, split)
-    keras.utils.set_random_seed(settings.seed)
+    label_set = _label_set(archive, settings)
+    origin = _origin(archive, label_set, split, settings)
     run = None
     if (path / MANIFEST).exists():
         run = open_run(path)
         require_same(run, settings.to_json(), origin)
-    with _failures_of(reader, validation):
-        if run is not None and run.last is not None:
-            model = load_last(run)
-        else:
-            model, architecture = _build(archive.label_set, settings, reader, run)
-            run = run or create_run(path, architecture, archive.label_set, settings.to_json(), origin)
-            write_split(split, path / SPLIT)
-        _Loop(run, model, settings, reader, validation, progress or (lambda *_: None)).go()
+        if why_complete(run, settings.epochs, settings.patience):
+            return run
+    fitted, held = _parts(archive, split, settings)
+    if not fitted:
+        raise InputError(f"{archive.root}: the split leaves no image to train on", cure="make the test part smaller")
+    record = run.manifest["supervision"] if run else None
+    supervision: Supervision = (
+        MaskSupervision(label_set, fitted, held, settings, record)
+        if settings.supervision == "masks"
+        else TagSupervision(label_set, fitted, held, settings, record, watch)
+    )
+    keras.utils.set_random_seed(settings.seed)
+    with supervision.failures():
+        network, architecture = _build(label_set, settings, supervision, run)
+        run = run or create_run(path, architecture, label_set, settings.to_json(), origin, supervision.record)
+        write_split(split, path / SPLIT)
+        _fit(run, network, settings, supervision, progress or (lambda *_: None))
     return open_run(path)
+
+
+def _parts(archive: Archive, split: Split, settings: TrainingSettings) -> tuple[list[Record], list[Record]]:
+    """Images to train on and images to choose the best epoch by; a split that names the latter decides."""
+    fitted = list(select(archive, split, "train"))
+    if split.validation:
+        return fitted, list(select(archive, split, "validation"))
+    return hold_out(fitted, settings.validation, settings.seed)
 
 
 def hold_out(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[Record], list[Record]]:
@@ -107,169 +125,108 @@ def hold_out(records: Sequence[Record], fraction: float, seed: int) -> tuple[lis
     return [record for record in records if record.id not in held], [record for record in records if record.id in held]
 
 
-@contextlib.contextmanager
-def _failures_of(*readers: PairReader) -> Iterator[None]:
-    """Raise a bad image's or mask's own error instead of what tf.data makes of it."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        for reader in readers:
-            if reader.failure is not None:
-                raise reader.failure from error
-        raise
+def _label_set(archive: Archive, settings: TrainingSettings) -> LabelSet:
+    if settings.supervision == "tags":
+        return tag_label_set(archive)
+    if archive.label_set is None:
+        raise InputError(
+            f"{archive.root}: has no masks to train on",
+            cure="pass a folder with masks and --labels FILE, or train on tags (--supervision tags)",
+        )
+    return archive.label_set
 
 
-def _origin(archive: Archive, label_set: LabelSet, split: Split) -> dict[str, Any]:
+def _origin(archive: Archive, label_set: LabelSet, split: Split, settings: TrainingSettings) -> dict[str, Any]:
+    tagged = {} if settings.supervision == "masks" else {"tags": content_hash([record.tags for record in archive])}
     return {
+        **tagged,
         "path": str(archive.root),
         "format": archive.format,
         "images": len(archive),
         "records": content_hash([record.id for record in archive]),
         "label_set": label_set.content_hash(),
-        "split": content_hash([list(split.train), list(split.test)]),
+        "split": content_hash([list(part) for part in (split.train, split.test, split.validation) if part]),
     }
 
 
 def _build(
-    label_set: LabelSet, settings: TrainingSettings, reader: PairReader, run: Run | None
+    label_set: LabelSet, settings: TrainingSettings, supervision: Supervision, run: Run | None
 ) -> tuple[keras.Model, Architecture]:
     """The network as training starts from it; a run that was begun keeps the architecture in its manifest."""
-    trunk = build_trunk()
-    head = initialise(trunk, settings.weights, seed=settings.seed)
-    if run is not None:
-        architecture = run.architecture
-    else:
-        scales = measure_scales(trunk, _sample(reader, settings))
-        if fits_head(head, settings.head_width):
-            # fc6's own weights want pool5 as VGG-16 gives it.
-            scales = replace(scales, pool5=1.0)
-        architecture = Architecture(len(label_set.names), settings.stride, settings.head_width, scales)
-    model = build_fcn(trunk, architecture, dropout=settings.dropout)
-    apply_head(model, head)
-    _compile(model, settings, _steps(reader, settings))
-    return model, architecture
-
-
-def _sample(reader: PairReader, settings: TrainingSettings) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Crops of up to 16 images: enough for a root mean square to three digits, little enough for a laptop."""
-    crops = Crops(settings.crops.size, min(16, settings.crops.batch * 4), augmentation=Augmentation.none(), per_epoch=1)
-    images, _ = next(iter(training_dataset(reader, crops, seed=settings.seed, epoch=0)))
-    return np.asarray(images)
-
-
-def _steps(reader: PairReader, settings: TrainingSettings) -> int:
-    return len(plan_epoch(reader.sizes, settings.crops, settings.seed, 0)) // settings.crops.batch
-
-
-def _compile(model: keras.Model, settings: TrainingSettings, steps: int) -> None:
+    with computing_in(settings.precision):
+        trunk = build_trunk()
+        # The checkpoint of a run on cached views lacks the frozen blocks.
+        begun = run is not None and run.last is not None and not settings.cached_views
+        head = {} if begun else initialise(trunk, settings.weights, seed=settings.seed)
+        if run is not None:
+            architecture = run.architecture
+        else:
+            scales = measure_scales(trunk, supervision.sample())
+            if fits_head(head, settings.head_width):
+                # fc6's own weights want pool5 as VGG-16 gives it.
+                scales = replace(scales, pool5=1.0)
+            architecture = Architecture(len(label_set.names), settings.stride, settings.head_width, scales)
+        network = build_fcn(trunk, architecture, dropout=settings.dropout)
+    apply_head(network, head)
     frozen = tuple(f"block{block}_" for block in range(1, settings.freeze + 1))
-    for layer in model.layers:
-        if layer.name.startswith(frozen) and frozen:
+    for layer in network.layers:
+        if frozen and layer.name.startswith(frozen):
             layer.trainable = False
-    rate: Any = settings.learning_rate
-    if settings.schedule == "cosine":
-        total = steps * settings.epochs
-        warm_up = max(1, total // 20)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, total - warm_up), warmup_target=settings.learning_rate, warmup_steps=warm_up
+    return network, architecture
+
+
+def _fit(
+    run: Run, network: keras.Model, settings: TrainingSettings, supervision: Supervision, progress: Progress
+) -> None:
+    """Go through the epochs that are left, with a checkpoint after each."""
+    steps = supervision.steps
+    # The schedule is laid over the epochs that the run was begun with: those may have been raised since.
+    planned = steps * run.settings["epochs"]
+    # JAX without compilation would be no use; elsewhere compiling costs minutes, and is asked for.
+    compiled = settings.xla or keras.backend.backend() == "jax"
+    model, views = supervision.model(network, run.architecture), None
+    if settings.cached_views:
+        views = CachedViews(run.path / FOLDER, model, settings.freeze, supervision, settings.cached_views, progress)
+        model = views.rest
+    model.compile(optimizer=build_optimizer(settings, planned), loss=supervision.loss(), jit_compile=compiled)
+    if run.last is not None:
+        load_last(run, model)
+    remove_leftovers(run.path)
+    history = run.history()
+    while not (reason := why_complete(run, settings.epochs, settings.patience)):
+        epoch, started = len(history), time.monotonic()
+        batches = (views or supervision).dataset(epoch)
+        fitting = time.monotonic()
+        seed_dropout(model, settings.seed, epoch)
+        watch = Watch(progress, epoch, settings.epochs, steps, run.path)
+        result = model.fit(
+            batches,
+            epochs=epoch + 1,
+            initial_epoch=epoch,
+            verbose=0,
+            shuffle=False,
+            callbacks=[watch],
         )
-    limit = {"global_clipnorm": settings.clip_norm} if settings.clip_norm else {}
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate, **limit),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=VOID),
-        jit_compile=settings.xla,
-    )
-
-
-class _Loop:
-    """The epochs of one run."""
-
-    def __init__(
-        self,
-        run: Run,
-        model: keras.Model,
-        settings: TrainingSettings,
-        reader: PairReader,
-        validation: PairReader,
-        progress: Progress,
-    ) -> None:
-        self.run, self.model, self.settings = run, model, settings
-        self.reader, self.progress = reader, progress
-        self.history = run.history()
-        size, batch = settings.crops.size, settings.crops.batch
-        cells = validation_crops(validation, size, settings.validation_windows, settings.seed)
-        self.windows = validation_dataset(validation, cells, size, batch) if cells else None
-        self.steps = _steps(reader, settings)
-
-    def go(self) -> None:
-        remove_leftovers(self.run.path)
-        for epoch in range(len(self.history), self.settings.epochs):
-            seed_dropout(self.model, self.settings.seed, epoch)
-            entry = self._epoch(epoch)
-            best = max((past["mean_iu"] or 0.0 for past in self.history), default=-1.0)
-            self.history.append(entry)
-            better = self.windows is None or (entry["mean_iu"] or 0.0) > best
-            save_epoch(self.run, self.model, self.history, best=better)
-            self._log(entry)
-
-    def _log(self, entry: dict[str, Any]) -> None:
-        """TensorBoard comes after the checkpoint: a log that cannot be written costs no epoch."""
-        try:
-            writer = tf.summary.create_file_writer(str(self.run.path / "tensorboard"))
-            with writer.as_default(step=entry["epoch"]):
-                for name in ("loss", "mean_iu", "pixel_accuracy", "mean_accuracy", "seconds"):
-                    if entry[name] is not None:
-                        tf.summary.scalar(name, entry[name])
-            writer.close()
-        except (tf.errors.OpError, OSError) as error:
-            logging.getLogger("rsir_tf").warning("%s: TensorBoard's log cannot be written: %s", self.run.path, error)
-
-    def _epoch(self, epoch: int) -> dict[str, Any]:
-        started = time.monotonic()
-        dataset = training_dataset(self.reader, self.settings.crops, seed=self.settings.seed, epoch=epoch)
-        callback = _Watch(self.progress, epoch, self.settings.epochs, self.steps, self.run.path)
-        result = self.model.fit(
-            dataset, epochs=epoch + 1, initial_epoch=epoch, verbose=0, shuffle=False, callbacks=[callback]
-        )
-        trained = time.monotonic() - started
-        scores = self._validate()
+        trained, norm = time.monotonic() - fitting, gradient_norm(model.optimizer)
+        # Loss was finite before the last step, weights may not be after it.
+        require_finite(norm, f"{run.path}: the gradients' norm became {norm} at the end of epoch {epoch + 1}")
+        evaluation = supervision.evaluate(network)
+        figures = {name: None if value is None else round(value, 5) for name, value in evaluation.figures.items()}
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "loss": float(result.history["loss"][-1]),
-            "images_per_second": round(self.steps * self.settings.crops.batch / trained, 3),
+            "learning_rate": float(f"{learning_rate_at(settings, planned, (epoch + 1) * steps - 1):.6g}"),
+            "gradient_norm": float(f"{norm:.6g}"),
+            "images_per_second": round(steps * settings.crops.batch / trained, 3),
             "seconds": round(time.monotonic() - started, 1),
+            **figures,
         }
-        for name in ("pixel_accuracy", "mean_accuracy", "mean_iu"):
-            value = getattr(scores, name) if scores else float("nan")
-            entry[name] = None if np.isnan(value) else round(value, 5)
-        words = f"epoch {epoch + 1}/{self.settings.epochs}  loss {entry['loss']:.4f}  mean IU {entry['mean_iu']}"
-        self.progress((epoch + 1) * self.steps, self.settings.epochs * self.steps, words)
-        return entry
-
-    def _validate(self) -> SegmentationScores | None:
-        if self.windows is None:
-            return None
-        classes = self.run.architecture.classes
-        confusion = np.zeros((classes, classes), np.int64)
-        for images, masks in self.windows:
-            predicted = np.argmax(self.model.predict_on_batch(images), axis=-1)
-            confusion += confusion_matrix(np.asarray(masks), predicted, classes)
-        return segmentation_scores(confusion)
-
-
-class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells of progress and stops at a loss that is no number."""
-
-    def __init__(self, progress: Progress, epoch: int, epochs: int, steps: int, path: Path) -> None:
-        super().__init__()
-        self.told, self.done, self.total = progress, epoch * steps, epochs * steps
-        self.words, self.path = f"epoch {epoch + 1}/{epochs}", path
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        loss = (logs or {}).get("loss", 0.0)
-        if not np.isfinite(loss):
-            raise TrainingError(
-                f"{self.path}: the loss became {loss} at step {batch + 1} of {self.words}",
-                cure="the last checkpoint is kept; lower --learning-rate or set --clip-norm",
-            )
-        self.told(self.done + batch + 1, self.total, f"{self.words}  loss {loss:.4f}")
+        history.append(entry)
+        words = f"epoch {epoch + 1}/{settings.epochs}  loss {entry['loss']:.4f}  "
+        words += f"{supervision.figure.replace('_', ' ')} {figures[supervision.figure]}"
+        progress((epoch + 1) * steps, settings.epochs * steps, words)
+        save_epoch(run, model, network, history, best=best_epoch(history, supervision.figure) == epoch)
+        log_to_tensorboard(run.path, entry, evaluation.pictures)
+    if views:
+        views.remove()
+    progress(len(history) * steps, settings.epochs * steps, reason)

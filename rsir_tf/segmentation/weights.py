@@ -38,11 +38,10 @@ def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, 
         for i, name in enumerate(VGG_LAYERS):
             layer = trunk.get_layer(name)
             initial = keras.initializers.HeNormal(seed=seed * len(VGG_LAYERS) + i)
-            shape = tuple(layer.kernel.shape)
             # He's variance is for inputs of size 1, pixels minus their mean are about 64: without this every activation
             # is that large, and biases, which move by the learning rate a step, have no say.
-            kernel = np.asarray(initial(shape)) / (64 if i == 0 else 1)
-            layer.set_weights([kernel, np.zeros(shape[-1], np.float32)])
+            layer.kernel.assign(initial(tuple(layer.kernel.shape)) / (64 if i == 0 else 1))
+            layer.bias.assign(np.zeros(layer.bias.shape, np.float32))
         return {}
     source = _imagenet() if weights == "imagenet" else _file(Path(weights))
     for name in VGG_LAYERS:

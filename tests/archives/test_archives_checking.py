@@ -102,9 +102,9 @@ def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
     assert report.supervision == ["tags"]
     assert report.tags == {"sand": 1, "sea": 2, "tanks": 0}
     assert report.tags_per_image == 1.0  # (2 + 1 + 0) / 3
-    assert not report.trainable
+    assert report.trainable
     assert report.remarks == [
-        "there are tags and no masks: it can be indexed and searched; training needs masks",
+        "there are tags and no masks: training takes tags",
         "1 tags occur at no image (tanks)",
     ]
     path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbaech01\t1\t0\nocean07\t0\t0\nriver00\t0\t0\n")

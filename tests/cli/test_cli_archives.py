@@ -101,11 +101,11 @@ def test_check_names_every_file_that_training_would_fail_at(sound: Path, command
     assert list(found["unreadable_masks"]) == ["river/river01.tif"]
 
 
-def test_check_of_an_archive_without_masks_says_that_training_needs_them(tmp_path: Path, command) -> None:
+def test_check_of_an_archive_without_masks_and_tags_says_that_training_needs_them(tmp_path: Path, command) -> None:
     picture(tmp_path / "a.png")
     ended = command("check", tmp_path)
     assert (ended.code, ended.err) == (1, "")
-    assert "training needs masks" in ended.out
+    assert "training needs one of them" in ended.out
 
 
 def test_an_unknown_colour_is_named(tmp_path: Path, command) -> None:

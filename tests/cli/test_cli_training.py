@@ -54,6 +54,7 @@ def test_a_finished_run_is_not_trained_again(tiny_export, command) -> None:
     options = ("--weights", "none", "--head-width", 8, "--crop", 64, "--batch", 2, "--freeze", 5)
     ended = command(*line, *options, "--json")
     assert ended.code == 0
+    assert f"{tiny_export.run}: complete, 1 of 1 epochs" in ended.err
     found = json.loads(ended.out)
     assert (found["run"], found["epochs"]) == (str(tiny_export.run), 1)
     assert found["scores"] == json.loads((tiny_export.run / "report" / "scores.json").read_text())
@@ -86,6 +87,8 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_export, tmp_path: Path, comm
         (("--crop", 100), "crop size 100; wanted a multiple of 32"),
         (("--epochs", 0), "epochs is 0; wanted at least 1"),
         (("--learning-rate", 0), "learning_rate is 0.0; wanted a positive number"),
+        (("--trunk-rate", 0), "trunk_rate is 0.0; wanted a positive number; freeze keeps layers as they are"),
+        (("--patience", 3, "--validation", 0), "patience is 3 and validation is 0; wanted held-out images"),
         (("--weights", "missing.h5"), "missing.h5"),
         (("--labels", "missing.toml"), "missing.toml"),
         (("--split", "missing.json"), "missing.json: no split here"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +43,32 @@ def reader(tmp_path: Path) -> PairReader:
 
 
 def test_an_epoch_covers_the_archives_pixels_once() -> None:
-    # 96·160 / 32² = 15 crops, 40·50 / 32² = 1.95 → 2: 17, and with batches of 4 the nearest multiple is 16.
-    plan = plan_epoch([(96, 160), (40, 50)], Crops(32, 4), seed=0, epoch=0)
+    # 17 crops: with batches of 4 the nearest multiple is 16.
+    plan = plan_epoch([15, 2], Crops(32, 4), seed=0, epoch=0)
     assert len(plan) == 16
     assert set(np.bincount(plan[:, 0])) <= {14, 15, 1, 2}
-    assert len(plan_epoch([(96, 160)], Crops(32, 4, per_epoch=100), seed=0, epoch=0)) == 100
-    assert len(plan_epoch([(32, 32)], Crops(32, 8), seed=0, epoch=0)) == 8, "a batch larger than the archive repeats it"
+    assert len(plan_epoch([15], Crops(32, 4, per_epoch=100), seed=0, epoch=0)) == 100
+    assert len(plan_epoch([1], Crops(32, 8), seed=0, epoch=0)) == 8, "a batch larger than the archive repeats it"
+
+
+def test_crops_cover_images_with_masks_once_and_others_are_seen_whole(reader: PairReader) -> None:
+    # 96·160 / 32² = 15, 40·50 / 32² = 1.95 → 2.
+    assert reader.crops(32) == [15, 2]
+    assert [reader.frame(index, 32) for index in (0, 1)] == [32, 32]
+    bare = PairReader([replace(r, mask=None) for r in reader.records], LABELS, without_masks=True)
+    assert bare.crops(32) == [1, 1]
+    assert [bare.frame(index, 32) for index in (0, 1)] == [96, 40], "the shorter side"
+    assert (bare.read(1)[1] == VOID).all()
+    with pytest.raises(InputError, match="2 of 2 images have no mask"):
+        PairReader(bare.records, LABELS)
 
 
 def test_the_plan_depends_on_seed_and_epoch_alone() -> None:
-    sizes, crops = [(200, 200)] * 3, Crops(32, 4)
-    first = plan_epoch(sizes, crops, 5, 2)
-    np.testing.assert_array_equal(first, plan_epoch(sizes, crops, 5, 2))
-    assert (first != plan_epoch(sizes, crops, 5, 3)).any()
-    assert (first != plan_epoch(sizes, crops, 6, 2)).any()
+    counts, crops = [39] * 3, Crops(32, 4)
+    first = plan_epoch(counts, crops, 5, 2)
+    np.testing.assert_array_equal(first, plan_epoch(counts, crops, 5, 2))
+    assert (first != plan_epoch(counts, crops, 5, 3)).any()
+    assert (first != plan_epoch(counts, crops, 6, 2)).any()
 
 
 def test_batches_repeat_and_image_and_mask_stay_together(reader: PairReader) -> None:

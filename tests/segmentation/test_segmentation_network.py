@@ -64,36 +64,55 @@ def test_transposed_convolution_is_bilinear_resizing_inside(factor: int) -> None
     np.testing.assert_allclose(fine[0, 0], coarse[0, 0, 0] * corner, rtol=1e-5)
 
 
-def test_a_shift_of_the_input_by_one_coarse_cell_shifts_the_logits(trunk: keras.Model) -> None:
-    model = build_fcn(trunk, Architecture(classes=2, stride=8, head_width=4, scales=Scales(0.01, 0.01, 0.01)))
-    for name in ("score_fc7", "score_pool4", "score_pool3"):
-        layer = model.get_layer(name)
-        kernel = np.random.default_rng(3).normal(size=layer.kernel.shape).astype(np.float32)
-        layer.set_weights([kernel, np.zeros(2, np.float32)])
+BRANCHES = {32: 1, 16: 2, 8: 3}
+
+
+def on_branches(trunk: keras.Model, stride: int) -> keras.Model:
+    """A head with random scores, from pool5 to logits, and from those of pool4 and pool3 that it skips from."""
+    model = build_fcn(trunk, Architecture(classes=2, stride=stride, head_width=4, scales=Scales(0.01, 0.01, 0.01)))
+    for layer in model.layers:
+        if layer.name.startswith("score"):
+            kernel = np.random.default_rng(3).normal(size=layer.kernel.shape).astype(np.float32)
+            layer.set_weights([kernel, np.zeros(2, np.float32)])
+    pool3, pool4, _, pool5 = trunk.outputs
+    return keras.Model([pool5, pool4, pool3][: BRANCHES[stride]], model.outputs[0])
+
+
+def test_a_shift_of_the_input_by_whole_cells_shifts_the_logits(trunk: keras.Model) -> None:
     # A blob on the mean colour (zero after preprocessing), far enough from the border that padding is never seen:
     # VGG's own receptive field at pool5 is 212 pixels, fc6 adds six cells of 32.
-    canvas = np.tile(np.array([123.68, 116.779, 103.939], np.float32), (1, 640, 640, 1))
-    first, second = canvas.copy(), canvas.copy()
+    canvas = np.tile(np.array([123.68, 116.779, 103.939], np.float32), (2, 640, 640, 1))
     blob = np.random.default_rng(4).uniform(0, 255, (24, 24, 3)).astype(np.float32)
-    first[0, 288:312, 288:312] = blob
-    second[0, 320:344, 352:376] = blob
-    a, b = model.predict_on_batch(first)[0], model.predict_on_batch(second)[0]
-    assert np.ptp(a[250:350, 250:350]) > 1e-3
-    np.testing.assert_allclose(a[200:400, 200:400], b[232:432, 264:464], atol=1e-3 * float(np.abs(a).max()))
+    canvas[0, 288:312, 288:312] = blob
+    canvas[1, 320:344, 352:376] = blob
+    pool3, pool4, _, pool5 = trunk.predict_on_batch(canvas)
+    for stride in (8, 16, 32):
+        a, b = on_branches(trunk, stride).predict_on_batch([pool5, pool4, pool3][: BRANCHES[stride]])
+        assert np.ptp(a[250:350, 250:350]) > 1e-3
+        np.testing.assert_allclose(a[200:400, 200:400], b[232:432, 264:464], atol=1e-3 * float(np.abs(a).max()))
+        # It is the shift that makes them equal.
+        assert np.abs(a[200:400, 200:400] - b[200:400, 200:400]).max() > 0.1 * np.ptp(a)
 
 
-def test_the_papers_network_has_134_million_parameters() -> None:
-    # VGG-16's convolutions 14,714,688; fc6 7·7·512·4096 + 4096 = 102,764,544; fc7 4096² + 4096 = 16,781,312; scores
-    # (4096 + 512 + 256)·17 + 3·17 = 82,739: 134,343,283 together. The same sum at a width that a test can afford:
-    trunk_parameters = 14_714_688
-    width = 16
-    model = build_fcn(build_trunk(), Architecture(classes=17, head_width=width))
-    wanted = trunk_parameters + 7 * 7 * 512 * width + width + width * width + width + (width + 512 + 256) * 17 + 3 * 17
-    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == wanted
-    assert sum(int(np.prod(weight.shape)) for weight in model.non_trainable_weights) == 83_232 + 12
+@pytest.mark.parametrize(("stride", "millions"), [(8, 134_343_283), (16, 134_338_914), (32, 134_330_193)])
+def test_the_papers_network_has_134_million_parameters(stride: int, millions: int) -> None:
+    # VGG-16's convolutions 14,714,688; fc6 7·7·512 weights a channel; fc7; scores of fc7, pool4 (512), pool3 (256).
+    def parameters(width: int) -> int:
+        inputs = width + (512 if stride <= 16 else 0) + (256 if stride == 8 else 0)
+        scores = inputs * 17 + BRANCHES[stride] * 17
+        return 14_714_688 + (7 * 7 * 512 * width + width) + (width * width + width) + scores
+
+    assert parameters(4096) == millions
+    # The same sum at a width that a test can afford:
+    model = build_fcn(build_trunk(), Architecture(classes=17, stride=stride, head_width=16))
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == parameters(16)
+    # Preprocessing 3·3 + 3, and a kernel of (2·factor)²·17² for each upsampling.
+    factors = {8: (2, 2, 8), 16: (2, 16), 32: (32,)}[stride]
+    fixed = 12 + sum((2 * factor) ** 2 * 17**2 for factor in factors)
+    assert sum(int(np.prod(weight.shape)) for weight in model.non_trainable_weights) == fixed
 
 
-def test_dense_layers_as_convolutions_give_the_dense_networks_answer() -> None:
+def test_dense_layers_as_convolutions_give_the_dense_networks_answer(trunk: keras.Model) -> None:
     # VGG-16's own top, with a width of 8 to be quick. A 224×224 image gives pool5 of 7×7, on which fc6 has one position
     # that sees all of it: the centre.
     random = np.random.default_rng(5)
@@ -103,15 +122,15 @@ def test_dense_layers_as_convolutions_give_the_dense_networks_answer() -> None:
     dense = keras.Model(pool5, keras.layers.Dense(8, activation="relu", name="fc2")(x))
     for layer in dense.layers:
         layer.set_weights([random.normal(size=weight.shape) * 0.1 for weight in layer.get_weights()])
-    features = random.uniform(0, 3, (1, 7, 7, 512)).astype(np.float32)
-    head = _as_convolutions(dense)
-    model = build_fcn(build_trunk(), Architecture(classes=2, head_width=8))
-    apply_head(model, head)
-    convolutions = keras.Sequential([keras.Input((7, 7, 512)), model.get_layer("fc6"), model.get_layer("fc7")])
-    found = convolutions.predict_on_batch(features)[0, 3, 3]
+    model = build_fcn(trunk, Architecture(classes=2, head_width=8))
+    apply_head(model, _as_convolutions(dense))
+    image = random.uniform(0, 255, (1, 224, 224, 3)).astype(np.float32)
+    seen = keras.Model(model.inputs, [trunk.outputs[3], model.get_layer("fc7").output])
+    features, found = seen.predict_on_batch(image)
     wanted = dense.predict_on_batch(features)[0]
+    assert features.shape == (1, 7, 7, 512)
     assert wanted.max() > 0.1
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found[0, 3, 3], wanted, rtol=1e-4, atol=1e-3)
 
 
 def test_a_head_of_another_width_starts_anew(trunk: keras.Model) -> None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from rsir_tf.archives import Archive, open_archive, select, stratified_split
-from rsir_tf.archives.splits import Split
+from rsir_tf.archives import Archive, open_archive, read_mask, select, stratified_split
+from rsir_tf.archives.splits import Split, archive_hash
 from rsir_tf.archives.synthetic import render_archive
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.imagery import read_image
+from rsir_tf.pictures import colour_map
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.export import export_run, identity, run_as_server
 from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.report import write_run_report
-from rsir_tf.segmentation.runs import HISTORY, Run, load_best, open_run
+from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, load_best, open_run, why_complete
 from rsir_tf.segmentation.settings import TrainingSettings
-from rsir_tf.segmentation.training import TrainingError, hold_out, train
+from rsir_tf.segmentation.training import hold_out, train
 
 SETTINGS = TrainingSettings(
     epochs=2,
@@ -31,6 +37,7 @@ SETTINGS = TrainingSettings(
     crops=Crops(64, 2, 4, Augmentation.none()),
     learning_rate=1e-3,
     schedule="constant",
+    warm_up=0.0,
     freeze=5,
     dropout=0.0,
     validation=1 / 3,
@@ -65,12 +72,26 @@ def test_a_run_records_what_it_did(run: Run, archive: Archive) -> None:
     assert history[1]["loss"] < history[0]["loss"]
     assert run.label_set == archive.label_set
     assert run.manifest["archive"]["images"] == 8
+    assert run.manifest["supervision"] == {"kind": "masks", "figure": "mean_iu", "class_weights": None}
+    assert [entry["learning_rate"] for entry in history] == [1e-3, 1e-3]
+    assert all(entry["gradient_norm"] > 0 for entry in history)
     assert (run.path / "split.json").exists()
     events = list((run.path / "tensorboard").iterdir())
-    names = {
-        value.tag for event in tf.compat.v1.train.summary_iterator(str(events[0])) for value in event.summary.value
+    values = {
+        value.tag: value.tensor
+        for event in tf.compat.v1.train.summary_iterator(str(events[0]))
+        for value in event.summary.value
     }
-    assert {"loss", "mean_iu"} <= names
+    assert {"loss", "mean_iu", "learning_rate", "gradient_norm"} <= values.keys()
+    width, height, *pictures = tf.make_ndarray(values["validation"])
+    # Image, prediction and truth side by side, of both windows that are held out.
+    assert (int(width), int(height), len(pictures)) == (3 * 64, 64, 2)
+    side_by_side = tf.io.decode_png(pictures[0]).numpy()
+    fitted, held = hold_out(select(archive, stratified_split(archive, test=0.25), "train").records, 1 / 3, 0)
+    assert len(fitted) == 4
+    np.testing.assert_array_equal(side_by_side[:, :64], read_image(held[0].image))
+    truth = read_mask(held[0].mask, archive.label_set, (64, 64))
+    np.testing.assert_array_equal(side_by_side[:, 128:], colour_map(truth, archive.label_set.colours))
 
 
 def test_training_learns_two_scenes_apart(archive: Archive, split: Split, tmp_path: Path) -> None:
@@ -82,6 +103,12 @@ def test_training_learns_two_scenes_apart(archive: Archive, split: Split, tmp_pa
     assert max(entry["pixel_accuracy"] for entry in history) > 0.6
 
 
+def iterations(run: Run) -> int:
+    """Steps that the optimizer of the last checkpoint has taken."""
+    with zipfile.ZipFile(run.last) as archive, archive.open("model.weights.h5") as file, h5py.File(file) as content:
+        return int(content["optimizer/vars/0"][()])
+
+
 class KilledError(Exception):
     """Stands for a kill: nothing after it runs."""
 
@@ -89,7 +116,16 @@ class KilledError(Exception):
 def test_a_stopped_run_goes_on_as_if_undisturbed(archive: Archive, split: Split, tmp_path: Path) -> None:
     # Keras 2 keeps no state of dropout, so there the promise is made without it.
     dropout = 0.5 if keras.__version__.startswith("3") else 0.0
-    settings = replace(SETTINGS, dropout=dropout, schedule="cosine", freeze=4)
+    settings = replace(
+        SETTINGS,
+        dropout=dropout,
+        schedule="cosine",
+        warm_up=0.25,
+        freeze=4,
+        trunk_rate=0.1,
+        weight_decay=0.1,
+        class_weights="balanced",
+    )
     undisturbed = train(archive, split, tmp_path / "undisturbed", settings)
 
     def stop(done: int, total: int, words: str) -> None:
@@ -103,11 +139,15 @@ def test_a_stopped_run_goes_on_as_if_undisturbed(archive: Archive, split: Split,
     resumed = train(archive, split, tmp_path / "run", settings)
     for ours, theirs in zip(resumed.history(), undisturbed.history(), strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
-    left, right = (keras.models.load_model(either.last) for either in (resumed, undisturbed))
+    left, right = (keras.models.load_model(either.last, compile=False) for either in (resumed, undisturbed))
     for layer in ("score_pool3", "block5_conv3", "fc6"):
         kernels = [model.get_layer(layer).get_weights()[0] for model in (left, right)]
         np.testing.assert_allclose(*kernels, atol=1e-5)
-    assert int(left.optimizer.iterations) == int(right.optimizer.iterations) == 4
+    assert iterations(resumed) == iterations(undisturbed) == 4
+    # Two of seventeen classes or so are in these scenes; the rest weigh nothing.
+    weights = resumed.manifest["supervision"]["class_weights"]
+    assert {name for name, weight in weights.items() if weight} >= {"sand", "sea", "trees"}
+    assert weights["airplane"] == 0
 
 
 def test_a_kill_between_checkpoint_and_history_repeats_the_epoch(
@@ -129,7 +169,7 @@ def test_a_kill_between_checkpoint_and_history_repeats_the_epoch(
     assert len(open_run(tmp_path / "run").history()) == 1
     resumed = train(archive, split, tmp_path / "run", SETTINGS)
     # Two epochs of two steps: none counted twice.
-    assert int(keras.models.load_model(resumed.last).optimizer.iterations) == 4
+    assert iterations(resumed) == 4
     assert resumed.history()[1]["loss"] == pytest.approx(run.history()[1]["loss"], rel=1e-4)
     assert sorted(file.name for file in (resumed.path / "checkpoints").iterdir()) == sorted(
         {resumed.last.name, resumed.best.name}
@@ -154,7 +194,8 @@ def test_without_windows_the_last_epoch_is_the_best(archive: Archive, split: Spl
 
 def test_a_finished_run_is_left_as_it_is(run: Run, archive: Archive, split: Split) -> None:
     before = {file: file.stat().st_mtime_ns for file in run.path.rglob("checkpoints/*")}
-    train(archive, split, run.path, SETTINGS)
+    # Patience decides when a run ends, not what it is.
+    train(archive, split, run.path, replace(SETTINGS, patience=1))
     assert before == {file: file.stat().st_mtime_ns for file in run.path.rglob("checkpoints/*")}
     assert len(run.history()) == 2
 
@@ -168,6 +209,15 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
     other = replace(archive, label_set=replace(archive.label_set, names=names))
     with pytest.raises(MismatchError, match="label_set"):
         train(other, split, run.path, SETTINGS)
+    renamed = [replace(record, id=f"x{record.id}") for record in archive]
+    moved = replace(archive, records=tuple(renamed))
+    with pytest.raises(MismatchError, match="archive's records"):
+        train(moved, stratified_split(moved, test=0.25), run.path, SETTINGS)
+    old = Path(shutil.copytree(run.path, tmp_path / "old"))
+    content = json.loads((old / "manifest.json").read_text())
+    (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
+    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 2"):
+        train(archive, split, old, SETTINGS)
     cosine = replace(SETTINGS, schedule="cosine", epochs=1)
     train(archive, split, tmp_path / "cosine", cosine)
     with pytest.raises(MismatchError, match="epochs = 1, this call has 2"):
@@ -182,8 +232,6 @@ def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: P
 
 
 def test_a_damaged_checkpoint_is_named(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "run"
     shutil.copytree(run.path, copy)
     damaged = open_run(copy)
@@ -201,34 +249,92 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
 ) -> None:
     good = train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
     before = good.last.read_bytes()
-    from rsir_tf.segmentation import training
+    from rsir_tf.segmentation import mask_supervision, training
 
     def poisoned(*arguments: object, **named: object) -> tf.data.Dataset:
         return right(*arguments, **named).map(lambda image, mask: (image * float("nan"), mask))
 
-    right = training.training_dataset
-    monkeypatch.setattr(training, "training_dataset", poisoned)
+    right = mask_supervision.training_dataset
+    monkeypatch.setattr(mask_supervision, "training_dataset", poisoned)
     with pytest.raises(TrainingError, match=r"the loss became (nan|inf) at step 1 of epoch 2/2"):
+        train(archive, split, tmp_path / "run", SETTINGS)
+    # The last step's loss is that of the weights before it: what it did to them shows in the gradients.
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "gradient_norm", lambda optimizer: float("nan"))
+    with pytest.raises(TrainingError, match="the gradients' norm became nan at the end of epoch 2"):
         train(archive, split, tmp_path / "run", SETTINGS)
     assert good.last.read_bytes() == before
     assert len(good.history()) == 1
 
 
-def test_a_full_disk_keeps_the_last_good_checkpoint(
+def test_a_full_disk_keeps_the_last_good_checkpoints(
     archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
-    before = good.last.read_bytes()
+    settings = replace(SETTINGS, validation=0.0)
+    good = train(archive, split, tmp_path / "run", replace(settings, epochs=1))
+    before = [file.read_bytes() for file in (good.last, good.best)]
 
     def full(self: keras.Model, path: str, *_: object, **__: object) -> None:
         Path(path).write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keras.Model, "save", full)
-    with pytest.raises(ArtifactError, match="no space left on device"):
-        train(archive, split, tmp_path / "run", SETTINGS)
-    assert good.last.read_bytes() == before
-    assert len(good.history()) == 1
+    for what in ("save", "save_weights"):
+        monkeypatch.setattr(keras.Model, what, full)
+        with pytest.raises(ArtifactError, match="no space left on device"):
+            train(archive, split, tmp_path / "run", settings)
+        monkeypatch.undo()
+        assert [file.read_bytes() for file in (good.last, good.best)] == before
+        assert len(good.history()) == 1
+
+
+def test_the_same_seed_gives_the_same_weights(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    again = train(archive, split, tmp_path / "again", SETTINGS)
+    left, right = (load_best(either).get_weights() for either in (run, again))
+    for ours, theirs in zip(left, right, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+    assert again.history()[1]["loss"] == pytest.approx(run.history()[1]["loss"], rel=1e-6)
+
+
+def test_patience_ends_a_run_for_good(archive: Archive, split: Split, tmp_path: Path) -> None:
+    # So slow that nothing changes: the first epoch stays the best. Half precision changes nothing about that.
+    settings = replace(SETTINGS, epochs=9, learning_rate=1e-12, patience=2, precision="mixed_bfloat16")
+    ended = train(archive, split, tmp_path / "run", settings)
+    assert len(ended.history()) == 3
+    reason = "stopped after epoch 3: no better mean_iu for 2 epochs, epoch 1 is the best"
+    assert why_complete(ended, 9, 2) == reason
+    assert why_complete(ended, 9, 0) is None
+    before = ended.last.stat().st_mtime_ns
+    assert len(train(archive, split, tmp_path / "run", settings).history()) == 3
+    assert ended.last.stat().st_mtime_ns == before
+    # What is exported computes in float32, with the weights that bfloat16 trained.
+    network = load_best(ended)
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+    assert keras.mixed_precision.global_policy().name == "float32"
+
+
+def test_the_best_epoch_is_the_first_of_equals() -> None:
+    history = [{"f1": value} for value in (None, 0.2, 0.5, 0.5, 0.1)]
+    assert best_epoch(history, "f1") == 2
+    assert best_epoch(history[:1], "f1") == 0
+    assert best_epoch([{"f1": None}] * 3, "f1") == 2, "where nothing counts the last one is taken"
+
+
+def test_one_image_trains_with_a_batch_that_is_larger(archive: Archive, tmp_path: Path) -> None:
+    alone = replace(archive, records=archive.records[:1])
+    settings = replace(SETTINGS, epochs=1, crops=Crops(64, 4, 0, Augmentation.none()))
+    only = Split((alone.records[0].id,), (), "image", None, None, (), archive_hash(alone))
+    ended = train(alone, only, tmp_path / "run", settings)
+    assert iterations(ended) == 1
+    assert ended.history()[0]["mean_iu"] is None, "the one image is not held out"
+    assert write_run_report(ended, replace(archive, records=())) is None
+    assert (ended.path / "report" / "curves.png").exists()
+
+
+def test_masks_that_are_void_all_over_are_named(archive: Archive, split: Split, tmp_path: Path) -> None:
+    void = replace(archive.label_set, ignore_ids=archive.label_set.ids, ids=tuple(range(101, 118)))
+    with pytest.raises(InputError, match="all 4 training masks are void all over"):
+        train(replace(archive, label_set=void), split, tmp_path / "run", SETTINGS)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -244,6 +350,13 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
         {"clip_norm": -1.0},
         {"validation": 1.0},
         {"validation_windows": -1},
+        {"warm_up": 1.0},
+        {"weight_decay": -0.1},
+        {"trunk_rate": 0.0},
+        {"class_weights": "some"},
+        {"precision": "float16"},
+        {"patience": -1},
+        {"patience": 2, "validation": 0.0},
         {"schedule": "linear"},
     ],
 )
@@ -256,9 +369,6 @@ def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split
     test = select(archive, split, "test")
     scores = write_run_report(run, test)
     assert scores is not None
-    from rsir_tf.archives import read_mask
-    from rsir_tf.imagery import read_image
-
     network, right, pixels = load_best(run), 0, 0
     for record in test:
         truth = read_mask(record.mask, archive.label_set, (64, 64))
@@ -364,6 +474,14 @@ def test_a_full_disk_while_exporting_leaves_nothing(run: Run, tmp_path: Path, mo
     with pytest.raises(ArtifactError, match="No space left on device; free space"):
         export_run(run, tmp_path / "tiny")
     assert not list((tmp_path / "tiny").iterdir())
+
+
+def test_another_backend_is_told_to_leave_the_export_to_tensorflow(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ArtifactError, match="Keras computes with jax here; export with KERAS_BACKEND=tensorflow"):
+        export_run(run, tmp_path / "model")
 
 
 def test_a_run_without_a_checkpoint_cannot_be_exported(archive: Archive, split: Split, tmp_path: Path) -> None:

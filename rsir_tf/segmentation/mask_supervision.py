@@ -1,0 +1,141 @@
+"""Supervision by masks: every labelled pixel has its class."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rsir_tf.pictures import colour_map
+from rsir_tf.segmentation.data import (
+    PairReader,
+    plan_epoch,
+    sample_images,
+    training_dataset,
+    validation_crops,
+    validation_dataset,
+)
+from rsir_tf.segmentation.losses import (
+    count_pixels,
+    median_frequency_weights,
+    pixel_loss,
+    require_labels,
+    weigh_pixels,
+)
+from rsir_tf.segmentation.scoring import confusion_matrix, segmentation_scores
+from rsir_tf.segmentation.supervision import Evaluation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives.labels import LabelSet
+    from rsir_tf.archives.records import Record
+    from rsir_tf.segmentation.network import Architecture
+    from rsir_tf.segmentation.settings import TrainingSettings
+
+SHOWN = 4
+"""Windows that TensorBoard shows after each epoch."""
+
+
+class MaskSupervision:
+    """See `Supervision`.
+
+    Args:
+        label_set: What the masks' values mean.
+        fitted: Images to train on, with masks.
+        held: Images to choose the best epoch by, with masks; may be empty.
+        settings: The run's.
+        record: From the manifest of a run that is resumed.
+
+    Raises:
+        InputError: An image has no mask or cannot be used, or no mask has a labelled pixel.
+    """
+
+    figure = "mean_iu"
+
+    def __init__(
+        self,
+        label_set: LabelSet,
+        fitted: Sequence[Record],
+        held: Sequence[Record],
+        settings: TrainingSettings,
+        record: dict[str, Any] | None = None,
+    ) -> None:
+        self.settings, self.label_set = settings, label_set
+        self.reader = PairReader(fitted, label_set, keep=settings.keep_in_memory)
+        self.validation = PairReader(held, label_set, keep=settings.keep_in_memory)
+        size, batch = settings.crops.size, settings.crops.batch
+        self.cells = validation_crops(self.validation, size, settings.validation_windows, settings.seed)
+        self.windows = validation_dataset(self.validation, self.cells, size, batch) if self.cells else None
+        self.steps = len(plan_epoch(self.reader.crops(size), settings.crops, settings.seed, 0)) // batch
+        if record is None:
+            require_labels(self.reader)
+            record = {"kind": "masks", "figure": self.figure, "class_weights": self._balance()}
+        self.record = record
+        weights = record["class_weights"] or {}
+        self.class_weights = np.array([weights.get(name, 1.0) for name in label_set.names], np.float32)
+
+    def _balance(self) -> dict[str, float] | None:
+        if self.settings.class_weights == "none":
+            return None
+        pixels, around = count_pixels(self.reader)
+        names = self.label_set.names
+        absent = [name for name, count in zip(names, pixels, strict=True) if not count]
+        if absent:
+            logging.getLogger("rsir_tf").warning("no training mask shows %s: weight 0", ", ".join(absent))
+        weights = median_frequency_weights(pixels, around)
+        return {name: float(f"{weight:.6g}") for name, weight in zip(names, weights, strict=True)}
+
+    def sample(self) -> NDArray[np.float32]:
+        return sample_images(self.reader, self.settings.crops, self.settings.seed)
+
+    def model(self, network: keras.Model, architecture: Architecture) -> keras.Model:
+        return network
+
+    def loss(self) -> keras.losses.Loss:
+        return pixel_loss()
+
+    def dataset(self, epoch: int) -> tf.data.Dataset:
+        """Batches of images float32 [B, S, S, 3], classes int32 [B, S, S] and weights float32 [B, S, S]."""
+        crops, seed = self.settings.crops, self.settings.seed
+        dataset = training_dataset(self.reader, crops, seed=seed, epoch=epoch)
+        weighed = dataset.map(
+            lambda images, masks: (images, *weigh_pixels(masks, self.class_weights)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return weighed.prefetch(tf.data.AUTOTUNE)
+
+    def evaluate(self, network: keras.Model) -> Evaluation:
+        """Pixel accuracy, mean accuracy and mean IU over the windows; pictures are image, prediction and truth."""
+        names = ("pixel_accuracy", "mean_accuracy", "mean_iu")
+        if self.windows is None:
+            return Evaluation(dict.fromkeys(names))
+        classes, colours = len(self.label_set.names), self.label_set.colours
+        confusion, pictures, seen = np.zeros((classes, classes), np.int64), [], 0
+        shown = set(np.linspace(0, len(self.cells) - 1, SHOWN).round().astype(int).tolist())
+        for images, masks in self.windows.as_numpy_iterator():
+            predicted = np.argmax(np.asarray(network.predict_on_batch(images)), axis=-1)
+            confusion += confusion_matrix(masks, predicted, classes)
+            for number, (image, prediction, truth) in enumerate(zip(images, predicted, masks, strict=True), seen):
+                if number in shown:
+                    maps = (colour_map(values.astype(np.uint8), colours) for values in (prediction, truth))
+                    pictures.append(np.concatenate([image.astype(np.uint8), *maps], axis=1))
+            seen += len(images)
+        scores = segmentation_scores(confusion).to_json(self.label_set.names)
+        return Evaluation({name: scores[name] for name in names}, np.stack(pictures))
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            for reader in (self.reader, self.validation):
+                if reader.failure is not None:
+                    raise reader.failure from error
+            raise

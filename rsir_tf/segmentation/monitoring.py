@@ -1,0 +1,77 @@
+"""What is told and kept of a run while it goes on: progress, a loss that is no number, TensorBoard's log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rsir_tf.errors import RsirError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, what there is to do, and a few words."""
+
+
+class TrainingError(RsirError):
+    """Training cannot go on; the last good checkpoint stays."""
+
+
+class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells of progress and stops at a loss that is no number.
+
+    Args:
+        progress: Called after each step.
+        epoch: From 0.
+        epochs: Of the run.
+        steps: Of an epoch.
+        path: The run's.
+    """
+
+    def __init__(self, progress: Progress, epoch: int, epochs: int, steps: int, path: Path) -> None:
+        super().__init__()
+        self.told, self.done, self.total = progress, epoch * steps, epochs * steps
+        self.words, self.path = f"epoch {epoch + 1}/{epochs}", path
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        require_finite(loss, f"{self.path}: the loss became {loss} at step {batch + 1} of {self.words}")
+        self.told(self.done + batch + 1, self.total, f"{self.words}  loss {loss:.4f}")
+
+
+def require_finite(value: float, found: str) -> None:
+    """Stop where a number is none.
+
+    Raises:
+        TrainingError: With `found` as what was found.
+    """
+    if not np.isfinite(value):
+        raise TrainingError(found, cure="the last checkpoint is kept; lower --learning-rate or set --clip-norm")
+
+
+def log_to_tensorboard(path: Path, entry: dict[str, Any], pictures: NDArray[np.uint8] | None) -> None:
+    """Append an epoch to the run's TensorBoard log; one that cannot be written costs no epoch, only a warning.
+
+    Args:
+        path: The run's folder.
+        entry: The epoch's entry of the history: its numbers become scalars.
+        pictures: uint8 [N, H, W, 3], RGB.
+    """
+    try:
+        writer = tf.summary.create_file_writer(str(path / "tensorboard"))
+        with writer.as_default(step=entry["epoch"]):
+            for name, value in entry.items():
+                if name != "epoch" and value is not None:
+                    tf.summary.scalar(name, value)
+            if pictures is not None:
+                tf.summary.image("validation", pictures, max_outputs=len(pictures))
+        writer.close()
+    except (tf.errors.OpError, OSError) as error:
+        logging.getLogger("rsir_tf").warning("%s: TensorBoard's log cannot be written: %s", path, error)

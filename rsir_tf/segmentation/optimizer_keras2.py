@@ -1,0 +1,80 @@
+"""Layer-wise AdamW for Keras 2: Keras's AdamW for each learning rate, TensorFlow Addons' MultiOptimizer over them.
+
+On its own MultiOptimizer clips no gradients over all layers together, and Keras 2 saves no state of it. The optimizer
+here does the one and holds the other: to Keras it is an optimizer of its own kind, saved and restored like any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rsir_tf.segmentation.optimizers import is_bias, rate_factor, require_addons
+
+
+class LayerwiseAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
+    """The same updates as the optimizer of the same name for Keras 3.
+
+    Args:
+        learning_rate: From a factor to a number or a Keras schedule.
+        weight_decay: Times the learning rate: what each weight but biases shrinks by a step.
+        trunk_rate: Factor on the learning rate of VGG-16's layers.
+        clip_norm: Largest norm of all gradients together; 0 for no limit.
+
+    Raises:
+        InputError: The trunk has another rate and TensorFlow Addons is not installed.
+    """
+
+    def __init__(
+        self, learning_rate: Callable[[float], Any], *, weight_decay: float, trunk_rate: float, clip_norm: float
+    ) -> None:
+        super().__init__(name="LayerwiseAdamW")
+        self._learning_rate = self._build_learning_rate(learning_rate(1.0))
+        self.learning_rate_by = learning_rate
+        self.decoupled_decay, self.trunk_rate, self.clip_norm = weight_decay, trunk_rate, clip_norm
+        self.addons = require_addons() if trunk_rate != 1 else None
+
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        self._built = True
+        self.gradient_norm = self.add_variable((), name="gradient_norm")
+        specifications = []
+        for factor in sorted({rate_factor(variable.name, self.trunk_rate) for variable in var_list}):
+            adam = keras.optimizers.AdamW(self.learning_rate_by(factor), weight_decay=self.decoupled_decay)
+            adam.exclude_from_weight_decay([variable for variable in var_list if is_bias(variable.name)])
+            group = [variable for variable in var_list if rate_factor(variable.name, self.trunk_rate) == factor]
+            adam.build(group)
+            self._variables.extend(adam.variables)
+            specifications.append({"optimizer": adam, "weights": [variable.name for variable in group]})
+        if self.addons is None or len(specifications) == 1:
+            self.apply_all = specifications[0]["optimizer"].apply_gradients
+        else:
+            together = self.addons.optimizers.MultiOptimizer(optimizer_specs=specifications)
+            together.iterations  # noqa: B018 – made at its first use, which must not be inside a compiled step
+            self.apply_all = together.apply_gradients
+
+    def apply_gradients(
+        self, grads_and_vars: Iterable[tuple[Any, tf.Variable]], name: str | None = None, **_: Any
+    ) -> Any:
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        with tf.init_scope():
+            self.build(variables)
+        norm = tf.linalg.global_norm(gradients)
+        self.gradient_norm.assign(norm)
+        if self.clip_norm:
+            gradients, _norm = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
+        self.apply_all(zip(gradients, variables, strict=True))
+        self._compute_current_learning_rate()
+        return self.iterations.assign_add(1)
+
+    def update_step(self, gradient: Any, variable: Any) -> None:
+        raise NotImplementedError("the optimizers of the groups do this")
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"weight_decay": self.decoupled_decay, "trunk_rate": self.trunk_rate, "clip_norm": self.clip_norm}
+        return {**super().get_config(), **own}

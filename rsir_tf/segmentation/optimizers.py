@@ -1,0 +1,107 @@
+"""The optimizer of a run: Adam with decoupled weight decay, a slower trunk, clipped gradients, and a schedule."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from rsir_tf.segmentation.settings import TrainingSettings
+
+
+def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
+    """Make the optimizer that a run's settings describe; its last `gradient_norm` is a variable of it.
+
+    Loshchilov and Hutter's AdamW (ICLR 2019): a weight w shrinks by learning rate · weight decay · w a step, apart from
+    Adam's update; biases do not. VGG-16's layers have `trunk_rate` times the learning rate, in both. Under Keras 3
+    this is a subclass of Keras's Adam, for every backend; under Keras 2 it is Keras's AdamW, one for each rate,
+    brought together by TensorFlow Addons' MultiOptimizer.
+
+    Args:
+        settings: The run's.
+        steps: Of the whole run: what the schedule is laid over.
+
+    Raises:
+        InputError: A slower trunk under Keras 2 without TensorFlow Addons.
+    """
+    options = {
+        "weight_decay": settings.weight_decay,
+        "trunk_rate": settings.trunk_rate,
+        "clip_norm": settings.clip_norm,
+    }
+    if keras.__version__.startswith("2."):
+        from rsir_tf.segmentation.optimizer_keras2 import LayerwiseAdamW as LayerwiseAdamW2
+
+        return LayerwiseAdamW2(lambda factor: learning_rate(settings, steps, factor), **options)
+    from rsir_tf.segmentation.optimizer_keras3 import LayerwiseAdamW
+
+    return LayerwiseAdamW(learning_rate(settings, steps), **options)
+
+
+def learning_rate(settings: TrainingSettings, steps: int, factor: float = 1.0) -> Any:
+    """The learning rate of each step: up from zero in a straight line, then constant or down to zero as a cosine.
+
+    Args:
+        settings: The run's.
+        steps: Of the whole run.
+        factor: On all of it.
+
+    Returns:
+        What Keras takes: a number, or a schedule (a function of the step).
+    """
+    peak = settings.learning_rate * factor
+    warm_up = int(settings.warm_up * steps)
+    schedules = keras.optimizers.schedules
+    if settings.schedule == "cosine":
+        if not warm_up:
+            return schedules.CosineDecay(peak, steps)
+        return schedules.CosineDecay(0.0, max(1, steps - warm_up), warmup_target=peak, warmup_steps=warm_up)
+    return schedules.PolynomialDecay(0.0, warm_up, end_learning_rate=peak, power=1.0) if warm_up else peak
+
+
+def learning_rate_at(settings: TrainingSettings, steps: int, step: int) -> float:
+    """The learning rate of one step, counted from 0, as a number; arguments as for `learning_rate`."""
+    rate = learning_rate(settings, steps)
+    return float(np.asarray(rate(step))) if callable(rate) else float(rate)
+
+
+def gradient_norm(optimizer: keras.optimizers.Optimizer) -> float:
+    """Norm of all gradients together in the last step, before it was clipped."""
+    # Mixed precision puts loss scaling around it.
+    return float(getattr(optimizer, "inner_optimizer", optimizer).gradient_norm.numpy())
+
+
+def rate_factor(path: str, trunk_rate: float) -> float:
+    """Factor on the learning rate of a weight, by its name.
+
+    Args:
+        path: Such as "block5_conv3/kernel", possibly with more in front.
+        trunk_rate: For VGG-16's convolutions.
+    """
+    return trunk_rate if re.search(r"(^|/)block\d_conv\d/", path) else 1.0
+
+
+def is_bias(path: str) -> bool:
+    """Whether a weight is a bias, by its name: biases are not decayed."""
+    return re.search(r"(^|/)bias(:0)?$", path) is not None
+
+
+def require_addons() -> Any:
+    """TensorFlow Addons.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import tensorflow_addons
+    except ImportError as error:
+        raise InputError(
+            f"a trunk_rate under Keras {keras.__version__} without TensorFlow Addons",
+            cure="pip install 'rsir_tf[addons]', use Keras 3, or leave --trunk-rate at 1",
+        ) from error
+    return tensorflow_addons

@@ -1,0 +1,126 @@
+"""F1 of predicted tags, from counts over the whole set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from rsir_tf.segmentation.inference import padded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TagScores:
+    """Figures for tags, fractions of 1; NaN where nothing counts.
+
+    Attributes:
+        micro_f1: 2·TP / (2·TP + FP + FN), counted over all images and tags at once.
+        macro_f1: Mean of the tags' own F1, over tags that are there or were predicted.
+        precision: TP / (TP + FP) of each tag.
+        recall: TP / (TP + FN) of each tag.
+        f1: Of each tag; NaN for one that is neither there nor predicted.
+        images: How many were scored.
+    """
+
+    micro_f1: float
+    macro_f1: float
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    f1: tuple[float, ...]
+    images: int
+
+    def to_json(self, names: Sequence[str]) -> dict[str, Any]:
+        """As JSON types, NaN as null.
+
+        Args:
+            names: One per tag.
+        """
+
+        def number(value: float) -> float | None:
+            return None if np.isnan(value) else value
+
+        return {
+            "micro_f1": number(self.micro_f1),
+            "macro_f1": number(self.macro_f1),
+            "tags": {
+                name: {"precision": number(precision), "recall": number(recall), "f1": number(f1)}
+                for name, precision, recall, f1 in zip(names, self.precision, self.recall, self.f1, strict=True)
+            },
+            "images": self.images,
+        }
+
+
+def tag_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> TagScores:
+    """Score predicted tags.
+
+    Args:
+        truth: bool [N, K].
+        predicted: bool [N, K].
+    """
+    hits = (truth & predicted).sum(axis=0).astype(np.float64)
+    true, said = truth.sum(axis=0), predicted.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision, recall, f1 = hits / said, hits / true, 2 * hits / (true + said)
+        micro = 2 * hits.sum() / np.float64(true.sum() + said.sum())
+    return TagScores(
+        micro_f1=float(micro),
+        macro_f1=float("nan") if np.isnan(f1).all() else float(np.nanmean(f1)),
+        precision=tuple(precision.tolist()),
+        recall=tuple(recall.tolist()),
+        f1=tuple(f1.tolist()),
+        images=len(truth),
+    )
+
+
+def read_tags_of(
+    model: keras.Model,
+    read: Callable[[int], NDArray[np.uint8]],
+    count: int,
+    *,
+    batch: int,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Ask a network for the tags and the descriptor of whole images.
+
+    Args:
+        model: From `tagging_model`.
+        read: Gives image i, uint8 [H, W, 3], RGB.
+        count: How many there are.
+        batch: Images a step; only images of one padded size go together.
+        progress: Called with how many are done.
+
+    Returns:
+        Tag logits float32 [N, K] (a tag is predicted above 0) and descriptors float32 [N, 512], in the images' order.
+    """
+    logits: dict[int, NDArray[np.float32]] = {}
+    descriptors: dict[int, NDArray[np.float32]] = {}
+    for numbers, images in _groups(read, count, batch):
+        scores, features = model.predict_on_batch(images)
+        logits.update(zip(numbers, np.asarray(scores), strict=True))
+        descriptors.update(zip(numbers, np.asarray(features), strict=True))
+        if progress:
+            progress(len(logits))
+    return np.stack([logits[i] for i in range(count)]), np.stack([descriptors[i] for i in range(count)])
+
+
+def _groups(
+    read: Callable[[int], NDArray[np.uint8]], count: int, batch: int
+) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    """Images of one padded size, at most `batch` together; no more than one batch a size is held."""
+    waiting: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = {}
+    for number in range(count):
+        image = padded(read(number))
+        group = waiting.setdefault(image.shape, [])
+        group.append((number, image))
+        if len(group) == batch:
+            yield [i for i, _ in group], np.stack([image for _, image in group])
+            group.clear()
+    for group in waiting.values():
+        if group:
+            yield [i for i, _ in group], np.stack([image for _, image in group])

@@ -1,0 +1,176 @@
+"""Supervision by tags, alone or beside masks: the score maps learn from what is known of whole images."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rsir_tf.archives.labels import VOID
+from rsir_tf.archives.tag_labels import tag_table
+from rsir_tf.errors import InputError
+from rsir_tf.pictures import colour_map
+from rsir_tf.segmentation.data import PairReader, plan_epoch, sample_images, training_dataset
+from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.losses import pixel_loss, weigh_pixels
+from rsir_tf.segmentation.mask_supervision import SHOWN, MaskSupervision
+from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
+from rsir_tf.segmentation.supervision import Evaluation
+from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives.labels import LabelSet
+    from rsir_tf.archives.records import Record
+    from rsir_tf.segmentation.network import Architecture
+    from rsir_tf.segmentation.settings import TrainingSettings
+
+Watched = Callable[["NDArray[np.float32]", Sequence["Record"]], dict[str, float | None]]
+"""Figures of the held-out images' descriptors, float32 [N, 512]: how well they retrieve, say."""
+
+
+class TagSupervision:
+    """See `Supervision`. An image that has a mask is supervised by it, and bears the tags that the crop's mask shows.
+
+    Args:
+        label_set: One class a tag.
+        fitted: Images to train on, with tags, or with a mask where they are mixed.
+        held: Images to choose the best epoch by; may be empty.
+        settings: The run's; its `supervision` is "tags" or "mixed".
+        record: From the manifest of a run that is resumed.
+        watch: Gives further figures after each epoch.
+
+    Raises:
+        InputError: An image has neither tags nor mask, a tag is no class, or an image cannot be used.
+    """
+
+    figure = "micro_f1"
+
+    def __init__(
+        self,
+        label_set: LabelSet,
+        fitted: Sequence[Record],
+        held: Sequence[Record],
+        settings: TrainingSettings,
+        record: dict[str, Any] | None = None,
+        watch: Watched | None = None,
+    ) -> None:
+        self.settings, self.label_set, self.watch = settings, label_set, watch
+        mixed = settings.supervision == "mixed"
+        fitted, held = [[r if mixed else _without_mask(r) for r in records] for records in (fitted, held)]
+        _require_labels([*fitted, *held])
+        self.reader, self.validation = (
+            PairReader(records, label_set, keep=settings.keep_in_memory, without_masks=True)
+            for records in (fitted, held)
+        )
+        self.tags, self.held_tags = tag_table(fitted, label_set), tag_table(held, label_set)
+        masked, masked_held = ([r for r in records if r.mask is not None] for records in (fitted, held))
+        known = record["masks"] if record else None
+        self.masks = MaskSupervision(label_set, masked, masked_held, settings, known) if masked else None
+        self.steps = len(self._plan(0)) // settings.crops.batch
+        self.record = record or {
+            "kind": settings.supervision,
+            "figure": self.figure,
+            "masks": self.masks.record if self.masks else None,
+        }
+
+    def _plan(self, epoch: int) -> NDArray[np.int64]:
+        crops = self.settings.crops
+        return plan_epoch(self.reader.crops(crops.size), crops, self.settings.seed, epoch)
+
+    def sample(self) -> NDArray[np.float32]:
+        return sample_images(self.reader, self.settings.crops, self.settings.seed)
+
+    def model(self, network: keras.Model, architecture: Architecture) -> keras.Model:
+        scale, dropout = architecture.scales.descriptor, self.settings.dropout
+        return supervised_model(network, scale, dropout=dropout, masks=self.masks is not None)
+
+    def loss(self) -> dict[str, keras.losses.Loss]:
+        losses = {name: keras.losses.BinaryCrossentropy(from_logits=True) for name in (TAGS, DESCRIPTOR_TAGS)}
+        return {**losses, LOGITS: pixel_loss()} if self.masks else losses
+
+    def dataset(self, epoch: int) -> tf.data.Dataset:
+        """Batches of images float32 [B, S, S, 3], and of targets and weights by the model's outputs."""
+        crops = self.settings.crops
+        pairs = training_dataset(self.reader, crops, seed=self.settings.seed, epoch=epoch)
+        tags = tf.data.Dataset.from_tensor_slices(self.tags[self._plan(epoch)[:, 0]])
+        together = tf.data.Dataset.zip((pairs, tags.batch(crops.batch, drop_remainder=True)))
+        return together.map(self._targets, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+            tf.data.AUTOTUNE
+        )
+
+    def _targets(
+        self, pairs: tuple[tf.Tensor, tf.Tensor], tags: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        images, masks = pairs
+        if self.masks is None:
+            targets = {TAGS: tags, DESCRIPTOR_TAGS: tags}
+            return images, targets, {name: tf.ones(tf.shape(tags)[:1]) for name in targets}
+        classes = range(len(self.label_set.names))
+        shown = tf.stack([tf.reduce_any(masks == i, axis=(1, 2)) for i in classes], axis=1)
+        masked = tf.reduce_any(masks != VOID, axis=(1, 2))
+        tags = tf.where(masked[:, None], tf.cast(shown, tf.float32), tags)
+        # A crop that is void all over, of an image without tags: nothing is known of it.
+        known = tf.cast(tags[:, 0] >= 0, tf.float32)
+        labels, weights = weigh_pixels(masks, self.masks.class_weights)
+        targets = {TAGS: tf.maximum(tags, 0.0), DESCRIPTOR_TAGS: tf.maximum(tags, 0.0), LOGITS: labels}
+        return images, targets, {TAGS: known, DESCRIPTOR_TAGS: known, LOGITS: weights}
+
+    def evaluate(self, network: keras.Model) -> Evaluation:
+        """Micro and macro F1 of whole images' tags, what `watch` gives, and the figures of the masks that there are."""
+        figures: dict[str, float | None] = dict.fromkeys(("micro_f1", "macro_f1"))
+        if not len(self.validation):
+            return Evaluation(figures)
+        logits, descriptors = read_tags_of(
+            tagging_model(network),
+            lambda index: self.validation.read(index)[0],
+            len(self.validation),
+            batch=self.settings.crops.batch,
+        )
+        known = self.held_tags[:, 0] >= 0
+        scores = tag_scores(self.held_tags[known] > 0, logits[known] > 0).to_json(self.label_set.names)
+        figures = {name: scores[name] for name in figures}
+        if self.watch:
+            figures |= self.watch(descriptors, self.validation.records)
+        if self.masks:
+            figures |= self.masks.evaluate(network).figures
+        return Evaluation(figures, self._pictures(network))
+
+    def _pictures(self, network: keras.Model) -> NDArray[np.uint8]:
+        """Some images beside their segmentation, cut to the smallest of them."""
+        numbers = np.unique(np.linspace(0, len(self.validation) - 1, SHOWN).round().astype(int))
+        images = [self.validation.read(int(number))[0] for number in numbers]
+        pairs = [[image, colour_map(segment(network, image), self.label_set.colours)] for image in images]
+        height, width = (min(image.shape[axis] for image in images) for axis in (0, 1))
+        return np.stack([np.concatenate([tile[:height, :width] for tile in pair], axis=1) for pair in pairs])
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        try:
+            yield
+        except tf.errors.OpError as error:
+            for reader in (self.reader, self.validation):
+                if reader.failure is not None:
+                    raise reader.failure from error
+            raise
+
+
+def _without_mask(record: Record) -> Record:
+    import dataclasses
+
+    return dataclasses.replace(record, mask=None)
+
+
+def _require_labels(records: Sequence[Record]) -> None:
+    bare = [record.id for record in records if record.tags is None and record.mask is None]
+    if bare:
+        raise InputError(
+            f"{len(bare)} of {len(records)} images have neither tags nor a mask that is used, the first is {bare[0]}",
+            wanted="a line in the tags file for each",
+            cure="`rsir-tf check` names them all",
+        )

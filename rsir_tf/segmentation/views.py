@@ -1,0 +1,115 @@
+"""A frozen trunk's outputs, computed once and kept: on a machine without a GPU they are most of a step.
+
+The crops of the first N epochs are the views. Their outputs of the frozen blocks lie on disk in half precision, and
+later epochs go round them: what varies an image is then drawn N times, not anew in each epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rsir_tf.artifacts import disk_errors, written_aside
+from rsir_tf.segmentation.multiple_instance import DESCRIPTOR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.segmentation.supervision import Supervision
+
+FOLDER = "views"
+TOLD = "computing the frozen blocks' outputs"
+
+
+class CachedViews:
+    """The views of one run.
+
+    Args:
+        folder: Where they lie; made where it is not.
+        model: What would be fitted to whole crops, with the frozen blocks' weights set.
+        freeze: How many blocks are frozen, 1 to 5.
+        supervision: Gives the crops.
+        count: N.
+        progress: Called with the steps of a view that are done.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: keras.Model,
+        freeze: int,
+        supervision: Supervision,
+        count: int,
+        progress: Callable[[int, int, str], None],
+    ) -> None:
+        self.folder, self.supervision, self.count, self.progress = folder, supervision, count, progress
+        self.names = boundary(model, freeze)
+        kept = [model.get_layer(name).output for name in self.names]
+        self.frozen = keras.Model(model.inputs[0], kept)
+        self.rest = keras.Model(kept, model.output, name=model.name)
+        """What is left behind the frozen blocks, to be fitted to the datasets; shares the model's layers."""
+
+    def dataset(self, epoch: int) -> tf.data.Dataset:
+        """The batches of an epoch, from 0, with the frozen blocks' outputs in the images' place."""
+        view = epoch % self.count
+        folder = self.folder / f"view-{view + 1:03}"
+        if not folder.exists():
+            with written_aside(folder) as aside:
+                self._compute(view, aside)
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in self.names]
+
+        def read(step: np.int64) -> list[NDArray[np.float32]]:
+            return [array[int(step)].astype(np.float32) for array in arrays]
+
+        def load(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            tensors = tf.numpy_function(read, [step], [tf.float32] * len(arrays), stateful=False)
+            return tuple(
+                tf.ensure_shape(tensor, array.shape[1:]) for tensor, array in zip(tensors, arrays, strict=True)
+            )
+
+        steps = tf.data.Dataset.range(self.supervision.steps)
+        kept = steps.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        together = tf.data.Dataset.zip((kept, self.supervision.dataset(view)))
+        return together.map(lambda features, batch: (features, *batch[1:])).prefetch(tf.data.AUTOTUNE)
+
+    def _compute(self, view: int, folder: Path) -> None:
+        steps = self.supervision.steps
+        folder.mkdir(parents=True)
+        with disk_errors(folder), contextlib.ExitStack() as opened:
+            files = [opened.enter_context((folder / f"{name}.npy").open("wb")) for name in self.names]
+            for step, batch in enumerate(self.supervision.dataset(view).as_numpy_iterator()):
+                for file, values in zip(files, self._outputs(batch[0]), strict=True):
+                    if not step:
+                        header = {"descr": "<f2", "fortran_order": False, "shape": (steps, *values.shape)}
+                        np.lib.format.write_array_header_1_0(file, header)
+                    # Written, not mapped: a full disk is then an error, not the end of the process.
+                    file.write(values.astype("<f2").tobytes())
+                self.progress(step + 1, steps, f"{TOLD}, view {view + 1} of {self.count}")
+
+    def _outputs(self, images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        values = self.frozen.predict_on_batch(images)
+        return [np.asarray(value) for value in (values if isinstance(values, list) else [values])]
+
+    def remove(self) -> None:
+        """Free the disk."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def boundary(model: keras.Model, freeze: int) -> list[str]:
+    """Frozen layers whose outputs the rest of a model reads.
+
+    Args:
+        model: On layers of `build_fcn`.
+        freeze: How many blocks are frozen, 1 to 5.
+    """
+    layers = {layer.name for layer in model.layers}
+    skips = [f"block{block}_pool" for block in (3, 4) if block < freeze and f"scale_pool{block}" in layers]
+    described = ["block5_conv3"] if freeze == 5 and DESCRIPTOR in layers else []
+    return [*skips, *described, f"block{freeze}_pool"]

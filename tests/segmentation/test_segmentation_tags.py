@@ -1,0 +1,253 @@
+"""Supervision by tags: pooled scores, targets, figures, and whole runs on tags and on a mixture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from rsir_tf.archives import Archive, open_archive, stratified_split
+from rsir_tf.archives.splits import Split
+from rsir_tf.archives.synthetic import render_archive
+from rsir_tf.archives.tag_labels import tag_label_set, tag_table
+from rsir_tf.errors import InputError, MismatchError
+from rsir_tf.imagery import read_image
+from rsir_tf.segmentation.augmentation import Augmentation
+from rsir_tf.segmentation.data import Crops, PairReader
+from rsir_tf.segmentation.export import export_run, run_as_server
+from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
+from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
+from rsir_tf.segmentation.report import write_run_report
+from rsir_tf.segmentation.runs import load_best
+from rsir_tf.segmentation.settings import TrainingSettings
+from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
+from rsir_tf.segmentation.tag_supervision import TagSupervision
+from rsir_tf.segmentation.training import train
+from rsir_tf.segmentation.weights import initialise
+
+SETTINGS = TrainingSettings(
+    supervision="tags",
+    epochs=2,
+    weights="none",
+    head_width=8,
+    crops=Crops(64, 2, 4, Augmentation.none()),
+    learning_rate=1e-3,
+    schedule="constant",
+    warm_up=0.0,
+    freeze=5,
+    dropout=0.0,
+    validation=1 / 3,
+)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    root = tmp_path_factory.mktemp("data") / "archive"
+    return open_archive(render_archive(root, images_per_scene=4, size=64, scenes=["beach", "forest"]))
+
+
+@pytest.fixture(scope="module")
+def split(archive: Archive) -> Split:
+    return stratified_split(archive, test=0.25)
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    trunk = build_trunk()
+    initialise(trunk, "none")
+    network = build_fcn(trunk, Architecture(3, 16, 4))
+    random = np.random.default_rng(0)
+    for name in ("score_fc7", "score_pool4"):
+        layer = network.get_layer(name)
+        layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
+    return network
+
+
+def test_a_tags_score_is_the_mean_of_the_largest_and_the_average_score(network: keras.Model) -> None:
+    images = np.random.default_rng(1).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+    score_map = keras.Model(network.inputs[0], network.get_layer("fuse_pool4").output).predict_on_batch(images)
+    conv5_3 = keras.Model(network.inputs[0], network.get_layer("block5_conv3").output).predict_on_batch(images)
+    logits, descriptors = tagging_model(network).predict_on_batch(images)
+    assert np.asarray(score_map).shape == (2, 4, 6, 3)
+    wanted = (np.max(score_map, axis=(1, 2)) + np.mean(score_map, axis=(1, 2))) / 2
+    np.testing.assert_allclose(logits, wanted, rtol=1e-5)
+    np.testing.assert_array_equal(descriptors, np.max(conv5_3, axis=(1, 2)))
+
+
+def test_what_is_fitted_starts_without_an_opinion_and_shares_the_networks_layers() -> None:
+    trunk = build_trunk()
+    initialise(trunk, "none")
+    network = build_fcn(trunk, Architecture(3, 32, 4))
+    model = supervised_model(network, 0.5, dropout=0.0, masks=True)
+    images = np.random.default_rng(1).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    outputs = model.predict_on_batch(images)
+    assert set(outputs) == {TAGS, DESCRIPTOR_TAGS, LOGITS}
+    assert all((np.asarray(values) == 0).all() for values in outputs.values())
+    # Beside the network's own weights: 512 × 3 and 3 of the layer on the descriptor.
+    assert model.count_params() == network.count_params() + 512 * 3 + 3
+    descriptor = np.asarray(tagging_model(network).predict_on_batch(images)[1])
+    model.get_layer(DESCRIPTOR_TAGS).set_weights([np.ones((512, 3)), np.array([0.0, 1.0, 2.0])])
+    told = np.asarray(model.predict_on_batch(images)[DESCRIPTOR_TAGS])
+    np.testing.assert_allclose(told, 0.5 * descriptor.sum() + np.array([[0.0, 1.0, 2.0]]), rtol=1e-5)
+
+
+def test_f1_by_hand() -> None:
+    truth = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], bool)
+    said = np.array([[1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
+    scores = tag_scores(truth, said)
+    # Tag 0: TP 2, FP 1, FN 0 → F1 4/5. Tag 1: TP 1, FP 0, FN 1 → 2/3. Tag 2: TP 0, FP 1 → 0. Tag 3: neither, left out.
+    np.testing.assert_allclose(scores.f1, [4 / 5, 2 / 3, 0, np.nan])
+    np.testing.assert_allclose(scores.precision, [2 / 3, 1, 0, np.nan])
+    np.testing.assert_allclose(scores.recall, [1, 1 / 2, np.nan, np.nan])
+    assert scores.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 3)
+    assert scores.micro_f1 == pytest.approx(2 * 3 / (2 * 3 + 2 + 1))
+    assert scores.to_json("abcd")["tags"]["d"] == {"precision": None, "recall": None, "f1": None}
+    nothing = tag_scores(np.zeros((0, 2), bool), np.zeros((0, 2), bool))
+    assert math.isnan(nothing.micro_f1)
+    assert math.isnan(nothing.macro_f1)
+
+
+def test_images_of_several_sizes_keep_their_order(network: keras.Model) -> None:
+    random = np.random.default_rng(2)
+    sizes = [(64, 64), (40, 70), (64, 64), (64, 64), (33, 90)]
+    images = [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    model, done = tagging_model(network), []
+    together = read_tags_of(model, images.__getitem__, len(images), batch=2, progress=done.append)
+    for number, image in enumerate(images):
+        alone = read_tags_of(model, [image].__getitem__, 1, batch=1)
+        for one, many in zip(alone, together, strict=True):
+            np.testing.assert_allclose(many[number], one[0], rtol=1e-4, atol=1e-4)
+    assert done[-1] == 5
+
+
+def test_each_image_comes_whole_with_its_own_tags(archive: Archive) -> None:
+    label_set = tag_label_set(archive)
+    settings = replace(SETTINGS, crops=Crops(32, 4, 0, Augmentation.none()))
+    supervision = TagSupervision(label_set, archive.records, [], settings)
+    assert supervision.steps == 2, "8 images of 64×64, each once, though four crops of 32×32 would fit"
+    # At magnification 1 the whole image of 64 is resized to the crop's 32: half-pixel bilinear is the mean of 2×2.
+    wholes = np.stack([read_image(r.image) for r in archive]).reshape(8, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+    seen = []
+    for images, targets, weights in supervision.dataset(0).as_numpy_iterator():
+        assert set(targets) == set(weights) == {TAGS, DESCRIPTOR_TAGS}
+        for image, tags in zip(images, targets[TAGS], strict=True):
+            number = int(np.abs(wholes - image).mean(axis=(1, 2, 3)).argmin())
+            np.testing.assert_allclose(image, wholes[number], atol=1e-3)
+            np.testing.assert_array_equal(tags, tag_table([archive.records[number]], label_set)[0])
+            seen.append(number)
+    assert sorted(seen) == list(range(8))
+
+
+def test_where_masks_are_mixed_in_they_say_what_a_crop_shows(archive: Archive) -> None:
+    label_set = archive.label_set
+    assert label_set is not None
+    records = [replace(archive.records[0], tags=None), replace(archive.records[-1], mask=None)]
+    settings = replace(SETTINGS, supervision="mixed", crops=Crops(64, 2, 0, Augmentation.none()))
+    supervision = TagSupervision(label_set, records, [], settings)
+    masked = PairReader(records[:1], label_set).read(0)
+    ((images, targets, weights),) = supervision.dataset(0).as_numpy_iterator()
+    first = int(np.abs(images - masked[0]).mean(axis=(1, 2, 3)).argmin())
+    shown = np.isin(np.arange(len(label_set.names)), masked[1])
+    np.testing.assert_array_equal(targets[TAGS][first], shown)
+    np.testing.assert_array_equal(targets[TAGS][1 - first], tag_table(records[1:], label_set)[0])
+    np.testing.assert_array_equal(targets[LOGITS][first], masked[1])
+    # Keras takes the mean over all pixels; half of them are labelled and weigh 2, the others nothing.
+    np.testing.assert_array_equal(weights[LOGITS][first], 2)
+    np.testing.assert_array_equal(weights[LOGITS][1 - first], 0)
+    assert weights[TAGS].tolist() == weights[DESCRIPTOR_TAGS].tolist() == [1, 1]
+
+
+def test_an_image_without_tags_is_named(archive: Archive) -> None:
+    records = [archive.records[0], replace(archive.records[1], tags=None)]
+    with pytest.raises(InputError, match=f"1 of 2 images have neither tags .* first is {records[1].id}"):
+        TagSupervision(tag_label_set(archive), records, [], SETTINGS)
+
+
+def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split: Split, tmp_path: Path) -> None:
+    watched = []
+
+    def watch(descriptors: np.ndarray, records: object) -> dict[str, float | None]:
+        watched.append(descriptors)
+        return {"map": 0.25}
+
+    run = train(archive, split, tmp_path / "whole", SETTINGS, watch=watch)
+    history = run.history()
+    # Two cross-entropies of zero logits, ln 2 each, are where the first of the steps started.
+    assert history[0]["loss"] < 2 * math.log(2)
+    assert history[1]["loss"] < history[0]["loss"]
+    assert [entry["map"] for entry in history] == [0.25, 0.25]
+    assert watched[0].shape == (2, 512)
+    assert run.manifest["supervision"] == {"kind": "tags", "figure": "micro_f1", "masks": None}
+
+    stopped = train(archive, split, tmp_path / "halves", replace(SETTINGS, epochs=1), watch=watch)
+    assert len(stopped.history()) == 1
+    resumed = train(archive, split, tmp_path / "halves", SETTINGS, watch=watch)
+    assert [entry["loss"] for entry in resumed.history()] == pytest.approx([entry["loss"] for entry in history])
+
+    other = replace(archive, records=tuple(replace(record, tags=("sea",)) for record in archive))
+    with pytest.raises(MismatchError, match="archive's tags"):
+        train(other, split, tmp_path / "whole", replace(SETTINGS, epochs=3))
+
+    test = replace(archive, records=tuple(record for record in archive if record.id in split.test))
+    scores = write_run_report(run, test)
+    assert scores is not None
+    truth = tag_table(test.records, run.label_set) > 0
+    images = [read_image(record.image) for record in test]
+    logits, _ = read_tags_of(tagging_model(load_best(run)), images.__getitem__, len(images), batch=1)
+    assert scores["tags"] == tag_scores(truth, logits > 0).to_json(run.label_set.names)
+    assert "mean_iu" not in scores
+    assert {file.name for file in (run.path / "report").iterdir()} == {
+        "curves.png",
+        "examples.png",
+        "report.md",
+        "scores.json",
+    }
+    version = export_run(run, tmp_path / "served")
+    described = run_as_server(version, "describe", None)
+    assert [name.decode() for name in described["class_names"]] == list(run.label_set.names)
+
+
+def test_masks_and_tags_train_together(archive: Archive, split: Split, tmp_path: Path) -> None:
+    half = tuple(replace(r, tags=None) if r.scene == "beach" else replace(r, mask=None) for r in archive)
+    mixed = replace(archive, records=half)
+    run = train(mixed, split, tmp_path / "run", replace(SETTINGS, supervision="mixed", epochs=1))
+    entry = run.history()[0]
+    # 17 classes: ln 17 for the pixels, ln 2 for either kind of tags, before the first of the steps.
+    assert 0 < entry["loss"] < math.log(17) + 2 * math.log(2)
+    assert {"micro_f1", "macro_f1", "mean_iu"} <= set(entry)
+    test = replace(mixed, records=tuple(record for record in mixed if record.id in split.test))
+    scores = write_run_report(run, test)
+    assert scores is not None
+    assert (scores["images"], scores["tags"]["images"]) == (1, 1), "one of each scene is tested"
+
+
+def test_supervision_that_the_archive_cannot_give_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:
+    bare = replace(archive, label_set=None, records=tuple(replace(record, mask=None) for record in archive))
+    with pytest.raises(InputError, match=r"has no masks to train on; .*--supervision tags"):
+        train(bare, split, tmp_path / "run", replace(SETTINGS, supervision="mixed"))
+    with pytest.raises(InputError, match="class_weights 'balanced' with supervision by tags"):
+        replace(SETTINGS, class_weights="balanced")
+
+
+@pytest.mark.parametrize(("kind", "freeze", "stride"), [("tags", 5, 8), ("tags", 3, 32), ("masks", 4, 8)])
+def test_cached_views_train_as_the_crops_themselves_do(
+    kind: str, freeze: int, stride: int, archive: Archive, split: Split, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, supervision=kind, freeze=freeze, stride=stride)
+    crops = train(archive, split, tmp_path / "crops", settings).history()
+    views = train(archive, split, tmp_path / "views", replace(settings, cached_views=2)).history()
+    assert [e["loss"] for e in views] == pytest.approx([e["loss"] for e in crops], rel=2e-3), "half precision: 1/2048"
+    assert not (tmp_path / "views" / "views").exists(), "a complete run needs them no more"
+
+
+def test_a_run_on_cached_views_resumes(archive: Archive, split: Split, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, freeze=4, cached_views=1)
+    whole = train(archive, split, tmp_path / "whole", settings).history()
+    train(archive, split, tmp_path / "halves", replace(settings, epochs=1))
+    halves = train(archive, split, tmp_path / "halves", settings).history()
+    assert [entry["loss"] for entry in halves] == pytest.approx([entry["loss"] for entry in whole])
+    assert [entry["micro_f1"] for entry in halves] == [entry["micro_f1"] for entry in whole]
