@@ -3,7 +3,7 @@
 The map, top to bottom; imports run downwards only, and rooms do not import each other:
 
     cli/            one file a command: parses, calls a workflow, prints
-    workflows       the only place where rooms meet: index_archive, query_image, evaluate_index
+    workflows       the only place where rooms meet: index_archive, query_image, evaluate_index, compare_descriptors
     archives/       label sets, records, one reader a format, splits, the synthetic archive
     segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top
     serving/        names and types of the model's contract, gRPC client, in-process model, embedded server, engines

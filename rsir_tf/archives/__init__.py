@@ -4,8 +4,9 @@ records      Record and Archive
 detect       open_archive: which archive lies at a path
 folder       images in folders             pairs   images beside masks: DLRSD, Dubai, one's own
 tags         UC Merced's tags file         masks   mask files to class indices, and back
+mlrsnet      MLRSNet's CSVs and their repair
 labels       LabelSet                      label_files   label set files, and those that are shipped
-splits       seeded train and test parts, written with a hash
+splits       seeded train, validation and test parts, written with a hash
 checking     reads all of an archive       report  what it holds and what is wrong with it
 synthetic/   an archive that is drawn
 """
@@ -15,6 +16,7 @@ from rsir_tf.archives.detect import open_archive
 from rsir_tf.archives.label_files import class_colours, load_label_set
 from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask, write_mask
+from rsir_tf.archives.mlrsnet import MlrsnetLabels, read_mlrsnet_labels
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport
 from rsir_tf.archives.splits import (
@@ -34,6 +36,7 @@ __all__ = [
     "LabelSet",
     "MaskSizeError",
     "MaskValueError",
+    "MlrsnetLabels",
     "Record",
     "Split",
     "archive_hash",
@@ -43,6 +46,7 @@ __all__ = [
     "load_label_set",
     "open_archive",
     "read_mask",
+    "read_mlrsnet_labels",
     "read_split",
     "select",
     "stratified_split",

@@ -8,6 +8,7 @@ from pathlib import Path
 from rsir_tf.archives.folder import list_images, read_folder, read_single, refuse_empty
 from rsir_tf.archives.label_files import as_label_set
 from rsir_tf.archives.labels import LabelSet
+from rsir_tf.archives.mlrsnet import find_mlrsnet, read_mlrsnet_labels, with_mlrsnet_labels
 from rsir_tf.archives.pairs import find_pairs, read_pairs
 from rsir_tf.archives.records import Archive
 from rsir_tf.archives.tags import find_tags, read_tags, with_tags
@@ -19,6 +20,7 @@ def open_archive(
     *,
     labels: LabelSet | str | os.PathLike[str] | None = None,
     tags: str | os.PathLike[str] | None = None,
+    repair: bool = True,
 ) -> Archive:
     """List an archive's images and what is known about them; no pixel is read.
 
@@ -28,7 +30,8 @@ def open_archive(
     - A folder of images beside a folder of masks (`images`, `masks` or `labels`, in any case), at any depth: images and
       masks, the folder above being the group.
     - Any other folder: its images, the scene being the folder that an image lies in. With UC Merced's
-      `LandUse_Multilabeled.txt` in it, or beside it where it is called `Images`, that gives the tags.
+      `LandUse_Multilabeled.txt` in it, or beside it where it is called `Images`, that gives the tags. With MLRSNet's
+      CSVs in a folder `Labels` in it, or beside it, those give tags and scenes.
     - An image file: an archive of one.
 
     Args:
@@ -36,6 +39,7 @@ def open_archive(
         labels: What the masks' values mean: a label set, the name of a shipped one, or a label set file; DLRSD has its
             own.
         tags: A tags file to use instead of the one that would be found.
+        repair: Mend the damage in MLRSNet's published CSVs; the archive's `repairs` say what was changed.
 
     Returns:
         The archive, in order of id, the same on every machine.
@@ -55,4 +59,7 @@ def open_archive(
     pairs = find_pairs(files)
     archive = read_pairs(root, files, pairs, label_set) if pairs else read_folder(root, files)
     tags_file = find_tags(root) if tags is None else Path(tags)
-    return archive if tags_file is None else with_tags(archive, read_tags(tags_file))
+    if tags_file is not None:
+        return with_tags(archive, read_tags(tags_file))
+    mlrsnet = find_mlrsnet(root)
+    return archive if mlrsnet is None else with_mlrsnet_labels(archive, read_mlrsnet_labels(mlrsnet, repair=repair))

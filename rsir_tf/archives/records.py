@@ -43,6 +43,7 @@ class Archive:
         orphan_masks: Mask files that belong to no image.
         tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
         orphan_tags: Names in the tags file that no image bears.
+        repairs: What the reader mended in published damage, a line each.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Archive:
     orphan_masks: tuple[Path, ...] = ()
     tag_names: tuple[str, ...] = ()
     orphan_tags: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

@@ -1,4 +1,4 @@
-"""Seeded divisions of an archive into a part to train on and a part to test on."""
+"""Seeded divisions of an archive into parts to train on, to validate on where wanted, and to test on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rsir_tf.archives.records import Archive, Record
 from rsir_tf.artifacts import content_hash, manifest, read_manifest, write_json
 from rsir_tf.errors import ArtifactError, InputError
 
-KIND, VERSION = "split", 1
+KIND, VERSION = "split", 2
+"""A split without a validation part is still written as version 1, which older programs read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Split:
         fraction: Of the images (or groups) that was asked for as test; None where the groups were named.
         groups: The test groups of a split by group, sorted; otherwise ().
         archive_hash: `archive_hash` of the archive that was divided.
+        validation: Ids, sorted; none is in another part. () where no such part was drawn.
+        validation_fraction: That was asked for; None where no such part was drawn.
     """
 
     train: tuple[str, ...]
@@ -38,12 +41,15 @@ class Split:
     fraction: float | None
     groups: tuple[str, ...]
     archive_hash: str
+    validation: tuple[str, ...] = ()
+    validation_fraction: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give the split as JSON types."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
-        }
+        """Give the split as JSON types; without a validation part nothing is said of one."""
+        content = dataclasses.asdict(self)
+        if not self.validation:
+            del content["validation"], content["validation_fraction"]
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items()}
 
 
 def archive_hash(archive: Archive) -> str:
@@ -51,8 +57,8 @@ def archive_hash(archive: Archive) -> str:
     return content_hash([[record.id, record.scene, record.group] for record in archive])
 
 
-def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0) -> Split:
-    """Draw the same fraction of each scene for testing.
+def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0, *, validation: float | None = None) -> Split:
+    """Draw the same fraction of each scene for testing, and another for validation where wanted.
 
     The draw orders ids by the SHA-256 of seed and id, so it is the same with every version of Python and numpy, in
     whatever order a disk lists files, and stays nearly the same when images are added.
@@ -61,17 +67,37 @@ def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0) -> Spli
         archive: Images without a scene form a stratum of their own.
         test: Fraction, between 0 and 1. Of a scene with n images, round(test · n) are drawn (half to even).
         seed: Another seed gives another draw.
+        validation: Fraction for a third part, for example 0.1 beside test = 0.5, as MLRSNet's paper divides. The test
+            part is the same with and without it.
 
     Raises:
-        InputError: The fraction is not between 0 and 1, or one of the parts would be empty.
+        InputError: A fraction or their sum is not between 0 and 1, or one of the parts would be empty.
     """
     _check_fraction(test)
+    if validation is not None:
+        _check_fraction(validation)
+        _check_fraction(test + validation)
     strata: dict[str | None, list[str]] = defaultdict(list)
     for record in archive:
         strata[record.scene].append(record.id)
-    drawn = {name for ids in strata.values() for name in _ordered(ids, seed)[: round(test * len(ids))]}
+    drawn: set[str] = set()
+    held_out: set[str] = set()
+    for ids in strata.values():
+        ordered, tests = _ordered(ids, seed), round(test * len(ids))
+        drawn.update(ordered[:tests])
+        held_out.update(ordered[tests : tests + round((validation or 0) * len(ids))])
     by = "image" if set(strata) == {None} else "scene"
-    return _divide(archive, lambda record: record.id in drawn, by, seed=seed, fraction=test)
+    split = _divide(archive, lambda record: record.id in drawn, by, seed=seed, fraction=test)
+    if validation is None:
+        return split
+    train = tuple(name for name in split.train if name not in held_out)
+    if not train or not held_out:
+        raise InputError(
+            f"{archive.root}: the split leaves {len(train)} images to train and {len(held_out)} to validate on",
+            wanted="at least one each",
+            cure="choose other fractions",
+        )
+    return dataclasses.replace(split, train=train, validation=tuple(sorted(held_out)), validation_fraction=validation)
 
 
 def group_split(
@@ -106,18 +132,20 @@ def group_split(
     return _divide(archive, lambda record: record.group in test_groups, "group", groups=test_groups)
 
 
-def select(archive: Archive, split: Split, part: Literal["train", "test"]) -> Archive:
+def select(archive: Archive, split: Split, part: Literal["train", "validation", "test"]) -> Archive:
     """Give the part of an archive that a split names.
 
     Args:
         archive: It may hold more images than the split knows; they are in neither part.
         split: From `stratified_split`, `group_split` or `read_split`.
-        part: "train" or "test".
+        part: "train", "validation" or "test".
 
     Raises:
-        InputError: The archive lacks images of that part; the first are named.
+        InputError: The split has no such part, or the archive lacks images of it; the first are named.
     """
-    wanted = split.train if part == "train" else split.test
+    wanted = {"train": split.train, "validation": split.validation, "test": split.test}[part]
+    if not wanted:
+        raise InputError(f"the split has no {part} part", wanted="train or test", cure="make a split with one")
     records = {record.id: record for record in archive}
     missing = [name for name in wanted if name not in records]
     if missing:
@@ -147,7 +175,8 @@ def write_split(split: Split, path: Path) -> None:
             return
         raise ArtifactError(f"{path}: holds another split", cure="choose another name or remove it")
     content = split.to_json()
-    write_json(path, manifest(KIND, VERSION, **content, content_hash=content_hash(content)))
+    version = VERSION if split.validation else 1
+    write_json(path, manifest(KIND, version, **content, content_hash=content_hash(content)))
 
 
 def read_split(path: Path) -> Split:
@@ -157,7 +186,10 @@ def read_split(path: Path) -> Split:
         ArtifactError: It is missing, of another kind or a newer version, damaged, or was changed since it was written.
     """
     content = read_manifest(path, KIND, VERSION)
-    values: dict[str, Any] = {field.name: content.get(field.name) for field in dataclasses.fields(Split)}
+    added = {"validation", "validation_fraction"} - set(content)
+    values: dict[str, Any] = {
+        field.name: content.get(field.name) for field in dataclasses.fields(Split) if field.name not in added
+    }
     try:
         found = content_hash(values)
     except ValueError as error:  # NaN, which JSON readers let through.
@@ -168,7 +200,8 @@ def read_split(path: Path) -> Split:
             wanted=f"{str(content.get('content_hash'))[:12]}…",
             cure="restore it from a copy or make the split anew",
         )
-    listed: dict[str, Any] = {key: tuple(values.pop(key)) for key in ("train", "test", "groups")}
+    tuples = {"train", "test", "groups", "validation"} - added
+    listed: dict[str, Any] = {key: tuple(values.pop(key)) for key in tuples}
     return Split(**listed, **values)
 
 

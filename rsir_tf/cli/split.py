@@ -25,15 +25,25 @@ def command(
     to: Annotated[Path, typer.Option(help="The JSON file to write.")],
     test: Test = 0.2,
     test_group: TestGroup = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Fraction of each scene for a third part, to validate on (MLRSNet: 0.1).")
+    ] = None,
     seed: options.Seed = 0,
     labels: options.Labels = None,
 ) -> None:
     """Draw a seeded split, the same fraction of each scene, or by whole groups, and write it to a file."""
-    from rsir_tf.archives import open_archive, write_split
+    from rsir_tf.archives import open_archive, stratified_split, write_split
 
-    drawn = draw(open_archive(archive, labels=labels), test, test_group, seed)
+    opened = open_archive(archive, labels=labels)
+    if validation is None:
+        drawn = draw(opened, test, test_group, seed)
+    elif test_group:
+        raise typer.BadParameter("--validation draws by scene: name no --test-group")
+    else:
+        drawn = stratified_split(opened, test, seed, validation=validation)
     write_split(drawn, to)
-    console.say(f"{len(drawn.train):,} images to train on, {len(drawn.test):,} to test on, by {drawn.by}")
+    held_out = f"{len(drawn.validation):,} to validate on, " if drawn.validation else ""
+    console.say(f"{len(drawn.train):,} images to train on, {held_out}{len(drawn.test):,} to test on, by {drawn.by}")
     console.put(str(to))
 
 

@@ -6,13 +6,16 @@ Nothing here needs TensorFlow. Segmentation figures live in `rsir_tf.segmentatio
 from __future__ import annotations
 
 from rsir_tf.evaluation.bootstrap import bootstrap_interval, paired_test
+from rsir_tf.evaluation.confusion import SceneConfusion
 from rsir_tf.evaluation.contact_sheet import SheetItem, contact_sheet
+from rsir_tf.evaluation.extremes import ShownImage, extreme_queries, extremes_sheet
 from rsir_tf.evaluation.figures import Evaluation, SceneFigures, SchemeFigures
 from rsir_tf.evaluation.graded import (
     acg_at,
     ndcg_at,
     wap_at,
 )
+from rsir_tf.evaluation.heat_maps import MOST_CELLS, heat_map
 from rsir_tf.evaluation.multilabel import Averages, MultiLabelFigures, multilabel_figures
 from rsir_tf.evaluation.page import Output, Picture, Section, Table, write_page
 from rsir_tf.evaluation.precision import (
@@ -24,12 +27,14 @@ from rsir_tf.evaluation.precision import (
 )
 from rsir_tf.evaluation.published import PUBLISHED_UC_MERCED, PublishedRow
 from rsir_tf.evaluation.rank_error import ANMRR_VARIANTS, anmrr, nmrr
+from rsir_tf.evaluation.ranking import rankings
 from rsir_tf.evaluation.relevance import jaccard, relevance_by_scene, relevance_by_tags, shared_tags, tag_matrix
 from rsir_tf.evaluation.report import check_report_target, write_report
 from rsir_tf.evaluation.streaming import RankingMetrics
 
 __all__ = [
     "ANMRR_VARIANTS",
+    "MOST_CELLS",
     "PUBLISHED_UC_MERCED",
     "Averages",
     "Evaluation",
@@ -38,10 +43,12 @@ __all__ = [
     "Picture",
     "PublishedRow",
     "RankingMetrics",
+    "SceneConfusion",
     "SceneFigures",
     "SchemeFigures",
     "Section",
     "SheetItem",
+    "ShownImage",
     "Table",
     "acg_at",
     "anmrr",
@@ -49,6 +56,9 @@ __all__ = [
     "bootstrap_interval",
     "check_report_target",
     "contact_sheet",
+    "extreme_queries",
+    "extremes_sheet",
+    "heat_map",
     "interpolated_precision",
     "jaccard",
     "mean_average_precision",
@@ -57,6 +67,7 @@ __all__ = [
     "nmrr",
     "paired_test",
     "precision_at",
+    "rankings",
     "recall_at",
     "relevance_by_scene",
     "relevance_by_tags",

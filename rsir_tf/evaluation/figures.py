@@ -40,6 +40,7 @@ class SchemeFigures:
         pr_curve: 11 numbers: interpolated precision at recall 0, 0.1, …, 1.
         by_scene: From a scene class to its figures; empty where queries have no scene.
         intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty if not asked for.
+        graded: Figures by the number of shared tags ("acg_at_10", "ndcg_at_10", "wap"); empty where there are no tags.
         costs: From what is measured, with its unit (for example "seconds a query"), to the figure.
     """
 
@@ -49,6 +50,7 @@ class SchemeFigures:
     pr_curve: tuple[float, ...]
     by_scene: Mapping[str, SceneFigures] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    graded: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,6 +65,8 @@ class SchemeFigures:
             }
         if self.intervals:
             content["intervals"] = {name: [_number(low), _number(high)] for name, (low, high) in self.intervals.items()}
+        if self.graded:
+            content["graded"] = {name: _number(value) for name, value in self.graded.items()}
         if self.costs:
             content["costs"] = {name: _number(value) for name, value in self.costs.items()}
         return content

@@ -26,14 +26,14 @@ def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> bytes:
     figure, axes = _canvas(7.0, 5.0)
     for number, (name, curve) in enumerate(curves.items()):
         axes.plot(
-            RECALL_LEVELS, curve, clip_on=False, zorder=3, **_style(number), label=_plain(SCHEME_TITLES.get(name, name))
+            RECALL_LEVELS, curve, clip_on=False, zorder=3, **_style(number), label=plain(SCHEME_TITLES.get(name, name))
         )
     axes.set(xlabel="Recall", ylabel="Precision (interpolated)", xlim=(0, 1), ylim=(0, 1))
     axes.set_xticks(RECALL_LEVELS)
     axes.set_yticks(RECALL_LEVELS)
     axes.grid(color="#dddddd", linewidth=0.8)
     figure.legend(loc="outside upper center", ncols=5, frameon=False)
-    return _png(figure)
+    return png_file(figure)
 
 
 def scene_plot(anmrr: Mapping[str, Mapping[str, float]]) -> bytes:
@@ -55,12 +55,12 @@ def scene_plot(anmrr: Mapping[str, Mapping[str, float]]) -> bytes:
         rows = [row for row, scene in enumerate(scenes) if scene in values]
         style = {**_style(number), "linestyle": "none"}
         places = [values[scenes[row]] for row in rows]
-        axes.plot(places, rows, zorder=3, clip_on=False, label=_plain(SCHEME_TITLES.get(name, name)), **style)
-    axes.set_yticks(range(len(scenes)), [_plain(scene) for scene in scenes])
+        axes.plot(places, rows, zorder=3, clip_on=False, label=plain(SCHEME_TITLES.get(name, name)), **style)
+    axes.set_yticks(range(len(scenes)), [plain(scene) for scene in scenes])
     axes.set(xlabel="ANMRR (lower is better)", xlim=(0, 1), ylim=(len(scenes) - 0.5, -0.5))
     axes.grid(axis="x", color="#dddddd", linewidth=0.8)
     figure.legend(loc="outside upper center", ncols=5, frameon=False)
-    return _png(figure)
+    return png_file(figure)
 
 
 def _canvas(width: float, height: float) -> tuple[Any, Any]:
@@ -83,12 +83,13 @@ def _style(number: int) -> dict[str, Any]:
     }
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep matplotlib from reading dollar signs in names as mathematics."""
     return text.replace("$", r"\$")
 
 
-def _png(figure: Any) -> bytes:
+def png_file(figure: Any) -> bytes:
+    """A matplotlib figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     return buffer.getvalue()

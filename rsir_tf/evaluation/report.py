@@ -1,4 +1,4 @@
-"""The report folder that an evaluation leaves: JSON, Markdown, plots."""
+"""The report folder that an evaluation leaves: JSON, Markdown, CSV, plots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.evaluation.figures import Evaluation
 from rsir_tf.evaluation.plots import precision_recall_plot, scene_plot
 from rsir_tf.evaluation.published import PublishedRow
-from rsir_tf.evaluation.tables import markdown
+from rsir_tf.evaluation.tables import figures_csv, markdown
 
 REPORT_VERSION = 1
 """Of report.json."""
@@ -24,7 +24,7 @@ def write_report(
     title: str = "Retrieval figures",
     published: Mapping[str, PublishedRow] | None = None,
 ) -> Path:
-    """Write `report.json`, `report.md`, `precision_recall.png` and, where queries have scenes, `scenes.png`.
+    """Write `report.json`, `.md` and `.csv`, `precision_recall.png` and, where queries have scenes, `scenes.png`.
 
     A new folder appears whole, by rename. In the folder of an earlier report each file is replaced atomically,
     `report.json` last, once all of them are ready; other files in it stay.
@@ -90,6 +90,7 @@ def _compose(evaluation: Evaluation, title: str, published: Mapping[str, Publish
     by_scene = {name: {scene: s.anmrr for scene, s in f.by_scene.items()} for name, f in schemes.items() if f.by_scene}
     if by_scene:
         files["scenes.png"] = scene_plot(by_scene)
+    files["report.csv"] = figures_csv(evaluation, shown).encode()
     files["report.md"] = markdown(evaluation, title=title, published=shown).encode()
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     files["report.json"] = f"{text}\n".encode()

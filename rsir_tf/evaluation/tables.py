@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -40,6 +42,30 @@ def figures_table(
         if published is not None and name in published:
             rows.append([f"{title} (published)", *_cells(published[name], cutoffs)])
     return header, rows
+
+
+def figures_csv(evaluation: Evaluation, published: Mapping[str, PublishedRow] | None = None) -> str:
+    """The main table for spreadsheets and programs: all digits, an empty cell where there is no figure.
+
+    Args:
+        evaluation: What was found.
+        published: From a scheme's name to its published figures.
+
+    Returns:
+        CSV, lines ending in a line feed: descriptor, source ("measured" or "published"), anmrr, map, p_at_k, and what
+        each descriptor cost.
+    """
+    cutoffs = _cutoffs(evaluation)
+    costs = sorted({name for figures in evaluation.schemes.values() for name in figures.costs})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["descriptor", "source", "anmrr", "map", *(f"p_at_{k}" for k in cutoffs), *costs])
+    for name, figures in evaluation.schemes.items():
+        spent = [figures.costs.get(cost) for cost in costs]
+        writer.writerow([name, "measured", *_numbers(figures, cutoffs), *map(_exact, spent)])
+        if published is not None and name in published:
+            writer.writerow([name, "published", *_numbers(published[name], cutoffs), *("" for _ in costs)])
+    return text.getvalue()
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -108,6 +134,13 @@ def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, Publ
     header, rows = scene_table(evaluation)
     if rows:
         parts += ["## By scene class", "![ANMRR of each scene class](scenes.png)", markdown_table(header, rows)]
+    graded = list(dict.fromkeys(name for figures in evaluation.schemes.values() for name in figures.graded))
+    if graded:
+        table = [
+            [SCHEME_TITLES.get(name, name), *(number(f.graded.get(key)) for key in graded)]
+            for name, f in evaluation.schemes.items()
+        ]
+        parts += ["## Graded by shared tags", markdown_table(["Descriptor", *graded], table)]
     costs = sorted({name for figures in evaluation.schemes.values() for name in figures.costs})
     if costs:
         table = [
@@ -130,6 +163,14 @@ def _interval_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]
 
 def _cutoffs(evaluation: Evaluation) -> list[int]:
     return sorted({k for figures in evaluation.schemes.values() for k in figures.precision})
+
+
+def _numbers(figures: SchemeFigures | PublishedRow, cutoffs: Sequence[int]) -> list[str]:
+    return [_exact(value) for value in (figures.anmrr, figures.map, *(figures.precision.get(k) for k in cutoffs))]
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(float(value))
 
 
 def _cells(figures: SchemeFigures | PublishedRow, cutoffs: Sequence[int]) -> list[str]:

@@ -28,6 +28,8 @@ def evaluate_index(
     anmrr_variant: str = "2ng",
     query_counts: bool = True,
     metric: str | None = None,
+    direction: str = "query",
+    tags_overlap: bool = False,
     intervals: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
@@ -40,6 +42,9 @@ def evaluate_index(
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
+        direction: For "recnn": "query" (Eq. 3) or "both" (the mean of Eq. 3 there and back).
+        tags_overlap: Rank images last whose segmentation shares no class with the query's (paper, IV: the coarse
+            filter by overlapping labels).
         intervals: Whether to add 95% bootstrap intervals over queries.
         progress: Called after each query.
 
@@ -48,7 +53,7 @@ def evaluate_index(
     """
     if len(index) == 0:
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
-    judge = _judge(index, relevance)
+    judge = judge_relevance(index.images.scenes, index.images.tags, relevance, str(index.path))
     scenes = index.images.scenes
     found, left_out, largest = {}, 0, None
     if rank_error.anmrr_variant(anmrr_variant).needs_largest:
@@ -58,7 +63,8 @@ def evaluate_index(
     for done, scheme in enumerate(schemes):
         started = time.perf_counter()
         metrics = RankingMetrics(variant=anmrr_variant, max_relevant=largest)
-        for row, distances in index.all_distances(scheme, metric=metric if scheme == "recnn+" else None):
+        own = {"direction": direction} if scheme == "recnn" else {"metric": metric}
+        for row, distances in index.all_distances(scheme, share_classes=tags_overlap, **own):
             # Rows are in order of id: a stable sort breaks ties by id, as a search does.
             order = np.argsort(distances, kind="stable")
             if not query_counts:
@@ -71,6 +77,8 @@ def evaluate_index(
         found[scheme] = replace(metrics.figures(intervals=intervals), costs=costs)
     settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     settings["recnn+ metric"] = metric or "l1"
+    settings["recnn direction"] = direction
+    settings["images that share no class"] = "last" if tags_overlap else "ranked"
     return Evaluation(
         queries=len(index),
         archive=len(index) if query_counts else len(index) - 1,
@@ -83,21 +91,32 @@ def evaluate_index(
     )
 
 
-def _judge(index: Index, relevance: str) -> Callable[[int], NDArray[np.bool_]]:
-    """A function from a row to which images are relevant to it, bool [N]."""
+def judge_relevance(
+    scenes: Sequence[str | None], tags: Sequence[tuple[str, ...] | None], relevance: str, where: str
+) -> Callable[[int], NDArray[np.bool_]]:
+    """Give a function from a row to which images are relevant to it, bool [N].
+
+    Args:
+        scenes: [N], each image's scene class, where known.
+        tags: [N], each image's tags, where known.
+        relevance: "scene" or "tags".
+        where: What the images are of, for the error's text.
+
+    Raises:
+        InputError: No image has a scene, or tags; or `relevance` is neither.
+    """
     if relevance == "scene":
-        scenes = np.array(index.images.scenes, dtype=object)
+        known = np.array(scenes, dtype=object)
         if all(scene is None for scene in scenes):
             raise InputError(
-                f"{index.path}: its images have no scene class",
+                f"{where}: its images have no scene class",
                 cure="use --relevance tags, or index an archive with one folder a scene",
             )
         nothing = np.zeros(len(scenes), dtype=np.bool_)
-        return lambda row: nothing if scenes[row] is None else relevance_by_scene(scenes, scenes[row])
+        return lambda row: nothing if scenes[row] is None else relevance_by_scene(known, str(scenes[row]))
     if relevance == "tags":
-        tags = index.images.tags
         if not any(tags):
-            raise InputError(f"{index.path}: its images have no tags", cure="use --relevance scene")
+            raise InputError(f"{where}: its images have no tags", cure="use --relevance scene")
         matrix, _ = tag_matrix(tags)
         return lambda row: shared_tags(matrix, matrix[row]) > 0
     raise InputError(f"relevance {relevance!r}", wanted="'scene' or 'tags'")

@@ -227,6 +227,6 @@ def test_files_that_are_no_split(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"kind": "rsir_tf.index", "format_version": 1}')
     with pytest.raises(ArtifactError, match=r"is of kind 'rsir_tf\.index'; wanted 'rsir_tf\.split'"):
         read_split(tmp_path / "a.json")
-    (tmp_path / "b.json").write_text('{"kind": "rsir_tf.split", "format_version": 2}')
-    with pytest.raises(ArtifactError, match="format version 2; wanted at most 1"):
+    (tmp_path / "b.json").write_text('{"kind": "rsir_tf.split", "format_version": 3}')
+    with pytest.raises(ArtifactError, match="format version 3; wanted at most 2"):
         read_split(tmp_path / "b.json")

@@ -41,6 +41,7 @@ def test_report_holds_the_figures(tmp_path):
     to = write_report(tmp_path / "deep" / "report", evaluation, published=PUBLISHED_UC_MERCED)
     assert sorted(path.name for path in to.iterdir()) == [
         "precision_recall.png",
+        "report.csv",
         "report.json",
         "report.md",
         "scenes.png",
@@ -110,6 +111,7 @@ def test_an_earlier_report_is_replaced_and_other_files_stay(tmp_path):
     assert sorted(path.name for path in to.iterdir()) == [
         "notes.txt",
         "precision_recall.png",
+        "report.csv",
         "report.json",
         "report.md",
     ]

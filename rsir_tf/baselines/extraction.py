@@ -1,0 +1,238 @@
+"""Many images described by several processes, kept on disk: a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.artifacts import (
+    MANIFEST,
+    content_hash,
+    manifest,
+    read_manifest,
+    remove_leftovers,
+    write_json,
+    written_aside,
+)
+from rsir_tf.baselines.bovw import BagOfVisualWords
+from rsir_tf.baselines.descriptor import Descriptor, parameters
+from rsir_tf.errors import ArtifactError, InputError, RsirError
+from rsir_tf.imagery import read_image
+
+KIND, VERSION = "descriptors", 1
+"""Raised when a descriptor gives other vectors for the same parameters, so that old ones are not mixed with new."""
+PART_SECONDS = 20.0
+"""What is done is written this often; no more than this is lost."""
+
+ALONE_SECONDS = 2.0
+"""Work below this is done before the first process has started."""
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedImages:
+    """Vectors of the images that could be read.
+
+    Attributes:
+        ids: [N], in the order asked for.
+        vectors: float32 [N, d].
+        seconds: float32 [N], what describing each took of a core's time, reading left out.
+        skipped: Id of an image that could not be read → why.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    seconds: NDArray[np.float32]
+    skipped: dict[str, str]
+
+
+def describe_images(
+    images: Mapping[str, Path],
+    descriptor: Descriptor,
+    to: Path,
+    *,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> DescribedImages:
+    """Describe images, or find in the cache what was described before.
+
+    Below `to` each descriptor with its parameters has a folder of its own: a manifest, and parts that are written once
+    and never changed. An image whose file has another size or time of change is described anew. One image that cannot
+    be read does not stop the others.
+
+    Args:
+        images: Id → file.
+        descriptor: With a dictionary, if it is a bag of visual words.
+        to: The cache's folder.
+        processes: How many work at once; 1 works in this process.
+        progress: Called with (done, in all, words).
+
+    Raises:
+        ArtifactError: The cache is damaged, or the disk is full or read-only; what was written before stays.
+        RsirError: A worker process was killed.
+    """
+    cache = _Cache(to / folder_name(descriptor), descriptor)
+    tell, known = progress or (lambda *_: None), cache.read()
+    skipped: dict[str, str] = {}
+    stamps = {name: file_stamp(path) for name, path in images.items()}
+    wanted = [name for name, stamp in stamps.items() if name not in known or known[name].stamp != stamp]
+    done = len(images) - len(wanted)
+    tell(done, len(images), descriptor.name)
+    fresh: dict[str, _Entry] = {}
+    last = time.monotonic()
+    try:
+        for name, (vector, seconds, problem) in zip(
+            wanted, _work([images[name] for name in wanted], descriptor, processes), strict=True
+        ):
+            if vector is None:
+                skipped[name] = problem
+            else:
+                known[name] = fresh[name] = _Entry(stamps[name], vector, seconds)
+            done += 1
+            tell(done, len(images), descriptor.name)
+            if time.monotonic() - last >= PART_SECONDS:
+                cache.write(fresh)
+                fresh, last = {}, time.monotonic()
+    finally:
+        cache.write(fresh)
+    found = [name for name in images if name not in skipped]
+    return DescribedImages(
+        ids=tuple(found),
+        vectors=np.array([known[name].vector for name in found], dtype=np.float32).reshape(-1, descriptor.dimensions),
+        seconds=np.array([known[name].seconds for name in found], dtype=np.float32),
+        skipped={name: skipped[name] for name in images if name in skipped},
+    )
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds; (−1, 0) where there is no such file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def folder_name(descriptor: Descriptor) -> str:
+    """Name of a descriptor's folder in the cache: its own, and a hash of all that its vectors depend on."""
+    return f"{descriptor.name}-{content_hash([VERSION, _settings(descriptor)])[:12]}"
+
+
+def _settings(descriptor: Descriptor) -> dict[str, Any]:
+    settings: dict[str, Any] = {"descriptor": descriptor.name, "parameters": parameters(descriptor)}
+    if isinstance(descriptor, BagOfVisualWords) and descriptor.dictionary is not None:
+        settings["dictionary"] = content_hash(descriptor.dictionary.tobytes().hex())
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    stamp: tuple[int, int]
+    vector: NDArray[np.float32]
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Cache:
+    folder: Path
+    descriptor: Descriptor
+    parts: list[Path] = field(default_factory=list)
+
+    def read(self) -> dict[str, _Entry]:
+        if not (self.folder / MANIFEST).exists():
+            content = manifest(KIND, VERSION, **_settings(self.descriptor), dimensions=self.descriptor.dimensions)
+            write_json(self.folder / MANIFEST, content)
+        read_manifest(self.folder, KIND, VERSION)
+        remove_leftovers(self.folder, older_than=3600.0)
+        self.parts = sorted(self.folder.glob("[0-9]*.npz"))
+        known: dict[str, _Entry] = {}
+        for part in self.parts:
+            known.update(self._read_part(part))
+        return known
+
+    def write(self, entries: Mapping[str, _Entry]) -> None:
+        if not entries:
+            return
+        number = int(self.parts[-1].stem) + 1 if self.parts else 1
+        part = self.folder / f"{number:06}.npz"
+        values = list(entries.values())
+        with written_aside(part) as aside, aside.open("wb") as file:
+            np.savez(
+                file,
+                ids=np.array(list(entries)),
+                stamps=np.array([entry.stamp for entry in values], dtype=np.int64),
+                vectors=np.stack([entry.vector for entry in values]),
+                seconds=np.array([entry.seconds for entry in values], dtype=np.float32),
+            )
+        self.parts.append(part)
+
+    def _read_part(self, part: Path) -> Iterator[tuple[str, _Entry]]:
+        try:
+            with np.load(part, allow_pickle=False) as content:
+                ids, stamps, vectors, seconds = (content[name] for name in ("ids", "stamps", "vectors", "seconds"))
+            if vectors.shape != (len(ids), self.descriptor.dimensions) or len(stamps) != len(ids):
+                raise ValueError(f"its vectors are {list(vectors.shape)}")
+        except Exception as error:  # zipfile, zlib and numpy each raise types of their own on damaged files.
+            raise ArtifactError(
+                f"{part}: is damaged ({error})", cure="remove it; its images are described anew"
+            ) from error
+        for name, (size, modified), vector, second in zip(ids, stamps, vectors, seconds, strict=True):
+            yield str(name), _Entry((int(size), int(modified)), vector, float(second))
+
+
+Answer = tuple[NDArray[np.float32] | None, float, str]
+
+
+def _work(paths: Sequence[Path], descriptor: Descriptor, processes: int) -> Iterator[Answer]:
+    """Describe images, in order: the first ones here, and what cannot be done within a moment by several processes."""
+    until, alone = time.monotonic() + ALONE_SECONDS, 0
+    while alone < len(paths) and (processes == 1 or time.monotonic() < until):
+        yield _describe(paths[alone], descriptor)
+        alone += 1
+    if alone == len(paths):
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    # Spawned, not forked: this process may hold TensorFlow's or gRPC's threads.
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(processes, context, _start, (descriptor,)) as pool:
+            yield from pool.map(_describe_there, paths[alone:], chunksize=4)
+    except BrokenProcessPool as error:
+        raise RsirError(
+            f"{descriptor.name}: a worker process was killed (out of memory?)", cure="use fewer --processes"
+        ) from error
+
+
+_theirs: list[Descriptor] = []
+"""In a worker process: the descriptor it works for."""
+
+
+def _start(descriptor: Descriptor) -> None:
+    import cv2
+
+    cv2.setNumThreads(1)  # As many processes as cores, not as many squared.
+    _theirs[:] = [descriptor]
+
+
+def _describe_there(path: Path) -> Answer:
+    return _describe(path, _theirs[0])
+
+
+def _describe(path: Path, descriptor: Descriptor) -> Answer:
+    try:
+        image = read_image(path)
+    except InputError as error:
+        return None, 0.0, str(error)
+    started = time.process_time()
+    vector = descriptor.describe(image)
+    return vector, time.process_time() - started, ""

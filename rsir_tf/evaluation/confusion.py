@@ -1,0 +1,79 @@
+"""Which scene classes a descriptor takes for which: whose images stand where a query's own should."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError
+
+
+class SceneConfusion:
+    """Collects, one ranking at a time, the scenes of each query's first NG hits.
+
+    NG is the number of other images of the query's scene; the query itself is left out. So a perfect ranking shows its
+    own scene alone, and the diagonal is the mean R-precision (Manning, Raghavan, Schütze: Introduction to Information
+    Retrieval, 2008, Section 8.4) of a scene's queries.
+
+    Args:
+        scenes: [N], each image's scene class; None (not known) is counted for no scene.
+    """
+
+    def __init__(self, scenes: Sequence[str | None]) -> None:
+        self.names = tuple(sorted({scene for scene in scenes if scene is not None}))
+        place = {name: number for number, name in enumerate(self.names)}
+        unknown = len(self.names)
+        self._codes = np.array([unknown if scene is None else place[scene] for scene in scenes], dtype=np.int64)
+        self._others = np.bincount(self._codes, minlength=unknown + 1) - 1
+        self._sums = np.zeros((unknown + 1, unknown + 1))
+        self._queries = np.zeros(unknown + 1, dtype=np.int64)
+
+    def add(self, query: int, order: NDArray[np.int64]) -> None:
+        """Take one ranking.
+
+        Args:
+            query: Row of the query.
+            order: int64 [N] or [N − 1], rows nearest first, with the query or without.
+
+        Raises:
+            InputError: The ranking is shorter.
+        """
+        scene, wanted = self._codes[query], self._others[self._codes[query]]
+        if len(order) < len(self._codes) - 1:
+            raise InputError(f"a ranking of {len(order)} images", wanted=f"all {len(self._codes)}")
+        if scene == len(self.names) or wanted == 0:
+            return
+        first = order[: wanted + 1]
+        first = first[first != query][:wanted]
+        self._sums[scene] += np.bincount(self._codes[first], minlength=len(self._sums)) / wanted
+        self._queries[scene] += 1
+
+    def shares(self) -> NDArray[np.float64]:
+        """Mean share of each scene among the first NG hits.
+
+        Returns:
+            float64 [S, S], 0..1: rows are the queries' scenes in the order of `names`, columns the hits'. A row sums to
+            1, less what went to images of no known scene; NaN for a scene without queries, or with one image.
+        """
+        counts = self._queries[:-1, None].astype(np.float64)
+        found = np.full((len(self.names), len(self.names)), np.nan)
+        return np.asarray(np.divide(self._sums[:-1, :-1], counts, out=found, where=counts > 0))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types: the names, and `shares` with null for NaN."""
+        rows = [[None if np.isnan(share) else share for share in row] for row in self.shares().tolist()]
+        return {"scenes": list(self.names), "shares": rows}
+
+    def most_confused(self, count: int) -> list[tuple[str, str, float]]:
+        """The largest shares off the diagonal: (query's scene, hits' scene, share), largest first, ties by name."""
+        shares = self.shares()
+        pairs = [
+            (name, other, float(shares[row, column]))
+            for row, name in enumerate(self.names)
+            for column, other in enumerate(self.names)
+            if row != column and shares[row, column] > 0
+        ]
+        return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:count]

@@ -1,0 +1,75 @@
+"""Queries that went best and worst, each with its first hits, on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rsir_tf.evaluation.contact_sheet import OTHER_SCENE, QUERY, SAME_SCENE
+from rsir_tf.pictures import Tile, sheet
+
+
+@dataclass(frozen=True, slots=True)
+class ShownImage:
+    """An image on such a sheet.
+
+    Attributes:
+        id: The image's id.
+        image: uint8 [H, W, 3], RGB.
+        relevant: Whether it is relevant to its row's query; None for the query itself.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    relevant: bool | None = None
+
+
+def extreme_queries(figures: ArrayLike, groups: Sequence[str | None], count: int, *, lowest: bool) -> list[int]:
+    """Choose the queries with the highest or lowest figure, of different groups as far as there are any.
+
+    Args:
+        figures: [Q], one a query; NaN ones are never chosen.
+        groups: [Q], for example scene classes; None is a group too.
+        count: How many at most.
+        lowest: Whether low figures are wanted.
+
+    Returns:
+        Rows, most extreme first, ties by row; each group's most extreme before any group's second.
+    """
+    values = np.asarray(figures, dtype=np.float64)
+    order = np.argsort(values if lowest else -values, kind="stable")
+    seen: dict[str | None, int] = {}
+    turns: list[tuple[int, int, int]] = []
+    for row in order[~np.isnan(values[order])].tolist():
+        seen[groups[row]] = seen.get(groups[row], 0) + 1
+        turns.append((seen[groups[row]], len(turns), row))
+    return [row for _, _, row in sorted(turns)[:count]]
+
+
+def extremes_sheet(
+    rows: Sequence[tuple[str, ShownImage, Sequence[ShownImage]]], *, title: str, side: int = 128
+) -> NDArray[np.uint8]:
+    """Draw one row a query: the query, then its hits, framed green where they are relevant and red where not.
+
+    Args:
+        rows: (words on the query, the query, its hits nearest first), one or more.
+        title: Above all.
+        side: Pixels of a tile's longer side.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+    """
+    tiles = [
+        [
+            Tile(query.image, [words, query.id], QUERY),
+            *(
+                Tile(hit.image, [str(rank), hit.id], SAME_SCENE if hit.relevant else OTHER_SCENE)
+                for rank, hit in enumerate(hits, start=1)
+            ),
+        ]
+        for words, query, hits in rows
+    ]
+    return sheet(tiles, title=title, footer=["Green frame: relevant to the query; red frame: not."], side=side)

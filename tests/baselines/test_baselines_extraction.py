@@ -1,0 +1,133 @@
+"""Many images: by several processes, kept, gone on with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from rsir_tf.artifacts import read_json
+from rsir_tf.baselines import ColourHistogram, Statistics, describe_images, extraction
+from rsir_tf.errors import ArtifactError
+from rsir_tf.imagery import read_image
+from rsir_tf.pictures import save_png
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> dict[str, Path]:
+    generator = np.random.default_rng(0)
+    found = {}
+    for number in range(6):
+        path = tmp_path / "images" / f"{number}.png"
+        save_png(path, generator.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+        found[f"scene/{number}"] = path
+    return found
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Counts what it is asked for, and can be made to fail."""
+
+    name: ClassVar[str] = "counting"
+    distance: ClassVar[str] = "l2"
+    asked: ClassVar[list[int]] = []
+    fails_at: ClassVar[list[int]] = []
+
+    @property
+    def dimensions(self) -> int:
+        return 1
+
+    def describe(self, image: np.ndarray) -> np.ndarray:
+        self.asked.append(1)
+        if len(self.asked) in self.fails_at:
+            raise KeyboardInterrupt
+        return np.array([image.mean()], dtype=np.float32)
+
+
+@pytest.fixture
+def counting() -> Counting:
+    Counting.asked.clear()
+    Counting.fails_at.clear()
+    return Counting()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_vectors_come_in_order(
+    images: dict[str, Path], tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "ALONE_SECONDS", 0.0)  # So that the processes get all of it.
+    descriptor = ColourHistogram(bins=4)
+    found = describe_images(images, descriptor, tmp_path / "cache", processes=processes)
+    assert found.ids == tuple(images)
+    expected = [descriptor.describe(read_image(path)) for path in images.values()]
+    np.testing.assert_array_equal(found.vectors, expected)
+    assert (found.seconds > 0).all()
+    assert found.skipped == {}
+
+
+def test_a_second_run_asks_for_nothing(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+    first = describe_images(images, counting, tmp_path)
+    again = describe_images(images, counting, tmp_path)
+    assert len(Counting.asked) == 6
+    np.testing.assert_array_equal(first.vectors, again.vectors)
+    np.testing.assert_array_equal(first.seconds, again.seconds)
+
+
+def test_a_stopped_run_goes_on(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+    Counting.fails_at.append(4)
+    with pytest.raises(KeyboardInterrupt):
+        describe_images(images, counting, tmp_path)
+    found = describe_images(images, counting, tmp_path)
+    assert len(Counting.asked) == 4 + 3  # Three were kept; the fourth and the two after it are asked for.
+    assert found.vectors.shape == (6, 1)
+
+
+def test_a_run_killed_before_its_first_file_is_gone_on_with(images: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "cache" / extraction.folder_name(Statistics())).mkdir(parents=True)
+    assert len(describe_images(images, Statistics(), tmp_path / "cache").ids) == 6
+
+
+def test_a_changed_image_is_described_anew(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+    describe_images(images, counting, tmp_path)
+    changed = images["scene/2"]
+    save_png(changed, np.full((24, 24, 3), 7, np.uint8))
+    os.utime(changed, ns=(1, 1))
+    found = describe_images(images, counting, tmp_path)
+    assert len(Counting.asked) == 7
+    assert found.vectors[2, 0] == 7
+    assert describe_images(images, counting, tmp_path).vectors[2, 0] == 7  # The newer part counts.
+
+
+def test_bad_images_are_named_and_stop_nothing(images: dict[str, Path], tmp_path: Path) -> None:
+    images["scene/1"].write_bytes(b"no picture")
+    images["scene/4"].unlink()
+    found = describe_images(images, Statistics(), tmp_path / "cache")
+    assert found.ids == ("scene/0", "scene/2", "scene/3", "scene/5")
+    assert found.vectors.shape == (4, 2)
+    assert list(found.skipped) == ["scene/1", "scene/4"]
+    assert "is not a picture" in found.skipped["scene/1"]
+    assert "no such file" in found.skipped["scene/4"]
+
+
+def test_other_parameters_have_a_folder_of_their_own(images: dict[str, Path], tmp_path: Path) -> None:
+    describe_images(images, Statistics("grey"), tmp_path / "cache")
+    describe_images(images, Statistics("rgb"), tmp_path / "cache")
+    folders = sorted((tmp_path / "cache").iterdir())
+    assert sorted(read_json(folder / "manifest.json")["parameters"]["channels"] for folder in folders) == [
+        "grey",
+        "rgb",
+    ]
+
+
+def test_a_damaged_part_is_named(images: dict[str, Path], tmp_path: Path) -> None:
+    describe_images(images, Statistics(), tmp_path / "cache")
+    (part,) = (tmp_path / "cache").glob("*/*.npz")
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(ArtifactError, match=r"000001\.npz: is damaged .*remove it"):
+        describe_images(images, Statistics(), tmp_path / "cache")
+    part.unlink()
+    assert len(describe_images(images, Statistics(), tmp_path / "cache").ids) == 6

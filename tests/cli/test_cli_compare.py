@@ -1,0 +1,220 @@
+"""`rsir-tf compare`: the table, the report folder, going on, and what is left out and said."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rsir_tf.archives import Archive, Record
+from rsir_tf.archives.synthetic.archive import SCENES
+from rsir_tf.baselines import ColourHistogram, Statistics
+from rsir_tf.errors import InputError
+from rsir_tf.imagery import read_image
+from rsir_tf.pictures import save_png
+from rsir_tf.workflows import compare_descriptors, is_uc_merced
+
+COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
+FAST = ("--descriptor", "statistics", "--descriptor", "color", "--processes", 1)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Three scenes of four images, each of its own colour with some noise: every descriptor finds them."""
+    generator = np.random.default_rng(0)
+    for scene, colour in COLOURS.items():
+        for number in range(4):
+            image = np.clip(np.array(colour) + generator.integers(-6, 7, (32, 32, 3)), 0, 255).astype(np.uint8)
+            save_png(tmp_path / "archive" / scene / f"{scene}{number}.png", image)
+    return tmp_path / "archive"
+
+
+def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> None:
+    to = tmp_path / "out"
+    ended = command("compare", archive, "--to", to, *FAST, "--test", 0.5, "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    # Two images of each scene are ranked, and both come first: ANMRR 0, mAP 1, P@5 = 2/5.
+    for name in ("statistics", "color"):
+        figures = found["schemes"][name]
+        found_here = [figures[key] for key in ("anmrr", "map", "p_at_5", "p_at_10")]
+        assert found_here == [0, 1, pytest.approx(0.4), None]
+        assert figures["costs"]["bytes an image"] == {"statistics": 8, "color": 2048}[name]
+    assert found["details"]["color parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
+    assert "ReCNN and ReCNN+ are left out" in ended.err
+    report = to / "report"
+    rows = list(csv.DictReader((report / "report.csv").open()))
+    assert [row["descriptor"] for row in rows] == ["statistics", "color"]  # No published rows: not UC Merced.
+    page = (report / "index.html").read_text("utf-8")
+    assert "://" not in page  # Nothing is fetched.
+    pictures = re.findall(r'src="([^"]+)"', page)
+    assert {"precision_recall.png", "anmrr_by_scene.png", "confusion_color.png", "worst_color.png"} <= set(pictures)
+    assert all((report / picture).is_file() for picture in pictures)
+
+
+def test_a_second_run_describes_nothing(
+    command: Callable, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = command("compare", archive, "--to", tmp_path / "out", *FAST, "--all", "--intervals")
+    assert first.code == 0, first.err
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("described again")
+
+    monkeypatch.setattr(Statistics, "describe", refuse)
+    monkeypatch.setattr(ColourHistogram, "describe", refuse)
+    second = command("compare", archive, "--to", tmp_path / "out", *FAST, "--all")
+    assert second.out == first.out
+    assert "12 queries, 12 images ranked" in second.out
+
+
+def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Path, tmp_path: Path) -> None:
+    ended = command("compare", archive, "--to", tmp_path / "out", *FAST, "--published")
+    assert ended.code == 0, ended.err
+    assert "Color (published) | 0.705 | 0.255" in (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
+
+
+def test_words_are_learned_from_the_training_part_alone(command: Callable, archive: Path, tmp_path: Path) -> None:
+    line = ("compare", archive, "--descriptor", "bovw", "--descriptor", "color", "--processes", 1)
+    ended = command(*line, "--to", tmp_path / "all", "--all")
+    assert ended.code == 0, ended.err
+    assert "BoVW is left out: there is no training part" in ended.err
+    ended = command(*line, "--to", tmp_path / "part")
+    assert ended.code == 0, ended.err
+    assert "BoVW is left out" in ended.err  # Nine images of noise have fewer keypoints than the 1,000 words asked for.
+
+
+def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tiny_export: Any, tmp_path: Path) -> None:
+    line = ("compare", tiny_export.archive, "--split", tiny_export.split, "--descriptor", "color", "--processes", 1)
+    asked = command(*line, "--to", tmp_path / "one", "--saved-model", tiny_export.model, "--json")
+    assert asked.code == 0, asked.err
+    first = json.loads(asked.out)["schemes"]
+    assert list(first) == ["color", "recnn", "recnn+"]
+    assert first["recnn+"]["costs"]["seconds an image"] > 0
+    assert first["recnn+"]["costs"]["bytes an image"] == 2048
+    again = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--json")
+    assert again.code == 0, again.err
+    second = json.loads(again.out)["schemes"]
+    assert [second[name]["map"] for name in second] == [first[name]["map"] for name in first]
+    lacking = command("compare", tiny_export.archive, "--all", "--descriptor", "color", "--processes", 1,
+                      "--to", tmp_path / "three", "--index", tmp_path / "one" / "index")  # fmt: skip
+    assert lacking.code == 1
+    assert "lacks 4 of the 6 images to compare" in lacking.err
+
+
+def test_bad_images_are_left_out_for_all(command: Callable, archive: Path, tmp_path: Path) -> None:
+    (archive / "lake" / "lake1.png").write_bytes(b"no picture")
+    ended = command("compare", archive, "--to", tmp_path / "out", *FAST, "--all", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert found["queries"] == 11
+    assert list(found["skipped"]) == ["lake/lake1.png"]
+    assert "left out" in ended.err
+
+
+def archive_of(folder: Path, **facts: Any) -> Archive:
+    records = []
+    for path in sorted(folder.rglob("*.png")):
+        name = path.relative_to(folder).as_posix()
+        records.append(Record(name, path, **{key: value(name) for key, value in facts.items()}))
+    return Archive(folder, "folder", tuple(records))
+
+
+def test_tags_where_there_are_no_scenes(archive: Path, tmp_path: Path) -> None:
+    tagged = archive_of(archive, tags=lambda name: (name.split("/")[0],))
+    found = compare_descriptors(tagged, tmp_path / "cache", descriptors=[ColourHistogram()])
+    assert found.evaluation.relevance == "tags"
+    figures = found.evaluation.schemes["color"]
+    assert (figures.map, figures.by_scene, found.confusion) == (1, {}, {})
+    # Four images of one tag each: gains 1, 1, 1, 1, 0 …: ACG@10 = 4/10, NDCG and WAP perfect.
+    assert figures.graded == {"acg_at_10": pytest.approx(0.4), "ndcg_at_10": 1, "wap": 1}
+    assert any("by scene class and their confusion are left out" in line for line in found.remarks)
+
+
+def test_neither_scenes_nor_tags(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither scene classes nor tags"):
+        compare_descriptors(archive_of(archive), tmp_path / "cache", descriptors=[Statistics()])
+
+
+def test_a_name_twice(archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="statistics, statistics; wanted each name once"):
+        compare_descriptors(archive_of(archive), tmp_path, descriptors=[Statistics("grey"), Statistics("rgb")])
+
+
+def test_edge_cases_of_relevance(archive: Path, tmp_path: Path) -> None:
+    def ask(scene: Callable[[str], str | None]) -> Any:
+        return compare_descriptors(archive_of(archive, scene=scene), tmp_path / "cache", descriptors=[Statistics()])
+
+    everything = ask(lambda _: "one")  # All images relevant.
+    assert everything.evaluation.schemes["statistics"].map == 1
+    single = ask(lambda name: name if name.startswith("lake") else "rest")  # Scenes of one image: they find themselves.
+    assert single.evaluation.schemes["statistics"].by_scene["lake/lake0.png"].anmrr == 0
+    assert any("4 scene classes have one image" in line for line in single.remarks)
+    assert np.isnan(single.confusion["statistics"].shares()[:4]).all()
+    some = ask(lambda name: None if name.startswith("lake") else name.split("/")[0])  # Some of no scene: in no figure.
+    assert some.evaluation.left_out == 4
+
+
+def test_ties_everywhere(tmp_path: Path) -> None:
+    for number in range(6):
+        save_png(tmp_path / "same" / f"{'ab'[number % 2]}{number}.png", np.full((16, 16, 3), 50, np.uint8))
+    tied = archive_of(tmp_path / "same", scene=lambda name: name[0])
+    found = compare_descriptors(tied, tmp_path / "cache", descriptors=[Statistics()])
+    # All distances are 0: every ranking is in order of id, a0 a2 a4 b1 b3 b5. a: AP 1; b: (1/4 + 2/5 + 3/6) / 3.
+    by_scene = found.evaluation.schemes["statistics"].by_scene
+    assert (by_scene["a"].map, by_scene["b"].map) == (1, pytest.approx((1 / 4 + 2 / 5 + 3 / 6) / 3))
+    np.testing.assert_array_equal(found.first_hits["statistics"][0], [1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--descriptor", "surf"), "--descriptor surf"),
+        (("--anmrr-variant", "9ng"), "--anmrr-variant 9ng"),
+        (("--all", "--split", "x.json"), "both --all and --split"),
+    ],
+)
+def test_bad_usage(command: Callable, archive: Path, tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    ended = command("compare", archive, "--to", tmp_path / "out", *options)
+    assert ended.code == 2
+    assert words in re.sub(r"[│╭╮╰╯─\n ]+", " ", ended.err)
+
+
+def test_a_foreign_folder_is_not_written_to(command: Callable, archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "report").mkdir(parents=True)
+    (tmp_path / "out" / "report" / "thesis.tex").write_text("mine")
+    ended = command("compare", archive, "--to", tmp_path / "out", *FAST)
+    assert ended.code == 1
+    assert "holds files, but no report" in ended.err
+
+
+def test_which_archive_is_uc_merced() -> None:
+    names = [f"{scene}/{scene}{number:02}.tif" for scene in SCENES for number in range(100)]
+    assert is_uc_merced(Archive(Path("x"), "folder", tuple(Record(name, Path(name)) for name in names)))
+    assert not is_uc_merced(Archive(Path("x"), "folder", tuple(Record(name, Path(name)) for name in names[:-1])))
+
+
+def test_names_of_baselines_in_help_are_all_there_are() -> None:
+    from rsir_tf.baselines import BASELINES
+    from rsir_tf.cli.compare import BASELINE_NAMES
+
+    assert tuple(BASELINES) == BASELINE_NAMES
+
+
+def test_real_rows_are_near_the_published(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    """The two that are quick, on five images of each scene: far fewer than the paper's, so only their order is told."""
+    images = sorted(real_data("data/ucmerced/Images").rglob("*0[0-4].jpg"))
+    records = tuple(Record(path.name, path, scene=path.parent.name) for path in images)
+    found = compare_descriptors(
+        Archive(images[0].parent, "folder", records), tmp_path, descriptors=[Statistics(), ColourHistogram()]
+    )
+    schemes = found.evaluation.schemes
+    assert found.evaluation.queries == 105
+    assert schemes["color"].map > schemes["statistics"].map > 0.25  # Each query finds itself: at least 1/5.
+    assert read_image(images[0]).shape == (256, 256, 3)

@@ -1,0 +1,144 @@
+"""What a comparison shows beside figures: rankings, confusion, heat maps, extremes, the CSV table."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from rsir_tf.errors import InputError
+from rsir_tf.evaluation import (
+    PUBLISHED_UC_MERCED,
+    Evaluation,
+    SceneConfusion,
+    SchemeFigures,
+    ShownImage,
+    extreme_queries,
+    extremes_sheet,
+    heat_map,
+    rankings,
+)
+from rsir_tf.evaluation.tables import figures_csv, markdown
+
+
+@pytest.mark.parametrize(("metric", "theirs"), [("l1", "cityblock"), ("l2", "euclidean"), ("cosine", "cosine")])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rankings_are_scipys(metric: str, theirs: str, threads: int) -> None:
+    vectors = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)  # More than one block and batch.
+    exact = cdist(vectors.astype(float), vectors.astype(float), theirs)
+    found = list(rankings(vectors, metric, threads=threads))
+    assert [row for row, _ in found] == list(range(300))
+    for row, order in found:
+        assert order[0] == row
+        assert sorted(order.tolist()) == list(range(300))
+        # Distances are rounded to float32, 2⁻²⁴, over sums of 40: what lies nearer together may change places.
+        assert (np.diff(exact[row, order]) > -1e-5 * exact[row].max()).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 6), st.sampled_from(["l1", "l2", "cosine"]), st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_ties_go_by_row(images: int, size: int, metric: str, seed: int) -> None:
+    # Small whole numbers: float32 is exact for L1 and L2, and many vectors are equal.
+    vectors = np.random.default_rng(seed).integers(0, 2, (images, size)).astype(np.float64)
+    for row, order in rankings(vectors, metric, threads=1):
+        assert sorted(order.tolist()) == list(range(images))
+        equal = np.flatnonzero((vectors == vectors[row]).all(axis=1))
+        np.testing.assert_array_equal(order[: len(equal)], equal)  # At distance 0 exactly, in order of row.
+        if metric != "cosine":
+            distances = np.abs(vectors - vectors[row]).sum(axis=1)  # Of 0s and 1s, L1 and L2 order alike.
+            np.testing.assert_array_equal(order, np.argsort(distances, kind="stable"))
+
+
+def test_cosine_of_a_zero_vector_lies_in_the_middle() -> None:
+    vectors = np.array([[0, 0], [1, 0], [-1, 0], [0, 0]], dtype=np.float32)
+    orders = dict(rankings(vectors, "cosine"))
+    assert orders[1].tolist() == [1, 0, 3, 2]  # 0, ½, ½, 2.
+    assert orders[0].tolist() == [0, 3, 1, 2]  # 0, 0, ½, ½.
+
+
+@pytest.mark.parametrize("vectors", [np.zeros((0, 3)), np.zeros(3), np.array([[np.nan]])])
+def test_rankings_refuse_vectors(vectors: np.ndarray) -> None:
+    with pytest.raises(InputError, match="wanted finite numbers"):
+        rankings(vectors, "l1")
+    with pytest.raises(InputError, match="wanted l1, l2 or cosine"):
+        rankings(np.ones((2, 2)), "l3")
+
+
+def test_confusion_by_hand() -> None:
+    confusion = SceneConfusion(["a", "a", "a", "b", "b", "c", None])
+    confusion.add(0, np.array([0, 1, 3, 2, 4, 5, 6]))  # First two others: 1 (a), 3 (b).
+    confusion.add(1, np.array([3, 4, 1, 0, 2, 5, 6]))  # 3, 4: b, b.
+    confusion.add(2, np.array([0, 1, 3, 4, 5, 6]))  # Without the query: a, a.
+    confusion.add(3, np.array([3, 6, 0, 1, 2, 4, 5]))  # One other b; first is of no known scene.
+    confusion.add(5, np.array([5, 0, 1, 2, 3, 4, 6]))  # The only c: it has nothing to find.
+    confusion.add(6, np.array([6, 0, 1, 2, 3, 4, 5]))  # No scene: no row.
+    assert confusion.names == ("a", "b", "c")
+    expected = [[(0.5 + 0 + 1) / 3, (0.5 + 1 + 0) / 3, 0], [0, 0, 0], [np.nan] * 3]
+    np.testing.assert_allclose(confusion.shares(), expected)
+    assert confusion.most_confused(5) == [("a", "b", 0.5)]
+    assert confusion.to_json() == {"scenes": ["a", "b", "c"], "shares": [[0.5, 0.5, 0], [0, 0, 0], [None] * 3]}
+    with pytest.raises(InputError, match="a ranking of 2 images"):
+        confusion.add(0, np.array([0, 1]))
+
+
+def test_extremes_come_from_different_groups() -> None:
+    figures = [0.9, 0.8, np.nan, 0.7, 0.1]
+    groups = ["a", "a", "b", "b", None]
+    assert extreme_queries(figures, groups, 3, lowest=False) == [0, 3, 4]
+    assert extreme_queries(figures, groups, 3, lowest=True) == [4, 3, 1]
+    assert extreme_queries(figures, groups, 9, lowest=False) == [0, 3, 4, 1]  # Then each group's second; never NaN.
+
+
+def test_extremes_sheet_frames_what_is_relevant() -> None:
+    image = np.full((32, 32, 3), 120, np.uint8)
+    shown = ShownImage("q", image), [ShownImage("hit", image, True), ShownImage("miss", image, False)]
+    sheet = extremes_sheet([("AP 0.5", *shown)], title="worst", side=64)
+    colours = {tuple(colour) for colour in sheet.reshape(-1, 3).tolist()}
+    assert {(30, 90, 200), (34, 139, 68), (200, 44, 52)} <= colours
+
+
+def test_heat_map_is_darker_where_values_are_higher() -> None:
+    from PIL import Image
+
+    png = heat_map([[0.0, 1.0], [np.nan, 0.5]], ["r$1", "r2"], ["c1", "c2"], row_title="query", column_title="hits")
+    picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+    blue = (picture == (8, 48, 107)).all(axis=2)  # The darkest of matplotlib's Blues: the cell of 1.
+    assert blue.sum() > 500
+    assert np.nonzero(blue)[1].mean() > picture.shape[1] / 2
+    with pytest.raises(InputError, match=r"wanted \[1, 2\]"):
+        heat_map([[0.5]], ["a"], ["b", "c"])
+    with pytest.raises(InputError, match="1 to 100"):
+        heat_map(np.zeros((101, 1)), ["x"] * 101, ["y"])
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    figures = SchemeFigures(
+        0.5, 1 / 3, {5: 0.25, 10: float("nan")}, (0.1,) * 11, graded={"wap": 1.5}, costs={"bytes an image": 48.0}
+    )
+    return Evaluation(4, 8, "scene", "2ng", True, {"glcm": figures, "other": figures})
+
+
+def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
+    rows = list(csv.DictReader(io.StringIO(figures_csv(evaluation, PUBLISHED_UC_MERCED))))
+    assert [(row["descriptor"], row["source"]) for row in rows] == [
+        ("glcm", "measured"),
+        ("glcm", "published"),
+        ("other", "measured"),
+    ]
+    assert float(rows[0]["map"]) == 1 / 3
+    assert rows[0]["p_at_10"] == ""
+    assert rows[0]["bytes an image"] == "48.0"
+    assert (rows[1]["anmrr"], rows[1]["p_at_10"], rows[1]["bytes an image"]) == ("0.746", "0.279", "")
+
+
+def test_graded_figures_are_shown(evaluation: Evaluation) -> None:
+    assert evaluation.to_json()["schemes"]["glcm"]["graded"] == {"wap": 1.5}
+    text = markdown(evaluation, title="t")
+    assert "## Graded by shared tags" in text
+    assert "| GLCM | 1.500 |" in text
