@@ -31,6 +31,13 @@ def command(
     anmrr_variant: Annotated[str, typer.Option(help="Which definition of ANMRR; the default is the paper's.")] = "2ng",
     query_counts: Annotated[bool, typer.Option(help="Whether the query is ranked too, and relevant.")] = True,
     metric: Annotated[options.Metric | None, typer.Option(help="For recnn+; l1 where not given.")] = None,
+    direction: Annotated[
+        options.Direction,
+        typer.Option(help="For recnn; query: Eq. 3 as it stands; both: the mean of Eq. 3 there and back."),
+    ] = options.Direction.query,
+    tags_overlap: Annotated[
+        bool, typer.Option(help="Rank images last whose segmentation shares no class with the query's.")
+    ] = False,
     intervals: Annotated[bool, typer.Option(help="Add 95% bootstrap intervals over queries.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write JSON, a Markdown table and plots into this folder.")
@@ -55,6 +62,8 @@ def command(
             anmrr_variant=anmrr_variant,
             query_counts=query_counts,
             metric=metric.value if metric else None,
+            direction=direction.value,
+            tags_overlap=tags_overlap,
             intervals=intervals,
             progress=tell,
         )

@@ -21,11 +21,14 @@ def command(
     version: options.Version = None,
     version_label: options.VersionLabel = None,
     timeout: options.Timeout = 300.0,
+    batch_size: options.BatchSize = 4,
+    tls: options.Encrypted = False,
     tls_ca: options.CertificateAuthority = None,
     tls_certificate: options.Certificate = None,
     tls_key: options.Key = None,
+    tls_server_name: options.ServerName = None,
     split: Annotated[Path | None, typer.Option(help="Only one part of this split file.")] = None,
-    part: Annotated[str, typer.Option(help="Which part: 'train' or 'test'.")] = "test",
+    part: Annotated[str, typer.Option(help="Which part: 'train', 'validation' or 'test'.")] = "test",
     connectivity: Annotated[options.Connectivity, typer.Option(help="Of regions.")] = options.Connectivity.eight,
     min_area: Annotated[int, typer.Option(help="Smallest region kept, in pixels.")] = 0,
     convention: Annotated[
@@ -34,6 +37,13 @@ def command(
     half: Annotated[bool, typer.Option("--float16", help="Store vectors in half the space.")] = False,
     strict: Annotated[bool, typer.Option(help="Fail at the first image that cannot be read.")] = False,
     prune: Annotated[bool, typer.Option(help="Take out images that the archive no longer has.")] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(help="First read every byte of the index; drop damaged segments and index their images again."),
+    ] = False,
+    merge: Annotated[
+        bool, typer.Option(help="At the end, merge small segments and those that lack images into large ones.")
+    ] = False,
     tags: options.Tags = None,
     labels: options.Labels = None,
     json: options.Json = False,
@@ -45,14 +55,15 @@ def command(
     from rsir_tf.archives import open_archive, read_split, select
     from rsir_tf.workflows import index_archive
 
-    if part not in ("train", "test"):
-        raise typer.BadParameter(f"--part {part}: wanted 'train' or 'test'")
+    if part not in ("train", "validation", "test"):
+        raise typer.BadParameter(f"--part {part}: wanted 'train', 'validation' or 'test'")
     archive = open_archive(images, labels=labels, tags=tags)
     if split is not None:
-        archive = select(archive, read_split(split), cast(Literal["train", "test"], part))
+        archive = select(archive, read_split(split), cast(Literal["train", "validation", "test"], part))
     opened = options.open_model(
         server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
-        ca=tls_ca, certificate=tls_certificate, key=tls_key,
+        batch_size=batch_size, encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key,
+        server_name=tls_server_name,
     )  # fmt: skip
     with opened, console.progress("indexing") as tell:
         summary = index_archive(
@@ -65,7 +76,14 @@ def command(
             dtype="float16" if half else "float32",
             strict=strict,
             prune=prune,
+            repair=repair,
+            merge=merge,
             progress=tell,
+        )
+    for dropped in summary.dropped:
+        console.say(
+            f"dropped damaged segment {dropped.segment} with {dropped.images:,} images, to be indexed again: "
+            + ("their list is damaged too" if dropped.ids is None else ", ".join(dropped.ids))
         )
     skipped = summary.skipped or {}
     for image, reason in skipped.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rsir_tf.serving import TLS
     from rsir_tf.serving.contract import Model
 
 
@@ -26,6 +27,13 @@ class Metric(str, Enum):
     l1 = "l1"
     l2 = "l2"
     cosine = "cosine"
+
+
+class Direction(str, Enum):
+    """Whose regions look for their nearest."""
+
+    query = "query"
+    both = "both"
 
 
 class Connectivity(str, Enum):
@@ -72,6 +80,18 @@ Version = Annotated[
 ]
 VersionLabel = Annotated[str | None, typer.Option(help="A version label on the server.", rich_help_panel=_MODEL)]
 Timeout = Annotated[float, typer.Option(help="Seconds until a request is given up.", rich_help_panel=_MODEL)]
+BatchSize = Annotated[
+    int,
+    typer.Option(min=1, help="Images in one request; a server that takes fewer gets fewer.", rich_help_panel=_MODEL),
+]
+Encrypted = Annotated[
+    bool,
+    typer.Option(
+        "--tls",
+        help="Encrypt; without --tls-ca, certificates of public authorities are trusted.",
+        rich_help_panel=_MODEL,
+    ),
+]
 CertificateAuthority = Annotated[
     Path | None,
     typer.Option("--tls-ca", help="PEM file of whom to trust: turns encryption on.", rich_help_panel=_MODEL),
@@ -81,6 +101,14 @@ Certificate = Annotated[
     typer.Option("--tls-certificate", help="PEM file with one's own certificate.", rich_help_panel=_MODEL),
 ]
 Key = Annotated[Path | None, typer.Option("--tls-key", help="PEM file with its private key.", rich_help_panel=_MODEL)]
+ServerName = Annotated[
+    str | None,
+    typer.Option(
+        "--tls-server-name",
+        help="The name in the server's certificate, where a tunnel gives it another address.",
+        rich_help_panel=_MODEL,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Another seed gives another draw.")]
 
 
@@ -92,9 +120,12 @@ def open_model(
     version: int | None = None,
     label: str | None = None,
     timeout: float = 300.0,
+    batch_size: int = 4,
+    encrypted: bool = False,
     ca: Path | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
+    server_name: str | None = None,
 ) -> Model:
     """Open the model that the shared options name.
 
@@ -112,10 +143,30 @@ def open_model(
 
         find_export(saved_model)  # Before TensorFlow's two seconds: a wrong path is told at once.
         with quiet_tensorflow():
-            return load(saved_model)
+            return load(saved_model, batch_size=batch_size)
     if not servers:
         raise typer.BadParameter("name a model: --server HOST:PORT, or --saved-model saved_models/NAME")
-    from rsir_tf.serving import TLS, connect
+    quiet_grpc()
+    from rsir_tf.serving import connect
 
-    tls = TLS(ca=ca, certificate=certificate, key=key) if ca or certificate or key else None
-    return connect(servers, model_name=model_name, version=version, label=label, timeout=timeout, tls=tls)
+    return connect(
+        servers, model_name=model_name, version=version, label=label, timeout=timeout, batch_size=batch_size,
+        tls=client_tls(encrypted, ca, certificate, key, server_name),
+    )  # fmt: skip
+
+
+def quiet_grpc() -> None:
+    """Keep gRPC's own log off stderr unless --debug asks for it; to be called before gRPC is first imported."""
+    if not os.environ.get("RSIR_TF_DEBUG"):
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
+def client_tls(
+    encrypted: bool, ca: Path | None, certificate: Path | None, key: Path | None, server_name: str | None
+) -> TLS | None:
+    """Give the connection that the shared options describe; None for plain text, where none of them is given."""
+    if not (encrypted or ca or certificate or key or server_name):
+        return None
+    from rsir_tf.serving import TLS
+
+    return TLS(ca=ca, certificate=certificate, key=key, server_name=server_name)

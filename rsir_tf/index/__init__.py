@@ -5,12 +5,13 @@ from __future__ import annotations
 from rsir_tf.index.distances import global_distance, region_set_distance
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.hits import Hit, Match
-from rsir_tf.index.maintenance import Problem, verify_index
+from rsir_tf.index.maintenance import Dropped, Problem, repair_index, verify_index
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.store import Index, open_index
 from rsir_tf.index.writer import IndexWriter
 
 __all__ = [
+    "Dropped",
     "Hit",
     "ImageEntry",
     "Index",
@@ -21,5 +22,6 @@ __all__ = [
     "global_distance",
     "open_index",
     "region_set_distance",
+    "repair_index",
     "verify_index",
 ]

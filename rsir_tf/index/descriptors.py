@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.index.halves import to_float32
 from rsir_tf.index.segment import Segment
 
-REGIONS_PER_BLOCK = 4096
-"""8 MB of 512 float32."""
+REGIONS_PER_BLOCK = 8192
+"""16 MB of 512 float32."""
 
 WORTH_GATHERING = 0.75
-"""Share of a block's regions above which scoring all is quicker than copying the wanted ones together."""
+"""Share of a segment's regions above which scoring all is quicker than copying the wanted ones together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,13 +26,13 @@ class RegionBlock:
     Attributes:
         positions: int64 [k], where the images lie; ascending.
         starts: int64 [k], the first row of each image in `vectors`.
-        vectors: [n, C], in the index's number type.
+        vectors: float32 [n, C].
         squared_norms: float32 [n], rounded, with a relative error below (C + 1)·2⁻²⁴.
     """
 
     positions: NDArray[np.int64]
     starts: NDArray[np.int64]
-    vectors: NDArray[np.floating]
+    vectors: NDArray[np.float32]
     squared_norms: NDArray[np.float32]
 
 
@@ -69,10 +71,15 @@ class Descriptors:
     def with_classes(self, classes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell, as bool [P], whether an image has a region of one of these classes."""
         found = np.zeros(len(self.rows), dtype=bool)
-        for segment, first in zip(self._segments, self._first, strict=False):
+        for positions, segment in self.parts():
             regions = np.flatnonzero(np.isin(segment.classes, classes))
-            found[first + np.searchsorted(segment.offsets, regions, side="right") - 1] = True
+            found[positions.start + np.searchsorted(segment.offsets, regions, side="right") - 1] = True
         return found
+
+    def parts(self) -> Iterator[tuple[slice, Segment]]:
+        """The segments, each with the positions of its images."""
+        for first, segment in zip(self._first.tolist(), self._segments, strict=False):
+            yield slice(first, first + segment.record.images), segment
 
     def global_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating]]]:
         """Positions int64 [k] and global vectors [k, C] of the wanted images, a segment at a time.
@@ -80,53 +87,53 @@ class Descriptors:
         Args:
             wanted: bool [P].
         """
-        for segment, first in zip(self._segments, self._first, strict=False):
-            chosen = np.flatnonzero(wanted[first : first + segment.record.images])
+        for positions, segment in self.parts():
+            chosen = np.flatnonzero(wanted[positions])
             if len(chosen) == segment.record.images:
-                yield first + chosen, segment.recnn_plus
+                yield positions.start + chosen, segment.recnn_plus
             elif len(chosen):
-                yield first + chosen, segment.recnn_plus[chosen]
+                yield positions.start + chosen, segment.recnn_plus[chosen]
 
-    def region_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[RegionBlock]:
-        """All wanted images that have regions; unwanted neighbours may come along.
+    def region_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[Callable[[], RegionBlock]]:
+        """All wanted images that have regions; where most are wanted, others may come along.
 
         Args:
             wanted: bool [P].
+
+        Yields:
+            Functions that read a block each, in any thread.
         """
-        for number, segment in enumerate(self._segments):
-            first, offsets = int(self._first[number]), segment.offsets
+        for positions, segment in self.parts():
+            if not wanted[positions].any():
+                continue
+            counts = np.diff(segment.offsets)
+            chosen = np.flatnonzero(wanted[positions] & (counts > 0))
+            whole = int(counts[chosen].sum()) >= WORTH_GATHERING * segment.record.regions
+            images = np.flatnonzero(counts) if whole else chosen
+            ends = np.cumsum(counts[images])
             begin = 0
-            while begin < segment.record.images:
+            while begin < len(images):
                 # As many images as fit, but at least one.
-                limit = offsets[begin] + REGIONS_PER_BLOCK
-                end = max(begin + 1, int(np.searchsorted(offsets, limit, side="right")) - 1)
-                block = self._block(segment, first, begin, min(end, segment.record.images), wanted)
-                if block is not None:
-                    yield block
+                limit = (int(ends[begin - 1]) if begin else 0) + REGIONS_PER_BLOCK
+                end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
+                yield partial(self._block, segment, positions.start, images[begin:end], whole)
                 begin = end
 
-    def _block(
-        self, segment: Segment, first: int, begin: int, end: int, wanted: NDArray[np.bool_]
-    ) -> RegionBlock | None:
-        bounds = segment.offsets[begin : end + 1]
-        counts = np.diff(bounds)
-        images = np.flatnonzero(counts)
-        chosen = images[wanted[first + begin + images]]
-        total, share = int(counts.sum()), int(counts[chosen].sum())
-        if not share:
-            return None
-        vectors = segment.recnn[bounds[0] : bounds[-1]]
+    def _block(self, segment: Segment, first: int, images: NDArray[np.int64], whole: bool) -> RegionBlock:
+        counts = segment.offsets[images + 1] - segment.offsets[images]
+        starts = np.cumsum(counts) - counts
+        if not whole:
+            rows = np.repeat(segment.offsets[images] - starts, counts) + np.arange(int(counts.sum()))
+            vectors = to_float32(segment.recnn[rows])
+            return RegionBlock(first + images, starts, vectors, squared_norms(vectors))
+        begin, end = int(segment.offsets[images[0]]), int(segment.offsets[images[-1] + 1])
+        vectors = to_float32(segment.recnn[begin:end])
         if (norms := self._norms.get((first, begin))) is None:
             norms = self._norms[(first, begin)] = squared_norms(vectors)
-        if share >= WORTH_GATHERING * total:
-            return RegionBlock(first + begin + images, bounds[images] - bounds[0], vectors, norms)
-        regions = np.repeat(np.isin(np.arange(end - begin), chosen, assume_unique=True), counts)
-        starts = np.cumsum(counts[chosen]) - counts[chosen]
-        return RegionBlock(first + begin + chosen, starts, vectors[regions], norms[regions])
+        return RegionBlock(first + images, starts, vectors, norms)
 
 
-def squared_norms(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+def squared_norms(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 [n], ‖v‖² of each row; infinite where float32 cannot hold it."""
-    values = vectors.astype(np.float32, copy=False)
     with np.errstate(over="ignore"):
-        return np.asarray(np.einsum("ij,ij->i", values, values), dtype=np.float32)
+        return np.asarray(np.einsum("ij,ij->i", vectors, vectors), dtype=np.float32)

@@ -6,15 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
+from rsir_tf.index.halves import to_float32
 
 METRICS = ("l1", "l2", "cosine")
 """Metrics between global descriptors."""
 
-_CHUNK = 1 << 18
-"""Numbers that one step of a direct computation holds: 2 MB of float64, which stays in the processor's cache."""
+DIRECTIONS = ("query", "both")
+"""Eq. 3 as it stands, from the query's regions to the other image's; or the mean of that and of the way back."""
+
+_CHUNK = 1 << 17
+"""Numbers that one step of a direct computation holds: 1 MB of float64, which stays in the processor's cache."""
 
 
-def region_set_distance(query: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def region_set_distance(query: NDArray[np.floating], other: NDArray[np.floating], direction: str = "query") -> float:
     """Distance of two images as sets of region vectors (paper, Eq. 3).
 
     D(q, r) = (1/m) Σ_i min_j ‖q_i − r_j‖₂ with i over the query's m regions and j over the other's. It is not
@@ -23,19 +27,29 @@ def region_set_distance(query: NDArray[np.floating], other: NDArray[np.floating]
     Args:
         query: float [m, C], m ≥ 1, finite.
         other: float [n, C], finite. Without a region (n = 0) the distance is infinite.
+        direction: "query", Eq. 3 as it stands; or "both", (D(q, r) + D(r, q)) / 2, which is symmetric.
 
     Returns:
         ≥ 0, in the unit of the vectors.
 
     Raises:
-        InputError: Wrong shapes, NaN or infinity, or a query without regions.
+        InputError: Wrong shapes, NaN or infinity, a query without regions, or an unknown direction.
     """
+    require_direction(direction)
     query, other = _float64(query, 2, "query"), _float64(other, 2, "other")
     if query.shape[1] != other.shape[1]:
         raise InputError(f"query has {query.shape[1]} channels, the other {other.shape[1]}", wanted="equal numbers")
     if not len(query):
         raise InputError("the query has no region", wanted="at least one", cure="lower the minimum area or use recnn+")
-    return mean_of(nearest_regions(query, other)[1])
+    return direct_set_distance(query, other, direction)
+
+
+def direct_set_distance(query: NDArray[np.float64], other: NDArray[np.float64], direction: str) -> float:
+    """As `region_set_distance`, for arguments that are known to be right."""
+    there = mean_of(nearest_regions(query, other)[1])
+    if direction == "query" or not len(other):
+        return there
+    return (there + mean_of(nearest_regions(other, query)[1])) / 2
 
 
 def nearest_regions(
@@ -101,7 +115,7 @@ def direct_global_distance(
         query = _unit(query[None])[0]
     step = max(1, _CHUNK // max(1, len(query)))
     for start in range(0, len(others), step):
-        block = others[start : start + step].astype(np.float64)
+        block = wide(others[start : start + step])
         difference = np.subtract(_unit(block) if metric == "cosine" else block, query, out=block)
         if metric == "l1":
             distances[start : start + step] = np.abs(difference, out=difference).sum(axis=1)
@@ -112,6 +126,11 @@ def direct_global_distance(
     return distances / 2 if metric == "cosine" else distances
 
 
+def wide(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """float64 copies of stored vectors, of the same shape."""
+    return (to_float32(vectors) if vectors.dtype == np.float16 else vectors).astype(np.float64)
+
+
 def require_metric(metric: str) -> None:
     """Refuse an unknown metric.
 
@@ -120,6 +139,16 @@ def require_metric(metric: str) -> None:
     """
     if metric not in METRICS:
         raise InputError(f"metric is {metric!r}", wanted="l1, l2 or cosine")
+
+
+def require_direction(direction: str) -> None:
+    """Refuse an unknown direction.
+
+    Raises:
+        InputError: It is none of `DIRECTIONS`.
+    """
+    if direction not in DIRECTIONS:
+        raise InputError(f"direction is {direction!r}", wanted="query or both")
 
 
 def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,50 +25,108 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.index.descriptors import RegionBlock
+from rsir_tf.index.queries import Queries
 
 _NARROW = 1e-10
 """Relative width below which the middle of an interval is as good as a measurement."""
+
+_PRODUCT = 1 << 18
+"""Multiplications. OpenBLAS spreads larger products over threads that wait for each other: on a busy machine, many
+times as long as the product takes."""
+
+FEWEST_ROWS = 16
+"""Of one small product; with fewer, what surrounds it costs more than threads do."""
 
 _LARGEST = 1e36
 """Squared norms above it may overflow in float32."""
 
 
 def recnn_intervals(
-    query: NDArray[np.float32], block: RegionBlock, precision: type[np.float32] | type[np.float64]
+    queries: Queries, block: RegionBlock, precision: type[np.float32] | type[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Intervals of the distance from each query region to the nearest region of each image.
+    """Intervals of the distance of Eq. 3 between each image and each query.
 
     Args:
-        query: float32 [m, C].
-        block: Of k images.
+        queries: Q queries with M regions.
+        block: Of k images with n regions.
         precision: In which the products are formed: float32 for speed, float64 for narrow intervals.
 
     Returns:
-        Two float64 [k, m]: the least and the greatest value that the L2 distance can have.
+        Two float64 [k, Q]: the least and the greatest value that the distance can have.
     """
-    exact = query.astype(np.float64)
+    exact = queries.vectors.astype(np.float64)
     query_squared = np.einsum("ij,ij->i", exact, exact)
+    vectors: NDArray[np.floating] = block.vectors
+    norms: NDArray[np.floating] = block.squared_norms
     if precision is np.float64:
         vectors = block.vectors.astype(np.float64)
         norms = np.einsum("ij,ij->i", vectors, vectors)
         products = vectors @ (exact.T * -2.0)
     else:
-        vectors, norms = block.vectors.astype(np.float32, copy=False), block.squared_norms
         with np.errstate(over="ignore", invalid="ignore"):
-            products = vectors @ (query.T * np.float32(-2))
+            products = _products(block.vectors, queries.vectors.T * np.float32(-2))
+    largest = np.maximum.reduceat(norms, block.starts).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         products += norms[:, None]
-        squared = np.minimum.reduceat(products, block.starts, axis=0).astype(np.float64)
-        largest = np.maximum.reduceat(norms, block.starts).astype(np.float64)
-        squared += query_squared
-        error = rounding_error(query_squared, largest, query.shape[1], precision)
-        low = np.sqrt(np.maximum(squared - error, 0.0))
-        high = np.sqrt(np.maximum(squared + error, 0.0))
-    unsure = ~(np.isfinite(low) & np.isfinite(high))
-    if precision is np.float32:
-        unsure |= (largest[:, None] > _LARGEST) | (query_squared > _LARGEST)
-    low[unsure], high[unsure] = 0.0, np.inf
+        error = rounding_error(query_squared, largest, queries.vectors.shape[1], precision)
+        squared = np.minimum.reduceat(products, block.starts, axis=0) + query_squared
+        unsure = ~np.isfinite(error + squared)
+        if precision is np.float32:
+            unsure |= (largest[:, None] > _LARGEST) | (query_squared > _LARGEST)
+        low, high = _ends(squared, error, unsure)
+        low = queries.mean(low) * (1 - _summing(queries.counts))
+        high = queries.mean(high) * (1 + _summing(queries.counts))
+        if queries.direction == "both":
+            back = _intervals_back(queries, block, products + query_squared, error, unsure)
+            low, high = (low + back[0]) / 2, (high + back[1]) / 2
     return low, high
+
+
+def rows_at_once(channels: int, columns: int) -> int:
+    """How many regions a matrix product may have that OpenBLAS does not spread over threads."""
+    return max(1, _PRODUCT // (channels * columns))
+
+
+def _products(vectors: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The matrix product, in many small ones where that keeps it in this thread."""
+    rows = rows_at_once(*columns.shape)
+    if rows < FEWEST_ROWS:
+        return vectors @ columns
+    products = np.empty((len(vectors), columns.shape[1]), dtype=np.float32)
+    whole = len(vectors) // rows * rows
+    stacked = products[:whole].reshape(-1, rows, columns.shape[1])
+    np.matmul(vectors[:whole].reshape(-1, rows, vectors.shape[1]), columns, out=stacked)
+    np.matmul(vectors[whole:], columns, out=products[whole:])
+    return products
+
+
+def _intervals_back(
+    queries: Queries,
+    block: RegionBlock,
+    squared: NDArray[np.float64],
+    error: NDArray[np.float64],
+    unsure: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The way back: intervals of the mean, over an image's regions, of the distance to the query's nearest one."""
+    counts = np.diff(block.starts, append=len(squared))
+    errors, open_ended = np.repeat(error, counts, axis=0), np.repeat(unsure, counts, axis=0)
+    low, high = (queries.minimum(end) for end in _ends(squared, errors, open_ended))
+    rounding = _summing(counts)[:, None]
+    low = np.add.reduceat(low, block.starts, axis=0) / counts[:, None]
+    high = np.add.reduceat(high, block.starts, axis=0) / counts[:, None]
+    return low * (1 - rounding), high * (1 + rounding)
+
+
+def _ends(
+    squared: NDArray[np.float64], error: NDArray[np.float64], unsure: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    low = np.where(unsure, 0.0, np.sqrt(np.maximum(squared - error, 0.0)))
+    return low, np.where(unsure, np.inf, np.sqrt(np.maximum(squared + error, 0.0)))
+
+
+def _summing(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What rounding may add to the sum of so many terms, or take away: 2⁻⁵³ of it each, and a little for the root."""
+    return np.asarray((counts + 16) * 2.0**-52)
 
 
 def rounding_error(

@@ -7,6 +7,7 @@
     segments/000001/regions.parquet  one row a region, grouped by image
     segments/000001/recnn.npy        [regions, C], row by row as in regions.parquet
     segments/000001/recnn_plus.npy   [images, C], row by row as in images.parquet
+    segments/000001/levels.npz       derived from it, where merging made a large segment: see `levels`
 
 A segment never changes once it has its name; what the manifest does not list does not belong to the index.
 """
@@ -30,9 +31,11 @@ IMAGES = "images.parquet"
 REGIONS = "regions.parquet"
 RECNN = "recnn.npy"
 RECNN_PLUS = "recnn_plus.npy"
+LEVELS = "levels.npz"
 SEGMENT_FILES = (IMAGES, RECNN, RECNN_PLUS, REGIONS)
 
 REBUILD = "restore it from a copy, or run rsir-tf index anew to another folder"
+REPAIR = "restore it from a copy, or run rsir-tf index with --repair"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class SegmentRecord:
         name: Its folder's name, a number of at least six digits.
         images: Rows of images.parquet.
         regions: Rows of regions.parquet.
-        sizes: Bytes of each of `SEGMENT_FILES`.
-        hashes: SHA-256 of each of `SEGMENT_FILES`, hexadecimal.
+        sizes: Bytes of each of `SEGMENT_FILES`, and of `LEVELS` where there is one.
+        hashes: SHA-256 of the same files, hexadecimal.
         removed: Rows of images.parquet that no longer belong to the index, ascending.
     """
 
@@ -59,6 +62,11 @@ class SegmentRecord:
     def live(self) -> int:
         """Number of images that still belong to the index."""
         return self.images - len(self.removed)
+
+    @property
+    def merged(self) -> bool:
+        """Whether it is a large one that merging made."""
+        return LEVELS in self.sizes
 
 
 @dataclass(frozen=True)
@@ -147,19 +155,20 @@ def _segment_to_json(segment: SegmentRecord) -> dict[str, Any]:
         "images": segment.images,
         "regions": segment.regions,
         "removed": list(segment.removed),
-        "files": {name: {"bytes": segment.sizes[name], "sha256": segment.hashes[name]} for name in SEGMENT_FILES},
+        "files": {name: {"bytes": segment.sizes[name], "sha256": segment.hashes[name]} for name in segment.sizes},
     }
 
 
 def _segment_from_json(content: Any) -> SegmentRecord:
     """Build a record; whatever is wrong raises one of the types that `read_layout` turns into its error."""
     files = content["files"]
+    names = [*SEGMENT_FILES, *([LEVELS] if LEVELS in files else [])]
     segment = SegmentRecord(
         name=content["name"],
         images=_count(content["images"]),
         regions=_count(content["regions"]),
-        sizes={name: _count(files[name]["bytes"]) for name in SEGMENT_FILES},
-        hashes={name: str(files[name]["sha256"]) for name in SEGMENT_FILES},
+        sizes={name: _count(files[name]["bytes"]) for name in names},
+        hashes={name: str(files[name]["sha256"]) for name in names},
         removed=tuple(_count(row) for row in content["removed"]),
     )
     if not re.fullmatch(r"\d{6,}", segment.name):

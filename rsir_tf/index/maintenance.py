@@ -1,28 +1,58 @@
-"""Care of an index: read every byte again."""
+"""Care of an index: read every byte again, and drop what is damaged."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from rsir_tf.artifacts import file_hash
-from rsir_tf.index.layout import REBUILD, SEGMENT_FILES, read_layout, segment_folder
+from rsir_tf.index.layout import (
+    IMAGES,
+    LEVELS,
+    LOCK,
+    REPAIR,
+    Layout,
+    SegmentRecord,
+    read_layout,
+    segment_folder,
+    write_layout,
+)
+from rsir_tf.index.lock import WriterLock
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A damaged segment.
+    """A damaged file of a segment.
 
     Attributes:
-        segment: Its name.
-        text: The file and what is wrong with it.
+        segment: The segment's name.
+        file: The file's name.
+        text: The file's path and what is wrong with it.
         cure: What to do.
     """
 
     segment: str
+    file: str
     text: str
     cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A segment that was taken out of an index because it was damaged.
+
+    Attributes:
+        segment: Its name.
+        images: How many images the index has lost with it.
+        ids: Theirs, to be indexed again; None where the list of them is what was damaged.
+    """
+
+    segment: str
+    images: int
+    ids: tuple[str, ...] | None
 
 
 def verify_index(path: str | os.PathLike[str]) -> list[Problem]:
@@ -37,17 +67,81 @@ def verify_index(path: str | os.PathLike[str]) -> list[Problem]:
     Raises:
         ArtifactError: There is no index, its format is newer, or the manifest itself is damaged.
     """
+    return _problems(Path(path), read_layout(Path(path)))
+
+
+def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
+    """Take damaged segments out of an index, so that it opens again and their images can be indexed again.
+
+    Every byte is read. A segment of which the levels alone are damaged stays, without them: it is searched all the
+    same.
+
+    Args:
+        path: The index's folder.
+
+    Returns:
+        What was dropped; empty where nothing was.
+
+    Raises:
+        ArtifactError: There is no index, its format is newer, its manifest itself is damaged, it is read-only, or
+            another writer is at work on it.
+    """
     folder = Path(path)
+    read_layout(folder)
+    lock = WriterLock(folder / LOCK)
+    try:
+        layout = read_layout(folder)
+        damaged: dict[str, set[str]] = {}
+        for problem in _problems(folder, layout):
+            damaged.setdefault(problem.segment, set()).add(problem.file)
+        if not damaged:
+            return []
+        lost = [record for record in layout.segments if damaged.get(record.name, set()) - {LEVELS}]
+        dropped = [_dropped(folder, record, damaged[record.name]) for record in lost]
+        kept = [
+            _without_levels(record) if record.name in damaged else record
+            for record in layout.segments
+            if record not in lost
+        ]
+        write_layout(folder, dataclasses.replace(layout, segments=tuple(kept)))
+        for record in lost:
+            shutil.rmtree(segment_folder(folder, record.name), ignore_errors=True)
+        return dropped
+    finally:
+        lock.release()
+
+
+def _problems(folder: Path, layout: Layout) -> list[Problem]:
     problems = []
-    for record in read_layout(folder).segments:
-        for name in SEGMENT_FILES:
+    for record in layout.segments:
+        for name, wanted in record.hashes.items():
             file = segment_folder(folder, record.name) / name
             try:
                 found = file_hash(file)
             except OSError as error:
-                problems.append(Problem(record.name, f"{file}: cannot be read: {error.strerror}", REBUILD))
+                text = f"{file}: cannot be read: {error.strerror}"
+                problems.append(Problem(record.name, name, text, REPAIR))
                 continue
-            if found != record.hashes[name]:
-                text = f"{file}: is damaged, its SHA-256 begins with {found[:8]}, the manifest's with "
-                problems.append(Problem(record.name, text + record.hashes[name][:8], REBUILD))
+            if found != wanted:
+                text = f"{file}: is damaged, its SHA-256 begins with {found[:8]}, the manifest's with {wanted[:8]}"
+                problems.append(Problem(record.name, name, text, REPAIR))
     return problems
+
+
+def _dropped(folder: Path, record: SegmentRecord, damaged: set[str]) -> Dropped:
+    ids = None
+    if IMAGES not in damaged:
+        from pyarrow import parquet
+
+        column = parquet.read_table(segment_folder(folder, record.name) / IMAGES, columns=["id"]).column("id")
+        gone = set(record.removed)
+        ids = tuple(image for row, image in enumerate(column.to_pylist()) if row not in gone)
+    return Dropped(record.name, record.live, ids)
+
+
+def _without_levels(record: SegmentRecord) -> SegmentRecord:
+    return dataclasses.replace(
+        record,
+        sizes={name: size for name, size in record.sizes.items() if name != LEVELS},
+        hashes={name: found for name, found in record.hashes.items() if name != LEVELS},
+    )

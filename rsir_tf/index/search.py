@@ -1,53 +1,81 @@
-"""Exact search: knows vectors and positions; ids and files are the store's."""
+"""Exact search: knows vectors and positions; ids and files are the store's.
+
+Every distance is bounded from both sides before it is computed, and computed only where the bounds leave open whether
+it is among the first: that of Eq. 3 by matrix products (`intervals`), L1 by levels (`levels`). What is left is computed
+directly (`distances`), which decides order and ties.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.index.descriptors import Descriptors
-from rsir_tf.index.distances import direct_global_distance, mean_of, nearest_regions
-from rsir_tf.index.intervals import recnn_intervals, settled
+from rsir_tf.index.descriptors import Descriptors, RegionBlock
+from rsir_tf.index.distances import direct_global_distance, direct_set_distance
+from rsir_tf.index.intervals import FEWEST_ROWS, recnn_intervals, rows_at_once
+from rsir_tf.index.queries import side_by_side
 
 QUERY_REGIONS_AT_ONCE = 512
-"""Columns of one matrix product when every image is a query."""
+"""Columns of one matrix product when there are many queries."""
+
+Found = list[tuple[int, float]]
+"""(position, distance), nearest first, equal distances in order of the index's rows."""
 
 
 def nearest_by_recnn(
-    descriptors: Descriptors, query: NDArray[np.float32], top: int, wanted: NDArray[np.bool_]
-) -> list[tuple[int, float]]:
-    """The wanted images that are nearest by Eq. 3.
-
-    Matrix products in float32 bound every distance from both sides. An image whose lower bound exceeds the `top`-th
-    smallest upper bound cannot be among the first `top`; the others are measured directly.
+    descriptors: Descriptors,
+    queries: Sequence[NDArray[np.float32]],
+    top: int,
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+) -> list[Found]:
+    """The wanted images that are nearest by Eq. 3; the index is gone through once for many queries.
 
     Args:
         descriptors: Of the index.
-        query: float32 [m, C], m ≥ 1.
+        queries: float32 [m, C] each, m ≥ 1.
         top: At least 1; more than there are gives all.
-        wanted: bool [P], false for removed images.
+        wanted: bool [P] for each query, false for removed images.
+        direction: "query" or "both".
 
     Returns:
-        (position, distance), nearest first, equal distances in order of the index's rows.
+        What was found for each query.
     """
-    positions = np.flatnonzero(wanted)
-    if not len(positions):
-        return []
-    low, high = _intervals(descriptors, query, wanted)
-    low, high = low[positions], high[positions]
-    place = min(top, len(positions)) - 1
-    possible = positions[low <= np.partition(high, place)[place]]
-    exact = query.astype(np.float64)
-    return _first(descriptors, possible, np.array([_measure(descriptors, exact, int(at)) for at in possible]), top)
+    found: list[Found] = []
+    for group in groups(queries):
+        low, high = _bounds(descriptors, queries[group], wanted[group], direction)
+        for at, query in enumerate(queries[group]):
+            exact = query.astype(np.float64)
+            positions = np.flatnonzero(wanted[group][at] & (low[at] <= _reach(high[at], top)))
+            distances = [
+                direct_set_distance(exact, descriptors.recnn(position).astype(np.float64), direction)
+                for position in positions.tolist()
+            ]
+            found.append(_sorted(descriptors, positions, np.array(distances), top))
+    return found
+
+
+def groups(queries: Sequence[NDArray[np.float32]]) -> Iterator[slice]:
+    """Cut queries into groups whose regions are columns of one matrix product, a query at least."""
+    begin = columns = 0
+    for at, query in enumerate(queries):
+        if columns and columns + len(query) > QUERY_REGIONS_AT_ONCE:
+            yield slice(begin, at)
+            begin, columns = at, 0
+        columns += len(query)
+    if columns:
+        yield slice(begin, len(queries))
 
 
 def nearest_by_recnn_plus(
     descriptors: Descriptors, query: NDArray[np.float32], top: int, wanted: NDArray[np.bool_], metric: str
-) -> list[tuple[int, float]]:
-    """The wanted images that are nearest by their global descriptor; as `nearest_by_recnn`.
+) -> Found:
+    """The wanted images that are nearest by their global descriptor.
 
     Args:
         descriptors: Of the index.
@@ -56,24 +84,18 @@ def nearest_by_recnn_plus(
         wanted: bool [P], false for removed images.
         metric: "l1", "l2" or "cosine".
     """
-    distances = recnn_plus_distances(descriptors, query, wanted, metric)
-    positions = np.flatnonzero(wanted)
-    return _first(descriptors, positions, distances[positions], top)
-
-
-def recnn_distances(descriptors: Descriptors, query: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Distances of Eq. 3 from a query to every image.
-
-    Args:
-        descriptors: Of the index.
-        query: float32 [m, C], m ≥ 1.
-
-    Returns:
-        float64 [P], by position; their order is that of the directly computed distances, from which they differ by less
-        than 1e-10 of themselves. NaN for removed images.
-    """
-    (distances,) = _stacked_distances(descriptors, [query])
-    return distances
+    exact = query.astype(np.float64)
+    asked = wanted
+    if metric == "l1":
+        low, high = np.where(wanted, 0.0, np.inf), np.full(len(wanted), np.inf)
+        for positions, segment in descriptors.parts():
+            if segment.levels is not None and wanted[positions].any():
+                low[positions], high[positions] = segment.levels.bounds(exact)
+        high[~wanted] = np.inf
+        asked = wanted & (low <= _reach(high, top))
+    distances = recnn_plus_distances(descriptors, query, asked, metric)
+    measured = np.flatnonzero(asked)
+    return _sorted(descriptors, measured, distances[measured], top)
 
 
 def recnn_plus_distances(
@@ -91,93 +113,36 @@ def recnn_plus_distances(
     return distances
 
 
-def all_recnn_distances(descriptors: Descriptors, positions: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
-    """As `recnn_distances`, with the images at `positions` as queries, several in one matrix product.
-
-    An image without regions has no distance to any other: as a query it is infinitely far from all.
-    """
-    stack: list[NDArray[np.float32]] = []
-    for position in positions:
-        stack.append(descriptors.recnn(int(position)))
-        if sum(map(len, stack)) >= QUERY_REGIONS_AT_ONCE:
-            yield from _stacked_distances(descriptors, stack)
-            stack = []
-    yield from _stacked_distances(descriptors, stack)
-
-
-def all_recnn_plus_distances(
-    descriptors: Descriptors, positions: NDArray[np.int64], metric: str
-) -> Iterator[NDArray[np.float64]]:
-    """As `recnn_plus_distances`, with the images at `positions` as queries."""
-    live = descriptors.rows >= 0
-    for position in positions:
-        yield recnn_plus_distances(descriptors, descriptors.recnn_plus(int(position)), live, metric)
-
-
-def _stacked_distances(
-    descriptors: Descriptors, queries: Sequence[NDArray[np.float32]]
-) -> Iterator[NDArray[np.float64]]:
-    """One float64 [P] a query, in order; all queries go through the vectors together."""
-    live = descriptors.rows >= 0
-    positions = np.flatnonzero(live)
-    asking = [query for query in queries if len(query)]
-    low, high = np.full((len(asking), len(live)), np.inf), np.full((len(asking), len(live)), np.inf)
-    if asking:
-        stacked = np.concatenate(asking)
-        counts = np.array([len(query) for query in asking])
-        starts = np.cumsum(counts) - counts
-        for block in descriptors.region_blocks(live):
-            least, greatest = recnn_intervals(stacked, block, np.float64)
-            low[:, block.positions] = np.add.reduceat(least, starts, axis=1).T * _rounded_down(counts)[:, None]
-            high[:, block.positions] = np.add.reduceat(greatest, starts, axis=1).T * _rounded_up(counts)[:, None]
-    place = 0
-    for query in queries:
-        distances = np.full(len(live), np.nan)
-        if not len(query):
-            distances[positions] = np.inf
-        else:
-            measure = partial(_measure_at, descriptors, query.astype(np.float64), positions)
-            distances[positions] = settled(low[place, positions], high[place, positions], measure)
-            place += 1
-        yield distances
-
-
-def _measure_at(
-    descriptors: Descriptors, query: NDArray[np.float64], positions: NDArray[np.int64], index: int
-) -> float:
-    return _measure(descriptors, query, int(positions[index]))
-
-
-def _intervals(
+def _bounds(
     descriptors: Descriptors,
-    query: NDArray[np.float32],
-    wanted: NDArray[np.bool_],
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and greatest distance, float64 [P] each; infinite where an image has no region or was not looked at."""
-    low, high = np.full(len(wanted), np.inf), np.full(len(wanted), np.inf)
-    for block in descriptors.region_blocks(wanted):
-        least, greatest = recnn_intervals(query, block, np.float32)
-        low[block.positions] = least.sum(axis=1) * _rounded_down(np.array(len(query)))
-        high[block.positions] = greatest.sum(axis=1) * _rounded_up(np.array(len(query)))
+    """Least and greatest distance, float64 [Q, P] each; infinite for images without regions and unwanted ones."""
+    columns = side_by_side(queries, direction)
+    asked = np.logical_or.reduce(list(wanted))
+    low, high = np.full((len(queries), len(asked)), np.inf), np.full((len(queries), len(asked)), np.inf)
+
+    def look(read: Callable[[], RegionBlock]) -> None:
+        block = read()
+        least, greatest = recnn_intervals(columns, block, np.float32)
+        low[:, block.positions], high[:, block.positions] = least.T, greatest.T
+
+    # Products of many columns use all processors by themselves.
+    alone = rows_at_once(*columns.vectors.T.shape) < FEWEST_ROWS
+    with ThreadPoolExecutor(1 if alone else os.cpu_count()) as pool:
+        deque(pool.map(look, descriptors.region_blocks(asked)), maxlen=0)
+    for at, mask in enumerate(wanted):
+        low[at, ~mask] = high[at, ~mask] = np.inf
     return low, high
 
 
-def _rounded_down(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1/m, less what the rounding of a sum of m terms may add: below m·2⁻⁵³ of it, and a little for the root."""
-    return np.asarray((1 - (counts + 16) * 2.0**-52) / counts)
+def _reach(high: NDArray[np.float64], top: int) -> float:
+    """The `top`-th smallest upper bound: what lies beyond it for certain is not among the first `top`."""
+    return float(np.partition(high, top - 1)[top - 1]) if top <= len(high) else np.inf
 
 
-def _rounded_up(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1/m, and what the rounding of a sum of m terms may take away."""
-    return np.asarray((1 + (counts + 16) * 2.0**-52) / counts)
-
-
-def _measure(descriptors: Descriptors, query: NDArray[np.float64], position: int) -> float:
-    return mean_of(nearest_regions(query, descriptors.recnn(position).astype(np.float64))[1])
-
-
-def _first(
-    descriptors: Descriptors, positions: NDArray[np.int64], distances: NDArray[np.float64], top: int
-) -> list[tuple[int, float]]:
+def _sorted(descriptors: Descriptors, positions: NDArray[np.int64], distances: NDArray[np.float64], top: int) -> Found:
     order = np.lexsort((descriptors.rows[positions], distances))[:top]
     return [(int(positions[at]), float(distances[at])) for at in order]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.layout import (
     IMAGES,
-    REBUILD,
+    LEVELS,
     RECNN,
     RECNN_PLUS,
     REGIONS,
+    REPAIR,
     SEGMENT_FILES,
     SegmentRecord,
     segment_folder,
 )
+from rsir_tf.index.levels import Levels
 from rsir_tf.index.settings import IndexSettings
 
 
@@ -93,12 +95,13 @@ def write_table(table: Any, file: Path) -> None:
 
 def describe_segment(folder: Path, name: str, *, images: int, regions: int) -> SegmentRecord:
     """Measure and hash a written segment's files."""
+    files = [file for file in (*SEGMENT_FILES, LEVELS) if (folder / file).exists()]
     return SegmentRecord(
         name=name,
         images=images,
         regions=regions,
-        sizes={file: (folder / file).stat().st_size for file in SEGMENT_FILES},
-        hashes={file: file_hash(folder / file) for file in SEGMENT_FILES},
+        sizes={file: (folder / file).stat().st_size for file in files},
+        hashes={file: file_hash(folder / file) for file in files},
     )
 
 
@@ -119,7 +122,7 @@ class Segment:
     def __init__(self, index: Path, record: SegmentRecord, settings: IndexSettings) -> None:
         self.record = record
         self.folder = segment_folder(index, record.name)
-        self._buffers = {name: self._map(name) for name in SEGMENT_FILES}
+        self._buffers = {name: self._map(name) for name in record.sizes}
         self.recnn = self._vectors(RECNN, record.regions, settings)
         """[regions, C] in the index's number type, mapped."""
         self.recnn_plus = self._vectors(RECNN_PLUS, record.images, settings)
@@ -153,6 +156,21 @@ class Segment:
         """int32 [regions], class index of each region."""
         return np.asarray(self.regions.column("class").to_numpy(), dtype=np.int32)
 
+    @cached_property
+    def levels(self) -> Levels | None:
+        """From which L1 distances are bounded; None where there are none."""
+        if not self.record.merged:
+            return None
+        import pyarrow as pa
+
+        return Levels(pa.BufferReader(self._buffers[LEVELS]), partial(self.damaged, LEVELS))
+
+    def boxes(self, row: int) -> NDArray[np.int32]:
+        """int32 [m, 4], (top, left, bottom, right) of each region of one image."""
+        regions = self.regions.slice(int(self.offsets[row]), int(self.offsets[row + 1] - self.offsets[row]))
+        columns = [regions.column(side).to_numpy() for side in BOX_SIDES]
+        return np.array(np.stack(columns, axis=1), dtype=np.int32)
+
     def entry(self, row: int) -> ImageEntry:
         """Read one image back as it was added.
 
@@ -164,19 +182,18 @@ class Segment:
             facts["tags"] = tuple(facts["tags"])
         start, end = int(self.offsets[row]), int(self.offsets[row + 1])
         regions = self.regions.slice(start, end - start)
-        boxes = np.stack([regions.column(side).to_numpy() for side in BOX_SIDES], axis=1)
         return ImageEntry(
             **facts,
             classes=self.classes[start:end].copy(),
             areas=np.array(regions.column("area").to_numpy(), dtype=np.int64),
-            boxes=np.array(boxes, dtype=np.int32),
-            recnn=np.array(self.recnn[start:end], dtype=np.float32),
-            recnn_plus=np.array(self.recnn_plus[row], dtype=np.float32),
+            boxes=self.boxes(row),
+            recnn=self.recnn[start:end].astype(np.float32),
+            recnn_plus=self.recnn_plus[row].astype(np.float32),
         )
 
     def damaged(self, name: str, what: str) -> ArtifactError:
         """Compose the error for a file of this segment that is not as it was written."""
-        return ArtifactError(f"{self.folder / name}: {what}", cure=REBUILD)
+        return ArtifactError(f"{self.folder / name}: {what}", cure=REPAIR)
 
     def _map(self, name: str) -> Any:
         """Map a file without keeping it open: an index has more segments than a process may have open files."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.index import search
+from rsir_tf.index import every, search
 from rsir_tf.index.descriptors import Descriptors
-from rsir_tf.index.distances import nearest_regions, require_metric
+from rsir_tf.index.distances import nearest_regions, require_direction, require_metric
 from rsir_tf.index.entry import ImageEntry, finite_vectors
 from rsir_tf.index.hits import Hit, Match
 from rsir_tf.index.images import Images
@@ -119,6 +119,7 @@ class Index:
         scheme: str = "recnn",
         top: int = 10,
         metric: str | None = None,
+        direction: str = "query",
         share_classes: Collection[int] | None = None,
     ) -> list[Hit]:
         """Find the images nearest to a query; exact, whatever the size of the index.
@@ -129,6 +130,7 @@ class Index:
             scheme: "recnn" (Eq. 3) or "recnn+" (the global descriptor).
             top: How many, at least 1; more than there are gives all.
             metric: For "recnn+" "l1" (the paper's, the default), "l2" or "cosine"; for "recnn" Eq. 3 fixes "l2".
+            direction: For "recnn": "query" (Eq. 3) or "both" (the mean of Eq. 3 there and back).
             share_classes: Class indices, usually the query's: images with a region of none of them are left out and
                 never scored. None looks at all.
 
@@ -136,24 +138,66 @@ class Index:
             Nearest first; equal distances in order of id. Under "recnn", images without regions come last, at infinity.
 
         Raises:
-            InputError: Wrong shape or type, NaN or infinity, no region, a `top` below 1, an unknown scheme or metric,
-                or a class that the index does not have.
+            InputError: Wrong shape or type, NaN or infinity, no region, a `top` below 1, an unknown scheme, metric or
+                direction, or a class that the index does not have.
+        """
+        (hits,) = self.search_many(
+            [features], scheme=scheme, top=top, metric=metric, direction=direction, share_classes=[share_classes]
+        )
+        return hits
+
+    def search_many(
+        self,
+        features: Sequence[NDArray[np.floating]],
+        *,
+        scheme: str = "recnn",
+        top: int = 10,
+        metric: str | None = None,
+        direction: str = "query",
+        share_classes: Sequence[Collection[int] | None] | None = None,
+    ) -> list[list[Hit]]:
+        """Ask several queries at once: as `search` for each, but the index is gone through once for many of them.
+
+        Args:
+            features: Of each query, as for `search`.
+            scheme: As for `search`.
+            top: As for `search`.
+            metric: As for `search`.
+            direction: As for `search`.
+            share_classes: One for each query, as for `search`; None looks at all images for all queries.
+
+        Returns:
+            The hits of each query.
+
+        Raises:
+            InputError: As for `search`.
         """
         if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
             raise InputError(f"top is {top!r}", wanted="a whole number of at least 1")
-        metric = self._metric(scheme, metric)
-        query = self._query(features, scheme)
-        wanted = self._descriptors.rows >= 0
-        if share_classes is not None:
-            wanted &= self._shares(share_classes)
+        metric = self._metric(scheme, metric, direction)
+        queries = [self._query(each, scheme) for each in features]
+        live = self._descriptors.rows >= 0
+        filters = [None] * len(queries) if share_classes is None else list(share_classes)
+        wanted = [live if classes is None else live & self._shares(classes) for classes in filters]
         if scheme == "recnn":
-            found = search.nearest_by_recnn(self._descriptors, query, int(top), wanted)
+            found = search.nearest_by_recnn(self._descriptors, queries, int(top), wanted, direction)
         else:
-            found = search.nearest_by_recnn_plus(self._descriptors, query, int(top), wanted, metric)
-        return [self._hit(position, distance, query, scheme) for position, distance in found]
+            found = [
+                search.nearest_by_recnn_plus(self._descriptors, query, int(top), mask, metric)
+                for query, mask in zip(queries, wanted, strict=True)
+            ]
+        return [
+            [self._hit(position, distance, query, scheme) for position, distance in hits]
+            for query, hits in zip(queries, found, strict=True)
+        ]
 
     def distances(
-        self, features: NDArray[np.floating], scheme: str = "recnn", *, metric: str | None = None
+        self,
+        features: NDArray[np.floating],
+        scheme: str = "recnn",
+        *,
+        metric: str | None = None,
+        direction: str = "query",
     ) -> NDArray[np.float64]:
         """Distances from a query to every image, for evaluation.
 
@@ -161,6 +205,7 @@ class Index:
             features: As for `search`.
             scheme: As for `search`.
             metric: As for `search`.
+            direction: As for `search`.
 
         Returns:
             float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to 1e-10.
@@ -168,16 +213,22 @@ class Index:
         Raises:
             InputError: As for `search`.
         """
-        metric = self._metric(scheme, metric)
+        metric = self._metric(scheme, metric, direction)
         query = self._query(features, scheme)
         if scheme == "recnn":
-            distances = search.recnn_distances(self._descriptors, query)
+            distances = every.recnn_distances(self._descriptors, query, direction)
         else:
             distances = search.recnn_plus_distances(self._descriptors, query, self._descriptors.rows >= 0, metric)
         return distances[self._descriptors.positions]
 
     def all_distances(
-        self, scheme: str = "recnn", rows: Sequence[int] | None = None, *, metric: str | None = None
+        self,
+        scheme: str = "recnn",
+        rows: Sequence[int] | None = None,
+        *,
+        metric: str | None = None,
+        direction: str = "query",
+        share_classes: bool = False,
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Every image as the query, for evaluation.
 
@@ -185,23 +236,28 @@ class Index:
             scheme: As for `search`.
             rows: Which images are queries; None takes all.
             metric: As for `search`.
+            direction: As for `search`.
+            share_classes: Put images that share no class with the query at infinity, which ranks them last.
 
         Yields:
             A row, and float64 [N] as `distances` gives them for that image: 0 for itself and for equal descriptors.
             Under "recnn" an image without regions is infinitely far from all, itself included.
 
         Raises:
-            InputError: There is no such row, or an unknown scheme or metric.
+            InputError: There is no such row, or an unknown scheme, metric or direction.
         """
-        metric = self._metric(scheme, metric)
+        metric = self._metric(scheme, metric, direction)
         asked = list(range(len(self))) if rows is None else [int(row) for row in rows]
         positions = np.array([self._position(row) for row in asked], dtype=np.int64)
         if scheme == "recnn":
-            every = search.all_recnn_distances(self._descriptors, positions)
+            answers = every.all_recnn_distances(self._descriptors, positions, direction)
         else:
-            every = search.all_recnn_plus_distances(self._descriptors, positions, metric)
-        for row, distances in zip(asked, every, strict=True):
-            yield row, distances[self._descriptors.positions]
+            answers = every.all_recnn_plus_distances(self._descriptors, positions, metric)
+        for row, distances in zip(asked, answers, strict=True):
+            apart = distances[self._descriptors.positions]
+            if share_classes:
+                apart[~self._has_class[:, self._has_class[row]].any(axis=1)] = np.inf
+            yield row, apart
 
     def verify(self) -> None:
         """Read every byte and compare it with what was written.
@@ -227,14 +283,24 @@ class Index:
             rows.setdefault(content_hash, []).append(row)
         return rows
 
+    @cached_property
+    def _has_class(self) -> NDArray[np.bool_]:
+        """Tell, as bool [N, classes], whether an image has a region of a class."""
+        known = range(len(self.settings.class_names))
+        found = [self._descriptors.with_classes(np.array([index])) for index in known]
+        return np.stack(found, axis=1)[self._descriptors.positions]
+
     def _position(self, row: int) -> int:
         if not 0 <= row < len(self):
             raise InputError(f"{self.path}: has no row {row}", wanted=f"0 to {len(self) - 1}")
         return int(self._descriptors.positions[row])
 
-    def _metric(self, scheme: str, metric: str | None) -> str:
+    def _metric(self, scheme: str, metric: str | None, direction: str) -> str:
         if scheme not in SCHEMES:
             raise InputError(f"scheme is {scheme!r}", wanted="recnn or recnn+")
+        require_direction(direction)
+        if scheme != "recnn" and direction != "query":
+            raise InputError(f"direction is {direction!r} for recnn+", wanted="query", cure="or scheme recnn")
         if metric is None:
             return "l2" if scheme == "recnn" else "l1"
         require_metric(metric)
@@ -264,11 +330,11 @@ class Index:
         row = int(self._descriptors.rows[position])
         matches: tuple[Match, ...] = ()
         if scheme == "recnn" and np.isfinite(distance):
-            regions, distances = nearest_regions(
-                query.astype(np.float64), self._descriptors.recnn(position).astype(np.float64)
-            )
+            segment, at = self._descriptors.locate(position)
+            classes, boxes = segment.classes[segment.offsets[at] :], segment.boxes(at).tolist()
+            nearest = nearest_regions(query.astype(np.float64), self._descriptors.recnn(position).astype(np.float64))
             matches = tuple(
-                Match(at, int(region), float(each))
-                for at, (region, each) in enumerate(zip(regions, distances, strict=True))
+                Match(number, int(region), float(apart), int(classes[region]), tuple(boxes[region]))
+                for number, (region, apart) in enumerate(zip(*nearest, strict=True))
             )
         return Hit(self.images.ids[row], row, distance, matches)

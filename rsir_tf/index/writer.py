@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,11 +18,13 @@ from rsir_tf.index.layout import (
     SEGMENTS,
     SKIPPED,
     Layout,
+    SegmentRecord,
     read_layout,
     segment_folder,
     write_layout,
 )
 from rsir_tf.index.lock import WriterLock
+from rsir_tf.index.merging import due_for_merging, worth_merging, write_merged
 from rsir_tf.index.segment import Segment, write_segment
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.skipped import read_skipped
@@ -48,7 +50,7 @@ class IndexWriter:
 
     What was added is on disk after `commit`, which happens by itself every `images_per_segment` images and at the end
     of the block, even when the block ends in an error. A writer that is killed loses at most what was pending; the
-    next one goes on where it stopped, and readers never notice.
+    next one goes on where it stopped, and readers never notice. Small segments are merged as they pile up (`merging`).
 
     Attributes:
         path: The index's folder.
@@ -71,6 +73,7 @@ class IndexWriter:
         self._opened: Segment | None = None
         for record in layout.segments:
             self._register(record.name)
+        self._merge_due()
 
     @classmethod
     def open(
@@ -241,6 +244,17 @@ class IndexWriter:
         layout = dataclasses.replace(self._layout, segments=kept, next_segment=number)
         write_layout(self.path, layout)
         self._accept(layout, name)
+        self._merge_due()
+
+    def merge(self) -> None:
+        """Commit, and merge small segments and those that lack images, however few there are.
+
+        Raises:
+            ArtifactError: A segment is damaged, or the disk is full or read-only; the index is as before.
+        """
+        self.commit()
+        for group in worth_merging(self._layout.segments):
+            self._merge(group)
 
     def close(self) -> None:
         """Commit, and let the next writer in."""
@@ -279,6 +293,23 @@ class IndexWriter:
                 self._places[entry.id] = _Place(name, row, entry.file_size, entry.modified_ns, entry.content_hash)
             self._removed[name] = set()
         self._pending, self._pending_regions, self._changed = {}, 0, False
+
+    def _merge_due(self) -> None:
+        while group := due_for_merging(self._layout.segments):
+            self._merge(group)
+
+    def _merge(self, group: Sequence[SegmentRecord]) -> None:
+        """Put one segment in the place of several; nothing may be pending."""
+        name = f"{self._layout.next_segment:06d}"
+        segments = [Segment(self.path, record, self.settings) for record in group]
+        merged = write_merged(self.path, name, segments, self.settings)
+        self._removed[name] = set()
+        kept = (record for record in self._layout.segments if record not in group)
+        layout = dataclasses.replace(self._layout, segments=(*kept, merged), next_segment=self._layout.next_segment + 1)
+        write_layout(self.path, layout)
+        self._accept(layout, name)
+        for row, image in enumerate(self._segment(name).images.column("id").to_pylist()):
+            self._places[image] = dataclasses.replace(self._places[image], segment=name, row=row)
 
     def _forget(self, image: str) -> bool:
         pending, place = self._pending.pop(image, None), self._places.pop(image, None)

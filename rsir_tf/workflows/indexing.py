@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsir_tf.artifacts import MANIFEST
 from rsir_tf.errors import InputError
 from rsir_tf.imagery import pixel_hash, read_image
-from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
+from rsir_tf.index import Dropped, ImageEntry, IndexSettings, IndexWriter, repair_index
 from rsir_tf.workflows.describing import describe_prediction
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class IndexSummary:
         unchanged: Found in the index already.
         removed: Taken out, because the archive no longer has them.
         skipped: Images that could not be read, and why, by id; all that the index lists.
+        dropped: Damaged segments that repairing took out.
     """
 
     index: str
@@ -45,6 +47,7 @@ class IndexSummary:
     unchanged: int = 0
     removed: int = 0
     skipped: dict[str, str] | None = None
+    dropped: list[Dropped] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -73,6 +76,8 @@ def index_archive(
     dtype: str = "float32",
     strict: bool = False,
     prune: bool = False,
+    repair: bool = False,
+    merge: bool = False,
     progress: Progress | None = None,
 ) -> IndexSummary:
     """Ask the model about each image of an archive and keep its descriptors.
@@ -90,6 +95,9 @@ def index_archive(
         dtype: Number type of stored vectors.
         strict: Fail at the first image that cannot be read; what is done by then is kept.
         prune: Take images out that the archive no longer has.
+        repair: First read every byte of the index and drop damaged segments; their images are then asked for again,
+            where the archive has them.
+        merge: At the end, merge small segments and those that lack images, however few there are.
         progress: Called after each image.
 
     Raises:
@@ -99,13 +107,25 @@ def index_archive(
         ArtifactError: The index cannot be written, or another process is writing it.
     """
     description = model.describe()
-    settings = IndexSettings(description.model_id, description.class_names, connectivity, min_area, convention, dtype)
+    settings = IndexSettings(
+        description.model_id,
+        description.class_names,
+        connectivity,
+        min_area,
+        convention,
+        dtype,
+        description.channels,
+    )
     summary = IndexSummary(str(to))
+    if repair and (to / MANIFEST).exists():
+        summary.dropped = repair_index(to)
     with IndexWriter.open(to, settings) as writer:
         _Run(archive, model, writer, summary, strict, progress or (lambda *_: None)).go()
         if prune:
             gone = {*writer.ids, *writer.skipped} - {record.id for record in archive}
             summary.removed = writer.remove(gone)
+        if merge:
+            writer.merge()
         summary.images = len(writer)
         summary.skipped = writer.skipped
     return summary

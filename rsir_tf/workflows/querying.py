@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +16,18 @@ import numpy as np
 from rsir_tf.errors import InputError
 from rsir_tf.imagery import pixel_hash, read_image
 from rsir_tf.index import Hit, Index, IndexSettings
-from rsir_tf.workflows.describing import describe_prediction
+from rsir_tf.workflows.describing import Described, describe_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from rsir_tf.regions import Regions
     from rsir_tf.serving.contract import Model, Prediction
+
+IMAGES_AT_ONCE = 32
+"""Queries that are described and then searched for together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,9 @@ class QueryResult:
         scheme: "recnn" or "recnn+".
         image: uint8 [H, W, 3], the query.
         prediction: What the model answered for it.
-        classes: int [m], class index of each of its regions.
+        regions: Its m regions; their numbers are what `asked` and matches name.
+        asked: The regions that were asked with, ascending: all, or the one that was picked; none under "recnn+".
+        class_names: One per class index.
         hits: Nearest first.
         facts: Scene and tags of each hit.
     """
@@ -42,16 +50,33 @@ class QueryResult:
     scheme: str
     image: NDArray[np.uint8]
     prediction: Prediction
-    classes: NDArray[np.int32]
+    regions: Regions
+    asked: tuple[int, ...]
+    class_names: tuple[str, ...]
     hits: tuple[Hit, ...]
     facts: tuple[tuple[str | None, tuple[str, ...] | None], ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types; an infinite distance (an image without regions) becomes null."""
+        regions = [
+            {
+                "region": number,
+                "class": self.class_names[self.regions.classes[number]],
+                "area": int(self.regions.areas[number]),
+                "box": self.regions.boxes[number].tolist(),
+            }
+            for number in self.asked
+        ]
         hits = []
         for rank, (hit, (scene, tags)) in enumerate(zip(self.hits, self.facts, strict=True), start=1):
             matches = [
-                {"query_region": match.query_region, "region": match.region, "distance": match.distance}
+                {
+                    "query_region": match.query_region,
+                    "region": match.region,
+                    "distance": match.distance,
+                    "class": self.class_names[match.class_index],
+                    "box": list(match.box),
+                }
                 for match in hit.matches
             ]
             hits.append(
@@ -64,7 +89,26 @@ class QueryResult:
                     "matches": matches,
                 }
             )
-        return {"query": self.query, "scheme": self.scheme, "exact": True, "hits": hits}
+        return {"query": self.query, "scheme": self.scheme, "exact": True, "regions": regions, "hits": hits}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One query, described.
+
+    Attributes:
+        path: As given.
+        image: uint8 [H, W, 3].
+        prediction: What the model answered.
+        described: Its regions and descriptors; an indexed image's own where its pixels are in the index.
+        regions: Numbers of the regions to ask with.
+    """
+
+    path: Path
+    image: NDArray[np.uint8]
+    prediction: Prediction
+    described: Described
+    regions: tuple[int, ...]
 
 
 def query_image(
@@ -75,10 +119,13 @@ def query_image(
     scheme: str = "recnn+",
     top: int = 10,
     metric: str | None = None,
+    direction: str = "query",
+    region: int | None = None,
+    at: tuple[int, int] | None = None,
     tags_overlap: bool = False,
     asked: dict[str, Any] | None = None,
 ) -> QueryResult:
-    """Find the images of an index that show what an image shows.
+    """Find the images of an index that show what an image shows, or that have a region like one of its regions.
 
     Args:
         image: The query's file.
@@ -87,40 +134,147 @@ def query_image(
         scheme: "recnn" (Eq. 3 over regions) or "recnn+" (one vector an image).
         top: How many hits.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
+        direction: For "recnn": "query" (Eq. 3) or "both" (the mean of Eq. 3 there and back).
+        region: Under "recnn", ask with this region of the query alone, numbered from 0.
+        at: Likewise with the region at this point (x, y) of the query, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter
-            by overlapping labels).
+            by overlapping labels), or with the region's.
         asked: Settings that the caller insists on ("connectivity", "min_area", "convention"); the index must
             have the same.
 
     Raises:
-        InputError: The image cannot be used, or has no region under "recnn".
+        InputError: The image cannot be used, has no region under "recnn", or not the one that was picked.
         MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
         ModelError: The model does not answer.
     """
-    pixels = read_image(image)
+    if (region is not None or at is not None) and scheme != "recnn":
+        raise InputError("a region is asked with under scheme recnn+", wanted="scheme recnn")
+    (result,) = _results([image], index, model, scheme, top, metric, direction, region, at, tags_overlap, asked)
+    return result
+
+
+def query_images(
+    images: Iterable[Path],
+    index: Index,
+    model: Model,
+    *,
+    scheme: str = "recnn+",
+    top: int = 10,
+    metric: str | None = None,
+    direction: str = "query",
+    tags_overlap: bool = False,
+    asked: dict[str, Any] | None = None,
+) -> Iterator[QueryResult]:
+    """Ask with several images, going through the index once for many of them; as `query_image` for each.
+
+    Yields:
+        One result an image, in order; any number of images is held a few at a time.
+
+    Raises:
+        InputError: As for `query_image`, when that image's turn comes.
+        MismatchError: As for `query_image`.
+        ModelError: As for `query_image`.
+    """
+    waiting = iter(images)
+    while group := list(itertools.islice(waiting, IMAGES_AT_ONCE)):
+        yield from _results(group, index, model, scheme, top, metric, direction, None, None, tags_overlap, asked)
+
+
+def _results(
+    images: Sequence[Path],
+    index: Index,
+    model: Model,
+    scheme: str,
+    top: int,
+    metric: str | None,
+    direction: str,
+    region: int | None,
+    at: tuple[int, int] | None,
+    tags_overlap: bool,
+    insisted: dict[str, Any] | None,
+) -> list[QueryResult]:
+    pixels = [read_image(image) for image in images]
     description = model.describe()
-    own = {
-        name: getattr(index.settings, name) for name in ("connectivity", "min_area", "convention", "dtype", "channels")
-    }
-    wanted = IndexSettings(description.model_id, description.class_names, **{**own, **(asked or {})})
+    own = {name: getattr(index.settings, name) for name in ("connectivity", "min_area", "convention", "dtype")}
+    settings = {"channels": description.channels, **own, **(insisted or {})}
+    wanted = IndexSettings(description.model_id, description.class_names, **settings)
     index.settings.require_equal(wanted, whose="the query")
-    prediction = model.predict([pixels])[0]
-    known = index.find_content(pixel_hash(pixels))
-    # Equal pixels get the very descriptors that the index holds, so that their distance is 0 and not a rounding error:
-    # a batch of another size adds up in another order.
+    asked = []
+    for image, values, prediction in zip(images, pixels, model.predict(pixels), strict=True):
+        described = _described(values, prediction, index)
+        picked = _picked(image, described.regions, region, at) if scheme == "recnn" else ()
+        if scheme == "recnn" and not picked:
+            raise InputError(
+                f"{image}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
+            )
+        asked.append(_Asked(image, values, prediction, described, picked))
+    found = index.search_many(
+        [each.described.recnn[list(each.regions)] if each.regions else each.described.recnn_plus for each in asked],
+        scheme=scheme,
+        top=top,
+        metric=metric,
+        direction=direction,
+        share_classes=[_classes(each) for each in asked] if tags_overlap else None,
+    )
+    return [_result(each, hits, index, scheme) for each, hits in zip(asked, found, strict=True)]
+
+
+def _described(image: NDArray[np.uint8], prediction: Prediction, index: Index) -> Described:
+    """Equal pixels get the very descriptors that the index holds, so that their distance is 0 and not a rounding error.
+
+    A batch of another size adds up in another order.
+    """
     described = describe_prediction(prediction, index.settings)
-    classes = described.regions.classes if known is None else known.classes
-    recnn, recnn_plus = (described.recnn, described.recnn_plus) if known is None else (known.recnn, known.recnn_plus)
-    if scheme == "recnn" and len(recnn) == 0:
-        raise InputError(
-            f"{image}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
+    known = index.find_content(pixel_hash(image))
+    if known is None or not np.array_equal(known.areas, described.regions.areas):
+        return described
+    return dataclasses.replace(described, recnn=known.recnn, recnn_plus=known.recnn_plus)
+
+
+def _picked(image: Path, regions: Regions, region: int | None, at: tuple[int, int] | None) -> tuple[int, ...]:
+    """The numbers of the regions to ask with."""
+    if at is not None:
+        x, y = at
+        height, width = regions.labels.shape
+        if not (0 <= x < width and 0 <= y < height):
+            raise InputError(f"{image}: has no point ({x}, {y})", wanted=f"x below {width} and y below {height}")
+        region = int(regions.labels[y, x]) - 1
+        if region < 0:
+            raise InputError(f"{image}: the point ({x}, {y}) lies in no region", cure="choose another point")
+    if region is None:
+        return tuple(range(len(regions)))
+    if not 0 <= region < len(regions):
+        raise InputError(f"{image}: has no region {region}", wanted=f"0 to {len(regions) - 1}")
+    return (region,)
+
+
+def _classes(asked: _Asked) -> list[int]:
+    classes = asked.described.regions.classes
+    return sorted({int(value) for value in (classes[list(asked.regions)] if asked.regions else classes)})
+
+
+def _result(asked: _Asked, hits: Sequence[Hit], index: Index, scheme: str) -> QueryResult:
+    named = tuple(
+        dataclasses.replace(
+            hit,
+            matches=tuple(
+                dataclasses.replace(match, query_region=asked.regions[match.query_region]) for match in hit.matches
+            ),
         )
-    shared = sorted({int(value) for value in classes}) if tags_overlap else None
-    features = recnn if scheme == "recnn" else recnn_plus
-    hits = tuple(index.search(features, scheme=scheme, top=top, metric=metric, share_classes=shared))
+        for hit in hits
+    )
     scenes, tags = index.images.scenes, index.images.tags
-    facts = tuple((scenes[hit.row], tags[hit.row]) for hit in hits)
-    return QueryResult(str(image), scheme, pixels, prediction, classes, hits, facts)
+    return QueryResult(
+        query=str(asked.path),
+        scheme=scheme,
+        image=asked.image,
+        prediction=asked.prediction,
+        regions=asked.described.regions,
+        asked=asked.regions,
+        class_names=index.settings.class_names,
+        hits=named,
+        facts=tuple((scenes[hit.row], tags[hit.row]) for hit in hits),
+    )
 
 
 def draw_query(
@@ -142,14 +296,13 @@ def draw_query(
     """
     from rsir_tf.evaluation import SheetItem, contact_sheet
 
-    query_regions = _regions(result.prediction.segmentation, index.settings)
     hashes = index.images.content_hashes
     scenes = dict(zip(hashes, index.images.scenes, strict=True))
     query = SheetItem(
         id=Path(result.query).name,
         image=result.image,
         segmentation=result.prediction.segmentation,
-        labels=query_regions.labels,
+        labels=result.regions.labels,
         scene=scenes.get(pixel_hash(result.image)),
     )
     found = []
@@ -164,7 +317,6 @@ def draw_query(
         regions = _regions(prediction.segmentation, index.settings)
         # A match names regions by number: it is shown only where this answer cuts the image as the indexed one did.
         same = np.array_equal(regions.areas, index.regions_of(hit.row).areas)
-        same &= np.array_equal(query_regions.classes, result.classes)
         matches = [(match.query_region, match.region, match.distance) for match in hit.matches] if same else []
         items.append(
             SheetItem(

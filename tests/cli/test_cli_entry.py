@@ -68,7 +68,7 @@ def test_every_command_explains_itself_and_its_options(name: str, command) -> No
         ["query", "a.png", "--index", "b", "--scheme", "recn"],
         ["query", "a.png", "--index", "b", "--connectivity", "6"],
         ["evaluate", "a", "--anmrr-variant", "3ng"],
-        ["index", "a", "--to", "b", "--part", "validation"],
+        ["index", "a", "--to", "b", "--part", "all"],
     ],
 )
 def test_bad_usage(arguments: list[str], command) -> None:

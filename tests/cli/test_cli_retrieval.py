@@ -53,6 +53,7 @@ def test_index_prints_its_path_and_goes_on_where_it_was(
     assert ended.code == 0
     assert json.loads(ended.out) == {
         "index": str(to), "images": 5, "added": 0, "reused": 0, "unchanged": 5, "removed": 0, "skipped": {},
+        "dropped": [],
     }  # fmt: skip
     (colours / "fire/0.png").unlink()
     ended = command("index", colours, "--to", to, "--server", server, "--prune", "--json")
@@ -85,7 +86,7 @@ def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> N
         ended = command("query", image, "--index", to, "--server", server, "--scheme", scheme, "--json")
         assert (ended.code, ended.err) == (0, "")
         found = json.loads(ended.out)
-        assert list(found) == ["query", "scheme", "exact", "hits"]
+        assert list(found) == ["query", "scheme", "exact", "regions", "hits"]
         assert (found["query"], found["scheme"], found["exact"]) == (str(image), scheme, True)
         hits = found["hits"]
         assert all(list(hit) == ["rank", "id", "distance", "scene", "tags", "matches"] for hit in hits)
@@ -101,7 +102,146 @@ def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> N
         wanted = [1] * 5 if scheme == "recnn" else [0] * 5
         assert [len(hit["matches"]) for hit in hits] == wanted
         if scheme == "recnn":
-            assert hits[2]["matches"] == [{"query_region": 0, "region": 0, "distance": hits[2]["distance"]}]
+            one = {"region": 0, "class": "blue", "box": [0, 0, 32, 32]}
+            assert found["regions"] == [{**one, "area": 32 * 32}]
+            assert hits[2]["matches"] == [{"query_region": 0, **one, "distance": hits[2]["distance"]}]
+        else:
+            assert found["regions"] == []
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> Path:
+    """Pictures with a red left half and another right half; the toy model gives each half a region of its own."""
+    for number, colour in enumerate([(10, 10, 200), (10, 200, 10), (10, 10, 190)]):
+        path = picture(tmp_path / f"halves/{number}.png", (200, 10, 10), number)
+        left = np.asarray(Image.open(path))
+        right = np.asarray(Image.open(picture(tmp_path / "right.png", colour, number)))
+        Image.fromarray(np.concatenate([left, right], axis=1)).save(path)
+    return tmp_path / "halves"
+
+
+def test_query_with_one_region(halves: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    assert command("index", halves, "--to", to, "--server", server).code == 0
+    line = ("query", halves / "0.png", "--index", to, "--server", server, "--json")
+    # Regions are numbered by their first pixel: the red half is 0, the blue one 1.
+    both = json.loads(command(*line, "--scheme", "recnn").out)
+    assert [region["class"] for region in both["regions"]] == ["red", "blue"]
+    assert [region["box"] for region in both["regions"]] == [[0, 0, 32, 32], [0, 32, 32, 64]]
+    picked = json.loads(command(*line, "--region", 1).out)
+    assert (picked["scheme"], picked["regions"]) == ("recnn", [both["regions"][1]])
+    assert picked == json.loads(command(*line, "--at", 40, 3).out)  # x = 40 is in the right half
+    first, second, third = picked["hits"]
+    assert (first["id"], second["id"], third["id"]) == ("0.png", "2.png", "1.png")
+    assert first["matches"] == [
+        {"query_region": 1, "region": 1, "distance": 0.0, "class": "blue", "box": [0, 32, 32, 64]}
+    ]
+    assert second["matches"][0]["class"] == "blue"
+    # The picture without blue shares no class with the region, though it does with the image.
+    shared = json.loads(command(*line, "--at", 40, 3, "--tags-overlap").out)
+    assert [hit["id"] for hit in shared["hits"]] == ["0.png", "2.png"]
+    ended = command(*line[:-1], "--region", 0, "--montage", tmp_path / "montage.png")
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--region", 2), 1, "0.png: has no region 2; wanted 0 to 1"),
+        (("--region", -1), 1, "has no region -1"),
+        (("--at", 64, 0), 1, "0.png: has no point (64, 0); wanted x below 64 and y below 32"),
+        (("--at", 0, 32), 1, "has no point (0, 32)"),
+        (("--region", 0, "--at", 1, 1), 2, "both --region and --at"),
+        (("--region", 0, "--scheme", "recnn+"), 2, "ask under --scheme recnn"),
+        (("--direction", "both"), 2, "--direction both is for --scheme recnn"),
+        (("--direction", "both", "--scheme", "recnn+"), 2, "--direction both is for --scheme recnn"),
+    ],
+)
+def test_regions_that_cannot_be_asked_with(
+    halves: Path, tmp_path: Path, server: str, command, options: tuple, code: int, words: str
+) -> None:
+    to = tmp_path / "index"
+    assert command("index", halves, "--to", to, "--server", server).code == 0
+    ended = command("query", halves / "0.png", "--index", to, "--server", server, *options)
+    assert (ended.code, ended.out) == (code, "")
+    assert words in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_query_in_both_directions(halves: Path, tmp_path: Path, server: str, command) -> None:
+    lone = picture(tmp_path / "lone.png", (200, 10, 10), 0)  # the left half of 0.png
+    to = tmp_path / "index"
+    assert command("index", halves, "--to", to, "--server", server).code == 0
+    line = ("query", lone, "--index", to, "--server", server, "--scheme", "recnn", "--json")
+    there = {hit["id"]: hit["distance"] for hit in json.loads(command(*line).out)["hits"]}
+    both = {hit["id"]: hit["distance"] for hit in json.loads(command(*line, "--direction", "both").out)["hits"]}
+    # There is a red region everywhere, but the other regions of an image have no like in the query.
+    assert set(there) == set(both)
+    assert all(both[image] > there[image] for image in there)
+
+
+def test_several_queries_at_once(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    assert command("index", colours, "--to", to, "--server", server).code == 0
+    images = [colours / "lake/2.png", colours / "fire/0.png"]
+    line = ("--index", to, "--server", server, "--top", 3)
+    alone = [json.loads(command("query", image, *line, "--json").out) for image in images]
+    together = command("query", *images, *line, "--json")
+    assert (together.code, together.err) == (0, "")
+    assert json.loads(together.out) == alone
+    tables = [command("query", image, *line).out for image in images]
+    ended = command("query", *images, *line)
+    assert ended.out == "".join(f"{image}\n{table}\n" for image, table in zip(images, tables, strict=True))
+    ended = command("query", *images, *line, "--montage", tmp_path / "montage.png")
+    assert ended.code == 2
+    assert command("query", *images, *line, "--region", 0).code == 2
+
+
+def test_what_was_answered_before_an_error_is_kept(
+    colours: Path, tmp_path: Path, server: str, command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsir_tf.workflows import querying
+
+    to = tmp_path / "index"
+    assert command("index", colours, "--to", to, "--server", server).code == 0
+    monkeypatch.setattr(querying, "IMAGES_AT_ONCE", 1)
+    (tmp_path / "none.png").write_text("no picture")
+    line = ("query", colours / "fire/0.png", tmp_path / "none.png", "--index", to, "--server", server)
+    ended = command(*line, "--json")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert [found["query"] for found in json.loads(ended.out)] == [str(colours / "fire/0.png")]
+
+
+def test_a_damaged_index_is_repaired_and_filled_again(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    line = ("index", colours, "--to", to, "--server", server)
+    assert command(*line, "--repair").code == 0  # nothing is there yet, nothing is to be repaired
+    whole = json.loads(command("query", colours / "lake/0.png", "--index", to, "--server", server, "--json").out)
+    (to / "segments/000001/recnn_plus.npy").unlink()
+    ended = command(*line)
+    assert ended.code == 1
+    assert "recnn_plus.npy: is missing; restore it from a copy, or run rsir-tf index with --repair" in ended.err
+    ended = command(*line, "--repair", "--json")
+    assert ended.code == 0
+    ids = ["fire/0.png", "fire/1.png", "lake/0.png", "lake/1.png", "lake/2.png"]
+    assert json.loads(ended.out)["dropped"] == [{"segment": "000001", "images": 5, "ids": ids}]
+    assert ended.err.splitlines()[0] == (
+        "dropped damaged segment 000001 with 5 images, to be indexed again: " + ", ".join(ids)
+    )
+    assert json.loads(ended.out)["added"] == 4
+    again = command("query", colours / "lake/0.png", "--index", to, "--server", server, "--json")
+    assert json.loads(again.out) == whole
+
+
+def test_merging_takes_removed_images_off_the_disk(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    line = ("index", colours, "--to", to, "--server", server)
+    assert command(*line).code == 0
+    (colours / "fire/0.png").unlink()
+    picture(colours / "fire/2.png", (180, 0, 0))
+    assert command(*line, "--prune", "--merge").code == 0
+    (segment,) = (to / "segments").iterdir()
+    found = json.loads(command("info", to, "--json").out)
+    assert [(each["name"], each["images"], each["removed"]) for each in found["segments"]] == [(segment.name, 5, [])]
 
 
 def test_query_as_a_table_with_a_montage(archive: Path, index: Path, tmp_path: Path, server: str, command) -> None:
@@ -150,13 +290,35 @@ def test_evaluate(colours: Path, tmp_path: Path, server: str, command) -> None:
         assert figures["p_at_5"] == pytest.approx((3 * 3 / 5 + 2 * 2 / 5) / 5)
         assert figures["p_at_10"] is figures["p_at_20"] is figures["p_at_50"] is None
     assert {file.name for file in report.iterdir()} == {
-        "report.json", "report.md", "precision_recall.png", "scenes.png",
+        "report.csv", "report.json", "report.md", "precision_recall.png", "scenes.png",
     }  # fmt: skip
     assert json.loads((report / "report.json").read_text())["schemes"] == found["schemes"]
     ended = command("evaluate", to, "--scheme", "recnn")
     assert ended.out.splitlines()[0] == "5 queries, 5 images ranked, relevant: same scene"
     assert ended.out.splitlines()[2].split() == ["recnn", "0.0000", "1.0000", "0.5200", "–", "–", "–"]
     assert len(ended.out.splitlines()) == 3
+
+
+def test_evaluate_in_both_directions_and_with_the_coarse_filter(
+    halves: Path, tmp_path: Path, server: str, command
+) -> None:
+    for number in range(3):
+        (halves / f"scene {number % 2}").mkdir(exist_ok=True)
+        (halves / f"{number}.png").rename(halves / f"scene {number % 2}" / f"{number}.png")
+    picture(halves / "scene 1/lone.png", (10, 200, 10))
+    to = tmp_path / "index"
+    assert command("index", halves, "--to", to, "--server", server).code == 0
+    line = ("evaluate", to, "--scheme", "recnn", "--json")
+    plain, both, filtered = (
+        json.loads(command(*line, *options).out) for options in ((), ("--direction", "both"), ("--tags-overlap",))
+    )
+    assert plain["schemes"] != both["schemes"]
+    # Scene 0 has 0 and 2, red and blue; scene 1 has 1, red and green, and the lone green one. Green shares nothing with
+    # red and blue: wherever it was ranked for them, it is last now, and they are last for it.
+    assert filtered["schemes"]["recnn"]["map"] >= plain["schemes"]["recnn"]["map"]
+    settings = [each["details"] for each in (plain, both, filtered)]
+    assert [each["recnn direction"] for each in settings] == ["query", "both", "query"]
+    assert [each["images that share no class"] for each in settings] == ["ranked", "ranked", "last"]
 
 
 def test_evaluate_refuses(colours: Path, tmp_path: Path, server: str, command) -> None:
@@ -236,7 +398,7 @@ def test_info_of_an_index_and_of_a_server(index: Path, server: str, command) -> 
     assert (found["kind"], found["images"], found["settings"]["model_id"]) == ("rsir_tf.index", 6, "toy-1")
     found = json.loads(command("info", server, "--json").out)
     assert (found["kind"], found["model_name"]) == ("server", "fcn8s")
-    assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"]}
+    assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
     assert [(version["version"], version["state"]) for version in found["versions"]] == [(1, "AVAILABLE")]
     assert "toy-1" in command("info", server).out
 

@@ -15,6 +15,7 @@ def test_equation_3_by_hand():
     assert region_set_distance(query, other) == 2.5
     # The other way: (0,1): 1. (3,0): 3 to (0,0), 4 to (3,4): 3. (6,8): 5 to (3,4). Mean of 1, 3 and 5.
     assert region_set_distance(other, query) == 3.0
+    assert region_set_distance(query, other, "both") == region_set_distance(other, query, "both") == 2.75
 
 
 def test_a_set_is_at_distance_zero_from_itself_and_from_any_superset():
@@ -35,7 +36,7 @@ def test_equation_3_against_scipy(m, n, channels):
 
 def test_an_image_without_regions_is_infinitely_far_and_cannot_ask():
     some, none = np.ones((2, 4), np.float32), np.ones((0, 4), np.float32)
-    assert region_set_distance(some, none) == np.inf
+    assert region_set_distance(some, none) == region_set_distance(some, none, "both") == np.inf
     with pytest.raises(InputError, match="no region"):
         region_set_distance(none, some)
 
@@ -86,6 +87,8 @@ def test_what_cannot_be_compared_is_refused(query, other, words):
         region_set_distance(query, other)
 
 
-def test_an_unknown_metric_is_refused():
+def test_an_unknown_metric_or_direction_is_refused():
+    with pytest.raises(InputError, match="'back'; wanted query or both"):
+        region_set_distance(np.ones((1, 3), np.float32), np.ones((1, 3), np.float32), "back")
     with pytest.raises(InputError, match="'hamming'; wanted l1, l2 or cosine"):
         global_distance(np.ones(3, np.float32), np.ones((2, 3), np.float32), "hamming")

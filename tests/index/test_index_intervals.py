@@ -3,6 +3,7 @@ import pytest
 
 from rsir_tf.index.descriptors import RegionBlock, squared_norms
 from rsir_tf.index.intervals import recnn_intervals, settled
+from rsir_tf.index.queries import side_by_side
 
 
 def block_of(images):
@@ -12,19 +13,26 @@ def block_of(images):
     return RegionBlock(np.arange(len(images)), starts, vectors, squared_norms(vectors))
 
 
+def apart(one, other):
+    """From each row to its nearest; long double as the judge: its rounding is 2,000 times below float64's."""
+    return np.sqrt(np.square(one[:, None].astype(np.longdouble) - other).sum(axis=-1)).min(axis=1)
+
+
+@pytest.mark.parametrize("direction", ["query", "both"])
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 @pytest.mark.parametrize("channels", [1, 3, 512])
 @pytest.mark.parametrize("spread", [0, 1e-6, 1e-3, 1.0, 100.0])
-def test_intervals_hold_the_true_distance(precision, channels, spread):
+def test_intervals_hold_the_true_distance(direction, precision, channels, spread):
     rng = np.random.default_rng(channels)
     base = rng.gamma(0.5, 200, (6, channels))
     images = [(base[:n] + spread * rng.normal(size=(n, channels))).astype(np.float32) for n in (1, 2, 3, 6, 4)]
     query = base.astype(np.float32)
-    low, high = recnn_intervals(query, block_of(images), precision)
-    # Long double as the judge: its rounding is 2,000 times below float64's.
-    judge = [
-        np.sqrt(np.square(query[:, None].astype(np.longdouble) - image).sum(axis=-1)).min(axis=1) for image in images
-    ]
+    queries = [query[:2], query, query[5:]]
+    low, high = recnn_intervals(side_by_side(queries, direction), block_of(images), precision)
+    judge = np.array([[apart(each, image).mean() for each in queries] for image in images])
+    if direction == "both":
+        judge = (judge + [[apart(image, each).mean() for each in queries] for image in images]) / 2
+    assert low.shape == high.shape == (5, 3)
     assert (low <= judge).all()
     assert (judge <= high).all()
 
@@ -34,13 +42,15 @@ def test_float64_intervals_are_narrow_and_float32_intervals_useful():
     images = [rng.gamma(0.5, 200, (3, 512)).astype(np.float32) for _ in range(50)]
     query = rng.gamma(0.5, 200, (4, 512)).astype(np.float32)
     for precision, width in ((np.float32, 3e-4), (np.float64, 2e-12)):  # about 3·C·u, and fourfold in float64
-        low, high = recnn_intervals(query, block_of(images), precision)
+        low, high = recnn_intervals(side_by_side([query], "query"), block_of(images), precision)
         assert ((high - low) / low).max() < width
 
 
 def test_overflowing_products_leave_everything_open():
     images = [np.full((1, 8), 3e38, np.float32), np.full((1, 8), 1.0, np.float32)]
-    low, high = recnn_intervals(np.full((1, 8), -3e38, np.float32), block_of(images), np.float32)
+    low, high = recnn_intervals(
+        side_by_side([np.full((1, 8), -3e38, np.float32)], "both"), block_of(images), np.float32
+    )
     assert (low == 0).all()
     assert (high == np.inf).all()
 

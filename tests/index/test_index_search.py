@@ -15,9 +15,9 @@ def make(path, entries, **options):
     return open_index(path)
 
 
-def brute_force(query, entries):
+def brute_force(query, entries, direction="query"):
     """Every distance directly, then sorted by distance and id."""
-    return sorted((region_set_distance(query, each.recnn), each.id) for each in entries)
+    return sorted((region_set_distance(query, each.recnn, direction), each.id) for each in entries)
 
 
 def found(hits):
@@ -37,13 +37,33 @@ def many(tmp_path_factory):
     return open_index(path), [each for each in entries if each.id not in gone]
 
 
+@pytest.mark.parametrize("direction", ["query", "both"])
 @pytest.mark.parametrize("top", [1, 2, 9, 84, 85, 1000])
-def test_search_equals_brute_force_with_many_ties(many, top):
+def test_search_equals_brute_force_with_many_ties(many, top, direction):
     index, entries = many
     queries = [each.recnn for each in entries if len(each.recnn)]
     assert len(entries) == len(index) == 85
     for query in queries[::7]:
-        assert found(index.search(query, top=top)) == brute_force(query, entries)[:top]
+        wanted = brute_force(query, entries, direction)[:top]
+        assert found(index.search(query, top=top, direction=direction)) == wanted
+
+
+@pytest.mark.parametrize("scheme", ["recnn", "recnn+"])
+def test_many_queries_at_once_get_what_each_gets_alone(many, scheme, monkeypatch):
+    import rsir_tf.index.search as searching
+
+    index, entries = many
+    asking = [each for each in entries if len(each.recnn)]
+    queries = [each.recnn if scheme == "recnn" else each.recnn_plus for each in asking]
+    classes = [None if at % 3 else each.classes.tolist() for at, each in enumerate(asking)]
+    monkeypatch.setattr(searching, "QUERY_REGIONS_AT_ONCE", 20)  # several groups; most queries have 1 to 4 regions
+    together = index.search_many(queries, scheme=scheme, top=7, share_classes=classes)
+    assert len(together) == len(queries) > 40
+    assert together == [
+        index.search(query, scheme=scheme, top=7, share_classes=own)
+        for query, own in zip(queries, classes, strict=True)
+    ]
+    assert index.search_many([], scheme=scheme) == []
 
 
 @pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
@@ -98,27 +118,30 @@ def test_search_stays_exact_whatever_the_vectors_length(tmp_path, scale):
         assert [index.images.ids[row] for row in order] == [image for _, image in brute_force(each.recnn, entries)]
 
 
-def test_distances_and_all_distances_agree_with_equation_3(many):
+@pytest.mark.parametrize("direction", ["query", "both"])
+def test_distances_and_all_distances_agree_with_equation_3(many, direction):
     index, entries = many
     by_id = {each.id: each for each in entries}
     rows = [row for row in range(len(index)) if row % 3 == 0]
-    answers = dict(index.all_distances("recnn", rows))
+    answers = dict(index.all_distances("recnn", rows, direction=direction))
     assert list(answers) == rows
     for row, distances in answers.items():
         query = by_id[index.images.ids[row]].recnn
         if not len(query):
             assert (distances == np.inf).all()
             continue
-        wanted = [region_set_distance(query, by_id[image].recnn) for image in index.images.ids]
+        wanted = [region_set_distance(query, by_id[image].recnn, direction) for image in index.images.ids]
         np.testing.assert_allclose(distances, wanted, rtol=1e-10, atol=0)  # as documented; what is 0 must be 0
         assert np.array_equal(np.argsort(distances, kind="stable"), np.argsort(wanted, kind="stable"))
-        np.testing.assert_array_equal(index.distances(query), distances)
+        np.testing.assert_array_equal(index.distances(query, direction=direction), distances)
 
 
 @pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
 def test_all_global_distances_agree_with_search(many, metric):
     index, _ = many
     vectors = index.recnn_plus
+    for row, distances in index.all_distances("recnn+", [7, 3], metric=metric):
+        np.testing.assert_array_equal(distances, global_distance(vectors[row], vectors, metric))
     for row, distances in index.all_distances("recnn+", metric=metric):
         np.testing.assert_array_equal(distances, global_distance(vectors[row], vectors, metric))
         assert distances[row] == 0
@@ -137,13 +160,16 @@ def test_all_distances_with_more_regions_than_one_product_takes(tmp_path):
     assert rows == list(range(300))
 
 
-def test_matches_say_which_region_answered(tmp_path):
-    index = make(tmp_path / "index", [entry("one", [[9, 0], [0, 0], [3, 0], [3, 0]])], settings=settings(channels=2))
-    (hit,) = index.search(np.float32([[3, 4], [8, 0]]))
+def test_matches_say_which_region_answered_and_where_it_is(tmp_path):
+    boxes = np.array([[0, 0, 9, 9], [1, 1, 8, 8], [10, 20, 30, 40], [5, 5, 6, 6]], dtype=np.int32)
+    first = entry("first", [[99, 99]])  # so that the other's regions do not begin at the table's first row
+    one = entry("one", [[9, 0], [0, 0], [3, 0], [3, 0]], classes=[3, 1, 2, 0], boxes=boxes)
+    index = make(tmp_path / "index", [first, one], settings=settings(channels=2))
+    hit, _ = index.search(np.float32([[3, 4], [8, 0]]))
     # (3,4) is 4 from (3,0), the first of two equals; (8,0) is 1 from (9,0).
-    assert hit.matches == (Match(0, 2, 4.0), Match(1, 0, 1.0))
-    assert (hit.id, hit.row, hit.distance) == ("one", 0, 2.5)
-    (hit,) = index.search(np.float32([3, 4]), scheme="recnn+")
+    assert hit.matches == (Match(0, 2, 4.0, 2, (10, 20, 30, 40)), Match(1, 0, 1.0, 3, (0, 0, 9, 9)))
+    assert (hit.id, hit.row, hit.distance) == ("one", 1, 2.5)
+    hit, _ = index.search(np.float32([3, 4]), scheme="recnn+")
     assert hit.matches == ()
 
 
@@ -225,6 +251,8 @@ def test_an_empty_index_answers_nothing(tmp_path):
         (np.ones((1, 4)), {"top": 2.5}, "top is 2.5"),
         (np.ones((1, 4)), {"scheme": "ReCNN"}, "scheme is 'ReCNN'; wanted recnn or recnn"),
         (np.ones((1, 4)), {"metric": "l1"}, "metric is 'l1' for recnn; wanted l2"),
+        (np.ones((1, 4)), {"direction": "back"}, "direction is 'back'; wanted query or both"),
+        (np.ones(4), {"scheme": "recnn+", "direction": "both"}, r"direction is 'both' for recnn\+; wanted query"),
         (np.ones(4), {"scheme": "recnn+", "metric": "L1"}, "metric is 'L1'"),
         (np.ones(4), {}, r"query's recnn is float64 \[4\]; wanted float32 \[any, 4\]"),
         (np.ones((1, 4)), {"scheme": "recnn+"}, r"query's recnn\+ is float64 \[1, 4\]; wanted float32 \[4\]"),

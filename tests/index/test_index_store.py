@@ -299,3 +299,16 @@ def test_an_index_of_format_1_opens_for_ever():
     assert index.entry(1).boxes.tolist() == [[0, 0, 8, 8], [8, 0, 16, 16]]
     assert index.entry(1).areas.tolist() == [64, 100]
     assert index.entry(1).classes.tolist() == [1, 3]
+
+
+def test_a_merged_index_of_format_1_opens_for_ever():
+    index = open_index(os.path.join(os.path.dirname(__file__), "frozen_format_1_merged"))
+    index.verify()
+    assert [segment.record.merged for segment in index._segments] == [True, False]
+    assert index.images.ids == ("0", "1", "2", "3", "4")  # "5" was removed
+    # recnn_plus of image i is (i, 2i, 0, 8): from (1, 2, 0, 8) it is 3·|i − 1| by L1.
+    hits = index.search(np.float32([1, 2, 0, 8]), scheme="recnn+")
+    assert [(hit.id, hit.distance) for hit in hits] == [("1", 0), ("0", 3), ("2", 3), ("3", 6), ("4", 9)]
+    # Its regions are (j, i, 0, 0) with j up to i.
+    hits = index.search(np.float32([[0, 3, 0, 0], [2, 3, 0, 0]]), top=3)
+    assert [(hit.id, hit.distance) for hit in hits] == [("3", 0), ("2", 1), ("4", 1)]

@@ -307,8 +307,9 @@ WORKER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from index_samples import random_entry, settings
-from rsir_tf.index import IndexWriter
+from rsir_tf.index import IndexWriter, merging
 
+merging.MERGED_IMAGES = 6  # two segments of 3
 kill_at, events = int(sys.argv[3]), 0
 
 def count(event, arguments):

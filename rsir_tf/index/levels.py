@@ -1,0 +1,98 @@
+"""Global vectors in 256 levels: a quarter of the bytes, from which a search by L1 sees what need not be looked at.
+
+Derived from a segment's `recnn_plus.npy` when segments are merged; a segment without levels is searched all the same.
+`levels.npz` holds, for N images and C channels:
+
+    levels uint8 [N, C], offset float32 [C], step float64 []   the vector is about offset + step · levels
+    errors float32 [N]                                         the L1 distance of each vector from that, rounded up
+
+The L1 distance of two vectors' levels is a sum of whole numbers, without any rounding, and by the triangle inequality
+the vectors' own distance differs from it by no more than the two errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import ArtifactError
+from rsir_tf.index.distances import wide
+
+CHUNK = 4096
+"""Vectors that are worked on at once: 16 MB of 512 float64."""
+
+_COMMON = 0.9999
+"""Share of the values that levels are laid out for; what lies beyond is cut off, and its image's error says so."""
+
+
+def write_levels(file: Path, recnn_plus: NDArray[np.floating]) -> None:
+    """Compute and write a segment's levels.
+
+    Args:
+        file: A new file.
+        recnn_plus: [N, C], N ≥ 1, finite, in the index's number type; may be mapped, it is read in chunks.
+    """
+    offset = recnn_plus.min(axis=0).astype(np.float32)
+    sample = wide(recnn_plus[:: max(1, len(recnn_plus) // CHUNK)]) - offset
+    step = float(np.quantile(sample, _COMMON)) / 255 or 1.0
+    levels = np.empty(recnn_plus.shape, dtype=np.uint8)
+    errors = np.empty(len(recnn_plus))
+    for begin in range(0, len(recnn_plus), CHUNK):
+        rows = slice(begin, begin + CHUNK)
+        levels[rows], errors[rows] = _rounded(recnn_plus[rows], offset, step)
+    above = np.nextafter(errors.astype(np.float32), np.float32(np.inf))
+    with file.open("wb") as opened:
+        np.savez(opened, levels=levels, offset=offset, step=np.float64(step), errors=above)
+
+
+class Levels:
+    """A segment's levels, read.
+
+    Args:
+        source: A binary file that can be sought in.
+        damaged: Composes the error that is raised where the file is not as it was written.
+    """
+
+    def __init__(self, source: Any, damaged: Callable[[str], ArtifactError]) -> None:
+        try:
+            arrays = np.load(source, allow_pickle=False)
+            self._levels: NDArray[np.uint8] = arrays["levels"]
+            self._offset: NDArray[np.float32] = arrays["offset"]
+            self._errors: NDArray[np.float64] = arrays["errors"].astype(np.float64)
+            self._step = float(arrays["step"])
+        except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+            raise damaged(f"cannot be read ({error})") from error
+
+    def bounds(self, query: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bound the L1 distances from a vector to the segment's.
+
+        Args:
+            query: float64 [C].
+
+        Returns:
+            Two float64 [N]: what the distances are not below, and not above.
+        """
+        import cv2
+
+        asked, error = _rounded(query[None], self._offset, self._step)
+        # The nearest one of a single one: the only way in which this function gives all its distances to Python.
+        apart, _ = cv2.batchDistance(self._levels, asked, cv2.CV_32S, normType=cv2.NORM_L1, K=1)
+        middle = apart.ravel() * self._step
+        # Sums in float64 are off by far less than the billionth that is added.
+        width = self._errors + error[0] + 1e-9 * (middle + error[0])
+        return np.maximum(middle - width, 0.0), middle + width
+
+
+def _rounded(
+    vectors: NDArray[np.floating], offset: NDArray[np.float32], step: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Levels uint8 [n, C] of vectors [n, C], and float64 [n], the L1 distance of each from what they stand for."""
+    above = wide(vectors)
+    above -= offset
+    levels = np.clip(np.rint(above / step), 0, 255).astype(np.uint8)
+    return levels, np.abs(above - levels * step).sum(axis=1)

@@ -1,0 +1,128 @@
+"""Small segments made into large ones: fewer files to open, removed images gone, and levels for quick search."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.artifacts import written_aside
+from rsir_tf.index.layout import IMAGES, LEVELS, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
+from rsir_tf.index.levels import write_levels
+from rsir_tf.index.segment import Segment, describe_segment, write_table
+from rsir_tf.index.settings import IndexSettings
+
+MERGED_IMAGES = 4096
+MERGED_REGIONS = 1 << 17
+"""A merged segment is full where it has as many images, or as many regions."""
+
+MOST_SMALL = 16
+"""As many small segments are merged, full or not."""
+
+
+def due_for_merging(records: Iterable[SegmentRecord]) -> tuple[SegmentRecord, ...]:
+    """Choose what is to be merged next, by the manifest alone, so that a killed writer's successor does the same.
+
+    Args:
+        records: The segments, in order of their numbers.
+
+    Returns:
+        The first small segments that fill one, or all where there are many, or none.
+    """
+    group: list[SegmentRecord] = []
+    for record in records:
+        if not record.merged:
+            group.append(record)
+            if _full(group):
+                return tuple(group)
+    return tuple(group) if len(group) >= MOST_SMALL else ()
+
+
+def worth_merging(records: Iterable[SegmentRecord]) -> list[tuple[SegmentRecord, ...]]:
+    """Group all that merging makes smaller or fewer.
+
+    Args:
+        records: The segments, in order of their numbers.
+
+    Returns:
+        Groups of small segments and of segments that lack images.
+    """
+    groups: list[list[SegmentRecord]] = [[]]
+    for record in records:
+        if not record.merged or record.removed:
+            groups[-1].append(record)
+            if _full(groups[-1]):
+                groups.append([])
+    return [tuple(group) for group in groups if len(group) > 1 or any(record.removed for record in group)]
+
+
+def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: IndexSettings) -> SegmentRecord:
+    """Write the images of several segments, without the removed ones, as a new segment.
+
+    Args:
+        index: The index's folder.
+        name: Of the new segment; a folder of this name that no manifest lists is replaced.
+        segments: At least one image among them is not removed.
+        settings: Of the index.
+
+    Returns:
+        What the manifest is to say of it.
+
+    Raises:
+        ArtifactError: A segment is damaged, or the disk is full or read-only.
+    """
+    import pyarrow as pa
+
+    live = [_live(segment) for segment in segments]
+    images = pa.concat_tables(
+        [segment.images.filter(pa.array(kept)) for segment, kept in zip(segments, live, strict=True)]
+    ).combine_chunks()
+    live_regions = [np.repeat(kept, np.diff(segment.offsets)) for segment, kept in zip(segments, live, strict=True)]
+    regions = pa.concat_tables(
+        [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)]
+    ).combine_chunks()
+    counts = images.column("regions").to_numpy()
+    owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    regions = regions.set_column(0, "image", pa.array(owners))
+    folder = segment_folder(index, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        write_table(images, aside / IMAGES)
+        write_table(regions, aside / REGIONS)
+        _write_vectors(aside / RECNN, [segment.recnn for segment in segments], live_regions)
+        _write_vectors(aside / RECNN_PLUS, [segment.recnn_plus for segment in segments], live)
+        if len(counts) >= MERGED_IMAGES or len(owners) >= MERGED_REGIONS:
+            write_levels(aside / LEVELS, np.load(aside / RECNN_PLUS, mmap_mode="r"))
+        return describe_segment(aside, name, images=len(counts), regions=len(owners))
+
+
+def _full(group: Sequence[SegmentRecord]) -> bool:
+    return (
+        sum(record.live for record in group) >= MERGED_IMAGES
+        or sum(record.regions for record in group if not record.removed) >= MERGED_REGIONS
+    )
+
+
+def _live(segment: Segment) -> NDArray[np.bool_]:
+    kept = np.ones(segment.record.images, dtype=bool)
+    kept[list(segment.record.removed)] = False
+    return kept
+
+
+def _write_vectors(file: Path, parts: Sequence[NDArray[np.floating]], kept: Sequence[NDArray[np.bool_]]) -> None:
+    """Write an array file whose rows come from several, without having all in memory."""
+    rows = sum(int(mask.sum()) for mask in kept)
+    header: dict[str, Any] = {
+        "descr": np.lib.format.dtype_to_descr(parts[0].dtype),
+        "fortran_order": False,
+        "shape": (rows, parts[0].shape[1]),
+    }
+    with file.open("wb") as opened:
+        np.lib.format.write_array_header_1_0(opened, header)
+        for part, mask in zip(parts, kept, strict=True):
+            opened.write((part if mask.all() else part[mask]).data)

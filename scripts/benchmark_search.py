@@ -1,0 +1,344 @@
+#!/usr/bin/env python
+"""Exact search beside brute force and beside one reading of the vectors, on indexes of several sizes.
+
+    python scripts/benchmark_search.py --maps MAPS.npy [--images 10000 30000 109161] [--work DIR] [--json] [--plot FILE]
+
+MAPS is float [n, h, w, C], conv5_3 of n real images (`model.predict(images)[i].conv5_3`, stacked). Each is cut into
+regions several times over; an indexed image takes the regions of one cut, some of them from another image, each
+channel off by a tenth. The queries come from maps that no indexed image was made of. Without --maps the vectors are
+made up: they are far from each other as real ones are not, and show little but that everything works.
+
+A query, brute force and the reading run in turn, so that a busy machine slows all of them; figures are medians of their
+ratios. Times are of the wall; `cpu` ratios compare processor time, which other processes disturb less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsir_tf.index import ImageEntry, Index, IndexSettings, IndexWriter, open_index, region_set_distance
+
+HELD_BACK = 40
+CUTS = 6
+CLASSES = 17
+THREADS = os.cpu_count() or 1
+
+COLD = """
+import sys, time
+started = time.perf_counter()
+import numpy as np
+from rsir_tf.index import open_index
+query = np.load(sys.argv[2])
+hits = open_index(sys.argv[1]).search(query if sys.argv[3] == "recnn" else query.max(axis=0), scheme=sys.argv[3])
+print(time.perf_counter() - started)
+"""
+
+
+class Material:
+    """Regions of real images, and images made of them."""
+
+    def __init__(self, maps: np.ndarray, seed: int = 0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.cuts = [[self._cut(np.asarray(each, dtype=np.float32)) for _ in range(CUTS)] for each in maps]
+        channels = maps.shape[-1]
+        self.noise = np.exp(self.rng.normal(0, 0.1, (8192, channels))).astype(np.float32)
+        self.axes = self.rng.normal(size=(channels, CLASSES)).astype(np.float32)
+        self.mean = np.concatenate([cut[0] for cut in self.cuts]).mean(axis=0)
+
+    def _cut(self, features: np.ndarray) -> np.ndarray:
+        """Cut a map into about ten regions around random places, and pool each."""
+        height, width, channels = features.shape
+        count = min(60, 1 + int(self.rng.negative_binomial(2, 2 / 13)))
+        places = self.rng.uniform(0, (height, width), (count, 2))
+        rows, columns = np.mgrid[:height, :width]
+        apart = (rows[..., None] - places[:, 0]) ** 2 + (columns[..., None] - places[:, 1]) ** 2
+        label = apart.argmin(axis=-1).ravel()
+        cells = features.reshape(-1, channels)
+        return np.stack([cells[label == each].max(axis=0) for each in np.unique(label)])
+
+    def image(self, first: int, last: int) -> np.ndarray:
+        """float32 [m, C], an image made of maps first to last."""
+        one, other = (self.cuts[at][self.rng.integers(CUTS)] for at in self.rng.integers(first, last, 2))
+        regions = np.array(one)
+        mixed = np.flatnonzero(self.rng.random(len(regions)) < 0.2)
+        regions[mixed] = other[self.rng.integers(0, len(other), len(mixed))]
+        return regions * self.noise[self.rng.integers(0, len(self.noise), len(regions))]
+
+    def classes(self, regions: np.ndarray) -> np.ndarray:
+        return ((regions - self.mean) @ self.axes).argmax(axis=1).astype(np.int32)
+
+
+def build(path: Path, material: Material, images: int, dtype: str) -> None:
+    names = tuple(f"class {at}" for at in range(CLASSES))
+    settings = IndexSettings("benchmark", names, dtype=dtype, channels=len(material.mean))
+    with IndexWriter.open(path, settings) as writer:
+        for at in range(images):
+            regions = material.image(HELD_BACK, len(material.cuts))
+            writer.add(
+                ImageEntry(
+                    id=f"scene_{at % 46:02d}/image_{at:06d}.jpg",
+                    path=f"/archive/scene_{at % 46:02d}/image_{at:06d}.jpg",
+                    height=256,
+                    width=256,
+                    scene=f"scene_{at % 46:02d}",
+                    tags=None,
+                    content_hash=os.urandom(32).hex(),
+                    file_size=50_000,
+                    modified_ns=at,
+                    classes=material.classes(regions),
+                    areas=np.full(len(regions), 100),
+                    boxes=np.tile([0, 0, 64, 64], (len(regions), 1)),
+                    recnn=regions,
+                    recnn_plus=regions.max(axis=0),
+                )
+            )
+
+
+def read_once(arrays: list[np.ndarray]) -> None:
+    """Read vectors from memory, on all processors."""
+    chunks = [each[at : at + 8192] for each in arrays for at in range(0, len(each), 8192)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda chunk: chunk.view(np.uint8).reshape(-1).view(np.uint64).max(), chunks))
+
+
+def brute_recnn(index: Index, query: np.ndarray, top: int) -> np.ndarray:
+    """Eq. 3 by blocked matrix products, the plain way: the first positions; nothing looks after ties and rounding."""
+    distances = []
+    squared = np.einsum("ij,ij->i", query, query)
+    for segment in index._segments:
+        offsets = segment.offsets
+        for begin in range(0, len(offsets) - 1, 512):
+            bounds = offsets[begin : begin + 513]
+            vectors = segment.recnn[bounds[0] : bounds[-1]].astype(np.float32, copy=False)
+            products = vectors @ (query.T * -2)
+            products += np.einsum("ij,ij->i", vectors, vectors)[:, None]
+            nearest = np.minimum.reduceat(products, bounds[:-1] - bounds[0], axis=0) + squared
+            distances.append(np.sqrt(np.maximum(nearest, 0)).mean(axis=1))
+    return np.argsort(np.concatenate(distances), kind="stable")[:top]
+
+
+def brute_recnn_plus(index: Index, query: np.ndarray, top: int) -> np.ndarray:
+    """L1 in float32, block by block."""
+    distances = [
+        np.abs(segment.recnn_plus[at : at + 256].astype(np.float32, copy=False) - query).sum(axis=1)
+        for segment in index._segments
+        for at in range(0, segment.record.images, 256)
+    ]
+    return np.argsort(np.concatenate(distances), kind="stable")[:top]
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    answer = work()
+    return time.perf_counter() - wall, time.process_time() - cpu, answer
+
+
+def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], top: int, brute_too: bool) -> dict:
+    before = anonymous()
+    index = open_index(path)
+    vectors = [segment.recnn for segment in index._segments]
+    whole = [segment.recnn_plus for segment in index._segments]
+    raw = sum(each.nbytes for each in (*vectors, *whole))
+    disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    walls: dict[str, list[float]] = {}
+    cpus: dict[str, list[float]] = {}
+    for at, (query, shared) in enumerate(zip(queries, classes, strict=True)):
+        plus = query.max(axis=0)
+        works: dict[str, Callable[[], Any]] = {
+            "read recnn": lambda: read_once(vectors),
+            "recnn": lambda query=query: index.search(query, top=top),
+            "recnn, shared classes": lambda query=query, shared=shared: index.search(
+                query, top=top, share_classes=shared.tolist()
+            ),
+            "recnn, both directions": lambda query=query: index.search(query, top=top, direction="both"),
+            "recnn, ten queries at once": lambda: index.search_many(queries[:10], top=top),
+            "read recnn+": lambda: read_once(whole),
+            "recnn+ l1": lambda plus=plus: index.search(plus, scheme="recnn+", top=top),
+        }
+        if brute_too:
+            works["brute recnn"] = lambda query=query: brute_recnn(index, query, top)
+            works["brute recnn+ l1"] = lambda plus=plus: brute_recnn_plus(index, plus, top)
+        answers = {}
+        for name, work in works.items():
+            wall, cpu, answers[name] = timed(work)
+            if at:  # The first round warms the memory.
+                walls.setdefault(name, []).append(wall)
+                cpus.setdefault(name, []).append(cpu)
+        if brute_too:
+            check(index, query, answers["recnn"], answers["brute recnn"])
+    found: dict[str, Any] = {
+        "images": len(index),
+        "regions": sum(map(len, vectors)),
+        "size on disk / raw vectors": disk / raw,
+        "own memory MB": anonymous() - before,
+        "seconds": {name: statistics.median(values) for name, values in walls.items()},
+    }
+    for kind, times in (("ratio to one reading", walls), ("ratio to one reading, cpu", cpus)):
+        found[kind] = {
+            name: statistics.median(
+                mine / read
+                for mine, read in zip(values, times[f"read {'recnn+' if '+' in name else 'recnn'}"], strict=True)
+            )
+            for name, values in times.items()
+            if not name.startswith("read")
+        }
+    return found
+
+
+def check(index: Index, query: np.ndarray, hits: list, brute: np.ndarray) -> None:
+    """The exact search finds nothing farther than brute force does, by the reference's distances."""
+    exact = sorted(region_set_distance(query, index._descriptors.recnn(int(position))) for position in brute)
+    for hit, reference in zip(hits, exact, strict=True):
+        if hit.distance > reference:
+            raise SystemExit(f"{hit.id} at {hit.distance} where brute force found {reference}")
+
+
+def anonymous() -> float:
+    """MB of this process's own memory, mapped files apart (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1e3
+
+
+def cold(path: Path, query: np.ndarray, scheme: str) -> float:
+    """Seconds from the first import to the first hits, in a new process; the files may be in the system's cache."""
+    with tempfile.NamedTemporaryFile(suffix=".npy") as file:
+        np.save(file, query)
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, "-c", COLD, str(path), file.name, scheme], check=True, capture_output=True, text=True
+        )
+    return float(done.stdout)
+
+
+def all_against_all(path: Path) -> dict[str, float]:
+    """Every image as a ReCNN+ query, beside the plain way in float64."""
+    index = open_index(path)
+
+    def rank_all() -> None:
+        for _row, distances in index.all_distances("recnn+"):
+            np.argsort(distances, kind="stable")
+
+    vectors = index.recnn_plus.astype(np.float64)
+    some = vectors[:: max(1, len(vectors) // 100)]
+
+    def rank_some() -> None:
+        for query in some:
+            np.argsort(np.abs(vectors - query).sum(axis=1), kind="stable")
+
+    wall, cpu, _ = timed(rank_all)
+    plain_wall, plain_cpu, _ = timed(rank_some)
+    share = len(vectors) / len(some)
+    return {
+        "images": len(vectors),
+        "seconds": wall,
+        "cpu seconds": cpu,
+        "plain seconds, extrapolated": plain_wall * share,
+        "ratio": wall / plain_wall / share,
+        "ratio, cpu": cpu / plain_cpu / share,
+    }
+
+
+def show(found: dict) -> None:
+    for size in found["sizes"]:
+        print(f"{size['images']:,} images, {size['regions']:,} regions, {found['dtype']}")
+        print(f"  on disk {size['size on disk / raw vectors']:.3f} of the raw vectors")
+        print(f"  memory beside the mapped files {size['own memory MB']:.0f} MB")
+        for scheme, seconds in size["cold process, first query, seconds"].items():
+            print(f"  cold process to first hits, {scheme}: {seconds:.2f} s")
+        print(f"  {'':26} {'seconds':>9} {'of a read':>10} {'cpu':>8}")
+        for name, seconds in size["seconds"].items():
+            ratio = size["ratio to one reading"].get(name, 1.0)
+            cpu = size["ratio to one reading, cpu"].get(name, 1.0)
+            print(f"  {name:26} {seconds:9.4f} {ratio:10.2f} {cpu:8.2f}")
+    print(
+        "all against all, recnn+: "
+        + ", ".join(f"{name} {value:.2f}" for name, value in found["all against all"].items())
+    )
+
+
+def plot(found: dict, file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
+    images = [size["images"] for size in found["sizes"]]
+    for name in found["sizes"][0]["seconds"]:
+        left.plot(images, [size["seconds"][name] for size in found["sizes"]], marker="o", label=name)
+    right.plot(images, [size["own memory MB"] for size in found["sizes"]], marker="o")
+    left.set(xlabel="images", ylabel="seconds a query", yscale="log")
+    right.set(xlabel="images", ylabel="own memory, MB", ylim=(0, None))
+    left.legend(fontsize="small")
+    figure.savefig(file, dpi=120, bbox_inches="tight")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--maps", type=Path)
+    parser.add_argument("--images", type=int, nargs="+", default=[10_000, 30_000, 109_161])
+    parser.add_argument("--queries", type=int, default=9)
+    parser.add_argument("--top", type=int, default=10)
+    parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
+    parser.add_argument("--work", type=Path, help="where indexes are kept for another run; else they are removed")
+    parser.add_argument("--no-brute", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    if options.maps is None:
+        maps = np.random.default_rng(0).gamma(0.1, 8, (400, 8, 8, 512)).astype(np.float16)
+    else:
+        maps = np.load(options.maps, mmap_mode="r")
+    work = options.work or Path(tempfile.mkdtemp())
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        material = Material(maps)
+        asked = []
+        while len(asked) < options.queries + 1:
+            regions = material.image(0, HELD_BACK)
+            if 9 <= len(regions) <= 11:
+                asked.append(regions)
+        sizes = []
+        for images in [2100, *options.images]:
+            path = work / f"{images}-{options.dtype}"
+            if not path.exists():
+                build(path, material, images, options.dtype)
+            if images not in options.images:
+                continue
+            first = {scheme: min(cold(path, asked[0], scheme) for _ in range(2)) for scheme in ("recnn", "recnn+")}
+            classes = [np.unique(material.classes(query)) for query in asked]
+            size = measure(path, asked, classes, options.top, not options.no_brute)
+            sizes.append({**size, "cold process, first query, seconds": first})
+        found = {
+            "dtype": options.dtype,
+            "threads": THREADS,
+            "sizes": sizes,
+            "all against all": all_against_all(work / f"2100-{options.dtype}"),
+        }
+    finally:
+        if options.work is None:
+            shutil.rmtree(work)
+    if options.plot:
+        plot(found, options.plot)
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        show(found)
+
+
+if __name__ == "__main__":
+    main()
