@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,18 @@ class PairReader:
         if self._kept is not None:
             self._kept[index] = pair
         return pair
+
+
+@contextlib.contextmanager
+def failures_of(*readers: PairReader) -> Iterator[None]:
+    """Within this block a file that cannot be used raises its own error, not what tf.data makes of it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for reader in readers:
+            if reader.failure is not None:
+                raise reader.failure from error
+        raise
 
 
 @dataclass(frozen=True, slots=True)

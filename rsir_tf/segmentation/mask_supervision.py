@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,6 +14,7 @@ import tensorflow as tf
 from rsir_tf.pictures import colour_map
 from rsir_tf.segmentation.data import (
     PairReader,
+    failures_of,
     plan_epoch,
     sample_images,
     training_dataset,
@@ -130,12 +131,5 @@ class MaskSupervision:
         scores = segmentation_scores(confusion).to_json(self.label_set.names)
         return Evaluation({name: scores[name] for name in names}, np.stack(pictures))
 
-    @contextlib.contextmanager
-    def failures(self) -> Iterator[None]:
-        try:
-            yield
-        except tf.errors.OpError as error:
-            for reader in (self.reader, self.validation):
-                if reader.failure is not None:
-                    raise reader.failure from error
-            raise
+    def failures(self) -> contextlib.AbstractContextManager[None]:
+        return failures_of(self.reader, self.validation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -14,7 +14,7 @@ from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.tag_labels import tag_table
 from rsir_tf.errors import InputError
 from rsir_tf.pictures import colour_map
-from rsir_tf.segmentation.data import PairReader, plan_epoch, sample_images, training_dataset
+from rsir_tf.segmentation.data import PairReader, failures_of, plan_epoch, sample_images, training_dataset
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.losses import pixel_loss, weigh_pixels
 from rsir_tf.segmentation.mask_supervision import SHOWN, MaskSupervision
@@ -149,15 +149,8 @@ class TagSupervision:
         height, width = (min(image.shape[axis] for image in images) for axis in (0, 1))
         return np.stack([np.concatenate([tile[:height, :width] for tile in pair], axis=1) for pair in pairs])
 
-    @contextlib.contextmanager
-    def failures(self) -> Iterator[None]:
-        try:
-            yield
-        except tf.errors.OpError as error:
-            for reader in (self.reader, self.validation):
-                if reader.failure is not None:
-                    raise reader.failure from error
-            raise
+    def failures(self) -> contextlib.AbstractContextManager[None]:
+        return failures_of(self.reader, self.validation)
 
 
 def _without_mask(record: Record) -> Record:
