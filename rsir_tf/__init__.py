@@ -15,6 +15,7 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     artifacts       what is left on disk: written aside and renamed, with a manifest
     imagery         one image file to uint8 RGB
     errors          what was found, what was wanted, what to do
+    lazily          public names that load their file when first used
 
 Two exceptions: `segmentation` reads `archives`, and everything may use the plain types of `serving.contract`.
 Attributes of this package load their room when first used, so `import rsir_tf` stays light.
@@ -22,7 +23,9 @@ Attributes of this package load their room when first used, so `import rsir_tf` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rsir_tf.lazily import attributes
 
 __version__ = "0.1.0"
 
@@ -45,12 +48,7 @@ if TYPE_CHECKING:
     from rsir_tf.serving import connect, load
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rsir_tf' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = attributes(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

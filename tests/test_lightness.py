@@ -26,7 +26,8 @@ LIGHT_PARTS = [
     "rsir_tf.serving.client",
     "rsir_tf.serving.inspection",
     "rsir_tf.serving.messages",
-    "rsir_tf.workflows",
+    *(f"rsir_tf.workflows.{stage}" for stage in ("comparing", "comparison_report", "describing", "evaluating")),
+    *(f"rsir_tf.workflows.{stage}" for stage in ("indexing", "querying", "watching")),
     "rsir_tf.cli.commands",
     *(["rsir_tf.baselines"] if importlib.util.find_spec("rsir_tf.baselines") else []),
 ]
@@ -36,7 +37,9 @@ TELL = """
 import json, sys
 modules = set(sys.modules)
 running = any(name == "tensorflow" or name.startswith(("tensorflow.python", "keras")) for name in modules)
-print(json.dumps({"running": running, "tops": sorted({name.split(".")[0] for name in modules})}))
+parts = {name.split(".")[1] for name in modules if name.startswith("rsir_tf.")}
+tops = {name.split(".")[0] for name in modules}
+print(json.dumps({"running": running, "tops": sorted(tops), "parts": sorted(parts)}))
 """
 
 
@@ -108,3 +111,4 @@ else:
     assert not found["running"]
     assert "grpc" in found["tops"]  # It has come as far as asking.
     assert not {"matplotlib", "skimage"} & set(found["tops"])
+    assert not {"archives", "baselines", "evaluation"} & set(found["parts"])

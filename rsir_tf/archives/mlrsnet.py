@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import compress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from rsir_tf.archives.records import Archive
 from rsir_tf.errors import InputError
@@ -64,16 +65,19 @@ def find_mlrsnet(root: Path) -> Path | None:
 
 def category_labels() -> dict[str, tuple[str, ...]]:
     """The published list of labels that occur in each category, by category."""
-    facts = resources.files("rsir_tf.archives") / "label_sets" / "mlrsnet_categories.toml"
-    listed = tomllib.loads(facts.read_text(encoding="utf-8"))["categories"]
-    return {category: tuple(labels) for category, labels in listed.items()}
+    return {category: tuple(labels) for category, labels in _facts()["categories"].items()}
 
 
 def repair_rules() -> tuple[tuple[str, ...], dict[str, str]]:
     """The categories whose rows keep listed labels alone, and the label that is added to each row of a category."""
-    facts = resources.files("rsir_tf.archives") / "label_sets" / "mlrsnet_categories.toml"
-    content = tomllib.loads(facts.read_text(encoding="utf-8"))["repair"]
-    return tuple(content["keep_listed"]), dict(content["add"])
+    rules = _facts()["repair"]
+    return tuple(rules["keep_listed"]), dict(rules["add"])
+
+
+def _facts() -> dict[str, Any]:
+    file = resources.files("rsir_tf.archives") / "label_sets" / "mlrsnet_categories.toml"
+    facts: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    return facts
 
 
 def read_mlrsnet_labels(folder: Path, *, repair: bool = True) -> MlrsnetLabels:

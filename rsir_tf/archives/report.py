@@ -90,10 +90,11 @@ class ArchiveReport:
 
     def judge(self) -> None:
         """Fill `problems` and `remarks` from the other fields."""
-        masks = "masks" in self.supervision
+        masks, tags = "masks" in self.supervision, "tags" in self.supervision
+        bare = [image for image in self.images_without_mask if not tags or image in self.images_without_tags]
         self.problems = _lines(
             (self.unreadable, "{} images cannot be read"),
-            (self.images_without_mask, "{} images have no mask"),
+            (bare, "{} images have no mask" + (" and no tags" if tags else "")),
             (self.unreadable_masks, "{} masks cannot be read"),
             (self.masks_of_other_size, "{} masks are not as large as their image"),
             (self.masks_with_unknown_values, "{} masks hold values that the label set lacks"),
@@ -105,6 +106,9 @@ class ArchiveReport:
             ([entry.name for entry in self.classes if not entry.pixels], "{} classes occur in no mask"),
             ([name for name, count in self.tags.items() if not count], "{} tags occur at no image"),
         )
+        if len(bare) < len(self.images_without_mask):
+            some = _lines((self.images_without_mask, "{} images have no mask"))
+            self.remarks.insert(0, f"{some[0]}: training takes `--supervision mixed`, or tags alone")
         if masks:
             self.remarks = untagged + self.remarks
         else:

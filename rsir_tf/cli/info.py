@@ -12,6 +12,7 @@ from rsir_tf.cli import console, options
 from rsir_tf.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from rsir_tf.index import Problem
     from rsir_tf.serving import TLS
 
 NAME = "info"
@@ -22,6 +23,9 @@ def command(
         str, typer.Argument(help="A run, an export, an index, a split or a report; or HOST:PORT of a server.")
     ],
     model: Annotated[str, typer.Option("--model", help="The model's name on the server.")] = "fcn8s",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Of an index: read every byte and name what is damaged (exit code 1).")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the server.")] = 20.0,
     tls: options.Encrypted = False,
     tls_ca: options.CertificateAuthority = None,
@@ -32,7 +36,12 @@ def command(
 ) -> None:
     """Say what lies at a path, or which model a server holds."""
     if Path(what).exists():
-        content = _path(Path(what))
+        problems = _verify(Path(what)) if verify else []
+        content = {"path": what, "kind": "rsir_tf.index"} if problems else _path(Path(what))
+        if verify:
+            content["damaged"] = [dataclasses.asdict(problem) for problem in problems]
+    elif verify:
+        raise ArtifactError(f"{what}: no such folder", wanted="an index to verify")
     else:
         encryption = options.client_tls(tls, tls_ca, tls_certificate, tls_key, tls_server_name)
         content = _server(what, model, timeout, encryption)
@@ -40,6 +49,15 @@ def command(
         console.put_json(content)
     else:
         console.put("\n".join(_lines(content)))
+    if damaged := content.get("damaged"):
+        raise ArtifactError(f"{what}: damaged files: {len(damaged)}", cure=damaged[0]["cure"])
+
+
+def _verify(path: Path) -> list[Problem]:
+    from rsir_tf.index import verify_index
+
+    with console.progress("verifying") as tell:
+        return verify_index(path, progress=tell)
 
 
 def _server(address: str, model: str, timeout: float, tls: TLS | None) -> dict[str, Any]:

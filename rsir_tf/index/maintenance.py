@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +56,14 @@ class Dropped:
     ids: tuple[str, ...] | None
 
 
-def verify_index(path: str | os.PathLike[str]) -> list[Problem]:
+def verify_index(
+    path: str | os.PathLike[str], *, progress: Callable[[int, int, str], None] | None = None
+) -> list[Problem]:
     """Read every byte of an index and compare it with its manifest.
 
     Args:
         path: The index's folder.
+        progress: Called before each file with (MiB done, in all, the file), and at the end.
 
     Returns:
         What is damaged, in order; empty where all is well.
@@ -67,7 +71,7 @@ def verify_index(path: str | os.PathLike[str]) -> list[Problem]:
     Raises:
         ArtifactError: There is no index, its format is newer, or the manifest itself is damaged.
     """
-    return _problems(Path(path), read_layout(Path(path)))
+    return _problems(Path(path), read_layout(Path(path)), progress)
 
 
 def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
@@ -111,10 +115,14 @@ def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
         lock.release()
 
 
-def _problems(folder: Path, layout: Layout) -> list[Problem]:
+def _problems(folder: Path, layout: Layout, progress: Callable[[int, int, str], None] | None = None) -> list[Problem]:
     problems = []
+    total, done = sum(sum(record.sizes.values()) for record in layout.segments), 0
     for record in layout.segments:
         for name, wanted in record.hashes.items():
+            if progress:
+                progress(done >> 20, total >> 20, f"{record.name}/{name}")
+            done += record.sizes.get(name, 0)
             file = segment_folder(folder, record.name) / name
             try:
                 found = file_hash(file)
@@ -125,6 +133,8 @@ def _problems(folder: Path, layout: Layout) -> list[Problem]:
             if found != wanted:
                 text = f"{file}: is damaged, its SHA-256 begins with {found[:8]}, the manifest's with {wanted[:8]}"
                 problems.append(Problem(record.name, name, text, REPAIR))
+    if progress:
+        progress(total >> 20, total >> 20, "")
     return problems
 
 

@@ -50,7 +50,9 @@ class PairReader:
         without = [record.id for record in records if record.mask is None]
         if without and not without_masks:
             raise InputError(
-                f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}", wanted="a mask each"
+                f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}",
+                wanted="a mask each",
+                cure="where the archive has tags, train with `--supervision mixed`, or with tags alone",
             )
         self.records = tuple(records)
         self.label_set = label_set

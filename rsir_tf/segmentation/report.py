@@ -16,7 +16,7 @@ from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.runs import Run, load_best
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
-from rsir_tf.segmentation.tag_report import score_tags, tag_markdown
+from rsir_tf.segmentation.tag_report import cell, score_tags, tag_markdown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,10 +111,6 @@ def _agreement(truth: NDArray[np.uint8], prediction: NDArray[np.uint8], classes:
     return f"{np.mean(truth[counts] == prediction[counts]):.0%} of pixels right" if counts.any() else "no pixel counts"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
-
-
 def _mask_markdown(scores: dict[str, Any]) -> list[str]:
     names = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
     return [
@@ -122,11 +118,11 @@ def _mask_markdown(scores: dict[str, Any]) -> list[str]:
         "",
         "| pixel accuracy | mean accuracy | mean IU | frequency-weighted IU |",
         "|---|---|---|---|",
-        "| " + " | ".join(_number(scores[name]) for name in names) + " |",
+        "| " + " | ".join(cell(scores[name]) for name in names) + " |",
         "",
         "| class | IU |",
         "|---|---|",
-        *(f"| {name} | {_number(value)} |" for name, value in scores["class_iu"].items()),
+        *(f"| {name} | {cell(value)} |" for name, value in scores["class_iu"].items()),
     ]
 
 
@@ -136,7 +132,7 @@ def _epochs_markdown(history: list[dict[str, Any]]) -> list[str]:
     heads += ["learning rate", "images/s", "seconds"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for entry in history:
-        cells = [entry["epoch"], f"{entry['loss']:.4f}", *(_number(entry[name]) for name in figures)]
+        cells = [entry["epoch"], f"{entry['loss']:.4f}", *(cell(entry[name]) for name in figures)]
         cells += [f"{entry['learning_rate']:.3g}", entry["images_per_second"], entry["seconds"]]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def json_number(value: float) -> float | None:
+    """A figure as JSON has it: None for NaN."""
+    return None if np.isnan(value) else value
+
+
 def confusion_matrix(
     truth: NDArray[np.integer[Any]], prediction: NDArray[np.integer[Any]], classes: int
 ) -> NDArray[np.int64]:
@@ -67,16 +72,12 @@ class SegmentationScores:
         Args:
             names: One per class.
         """
-
-        def number(value: float) -> float | None:
-            return None if np.isnan(value) else value
-
         return {
-            "pixel_accuracy": number(self.pixel_accuracy),
-            "mean_accuracy": number(self.mean_accuracy),
-            "mean_iu": number(self.mean_iu),
-            "frequency_weighted_iu": number(self.frequency_weighted_iu),
-            "class_iu": {name: number(value) for name, value in zip(names, self.class_iu, strict=True)},
+            "pixel_accuracy": json_number(self.pixel_accuracy),
+            "mean_accuracy": json_number(self.mean_accuracy),
+            "mean_iu": json_number(self.mean_iu),
+            "frequency_weighted_iu": json_number(self.frequency_weighted_iu),
+            "class_iu": {name: json_number(value) for name, value in zip(names, self.class_iu, strict=True)},
             "pixels": self.pixels,
         }
 

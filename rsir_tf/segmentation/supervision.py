@@ -1,4 +1,4 @@
-"""What a training loop asks of the kind of supervision: masks are one, tags can be another."""
+"""What a training loop asks of the kind of supervision: masks are one, tags another."""
 
 from __future__ import annotations
 

@@ -62,25 +62,26 @@ def score_tags(
     return tag_scores(truth, logits > 0).to_json(label_set.names), rows
 
 
+def cell(value: float | None) -> str:
+    """A figure in a report's table; a dash where nothing counts."""
+    return "–" if value is None else f"{value:.4f}"
+
+
 def tag_markdown(scores: dict[str, Any]) -> list[str]:
     """The lines of a report on tags.
 
     Args:
         scores: As `score_tags` gives them.
     """
-
-    def number(value: float | None) -> str:
-        return "–" if value is None else f"{value:.4f}"
-
     lines = [f"Tags of {scores['images']} whole test images, predicted where the pooled score is above 0.", ""]
     lines += [
         "| micro F1 | macro F1 |",
         "|---|---|",
-        f"| {number(scores['micro_f1'])} | {number(scores['macro_f1'])} |",
+        f"| {cell(scores['micro_f1'])} | {cell(scores['macro_f1'])} |",
     ]
     lines += ["", "| tag | precision | recall | F1 |", "|---|---|---|---|"]
     lines += [
-        f"| {name} | " + " | ".join(number(entry[key]) for key in ("precision", "recall", "f1")) + " |"
+        f"| {name} | " + " | ".join(cell(entry[key]) for key in ("precision", "recall", "f1")) + " |"
         for name, entry in scores["tags"].items()
     ]
     return lines

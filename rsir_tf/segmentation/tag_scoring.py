@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from rsir_tf.segmentation.inference import padded
+from rsir_tf.segmentation.scoring import json_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,15 +42,11 @@ class TagScores:
         Args:
             names: One per tag.
         """
-
-        def number(value: float) -> float | None:
-            return None if np.isnan(value) else value
-
         return {
-            "micro_f1": number(self.micro_f1),
-            "macro_f1": number(self.macro_f1),
+            "micro_f1": json_number(self.micro_f1),
+            "macro_f1": json_number(self.macro_f1),
             "tags": {
-                name: {"precision": number(precision), "recall": number(recall), "f1": number(f1)}
+                name: {"precision": json_number(precision), "recall": json_number(recall), "f1": json_number(f1)}
                 for name, precision, recall, f1 in zip(names, self.precision, self.recall, self.f1, strict=True)
             },
             "images": self.images,

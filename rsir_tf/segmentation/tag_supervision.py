@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -154,9 +155,7 @@ class TagSupervision:
 
 
 def _without_mask(record: Record) -> Record:
-    import dataclasses
-
-    return dataclasses.replace(record, mask=None)
+    return replace(record, mask=None)
 
 
 def _require_labels(records: Sequence[Record]) -> None:

@@ -5,7 +5,9 @@ Attributes load their file when first used: who needs the contract's plain types
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rsir_tf.lazily import attributes
 
 _HOMES = {
     "TLS": "rsir_tf.serving.tls",
@@ -25,12 +27,7 @@ if TYPE_CHECKING:
     from rsir_tf.serving.tls import TLS
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rsir_tf.serving' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = attributes(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

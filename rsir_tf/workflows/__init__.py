@@ -6,15 +6,32 @@ querying     an image, or several → ranked hits, and a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
 watching     descriptors of held-out images → retrieval figures, while a network is trained
+
+Attributes load their file when first used: a query does not pay for comparing.
 """
 
-from rsir_tf.workflows.comparing import Comparison, compare_descriptors
-from rsir_tf.workflows.comparison_report import is_uc_merced, write_comparison
-from rsir_tf.workflows.describing import Described, describe_prediction
-from rsir_tf.workflows.evaluating import evaluate_index
-from rsir_tf.workflows.indexing import IndexSummary, index_archive
-from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images
-from rsir_tf.workflows.watching import watch_retrieval
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rsir_tf.lazily import attributes
+
+_HOMES = {
+    "Comparison": "rsir_tf.workflows.comparing",
+    "Described": "rsir_tf.workflows.describing",
+    "IndexSummary": "rsir_tf.workflows.indexing",
+    "QueryResult": "rsir_tf.workflows.querying",
+    "compare_descriptors": "rsir_tf.workflows.comparing",
+    "describe_prediction": "rsir_tf.workflows.describing",
+    "draw_query": "rsir_tf.workflows.querying",
+    "evaluate_index": "rsir_tf.workflows.evaluating",
+    "index_archive": "rsir_tf.workflows.indexing",
+    "is_uc_merced": "rsir_tf.workflows.comparison_report",
+    "query_image": "rsir_tf.workflows.querying",
+    "query_images": "rsir_tf.workflows.querying",
+    "watch_retrieval": "rsir_tf.workflows.watching",
+    "write_comparison": "rsir_tf.workflows.comparison_report",
+}
 
 __all__ = [
     "Comparison",
@@ -32,3 +49,18 @@ __all__ = [
     "watch_retrieval",
     "write_comparison",
 ]
+
+if TYPE_CHECKING:
+    from rsir_tf.workflows.comparing import Comparison, compare_descriptors
+    from rsir_tf.workflows.comparison_report import is_uc_merced, write_comparison
+    from rsir_tf.workflows.describing import Described, describe_prediction
+    from rsir_tf.workflows.evaluating import evaluate_index
+    from rsir_tf.workflows.indexing import IndexSummary, index_archive
+    from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images
+    from rsir_tf.workflows.watching import watch_retrieval
+
+__getattr__ = attributes(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def watch_retrieval(descriptors: NDArray[np.float32], records: Sequence[Record]) -> dict[str, float | None]:
-    """Let each image query the others with its descriptor, ranked by L1, relevant: the same scene.
+    """Let each image query all of them, itself included, with its descriptor: ranked by L1, relevant is the same scene.
 
     Args:
         descriptors: float32 [N, D].

@@ -117,6 +117,23 @@ def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
     assert not report.trainable
 
 
+def test_images_without_a_mask_may_have_tags(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
+    for name in ("beach/beach00", "beach/beach01", "river/river00"):
+        draw_image(f"Images/{name}.tif")
+    draw_mask("Labels/beach/beach00.png", 17)
+    path = tmp_path / UCMERCED_TAGS
+    path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbeach01\t1\t0\nriver00\t0\t1\n")
+    report = check_archive(open_archive(tmp_path))
+    assert report.supervision == ["masks", "tags"]
+    assert report.problems == []
+    assert report.remarks[0] == (
+        "2 images have no mask (first beach/beach01.tif): training takes `--supervision mixed`, or tags alone"
+    )
+    path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbeach01\t1\t0\n")
+    report = check_archive(open_archive(tmp_path))
+    assert report.problems == ["1 images have no mask and no tags (river/river00.tif)"]
+
+
 def test_neither_masks_nor_tags(tmp_path: Path, draw_image: Draw) -> None:
     draw_image("a.png")
     report = check_archive(open_archive(tmp_path))

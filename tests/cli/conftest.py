@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cli_pictures import picture
+from PIL import Image
 
 # The toy model belongs to the serving tests.
 sys.path.insert(0, str(Path(__file__).parent.parent / "serving"))
@@ -48,3 +52,24 @@ def index(archive: Path, server: str, tmp_path_factory: pytest.TempPathFactory, 
     ended = command("index", archive, "--to", to, "--server", server)
     assert ended.code == 0, ended.err
     return to
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """Two scenes that the toy model tells apart, and a pair with equal pixels."""
+    for number in range(2):
+        picture(tmp_path / f"colours/fire/{number}.png", (200, 10, 10), number)
+        picture(tmp_path / f"colours/lake/{number}.png", (10, 10, 200), number)
+    shutil.copy(tmp_path / "colours/lake/1.png", tmp_path / "colours/lake/2.png")
+    return tmp_path / "colours"
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> Path:
+    """Pictures with a red left half and another right half; the toy model gives each half a region of its own."""
+    for number, colour in enumerate([(10, 10, 200), (10, 200, 10), (10, 10, 190)]):
+        path = picture(tmp_path / f"halves/{number}.png", (200, 10, 10), number)
+        left = np.asarray(Image.open(path))
+        right = np.asarray(Image.open(picture(tmp_path / "right.png", colour, number)))
+        Image.fromarray(np.concatenate([left, right], axis=1)).save(path)
+    return tmp_path / "halves"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_pictures import MESSAGES, write_bad_pictures
+from cli_pictures import MESSAGES, write_bad_pictures
 from PIL import Image
 
 

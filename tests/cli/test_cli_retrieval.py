@@ -1,4 +1,4 @@
-"""index, query, evaluate and info, asking a served toy model."""
+"""index, evaluate and info, asking a served toy model."""
 
 from __future__ import annotations
 
@@ -6,30 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-from bad_pictures import MESSAGES, write_bad_pictures
-from PIL import Image
+from cli_pictures import MESSAGES, picture, write_bad_pictures
 
 from rsir_tf.serving.client import ServedModel
-
-
-def picture(path: Path, colour: tuple[int, int, int], seed: int = 0) -> Path:
-    """A picture of 32 pixels a side whose pixels are all near one colour."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 20, (32, 32, 3))
-    Image.fromarray((np.array(colour) + noise).astype(np.uint8)).save(path)
-    return path
-
-
-@pytest.fixture
-def colours(tmp_path: Path) -> Path:
-    """Two scenes that the toy model tells apart, and a pair with equal pixels."""
-    for number in range(2):
-        picture(tmp_path / f"colours/fire/{number}.png", (200, 10, 10), number)
-        picture(tmp_path / f"colours/lake/{number}.png", (10, 10, 200), number)
-    shutil.copy(tmp_path / "colours/lake/1.png", tmp_path / "colours/lake/2.png")
-    return tmp_path / "colours"
 
 
 def refuse_to_predict(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,139 +58,6 @@ def test_two_models_at_once_are_bad_usage(colours: Path, tmp_path: Path, server:
     assert "both --server and --saved-model" in ended.err
 
 
-def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> None:
-    to = tmp_path / "index"
-    assert command("index", colours, "--to", to, "--server", server).code == 0
-    image = colours / "lake/2.png"
-    for scheme in ("recnn", "recnn+"):
-        ended = command("query", image, "--index", to, "--server", server, "--scheme", scheme, "--json")
-        assert (ended.code, ended.err) == (0, "")
-        found = json.loads(ended.out)
-        assert list(found) == ["query", "scheme", "exact", "regions", "hits"]
-        assert (found["query"], found["scheme"], found["exact"]) == (str(image), scheme, True)
-        hits = found["hits"]
-        assert all(list(hit) == ["rank", "id", "distance", "scene", "tags", "matches"] for hit in hits)
-        # The two with equal pixels are at distance 0 and in order of id; then the other lake, then the fires.
-        assert [(hit["rank"], hit["id"], hit["distance"]) for hit in hits[:2]] == [
-            (1, "lake/1.png", 0.0),
-            (2, "lake/2.png", 0.0),
-        ]
-        assert hits[2]["id"] == "lake/0.png"
-        assert 0 < hits[2]["distance"] < hits[3]["distance"]
-        assert [hit["scene"] for hit in hits] == ["lake"] * 3 + ["fire"] * 2
-        # All pixels are bluest: one region, which matches the one region of each hit.
-        wanted = [1] * 5 if scheme == "recnn" else [0] * 5
-        assert [len(hit["matches"]) for hit in hits] == wanted
-        if scheme == "recnn":
-            one = {"region": 0, "class": "blue", "box": [0, 0, 32, 32]}
-            assert found["regions"] == [{**one, "area": 32 * 32}]
-            assert hits[2]["matches"] == [{"query_region": 0, **one, "distance": hits[2]["distance"]}]
-        else:
-            assert found["regions"] == []
-
-
-@pytest.fixture
-def halves(tmp_path: Path) -> Path:
-    """Pictures with a red left half and another right half; the toy model gives each half a region of its own."""
-    for number, colour in enumerate([(10, 10, 200), (10, 200, 10), (10, 10, 190)]):
-        path = picture(tmp_path / f"halves/{number}.png", (200, 10, 10), number)
-        left = np.asarray(Image.open(path))
-        right = np.asarray(Image.open(picture(tmp_path / "right.png", colour, number)))
-        Image.fromarray(np.concatenate([left, right], axis=1)).save(path)
-    return tmp_path / "halves"
-
-
-def test_query_with_one_region(halves: Path, tmp_path: Path, server: str, command) -> None:
-    to = tmp_path / "index"
-    assert command("index", halves, "--to", to, "--server", server).code == 0
-    line = ("query", halves / "0.png", "--index", to, "--server", server, "--json")
-    # Regions are numbered by their first pixel: the red half is 0, the blue one 1.
-    both = json.loads(command(*line, "--scheme", "recnn").out)
-    assert [region["class"] for region in both["regions"]] == ["red", "blue"]
-    assert [region["box"] for region in both["regions"]] == [[0, 0, 32, 32], [0, 32, 32, 64]]
-    picked = json.loads(command(*line, "--region", 1).out)
-    assert (picked["scheme"], picked["regions"]) == ("recnn", [both["regions"][1]])
-    assert picked == json.loads(command(*line, "--at", 40, 3).out)  # x = 40 is in the right half
-    first, second, third = picked["hits"]
-    assert (first["id"], second["id"], third["id"]) == ("0.png", "2.png", "1.png")
-    assert first["matches"] == [
-        {"query_region": 1, "region": 1, "distance": 0.0, "class": "blue", "box": [0, 32, 32, 64]}
-    ]
-    assert second["matches"][0]["class"] == "blue"
-    # The picture without blue shares no class with the region, though it does with the image.
-    shared = json.loads(command(*line, "--at", 40, 3, "--tags-overlap").out)
-    assert [hit["id"] for hit in shared["hits"]] == ["0.png", "2.png"]
-    ended = command(*line[:-1], "--region", 0, "--montage", tmp_path / "montage.png")
-    assert ended.code == 0, ended.err
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "words"),
-    [
-        (("--region", 2), 1, "0.png: has no region 2; wanted 0 to 1"),
-        (("--region", -1), 1, "has no region -1"),
-        (("--at", 64, 0), 1, "0.png: has no point (64, 0); wanted x below 64 and y below 32"),
-        (("--at", 0, 32), 1, "has no point (0, 32)"),
-        (("--region", 0, "--at", 1, 1), 2, "both --region and --at"),
-        (("--region", 0, "--scheme", "recnn+"), 2, "ask under --scheme recnn"),
-        (("--direction", "both"), 2, "--direction both is for --scheme recnn"),
-        (("--direction", "both", "--scheme", "recnn+"), 2, "--direction both is for --scheme recnn"),
-    ],
-)
-def test_regions_that_cannot_be_asked_with(
-    halves: Path, tmp_path: Path, server: str, command, options: tuple, code: int, words: str
-) -> None:
-    to = tmp_path / "index"
-    assert command("index", halves, "--to", to, "--server", server).code == 0
-    ended = command("query", halves / "0.png", "--index", to, "--server", server, *options)
-    assert (ended.code, ended.out) == (code, "")
-    assert words in " ".join(ended.err.replace("│", " ").split())
-
-
-def test_query_in_both_directions(halves: Path, tmp_path: Path, server: str, command) -> None:
-    lone = picture(tmp_path / "lone.png", (200, 10, 10), 0)  # the left half of 0.png
-    to = tmp_path / "index"
-    assert command("index", halves, "--to", to, "--server", server).code == 0
-    line = ("query", lone, "--index", to, "--server", server, "--scheme", "recnn", "--json")
-    there = {hit["id"]: hit["distance"] for hit in json.loads(command(*line).out)["hits"]}
-    both = {hit["id"]: hit["distance"] for hit in json.loads(command(*line, "--direction", "both").out)["hits"]}
-    # There is a red region everywhere, but the other regions of an image have no like in the query.
-    assert set(there) == set(both)
-    assert all(both[image] > there[image] for image in there)
-
-
-def test_several_queries_at_once(colours: Path, tmp_path: Path, server: str, command) -> None:
-    to = tmp_path / "index"
-    assert command("index", colours, "--to", to, "--server", server).code == 0
-    images = [colours / "lake/2.png", colours / "fire/0.png"]
-    line = ("--index", to, "--server", server, "--top", 3)
-    alone = [json.loads(command("query", image, *line, "--json").out) for image in images]
-    together = command("query", *images, *line, "--json")
-    assert (together.code, together.err) == (0, "")
-    assert json.loads(together.out) == alone
-    tables = [command("query", image, *line).out for image in images]
-    ended = command("query", *images, *line)
-    assert ended.out == "".join(f"{image}\n{table}\n" for image, table in zip(images, tables, strict=True))
-    ended = command("query", *images, *line, "--montage", tmp_path / "montage.png")
-    assert ended.code == 2
-    assert command("query", *images, *line, "--region", 0).code == 2
-
-
-def test_what_was_answered_before_an_error_is_kept(
-    colours: Path, tmp_path: Path, server: str, command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from rsir_tf.workflows import querying
-
-    to = tmp_path / "index"
-    assert command("index", colours, "--to", to, "--server", server).code == 0
-    monkeypatch.setattr(querying, "IMAGES_AT_ONCE", 1)
-    (tmp_path / "none.png").write_text("no picture")
-    line = ("query", colours / "fire/0.png", tmp_path / "none.png", "--index", to, "--server", server)
-    ended = command(*line, "--json")
-    assert (ended.code, ended.err.count("\n")) == (1, 1)
-    assert [found["query"] for found in json.loads(ended.out)] == [str(colours / "fire/0.png")]
-
-
 def test_a_damaged_index_is_repaired_and_filled_again(colours: Path, tmp_path: Path, server: str, command) -> None:
     to = tmp_path / "index"
     line = ("index", colours, "--to", to, "--server", server)
@@ -242,36 +89,6 @@ def test_merging_takes_removed_images_off_the_disk(colours: Path, tmp_path: Path
     (segment,) = (to / "segments").iterdir()
     found = json.loads(command("info", to, "--json").out)
     assert [(each["name"], each["images"], each["removed"]) for each in found["segments"]] == [(segment.name, 5, [])]
-
-
-def test_query_as_a_table_with_a_montage(archive: Path, index: Path, tmp_path: Path, server: str, command) -> None:
-    image = archive / "Images/harbor/harbor01.tif"
-    montage = tmp_path / "pictures" / "montage.png"
-    ended = command("query", image, "--index", index, "--server", server, "--top", 3, "--montage", montage)
-    assert ended.code == 0
-    assert ended.err == f"wrote {montage}\n"
-    lines = ended.out.splitlines()
-    assert lines[0].split() == ["rank", "distance", "id", "tags"]
-    assert len(lines) == 4
-    assert lines[1].split()[:3] == ["1", "0.0000", "harbor/harbor01.tif"]
-    assert "water" in lines[1]
-    with Image.open(montage) as sheet:
-        # The query and three hits, side by side or below each other, each drawn larger than it is.
-        assert sheet.mode == "RGB"
-        assert sheet.width * sheet.height > 4 * 64 * 64
-
-
-def test_a_montage_that_cannot_be_written_does_not_cost_the_answer(
-    archive: Path, index: Path, tmp_path: Path, server: str, command
-) -> None:
-    (tmp_path / "file").touch()
-    image = archive / "Images/harbor/harbor01.tif"
-    where = tmp_path / "file" / "montage.png"
-    ended = command("query", image, "--index", index, "--server", server, "--json", "--montage", where)
-    assert ended.code == 1
-    assert ended.err.startswith(f"rsir-tf: {where}: cannot be written")
-    assert ended.err.count("\n") == 1
-    assert json.loads(ended.out)["hits"][0]["distance"] == 0
 
 
 def test_evaluate(colours: Path, tmp_path: Path, server: str, command) -> None:
@@ -401,6 +218,25 @@ def test_info_of_an_index_and_of_a_server(index: Path, server: str, command) -> 
     assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
     assert [(version["version"], version["state"]) for version in found["versions"]] == [(1, "AVAILABLE")]
     assert "toy-1" in command("info", server).out
+
+
+def test_info_verifies_every_byte_of_an_index(index: Path, tmp_path: Path, command) -> None:
+    copy = Path(shutil.copytree(index, tmp_path / "index"))
+    assert json.loads(command("info", copy, "--verify", "--json").out)["damaged"] == []
+    file = next((copy / "segments").iterdir()) / "recnn.npy"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1  # The same size: opening the index does not tell.
+    file.write_bytes(content)
+    assert command("info", copy).code == 0
+    ended = command("info", copy, "--verify", "--json")
+    assert ended.code == 1
+    (damaged,) = json.loads(ended.out)["damaged"]
+    assert (damaged["segment"], damaged["file"]) == (file.parent.name, "recnn.npy")
+    assert f"{copy}: damaged files: 1" in ended.err
+    assert "--repair" in ended.err
+    ended = command("info", tmp_path, "--verify")
+    assert (ended.code, ended.out) == (1, "")
+    assert "no index here" in ended.err
 
 
 def test_info_of_nothing(tmp_path: Path, command) -> None:

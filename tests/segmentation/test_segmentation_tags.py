@@ -9,10 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from training_samples import SETTINGS as MASKS
 
-from rsir_tf.archives import Archive, open_archive, stratified_split
+from rsir_tf.archives import Archive
 from rsir_tf.archives.splits import Split
-from rsir_tf.archives.synthetic import render_archive
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.imagery import read_image
@@ -23,36 +23,12 @@ from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 from rsir_tf.segmentation.report import write_run_report
 from rsir_tf.segmentation.runs import load_best
-from rsir_tf.segmentation.settings import TrainingSettings
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
 from rsir_tf.segmentation.tag_supervision import TagSupervision
 from rsir_tf.segmentation.training import train
 from rsir_tf.segmentation.weights import initialise
 
-SETTINGS = TrainingSettings(
-    supervision="tags",
-    epochs=2,
-    weights="none",
-    head_width=8,
-    crops=Crops(64, 2, 4, Augmentation.none()),
-    learning_rate=1e-3,
-    schedule="constant",
-    warm_up=0.0,
-    freeze=5,
-    dropout=0.0,
-    validation=1 / 3,
-)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    root = tmp_path_factory.mktemp("data") / "archive"
-    return open_archive(render_archive(root, images_per_scene=4, size=64, scenes=["beach", "forest"]))
-
-
-@pytest.fixture(scope="module")
-def split(archive: Archive) -> Split:
-    return stratified_split(archive, test=0.25)
+SETTINGS = replace(MASKS, supervision="tags")
 
 
 @pytest.fixture(scope="module")

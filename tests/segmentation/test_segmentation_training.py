@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,57 +13,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training_samples import SETTINGS, KilledError
 
-from rsir_tf.archives import Archive, open_archive, read_mask, select, stratified_split
+from rsir_tf.archives import Archive, read_mask, select, stratified_split
+from rsir_tf.archives.records import Record
 from rsir_tf.archives.splits import Split, archive_hash
-from rsir_tf.archives.synthetic import render_archive
-from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.errors import ArtifactError
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import colour_map
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.data import Crops
-from rsir_tf.segmentation.export import export_run, identity, run_as_server
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.report import write_run_report
 from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, load_best, open_run, why_complete
-from rsir_tf.segmentation.settings import TrainingSettings
 from rsir_tf.segmentation.training import hold_out, train
-
-SETTINGS = TrainingSettings(
-    epochs=2,
-    weights="none",
-    head_width=8,
-    crops=Crops(64, 2, 4, Augmentation.none()),
-    learning_rate=1e-3,
-    schedule="constant",
-    warm_up=0.0,
-    freeze=5,
-    dropout=0.0,
-    validation=1 / 3,
-    validation_windows=2,
-)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    root = tmp_path_factory.mktemp("data") / "archive"
-    return open_archive(render_archive(root, images_per_scene=4, size=64, scenes=["beach", "forest"]))
-
-
-@pytest.fixture(scope="module")
-def split(archive: Archive) -> Split:
-    return stratified_split(archive, test=0.25)
-
-
-@pytest.fixture(scope="module")
-def run(archive: Archive, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(archive, split, tmp_path_factory.mktemp("runs") / "run", SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def version(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_run(run, tmp_path_factory.mktemp("saved_models") / "tiny")
 
 
 def test_a_run_records_what_it_did(run: Run, archive: Archive) -> None:
@@ -107,10 +71,6 @@ def iterations(run: Run) -> int:
     """Steps that the optimizer of the last checkpoint has taken."""
     with zipfile.ZipFile(run.last) as archive, archive.open("model.weights.h5") as file, h5py.File(file) as content:
         return int(content["optimizer/vars/0"][()])
-
-
-class KilledError(Exception):
-    """Stands for a kill: nothing after it runs."""
 
 
 def test_a_stopped_run_goes_on_as_if_undisturbed(archive: Archive, split: Split, tmp_path: Path) -> None:
@@ -186,6 +146,23 @@ def test_what_is_held_out_is_neither_all_nor_trained_on(archive: Archive) -> Non
     assert hold_out(archive.records, 0, seed=0) == (list(archive.records), [])
 
 
+def test_a_split_with_a_validation_part_says_what_is_held_out(archive: Archive, tmp_path: Path) -> None:
+    three = stratified_split(archive, test=0.25, validation=0.25)
+    held = select(archive, three, "validation").records
+    assert len(held) == 2
+    seen: list[list[str]] = []
+
+    def watch(descriptors: np.ndarray, records: Sequence[Record]) -> dict[str, float | None]:
+        assert len(descriptors) == len(records)
+        seen.append([record.id for record in records])
+        return {}
+
+    # The fraction is not asked: the split has spoken.
+    settings = replace(SETTINGS, supervision="tags", epochs=1, validation=0.0)
+    train(archive, three, tmp_path / "run", settings, watch=watch)
+    assert seen == [[record.id for record in held]]
+
+
 def test_without_windows_the_last_epoch_is_the_best(archive: Archive, split: Split, tmp_path: Path) -> None:
     unwatched = train(archive, split, tmp_path / "run", replace(SETTINGS, validation=0.0))
     assert unwatched.best.name == "best-0002.weights.h5"
@@ -198,50 +175,6 @@ def test_a_finished_run_is_left_as_it_is(run: Run, archive: Archive, split: Spli
     train(archive, split, run.path, replace(SETTINGS, patience=1))
     assert before == {file: file.stat().st_mtime_ns for file in run.path.rglob("checkpoints/*")}
     assert len(run.history()) == 2
-
-
-def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
-    with pytest.raises(MismatchError, match=r"learning_rate = 0\.001, this call has 0\.5"):
-        train(archive, split, run.path, replace(SETTINGS, learning_rate=0.5))
-    with pytest.raises(MismatchError, match="split"):
-        train(archive, stratified_split(archive, test=0.25, seed=9), run.path, SETTINGS)
-    names = archive.label_set.names[::-1]
-    other = replace(archive, label_set=replace(archive.label_set, names=names))
-    with pytest.raises(MismatchError, match="label_set"):
-        train(other, split, run.path, SETTINGS)
-    renamed = [replace(record, id=f"x{record.id}") for record in archive]
-    moved = replace(archive, records=tuple(renamed))
-    with pytest.raises(MismatchError, match="archive's records"):
-        train(moved, stratified_split(moved, test=0.25), run.path, SETTINGS)
-    old = Path(shutil.copytree(run.path, tmp_path / "old"))
-    content = json.loads((old / "manifest.json").read_text())
-    (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
-    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 2"):
-        train(archive, split, old, SETTINGS)
-    cosine = replace(SETTINGS, schedule="cosine", epochs=1)
-    train(archive, split, tmp_path / "cosine", cosine)
-    with pytest.raises(MismatchError, match="epochs = 1, this call has 2"):
-        train(archive, split, tmp_path / "cosine", replace(cosine, epochs=2))
-
-
-def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("irreplaceable")
-    with pytest.raises(ArtifactError, match="exists and is no run"):
-        train(archive, split, tmp_path, SETTINGS)
-    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_a_damaged_checkpoint_is_named(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(run.path, copy)
-    damaged = open_run(copy)
-    for file in (damaged.last, damaged.best):
-        content = file.read_bytes()
-        file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ArtifactError, match=r"last-0002\.keras: cannot be read"):
-        train(archive, split, copy, replace(SETTINGS, epochs=3))
-    with pytest.raises(ArtifactError, match=r"best-000\d\.weights\.h5: cannot be read"):
-        load_best(damaged)
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(
@@ -330,41 +263,6 @@ def test_one_image_trains_with_a_batch_that_is_larger(archive: Archive, tmp_path
     assert (ended.path / "report" / "curves.png").exists()
 
 
-def test_masks_that_are_void_all_over_are_named(archive: Archive, split: Split, tmp_path: Path) -> None:
-    void = replace(archive.label_set, ignore_ids=archive.label_set.ids, ids=tuple(range(101, 118)))
-    with pytest.raises(InputError, match="all 4 training masks are void all over"):
-        train(replace(archive, label_set=void), split, tmp_path / "run", SETTINGS)
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"epochs": 0},
-        {"freeze": 6},
-        {"learning_rate": 0.0},
-        {"learning_rate": float("nan")},
-        {"seed": -1},
-        {"dropout": 1.5},
-        {"head_width": 0},
-        {"clip_norm": -1.0},
-        {"validation": 1.0},
-        {"validation_windows": -1},
-        {"warm_up": 1.0},
-        {"weight_decay": -0.1},
-        {"trunk_rate": 0.0},
-        {"class_weights": "some"},
-        {"precision": "float16"},
-        {"patience": -1},
-        {"patience": 2, "validation": 0.0},
-        {"schedule": "linear"},
-    ],
-)
-def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError):
-        replace(SETTINGS, **wrong)
-
-
 def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split) -> None:
     test = select(archive, split, "test")
     scores = write_run_report(run, test)
@@ -379,117 +277,3 @@ def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split
     assert json.loads((run.path / "report" / "scores.json").read_text()) == scores
     for name in ("report.md", "curves.png", "examples.png"):
         assert (run.path / "report" / name).stat().st_size > 100
-
-
-@pytest.mark.parametrize("size", [(256, 256), (75, 41), (17, 33), (1000, 40)])
-def test_the_export_answers_as_the_live_network_in_both_loaders(run: Run, version: Path, size: tuple[int, int]) -> None:
-    height, width = size
-    image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    network = load_best(run)
-    features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
-    loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
-    restored = run_as_server(version, "features", image)
-    for answer in ({name: value.numpy() for name, value in loaded.items()}, restored):
-        assert answer["segmentation"].dtype == np.uint8
-        # Equal logits may round either way; on random weights that is a handful of pixels at most.
-        assert (answer["segmentation"][0] == segment(network, image[0])).mean() > 0.999
-        padded = np.pad(image, ((0, 0), (0, -height % 32), (0, -width % 32), (0, 0)), mode="symmetric")
-        conv5_3 = features.predict_on_batch(padded.astype(np.float32))[:, : -(-height // 16), : -(-width // 16)]
-        assert answer["conv5_3"].shape == conv5_3.shape
-        np.testing.assert_allclose(answer["conv5_3"], conv5_3, rtol=1e-3, atol=1e-4 * float(conv5_3.max()))
-        assert answer["conv5_3"].min() >= 0
-    np.testing.assert_array_equal(
-        run_as_server(version, "serving_default", image)["segmentation"], restored["segmentation"]
-    )
-
-
-def test_the_export_says_which_model_it_is(run: Run, version: Path) -> None:
-    answer = run_as_server(version, "describe", None)
-    assert [name.decode() for name in answer["class_names"]] == list(run.label_set.names)
-    model_id = answer["model_id"].decode()
-    assert model_id == identity(load_best(run), run.label_set.names)
-    assert model_id != identity(load_best(run), run.label_set.names[::-1])
-    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
-    assert card["model_id"] == model_id
-    assert card["run"]["settings"] == run.settings
-
-
-def test_warm_up_requests_are_answered(version: Path) -> None:
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    records = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
-    assert len(records) == 2
-    for record in records:
-        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
-        images = tf.make_ndarray(request.inputs["images"])
-        answer = run_as_server(version, request.model_spec.signature_name, images)
-        assert answer["segmentation"].shape == images.shape[:3]
-
-
-def test_versions_count_up_and_nothing_half_stays(run: Run, version: Path) -> None:
-    second = export_run(run, version.parent)
-    assert (version.name, second.name) == ("1", "2")
-    assert sorted(entry.name for entry in version.parent.iterdir()) == ["1", "2"]
-
-
-def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) -> None:
-    for wrong in (version, run.path):
-        with pytest.raises(ArtifactError, match="a folder of numbered versions"):
-            export_run(run, wrong)
-
-
-@pytest.mark.parametrize(
-    ("output", "complaint"),
-    [("segmentation", "segments otherwise"), ("conv5_3", "other features"), ("model_id", "does not name")],
-)
-def test_an_export_that_answers_otherwise_is_not_published(
-    run: Run, version: Path, monkeypatch: pytest.MonkeyPatch, output: str, complaint: str
-) -> None:
-    from rsir_tf.segmentation import export
-
-    network = load_best(run)
-    export.verify_export(version, network, run.label_set.names)
-    right = run_as_server
-
-    def wrong(path: Path, signature: str, images: object) -> dict[str, np.ndarray]:
-        answer = right(path, signature, images)
-        change = {
-            "segmentation": lambda value: (value + 1) % run.architecture.classes,
-            "conv5_3": lambda value: value[..., ::-1],
-            "model_id": lambda value: b"another",
-        }[output]
-        return {name: change(value) if name == output else value for name, value in answer.items()}
-
-    monkeypatch.setattr(export, "run_as_server", wrong)
-    with pytest.raises(ArtifactError, match=complaint):
-        export.verify_export(version, network, run.label_set.names)
-
-
-def test_a_full_disk_while_exporting_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: object, path: str, *_: object, **__: object) -> None:
-        Path(path).mkdir()
-        raise tf.errors.ResourceExhaustedError(None, None, f"{path}/variables; No space left on device")
-
-    monkeypatch.setattr(type(keras.export.ExportArchive()), "write_out", full)
-    with pytest.raises(ArtifactError, match="No space left on device; free space"):
-        export_run(run, tmp_path / "tiny")
-    assert not list((tmp_path / "tiny").iterdir())
-
-
-def test_another_backend_is_told_to_leave_the_export_to_tensorflow(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ArtifactError, match="Keras computes with jax here; export with KERAS_BACKEND=tensorflow"):
-        export_run(run, tmp_path / "model")
-
-
-def test_a_run_without_a_checkpoint_cannot_be_exported(archive: Archive, split: Split, tmp_path: Path) -> None:
-    def stop(*_: object) -> None:
-        raise KilledError
-
-    with pytest.raises(KilledError):
-        train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
-    with pytest.raises(ArtifactError, match="no checkpoint yet"):
-        export_run(open_run(tmp_path / "run"), tmp_path / "model")
-    assert not (tmp_path / "model").exists()

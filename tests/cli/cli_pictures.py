@@ -1,4 +1,4 @@
-"""Picture files that a user may really have, and that cannot be used; and what the message must say."""
+"""Picture files of one colour, such as a user may really have that cannot be used, and what must be said of those."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ MESSAGES = {
     "rgba.png": "is RGBA (four bands); wanted 8-bit RGB; convert it first",
     "text.tif": "is not a picture (begins with b'hello wo'); wanted TIFF, JPEG, PNG, BMP or WebP",
 }
+
+
+def picture(path: Path, colour: tuple[int, int, int], seed: int = 0) -> Path:
+    """A picture of 32 pixels a side whose pixels are all near one colour."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, 20, (32, 32, 3))
+    Image.fromarray((np.array(colour) + noise).astype(np.uint8)).save(path)
+    return path
 
 
 def write_bad_pictures(folder: Path) -> None:

@@ -1,0 +1,139 @@
+"""Exports of a tiny run: the same answers as the live network, whole versions or none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from training_samples import SETTINGS, KilledError
+
+from rsir_tf.archives import Archive
+from rsir_tf.archives.splits import Split
+from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation.export import export_run, identity, run_as_server
+from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.runs import Run, load_best, open_run
+from rsir_tf.segmentation.training import train
+
+
+@pytest.fixture(scope="module")
+def version(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_run(run, tmp_path_factory.mktemp("saved_models") / "tiny")
+
+
+@pytest.mark.parametrize("size", [(256, 256), (75, 41), (17, 33), (1000, 40)])
+def test_the_export_answers_as_the_live_network_in_both_loaders(run: Run, version: Path, size: tuple[int, int]) -> None:
+    height, width = size
+    image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
+    network = load_best(run)
+    features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
+    loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
+    restored = run_as_server(version, "features", image)
+    for answer in ({name: value.numpy() for name, value in loaded.items()}, restored):
+        assert answer["segmentation"].dtype == np.uint8
+        # Equal logits may round either way; on random weights that is a handful of pixels at most.
+        assert (answer["segmentation"][0] == segment(network, image[0])).mean() > 0.999
+        padded = np.pad(image, ((0, 0), (0, -height % 32), (0, -width % 32), (0, 0)), mode="symmetric")
+        conv5_3 = features.predict_on_batch(padded.astype(np.float32))[:, : -(-height // 16), : -(-width // 16)]
+        assert answer["conv5_3"].shape == conv5_3.shape
+        np.testing.assert_allclose(answer["conv5_3"], conv5_3, rtol=1e-3, atol=1e-4 * float(conv5_3.max()))
+        assert answer["conv5_3"].min() >= 0
+    np.testing.assert_array_equal(
+        run_as_server(version, "serving_default", image)["segmentation"], restored["segmentation"]
+    )
+
+
+def test_the_export_says_which_model_it_is(run: Run, version: Path) -> None:
+    answer = run_as_server(version, "describe", None)
+    assert [name.decode() for name in answer["class_names"]] == list(run.label_set.names)
+    model_id = answer["model_id"].decode()
+    assert model_id == identity(load_best(run), run.label_set.names)
+    assert model_id != identity(load_best(run), run.label_set.names[::-1])
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["model_id"] == model_id
+    assert card["run"]["settings"] == run.settings
+
+
+def test_warm_up_requests_are_answered(version: Path) -> None:
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    records = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
+    assert len(records) == 2
+    for record in records:
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        images = tf.make_ndarray(request.inputs["images"])
+        answer = run_as_server(version, request.model_spec.signature_name, images)
+        assert answer["segmentation"].shape == images.shape[:3]
+
+
+def test_versions_count_up_and_nothing_half_stays(run: Run, version: Path) -> None:
+    second = export_run(run, version.parent)
+    assert (version.name, second.name) == ("1", "2")
+    assert sorted(entry.name for entry in version.parent.iterdir()) == ["1", "2"]
+
+
+def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) -> None:
+    for wrong in (version, run.path):
+        with pytest.raises(ArtifactError, match="a folder of numbered versions"):
+            export_run(run, wrong)
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [("segmentation", "segments otherwise"), ("conv5_3", "other features"), ("model_id", "does not name")],
+)
+def test_an_export_that_answers_otherwise_is_not_published(
+    run: Run, version: Path, monkeypatch: pytest.MonkeyPatch, output: str, complaint: str
+) -> None:
+    from rsir_tf.segmentation import export
+
+    network = load_best(run)
+    export.verify_export(version, network, run.label_set.names)
+    right = run_as_server
+
+    def wrong(path: Path, signature: str, images: object) -> dict[str, np.ndarray]:
+        answer = right(path, signature, images)
+        change = {
+            "segmentation": lambda value: (value + 1) % run.architecture.classes,
+            "conv5_3": lambda value: value[..., ::-1],
+            "model_id": lambda value: b"another",
+        }[output]
+        return {name: change(value) if name == output else value for name, value in answer.items()}
+
+    monkeypatch.setattr(export, "run_as_server", wrong)
+    with pytest.raises(ArtifactError, match=complaint):
+        export.verify_export(version, network, run.label_set.names)
+
+
+def test_a_full_disk_while_exporting_leaves_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: object, path: str, *_: object, **__: object) -> None:
+        Path(path).mkdir()
+        raise tf.errors.ResourceExhaustedError(None, None, f"{path}/variables; No space left on device")
+
+    monkeypatch.setattr(type(keras.export.ExportArchive()), "write_out", full)
+    with pytest.raises(ArtifactError, match="No space left on device; free space"):
+        export_run(run, tmp_path / "tiny")
+    assert not list((tmp_path / "tiny").iterdir())
+
+
+def test_another_backend_is_told_to_leave_the_export_to_tensorflow(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ArtifactError, match="Keras computes with jax here; export with KERAS_BACKEND=tensorflow"):
+        export_run(run, tmp_path / "model")
+
+
+def test_a_run_without_a_checkpoint_cannot_be_exported(archive: Archive, split: Split, tmp_path: Path) -> None:
+    def stop(*_: object) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
+    with pytest.raises(ArtifactError, match="no checkpoint yet"):
+        export_run(open_run(tmp_path / "run"), tmp_path / "model")
+    assert not (tmp_path / "model").exists()

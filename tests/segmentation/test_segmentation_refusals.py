@@ -1,0 +1,96 @@
+"""What training refuses: other settings, foreign folders, damaged checkpoints, impossible values."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from training_samples import SETTINGS
+
+from rsir_tf.archives import Archive, stratified_split
+from rsir_tf.archives.splits import Split
+from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.segmentation.runs import Run, load_best, open_run
+from rsir_tf.segmentation.training import train
+
+
+def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    with pytest.raises(MismatchError, match=r"learning_rate = 0\.001, this call has 0\.5"):
+        train(archive, split, run.path, replace(SETTINGS, learning_rate=0.5))
+    with pytest.raises(MismatchError, match="split"):
+        train(archive, stratified_split(archive, test=0.25, seed=9), run.path, SETTINGS)
+    names = archive.label_set.names[::-1]
+    other = replace(archive, label_set=replace(archive.label_set, names=names))
+    with pytest.raises(MismatchError, match="label_set"):
+        train(other, split, run.path, SETTINGS)
+    renamed = [replace(record, id=f"x{record.id}") for record in archive]
+    moved = replace(archive, records=tuple(renamed))
+    with pytest.raises(MismatchError, match="archive's records"):
+        train(moved, stratified_split(moved, test=0.25), run.path, SETTINGS)
+    old = Path(shutil.copytree(run.path, tmp_path / "old"))
+    content = json.loads((old / "manifest.json").read_text())
+    (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
+    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 2"):
+        train(archive, split, old, SETTINGS)
+    cosine = replace(SETTINGS, schedule="cosine", epochs=1)
+    train(archive, split, tmp_path / "cosine", cosine)
+    with pytest.raises(MismatchError, match="epochs = 1, this call has 2"):
+        train(archive, split, tmp_path / "cosine", replace(cosine, epochs=2))
+
+
+def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(ArtifactError, match="exists and is no run"):
+        train(archive, split, tmp_path, SETTINGS)
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_damaged_checkpoint_is_named(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    damaged = open_run(copy)
+    for file in (damaged.last, damaged.best):
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ArtifactError, match=r"last-0002\.keras: cannot be read"):
+        train(archive, split, copy, replace(SETTINGS, epochs=3))
+    with pytest.raises(ArtifactError, match=r"best-000\d\.weights\.h5: cannot be read"):
+        load_best(damaged)
+
+
+def test_masks_that_are_void_all_over_are_named(archive: Archive, split: Split, tmp_path: Path) -> None:
+    void = replace(archive.label_set, ignore_ids=archive.label_set.ids, ids=tuple(range(101, 118)))
+    with pytest.raises(InputError, match="all 4 training masks are void all over"):
+        train(replace(archive, label_set=void), split, tmp_path / "run", SETTINGS)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"freeze": 6},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"seed": -1},
+        {"dropout": 1.5},
+        {"head_width": 0},
+        {"clip_norm": -1.0},
+        {"validation": 1.0},
+        {"validation_windows": -1},
+        {"warm_up": 1.0},
+        {"weight_decay": -0.1},
+        {"trunk_rate": 0.0},
+        {"class_weights": "some"},
+        {"precision": "float16"},
+        {"patience": -1},
+        {"patience": 2, "validation": 0.0},
+        {"schedule": "linear"},
+    ],
+)
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError):
+        replace(SETTINGS, **wrong)
