@@ -14,6 +14,7 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     pictures/       class maps as colours, outlines, sheets of tiles
     artifacts       what is left on disk: written aside and renamed, with a manifest
     imagery         one image file to uint8 RGB
+    processors      how many cores this process may use
     errors          what was found, what was wanted, what to do
     lazily          public names that load their file when first used
 

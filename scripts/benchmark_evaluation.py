@@ -5,9 +5,11 @@
     scripts/benchmark_evaluation.py --images 54580 --queries 512      # a slice of it, and what the whole would take
     scripts/benchmark_evaluation.py --labels MLRSNet/Labels --queries 512
 
-Vectors are made, so that the right answer is known: images of a scene lie near the scene's own point, and a perfect
-ranking's figures are compared with what comes out. The same queries are ranked the plain way too (SciPy's distances and
-a stable sort, on one core), and the ratio is told.
+Relevance is judged and measured as rsir-tf evaluate does. Vectors are made, so that the right answer is known: images
+of a scene lie near the scene's own point, ANMRR is 0 and mAP 1; with --labels all images of a category have one vector
+and all categories are as far from each other, so that the order is the own category by row, then the rest by row, and
+AP by shared tags is worked out plainly from it. The exit code is 1 unless the figures agree to 1e-9. Some queries are
+ranked the plain way too (SciPy's distances and a stable sort, on one core), and the ratio is told.
 """
 
 from __future__ import annotations
@@ -15,37 +17,43 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 from rsir_tf.archives import read_mlrsnet_labels
-from rsir_tf.evaluation import RankingMetrics, rankings, shared_tags, tag_matrix
+from rsir_tf.evaluation import GradedMetrics, RankingMetrics, TagSets, rankings, tag_matrix
+from rsir_tf.workflows.evaluating import judge_relevance
 
 SCIPY = {"l1": "cityblock", "l2": "euclidean", "cosine": "cosine"}
 PLAIN_QUERIES = 16
+AGREE = 1e-9
+
+Tags = list[tuple[str, ...]]
 
 
 def made_archive(images: int, scenes: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Scenes by image, and vectors that tell them apart perfectly under every metric."""
     generator = np.random.default_rng(seed)
     codes = np.sort(generator.integers(0, scenes, images))
-    return codes, vectors_of(codes, scenes, size, generator)
-
-
-def vectors_of(codes: np.ndarray, scenes: int, size: int, generator: np.random.Generator) -> np.ndarray:
     centres = generator.random((scenes, size), dtype=np.float32) * 20
-    return centres[codes] + generator.random((len(codes), size), dtype=np.float32)
+    return codes, centres[codes] + generator.random((images, size), dtype=np.float32)
 
 
-def measure(vectors: np.ndarray, codes: np.ndarray, tags: np.ndarray | None, metric: str, queries: int) -> dict:
-    metrics, by_tags = RankingMetrics(), RankingMetrics()
+def measure(vectors: np.ndarray, codes: np.ndarray, tags: Tags | None, metric: str, queries: int) -> dict:
+    scenes = [f"scene {code}" for code in codes]
+    metrics, by_tags, graded = RankingMetrics(), RankingMetrics(), GradedMetrics()
     started, worked = time.perf_counter(), time.process_time()
+    same_scene = judge_relevance(scenes, tags or [], "scene", "made")
+    shared_tag = judge_relevance(scenes, tags, "tags", "made") if tags else None
+    sets = TagSets(tags) if tags else None
     for row, order in rankings(vectors, metric, queries=range(queries)):
-        metrics.add((codes == codes[row])[order])
-        if tags is not None:
-            by_tags.add((shared_tags(tags, tags[row]) > 0)[order])
+        metrics.add(same_scene(row)[order], scene=scenes[row])
+        if shared_tag and sets:
+            by_tags.add(shared_tag(row)[order])
+            graded.add(sets.shared(row)[order])
     seconds, work = time.perf_counter() - started, time.process_time() - worked
     started = time.process_time()
     plain = plainly(vectors, metric, min(PLAIN_QUERIES, queries))
@@ -62,8 +70,36 @@ def measure(vectors: np.ndarray, codes: np.ndarray, tags: np.ndarray | None, met
         "ratio": plain_work / (work / queries),
         "anmrr": found.anmrr,
         "map": found.map,
-        **({"map by tags": by_tags.figures().map} if tags is not None else {}),
+        **({"map by tags": by_tags.figures().map, **graded.figures()} if tags else {}),
+        "disagrees": disagreements(metrics, by_tags, codes, tags),
     }
+
+
+def disagreements(metrics: RankingMetrics, by_tags: RankingMetrics, codes: np.ndarray, tags: Tags | None) -> list[str]:
+    """Figures that are not what they must be, in words."""
+    found = metrics.figures()
+    wrong = [
+        f"{name} by scene is {value!r}, not {wanted}"
+        for name, value, wanted in (("ANMRR", found.anmrr, 0), ("mAP", found.map, 1))
+        if not abs(value - wanted) <= AGREE
+    ]
+    if tags:
+        matrix = tag_matrix(tags)[0]
+        for row, value in enumerate(by_tags.per_query("map")):
+            wanted = plain_average_precision(codes, matrix, row)
+            if not (abs(value - wanted) <= AGREE or (np.isnan(value) and np.isnan(wanted))):
+                wrong.append(f"AP by tags of query {row} is {value!r}, not {wanted!r}")
+    return wrong
+
+
+def plain_average_precision(codes: np.ndarray, matrix: np.ndarray, query: int) -> float:
+    own = codes == codes[query]
+    order = np.concatenate([np.flatnonzero(own), np.flatnonzero(~own)])
+    relevant = (matrix[order] & matrix[query]).any(axis=1)
+    if not relevant.any():
+        return float("nan")
+    precision = np.cumsum(relevant) / np.arange(1, len(order) + 1)
+    return float(precision[relevant].mean())
 
 
 def plainly(vectors: np.ndarray, metric: str, queries: int) -> np.ndarray:
@@ -92,8 +128,10 @@ def main() -> None:
         names = sorted(labels.rows)[::2]
         known = sorted(set(labels.categories.values()))
         codes = np.array([known.index(labels.categories[name]) for name in names])
-        vectors = vectors_of(codes, len(known), arguments.size, np.random.default_rng(arguments.seed))
-        tags = tag_matrix([labels.rows[name] for name in names], labels.names)[0]
+        if arguments.size < len(known):
+            parser.error(f"--size {arguments.size}: wanted {len(known)} or more, one a category")
+        vectors = np.eye(len(known), arguments.size, dtype=np.float32)[codes]
+        tags = [labels.rows[name] for name in names]
     else:
         codes, vectors = made_archive(arguments.images, arguments.scenes, arguments.size, arguments.seed)
     queries = min(arguments.queries or len(vectors), len(vectors))
@@ -101,8 +139,15 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if arguments.json:
         print(json.dumps({"images": len(vectors), "size": arguments.size, "peak GiB": peak, "runs": results}, indent=2))
-        return
-    print(f"{len(vectors):,} images, {arguments.size} numbers each, {queries:,} queries, peak {peak:.2f} GiB")
+    else:
+        print(f"{len(vectors):,} images, {arguments.size} numbers each, {queries:,} queries, peak {peak:.2f} GiB")
+        show(results)
+    wrong = [f"{run['metric']}: {line}" for run in results for line in run["disagrees"]]
+    if wrong:
+        sys.exit("\n".join([*wrong[:10], f"{len(wrong)} figures do not agree"]))
+
+
+def show(results: list[dict]) -> None:
     print("core s: the processor's time, which a busy machine does not stretch; two idle cores halve it")
     print(
         f"{'metric':8} {'all, s':>9} {'all, core s':>12} {'core s/query':>13} {'plain':>9} {'ratio':>6} "

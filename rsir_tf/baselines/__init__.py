@@ -1,6 +1,7 @@
 """The descriptors that the paper compares with, one file each; the paper gives no parameters, defaults are our choice.
 
 descriptor   what each of them is        extraction   many images, by several processes, kept on disk
+from_text    their parameters as a command line gives them
 statistics, colour, lbp, glcm, gist, bovw, mlir
 """
 
@@ -10,6 +11,7 @@ from rsir_tf.baselines.bovw import BagOfVisualWords, read_dictionary, write_dict
 from rsir_tf.baselines.colour import ColourHistogram
 from rsir_tf.baselines.descriptor import Descriptor, parameters
 from rsir_tf.baselines.extraction import DescribedImages, describe_images, file_stamp
+from rsir_tf.baselines.from_text import settable, with_parameters
 from rsir_tf.baselines.gist import GIST
 from rsir_tf.baselines.glcm import GLCM
 from rsir_tf.baselines.lbp import UniformLBP
@@ -37,5 +39,7 @@ __all__ = [
     "parameters",
     "read_dictionary",
     "region_features",
+    "settable",
+    "with_parameters",
     "write_dictionary",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from rsir_tf.artifacts import content_hash, written_aside
 from rsir_tf.baselines.descriptor import grey, parameters, require
 from rsir_tf.errors import ArtifactError, InputError
+
+LEARNING_VERSION = 1
+"""Raised when `fit` finds other words for the same parameters and images: kept dictionaries are then learned anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,14 @@ class BagOfVisualWords:
         return np.empty((0, 128), dtype=np.float32) if found is None else np.asarray(found, dtype=np.float32)
 
 
-def write_dictionary(path: Path, bag: BagOfVisualWords, learned_from: str) -> None:
+def write_dictionary(path: Path, bag: BagOfVisualWords, learned_from: str, unread: Sequence[str] = ()) -> None:
     """Write a fitted bag's dictionary as `.npz`, with what it was learned with and from.
 
     Args:
         path: The file; replaced if it exists.
         bag: Fitted.
         learned_from: Identity of the training images.
+        unread: Why training images could not be read, a line each.
 
     Raises:
         InputError: It has no dictionary.
@@ -128,14 +132,18 @@ def write_dictionary(path: Path, bag: BagOfVisualWords, learned_from: str) -> No
     if bag.dictionary is None:
         raise InputError("the bag of visual words has no dictionary", cure="call fit first")
     with written_aside(path, replace=True) as aside, aside.open("wb") as file:
-        np.savez(file, dictionary=bag.dictionary, identity=np.array(_identity(bag, learned_from)))
+        identity = np.array(_identity(bag, learned_from))
+        np.savez(file, dictionary=bag.dictionary, identity=identity, unread=np.array(unread, dtype=np.str_))
 
 
-def read_dictionary(path: Path, bag: BagOfVisualWords, learned_from: str) -> BagOfVisualWords | None:
+def read_dictionary(
+    path: Path, bag: BagOfVisualWords, learned_from: str
+) -> tuple[BagOfVisualWords, tuple[str, ...]] | None:
     """Read what `write_dictionary` wrote.
 
     Returns:
-        The bag with its dictionary; None where there is no file, or one learned with or from something else.
+        The bag with its dictionary, and why training images could not be read; None where there is no file, or one
+        learned with or from something else.
 
     Raises:
         ArtifactError: The file is damaged.
@@ -146,11 +154,15 @@ def read_dictionary(path: Path, bag: BagOfVisualWords, learned_from: str) -> Bag
         with np.load(path, allow_pickle=False) as content:
             if str(content["identity"]) != _identity(bag, learned_from):
                 return None
-            return bag.with_dictionary(content["dictionary"])
+            return bag.with_dictionary(content["dictionary"]), tuple(content["unread"].tolist())
     except Exception as error:  # zipfile, zlib and numpy each raise types of their own on damaged files.
         raise ArtifactError(f"{path}: is damaged ({error})", cure="remove it; it is learned anew") from error
 
 
 def _identity(bag: BagOfVisualWords, learned_from: str) -> str:
-    content: dict[str, Any] = {"parameters": parameters(bag), "learned_from": learned_from}
+    content: dict[str, Any] = {
+        "learning": LEARNING_VERSION,
+        "parameters": parameters(bag),
+        "learned_from": learned_from,
+    }
     return content_hash(content)

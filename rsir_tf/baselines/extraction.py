@@ -25,7 +25,7 @@ from rsir_tf.baselines.descriptor import Descriptor, parameters
 from rsir_tf.errors import ArtifactError, InputError, RsirError
 from rsir_tf.imagery import read_image
 
-KIND, VERSION = "descriptors", 1
+KIND, VERSION = "descriptors", 2
 """Raised when a descriptor gives other vectors for the same parameters, so that old ones are not mixed with new."""
 PART_SECONDS = 20.0
 """What is done is written this often; no more than this is lost."""
@@ -43,7 +43,8 @@ class DescribedImages:
     Attributes:
         ids: [N], in the order asked for.
         vectors: float32 [N, d].
-        seconds: float32 [N], what describing each took of a core's time, reading left out.
+        seconds: float32 [N], what describing each took of a core's time; reading is left out, and so is what only a
+            process's first image costs.
         skipped: Id of an image that could not be read → why.
     """
 
@@ -192,6 +193,9 @@ Answer = tuple[NDArray[np.float32] | None, float, str]
 
 def _work(paths: Sequence[Path], descriptor: Descriptor, processes: int) -> Iterator[Answer]:
     """Describe images, in order: the first ones here, and what cannot be done within a moment by several processes."""
+    if not paths:
+        return
+    _warm_up(descriptor)
     until, alone = time.monotonic() + ALONE_SECONDS, 0
     while alone < len(paths) and (processes == 1 or time.monotonic() < until):
         yield _describe(paths[alone], descriptor)
@@ -222,6 +226,12 @@ def _start(descriptor: Descriptor) -> None:
 
     cv2.setNumThreads(1)  # As many processes as cores, not as many squared.
     _theirs[:] = [descriptor]
+    _warm_up(descriptor)
+
+
+def _warm_up(descriptor: Descriptor) -> None:
+    """Import libraries and make filters, which would be counted as the first image's time."""
+    descriptor.describe(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
 def _describe_there(path: Path) -> Answer:

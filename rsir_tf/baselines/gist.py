@@ -18,18 +18,22 @@ CONTRAST_CYCLES = 4.0
 CONTRAST_FLOOR = 0.2
 """Added to the local deviation of log intensity, so that flat ground is not amplified."""
 
+FLAT = 1e-3
+"""Grey levels: scaling a picture of one grey leaves differences below."""
+
 
 @dataclass(frozen=True, slots=True)
 class GIST:
     """Mean amplitude of Gabor filters, several scales and orientations, in each cell of a grid.
 
     Source: Oliva and Torralba, Modeling the shape of the scene: a holistic representation of the spatial envelope, IJCV
-    42(3), 2001, with the constants of the authors' reference program: the image is scaled to a square, its log
-    intensity normalised by local contrast, and filtered in the frequency domain by
-    G(f, θ) = exp(−3.5·(f/f₀ − 1)² − 2π·(P/8)²·Δθ²), f₀ = 0.3/1.85^s cycles a pixel at scale s, P orientations.
+    42(3), 2001, with the steps and constants of the authors' reference program: the mean of the channels is scaled and
+    cropped to a square, stretched to 0..255, its log normalised by local contrast, and filtered in the frequency domain
+    by G(f, θ) = exp(−3.5·(f/f₀ − 1)² − 2π·(P/8)²·Δθ²), f₀ = 0.3/1.85^s cycles a pixel at scale s, P orientations.
 
     Args:
-        side: Pixels of the square that images are scaled to; a multiple of `grid`.
+        side: Pixels of the square: images are scaled until the shorter side has so many, and the middle of the longer
+            one is kept; a multiple of `grid`.
         scales: Number of centre frequencies.
         orientations: Filters at each, over half a turn.
         grid: Cells along each side.
@@ -59,15 +63,11 @@ class GIST:
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Give mean amplitudes, ≥ 0: filter slowest (scale, then orientation), then the cell's row, then its column."""
-        import cv2
         from scipy import fft
 
         check_image(image, "image")
-        intensity = image.mean(axis=2, dtype=np.float32)
-        shrinks = max(image.shape[:2]) > self.side
-        size = (self.side, self.side)
-        scaled = cv2.resize(intensity, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        padded = np.pad(normalise_contrast(scaled), self.border, mode="symmetric")
+        square = stretched(middle_square(image.mean(axis=2, dtype=np.float32), self.side))
+        padded = np.pad(normalise_contrast(square), self.border, mode="symmetric")
         spectrum = fft.fft2(padded)
         cell, inner = self.side // self.grid, slice(self.border, self.border + self.side)
         found = []
@@ -96,6 +96,40 @@ def transfer_functions(side: int, scales: int, orientations: int) -> NDArray[np.
             turned = np.where(turned > np.pi, turned - 2 * np.pi, turned)
             found.append(np.exp(radial - 2 * np.pi * (orientations / 8) ** 2 * turned**2))
     return np.stack(found).astype(np.float32)
+
+
+def middle_square(intensity: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Scale until the shorter side has `side` pixels, keeping the aspect, and cut the middle out of the longer one.
+
+    Args:
+        intensity: float32 [H, W].
+        side: Pixels.
+
+    Returns:
+        float32 [side, side]; shrunk by areas, enlarged bilinearly.
+    """
+    import cv2
+
+    height, width = intensity.shape
+    scale = side / min(height, width)
+    size = (max(side, round(width * scale)), max(side, round(height * scale)))
+    scaled = cv2.resize(intensity, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    top, left = (size[1] - side) // 2, (size[0] - side) // 2
+    return np.asarray(scaled[top : top + side, left : left + side], dtype=np.float32)
+
+
+def stretched(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale the least intensity to 0 and the greatest to 255.
+
+    Args:
+        intensity: float32 [H, W], 0..255.
+
+    Returns:
+        float32 [H, W]; all 0 for flat ground, whose rounding errors are no picture.
+    """
+    least = intensity.min()
+    span = float(intensity.max() - least)
+    return np.zeros_like(intensity) if span < FLAT else (intensity - least) * np.float32(255 / span)
 
 
 def normalise_contrast(intensity: NDArray[np.float32]) -> NDArray[np.float32]:

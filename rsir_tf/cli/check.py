@@ -15,7 +15,11 @@ NAME = "check"
 
 
 def command(
-    archive: options.Archive, labels: options.Labels = None, tags: options.Tags = None, json: options.Json = False
+    archive: options.Archive,
+    labels: options.Labels = None,
+    tags: options.Tags = None,
+    labels_as_published: options.AsPublished = False,
+    json: options.Json = False,
 ) -> None:
     """Count images, sizes, scenes, tags and mask pixels, and name every file that training would fail at.
 
@@ -23,7 +27,7 @@ def command(
     """
     from rsir_tf.archives import check_archive, open_archive
 
-    opened = open_archive(archive, labels=labels, tags=tags)
+    opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
     with console.progress("reading") as tell:
         report = check_archive(opened, progress=lambda done, total: tell(done, total, ""))
     if json:

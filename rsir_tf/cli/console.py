@@ -87,11 +87,14 @@ def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow within this block: its start-up notes are kept off stderr unless --debug asks for them.
 
     They are written by C++ before any setting of its logger is read, so the file descriptor itself is turned away.
+    oneDNN's kernels are asked for: TensorFlow does so by itself only on processors with AVX-512 VNNI.
     """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if os.environ.get("RSIR_TF_DEBUG"):
         yield
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Not even its errors: what goes wrong is raised, too, and oneDNN complains of number types it then does without.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

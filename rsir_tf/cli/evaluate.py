@@ -22,12 +22,22 @@ class Relevance(str, Enum):
 
     scene = "scene"
     tags = "tags"
+    jaccard = "jaccard"
 
 
 def command(
     index: Annotated[Path, typer.Argument(help="An index's folder.")],
     scheme: Annotated[list[options.Scheme] | None, typer.Option(help="Only this scheme; both where not given.")] = None,
-    relevance: Annotated[Relevance, typer.Option(help="Same scene class, or a shared tag.")] = Relevance.scene,
+    relevance: Annotated[
+        Relevance, typer.Option(help="Same scene class, a shared tag, or tags of a Jaccard index from --jaccard-at on.")
+    ] = Relevance.scene,
+    jaccard_at: Annotated[float, typer.Option(help="For --relevance jaccard: above 0, at most 1.")] = 0.5,
+    k: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--k", min=1, help="Of P@k, recall@k, ACG@k, NDCG@k; repeat for several. 5, 10, 20, 50 if not given."
+        ),
+    ] = None,
     anmrr_variant: Annotated[str, typer.Option(help="Which definition of ANMRR; the default is the paper's.")] = "2ng",
     query_counts: Annotated[bool, typer.Option(help="Whether the query is ranked too, and relevant.")] = True,
     metric: Annotated[options.Metric | None, typer.Option(help="For recnn+; l1 where not given.")] = None,
@@ -45,13 +55,19 @@ def command(
     published: Annotated[bool, typer.Option(help="Show the paper's figures beside; they are for UC Merced.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Let each image be the query once: ANMRR, mAP, P@5/10/20/50 and the 11-point precision-recall curve."""
-    from rsir_tf.evaluation import ANMRR_VARIANTS, PUBLISHED_UC_MERCED, check_report_target, write_report
+    """Let each image be the query once: ANMRR, mAP, P@k, recall@k and the 11-point precision-recall curve.
+
+    Where images have tags: ACG, NDCG and WAP too and, where the tags are the model's classes, how well the
+    segmentations show them.
+    """
+    from rsir_tf.evaluation import ANMRR_VARIANTS, CUTOFFS, PUBLISHED_UC_MERCED, check_report_target, write_report
     from rsir_tf.index import open_index
     from rsir_tf.workflows import evaluate_index
 
     if anmrr_variant not in ANMRR_VARIANTS:
         raise typer.BadParameter(f"--anmrr-variant {anmrr_variant}: wanted one of {', '.join(ANMRR_VARIANTS)}")
+    if not 0 < jaccard_at <= 1:
+        raise typer.BadParameter(f"--jaccard-at {jaccard_at}: wanted a number above 0, at most 1")
     if report is not None:
         check_report_target(report)
     with console.progress("evaluating") as tell:
@@ -59,6 +75,8 @@ def command(
             open_index(index),
             schemes=[entry.value for entry in scheme or options.Scheme],
             relevance=relevance.value,
+            jaccard_at=jaccard_at,
+            cutoffs=sorted(set(k)) if k else CUTOFFS,
             anmrr_variant=anmrr_variant,
             query_counts=query_counts,
             metric=metric.value if metric else None,
@@ -77,10 +95,38 @@ def command(
         console.say(f"wrote {report}")
 
 
+def relevant_words(relevance: str) -> str:
+    """What makes an image relevant, as a table's heading says it."""
+    return {"scene": "same scene", "tags": "a shared tag", "jaccard": "tags alike (Jaccard index)"}[relevance]
+
+
 def _table(found: Evaluation) -> str:
-    lines = [f"{found.queries} queries, {found.archive} images ranked, relevant: same {found.relevance}"]
-    lines.append(f"{'':8} {'ANMRR':>7} {'mAP':>7} {'P@5':>7} {'P@10':>7} {'P@20':>7} {'P@50':>7}")
-    for name, figures in found.schemes.items():
-        numbers = [figures.anmrr, figures.map, *figures.precision.values()]
-        lines.append(f"{name:8} " + " ".join("      –" if math.isnan(value) else f"{value:7.4f}" for value in numbers))
+    words = relevant_words(found.relevance)
+    if found.relevance == "jaccard":
+        words += f" from {found.details['jaccard at']:g} on"
+    lines = [f"{found.queries} queries, {found.archive} images ranked, relevant: {words}"]
+    cutoffs = next(iter(found.schemes.values())).precision
+    rows = {name: [each.anmrr, each.map, *each.precision.values()] for name, each in found.schemes.items()}
+    lines += _aligned(["ANMRR", "mAP", *(f"P@{k}" for k in cutoffs)], rows)
+    graded = {name: each.graded for name, each in found.schemes.items() if each.graded}
+    if graded:
+        keys = sorted(next(iter(graded.values())), key=lambda key: key != "wap")
+        titles = [key.upper().replace("_AT_", "@") for key in keys]
+        lines += ["graded by shared tags"]
+        lines += _aligned(titles, {name: [own[key] for key in keys] for name, own in graded.items()})
+    if found.shown_tags is not None:
+        shown = found.shown_tags.to_json()
+        loss = shown.pop("hamming_loss")
+        lines += [f"tags that the segmentations show, against the images' own: Hamming loss {loss:.4f}"]
+        titles = ["accuracy", "precision", "recall", "F1"]
+        lines += _aligned(titles, {name: list(figures.values()) for name, figures in shown.items()})
     return "\n".join(lines)
+
+
+def _aligned(titles: list[str], rows: dict[str, list[float]]) -> list[str]:
+    widths = [max(7, len(title)) for title in titles]
+    lines = [" ".join([" " * 8, *(f"{title:>{width}}" for title, width in zip(titles, widths, strict=True))])]
+    for name, values in rows.items():
+        cells = ["–" if math.isnan(value) else f"{value:.4f}" for value in values]
+        lines.append(" ".join([f"{name:8}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))]))
+    return lines

@@ -46,6 +46,7 @@ def command(
     ] = False,
     tags: options.Tags = None,
     labels: options.Labels = None,
+    labels_as_published: options.AsPublished = False,
     json: options.Json = False,
 ) -> None:
     """Ask the model about each image, pool its features over regions, and write them to an index.
@@ -57,7 +58,7 @@ def command(
 
     if part not in ("train", "validation", "test"):
         raise typer.BadParameter(f"--part {part}: wanted 'train', 'validation' or 'test'")
-    archive = open_archive(images, labels=labels, tags=tags)
+    archive = open_archive(images, labels=labels, tags=tags, repair=not labels_as_published)
     if split is not None:
         archive = select(archive, read_split(split), cast(Literal["train", "validation", "test"], part))
     opened = options.open_model(

@@ -37,7 +37,7 @@ def command(
     """Say what lies at a path, or which model a server holds."""
     if Path(what).exists():
         problems = _verify(Path(what)) if verify else []
-        content = {"path": what, "kind": "rsir_tf.index"} if problems else _path(Path(what))
+        content: dict[str, Any] = {"path": what, "kind": "rsir_tf.index"} if problems else _path(Path(what))
         if verify:
             content["damaged"] = [dataclasses.asdict(problem) for problem in problems]
     elif verify:

@@ -59,6 +59,9 @@ Archive = Annotated[Path, typer.Argument(help="A folder of images: UC Merced, DL
 Labels = Annotated[
     str | None, typer.Option(help="What mask values mean: 'dlrsd', 'dubai', or a TOML, YAML or JSON label set file.")
 ]
+AsPublished = Annotated[
+    bool, typer.Option("--labels-as-published", help="Do not repair the damage in MLRSNet's published labels.")
+]
 Tags = Annotated[Path | None, typer.Option(help="A tags file in UC Merced's format.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Servers = Annotated[

@@ -1,4 +1,4 @@
-"""`rsir-tf train`: fit an FCN to an archive's masks."""
+"""`rsir-tf train`: fit an FCN to an archive's masks or tags."""
 
 from __future__ import annotations
 

@@ -9,12 +9,9 @@ from rsir_tf.evaluation.bootstrap import bootstrap_interval, paired_test
 from rsir_tf.evaluation.confusion import SceneConfusion
 from rsir_tf.evaluation.contact_sheet import SheetItem, contact_sheet
 from rsir_tf.evaluation.extremes import ShownImage, extreme_queries, extremes_sheet
-from rsir_tf.evaluation.figures import Evaluation, SceneFigures, SchemeFigures
-from rsir_tf.evaluation.graded import (
-    acg_at,
-    ndcg_at,
-    wap_at,
-)
+from rsir_tf.evaluation.figures import CUTOFFS, Evaluation, SceneFigures, SchemeFigures
+from rsir_tf.evaluation.graded import acg_at, ndcg_at, wap_at
+from rsir_tf.evaluation.graded_streaming import GradedMetrics
 from rsir_tf.evaluation.heat_maps import MOST_CELLS, heat_map
 from rsir_tf.evaluation.multilabel import Averages, MultiLabelFigures, multilabel_figures
 from rsir_tf.evaluation.page import Output, Picture, Section, Table, write_page
@@ -27,17 +24,26 @@ from rsir_tf.evaluation.precision import (
 )
 from rsir_tf.evaluation.published import PUBLISHED_UC_MERCED, PublishedRow
 from rsir_tf.evaluation.rank_error import ANMRR_VARIANTS, anmrr, nmrr
-from rsir_tf.evaluation.ranking import rankings
-from rsir_tf.evaluation.relevance import jaccard, relevance_by_scene, relevance_by_tags, shared_tags, tag_matrix
+from rsir_tf.evaluation.ranking import nearest_first, rankings
+from rsir_tf.evaluation.relevance import (
+    TagSets,
+    jaccard,
+    relevance_by_scene,
+    relevance_by_tags,
+    shared_tags,
+    tag_matrix,
+)
 from rsir_tf.evaluation.report import check_report_target, write_report
 from rsir_tf.evaluation.streaming import RankingMetrics
 
 __all__ = [
     "ANMRR_VARIANTS",
+    "CUTOFFS",
     "MOST_CELLS",
     "PUBLISHED_UC_MERCED",
     "Averages",
     "Evaluation",
+    "GradedMetrics",
     "MultiLabelFigures",
     "Output",
     "Picture",
@@ -50,6 +56,7 @@ __all__ = [
     "SheetItem",
     "ShownImage",
     "Table",
+    "TagSets",
     "acg_at",
     "anmrr",
     "average_precision",
@@ -64,6 +71,7 @@ __all__ = [
     "mean_average_precision",
     "multilabel_figures",
     "ndcg_at",
+    "nearest_first",
     "nmrr",
     "paired_test",
     "precision_at",

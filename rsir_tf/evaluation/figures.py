@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rsir_tf.evaluation.multilabel import MultiLabelFigures
+
 CUTOFFS = (5, 10, 20, 50)
-"""The k of the P@k that a report shows."""
+"""The k of P@k, recall@k and the graded figures where none are named."""
 
 INTERVAL_LEVEL = 0.95
 """Of the bootstrap intervals in a report."""
@@ -42,6 +44,7 @@ class SchemeFigures:
         intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty if not asked for.
         graded: Figures by the number of shared tags ("acg_at_10", "ndcg_at_10", "wap"); empty where there are no tags.
         costs: From what is measured, with its unit (for example "seconds a query"), to the figure.
+        recall: From k to recall@k, 0..1.
     """
 
     anmrr: float
@@ -52,11 +55,13 @@ class SchemeFigures:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     graded: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    recall: Mapping[int, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types; a figure that does not exist (NaN) becomes null."""
         content: dict[str, Any] = {"anmrr": _number(self.anmrr), "map": _number(self.map)}
         content |= {f"p_at_{k}": _number(value) for k, value in self.precision.items()}
+        content |= {f"recall_at_{k}": _number(value) for k, value in self.recall.items()}
         content["pr_curve"] = [_number(value) for value in self.pr_curve]
         if self.by_scene:
             content["by_scene"] = {
@@ -79,12 +84,13 @@ class Evaluation:
     Attributes:
         queries: Number of queries asked, those without relevant images included.
         archive: Number of images that each query ranks.
-        relevance: "scene", "tags" or another name of what makes an image relevant.
+        relevance: "scene", "tags", "jaccard" or another name of what makes an image relevant.
         anmrr_variant: A name of `ANMRR_VARIANTS`.
         query_counts: Whether the query itself is in its ranking, and relevant.
         schemes: From a scheme's name ("recnn", "recnn+", …) to its figures, in the order to show them.
         left_out: Queries without relevant images; they are in no figure.
         details: Further settings that the figures depend on (model_id, connectivity, split, seed, …), JSON types.
+        shown_tags: The tags that the segmentations show, against the images' own; None where there are none to compare.
     """
 
     queries: int
@@ -95,9 +101,10 @@ class Evaluation:
     schemes: Mapping[str, SchemeFigures]
     left_out: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+    shown_tags: MultiLabelFigures | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types: the settings, and under "schemes" each scheme's figures."""
+        """As JSON types: the settings, "shown_tags" where there are any, and under "schemes" each scheme's figures."""
         return {
             "queries": self.queries,
             "archive": self.archive,
@@ -106,6 +113,7 @@ class Evaluation:
             "query_counts": self.query_counts,
             "queries_left_out": self.left_out,
             **({"details": dict(self.details)} if self.details else {}),
+            **({"shown_tags": self.shown_tags.to_json()} if self.shown_tags else {}),
             "schemes": {name: figures.to_json() for name, figures in self.schemes.items()},
         }
 

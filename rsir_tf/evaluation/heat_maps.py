@@ -22,8 +22,9 @@ def heat_map(
     colours: str = "Blues",
     row_title: str = "",
     column_title: str = "",
+    blanks: bool = True,
 ) -> bytes:
-    """Figures from 0 to 1 as coloured cells with two decimals in them; 0 and NaN are left blank.
+    """Figures from 0 to 1 as coloured cells with two decimals in them.
 
     Args:
         values: [R, C], 0..1 or NaN.
@@ -32,6 +33,7 @@ def heat_map(
         colours: A matplotlib colour map, light at 0.
         row_title: What rows are.
         column_title: What columns are.
+        blanks: Leave cells of 0 (below .005) and NaN without text; False writes .00 and –.
 
     Returns:
         A PNG file.
@@ -55,10 +57,11 @@ def heat_map(
     axes.spines[:].set_visible(False)
     axes.set(ylabel=row_title, xlabel=column_title)
     # Out of the layout: measuring hundreds of texts that lie inside the axes anyway takes a second.
-    for row, column in zip(*np.nonzero(np.nan_to_num(table) >= 0.005), strict=True):
+    shown = np.nan_to_num(table) >= 0.005 if blanks else np.ones_like(table, dtype=bool)
+    for row, column in zip(*np.nonzero(shown), strict=True):
         value = table[row, column]
         axes.text(
-            column, row, f"{value:.2f}".lstrip("0"), ha="center", va="center", fontsize=7,
+            column, row, "–" if np.isnan(value) else f"{value:.2f}".lstrip("0"), ha="center", va="center", fontsize=7,
             color="white" if value > 0.55 else "black", in_layout=False,
         )  # fmt: skip
     return png_file(figure)

@@ -70,6 +70,8 @@ def multilabel_figures(truth: ArrayLike, predicted: ArrayLike, *, zero_division:
         predicted: bool [N, T].
         zero_division: What 0/0 counts as: precision where nothing is predicted, recall where nothing is true, all four
             where neither is. 0 is the usual choice (scikit-learn's too); 1 rewards agreeing that there is nothing.
+            So a label that is neither true nor predicted anywhere pulls the macro averages down by its share, which
+            keeps figures comparable with published ones; `macro_f1` of training's reports leaves such labels out.
 
     Returns:
         The figures.

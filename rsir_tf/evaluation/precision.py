@@ -30,6 +30,13 @@ def precision_of_ranks(ranks: NDArray[np.int64], k: int, images: int) -> float:
     return float(np.searchsorted(ranks, k, side="right")) / k
 
 
+def recall_of_ranks(ranks: NDArray[np.int64], k: int) -> float:
+    """Recall@k of one query from the ranks of its relevant images; NaN where nothing is relevant."""
+    if len(ranks) == 0:
+        return float("nan")
+    return float(np.searchsorted(ranks, k, side="right")) / len(ranks)
+
+
 def curve_of_ranks(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
     """11-point curve of one query, float64 [11]; NaN throughout where nothing is relevant."""
     ng = len(ranks)

@@ -114,6 +114,33 @@ def jaccard(matrix: ArrayLike, query: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(np.divide(both, either, out=np.zeros(len(images)), where=either > 0))
 
 
+class TagSets:
+    """The tags of many images, for one query after another: `shared_tags` and `jaccard` at a fraction of their cost.
+
+    Args:
+        tags: [N], each image's tags; None (not known) and an empty collection share nothing.
+
+    Attributes:
+        names: All tags that occur, sorted.
+    """
+
+    def __init__(self, tags: Sequence[Collection[str] | None]) -> None:
+        self._matrix, self.names = tag_matrix(tags)
+        self._sizes = self._matrix.sum(axis=1)
+        # One row a tag, in the smallest number type that holds a count: a query reads the rows of its own tags alone.
+        self._rows = np.ascontiguousarray(self._matrix.T).astype(np.min_scalar_type(len(self.names)))
+
+    def shared(self, image: int) -> NDArray[np.unsignedinteger[Any]]:
+        """Number of tags that each image shares with this one: unsigned [N]."""
+        return np.asarray(self._rows[self._matrix[image]].sum(axis=0, dtype=self._rows.dtype))
+
+    def jaccard(self, image: int) -> NDArray[np.float64]:
+        """Shared tags over tags of either, of each image and this one: float64 [N] in 0..1, 0 where neither has any."""
+        both = self.shared(image)
+        either = self._sizes + self._sizes[image] - both
+        return np.asarray(np.divide(both, either, out=np.zeros(len(both)), where=either > 0))
+
+
 def _check_width(matrix: NDArray[np.bool_], query: NDArray[np.bool_]) -> None:
     if matrix.ndim != 2 or query.shape != matrix.shape[1:]:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rsir_tf.artifacts import manifest, read_manifest, written_aside
@@ -11,6 +11,7 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.evaluation.figures import Evaluation
 from rsir_tf.evaluation.plots import precision_recall_plot, scene_plot
 from rsir_tf.evaluation.published import PublishedRow
+from rsir_tf.evaluation.significance import PairedTests
 from rsir_tf.evaluation.tables import figures_csv, markdown
 
 REPORT_VERSION = 1
@@ -23,6 +24,8 @@ def write_report(
     *,
     title: str = "Retrieval figures",
     published: Mapping[str, PublishedRow] | None = None,
+    remarks: Sequence[str] = (),
+    tests: PairedTests | None = None,
 ) -> Path:
     """Write `report.json`, `.md` and `.csv`, `precision_recall.png` and, where queries have scenes, `scenes.png`.
 
@@ -34,6 +37,8 @@ def write_report(
         evaluation: What was found; one scheme or more.
         title: The Markdown file's heading.
         published: Published figures to show beside, by scheme: `PUBLISHED_UC_MERCED` where the archive is UC Merced.
+        remarks: What was left out and why, a line each.
+        tests: Of the schemes against one of them.
 
     Returns:
         `to`.
@@ -42,7 +47,7 @@ def write_report(
         ArtifactError: `to` is a file, or a folder that holds files but no report; or the disk is full or read-only.
     """
     check_report_target(to)
-    files = _compose(evaluation, title, published)
+    files = _compose(evaluation, title, published, remarks, tests)
     if not to.exists():
         with written_aside(to) as aside:
             aside.mkdir()
@@ -79,19 +84,30 @@ def check_report_target(to: Path) -> None:
     read_manifest(to / "report.json", "report", REPORT_VERSION)
 
 
-def _compose(evaluation: Evaluation, title: str, published: Mapping[str, PublishedRow] | None) -> dict[str, bytes]:
+def _compose(
+    evaluation: Evaluation,
+    title: str,
+    published: Mapping[str, PublishedRow] | None,
+    remarks: Sequence[str],
+    tests: PairedTests | None,
+) -> dict[str, bytes]:
     """All files, before the first is written: a plot that fails leaves the earlier report as it was."""
     shown = {name: row for name, row in (published or {}).items() if name in evaluation.schemes}
     content = manifest("report", REPORT_VERSION, **evaluation.to_json())
     if shown:
         content["published"] = {name: row.to_json() for name, row in shown.items()}
+    if remarks:
+        content["remarks"] = list(remarks)
+    if tests is not None:
+        content["tests"] = tests.to_json()
     schemes = evaluation.schemes
     files = {"precision_recall.png": precision_recall_plot({name: f.pr_curve for name, f in schemes.items()})}
     by_scene = {name: {scene: s.anmrr for scene, s in f.by_scene.items()} for name, f in schemes.items() if f.by_scene}
     if by_scene:
         files["scenes.png"] = scene_plot(by_scene)
     files["report.csv"] = figures_csv(evaluation, shown).encode()
-    files["report.md"] = markdown(evaluation, title=title, published=shown).encode()
+    text = markdown(evaluation, title=title, published=shown, remarks=remarks, tests=tests)
+    files["report.md"] = text.encode()
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     files["report.json"] = f"{text}\n".encode()
     return files

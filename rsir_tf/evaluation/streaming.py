@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation.bootstrap import bootstrap_interval
 from rsir_tf.evaluation.figures import CUTOFFS, INTERVAL_LEVEL, SceneFigures, SchemeFigures
-from rsir_tf.evaluation.precision import average_precision_of_ranks, curve_of_ranks, precision_of_ranks
+from rsir_tf.evaluation.precision import average_precision_of_ranks, curve_of_ranks, precision_of_ranks, recall_of_ranks
 from rsir_tf.evaluation.rank_error import anmrr_variant, nmrr_of_ranks
 from rsir_tf.evaluation.ranks import check_cutoff, mean_over_queries, relevance_matrix, relevant_ranks
 
@@ -19,11 +19,11 @@ class RankingMetrics:
     """Collects the figures of one scheme, one ranked relevance row at a time.
 
     The figures equal those of the functions on the whole matrix (`anmrr`, `mean_average_precision`, …). Kept are about
-    20 numbers a query, so rows may be of any length and of different lengths.
+    25 numbers a query, so rows may be of any length and of different lengths.
 
     Args:
         variant: A name of `ANMRR_VARIANTS`.
-        cutoffs: The k of P@k.
+        cutoffs: The k of P@k and recall@k.
         max_relevant: The largest number of relevant images that any query has; for the variants "mpeg7" and "2max",
             which need it before the first query.
 
@@ -76,6 +76,7 @@ class RankingMetrics:
             )
         figures = [nmrr_of_ranks(ranks, self._variant, self._max_relevant or 0), average_precision_of_ranks(ranks)]
         figures += [precision_of_ranks(ranks, k, len(row)) for k in self._cutoffs]
+        figures += [recall_of_ranks(ranks, k) for k in self._cutoffs]
         self._rows.append(np.concatenate([figures, curve_of_ranks(ranks)]))
         self._scenes.append(scene)
 
@@ -83,7 +84,7 @@ class RankingMetrics:
         """One figure of every query, in the order they came: for intervals, paired tests, best and worst queries.
 
         Args:
-            figure: "anmrr" (the query's NMRR), "map" (its AP) or "p_at_K" of a chosen cut-off.
+            figure: "anmrr" (the query's NMRR), "map" (its AP), "p_at_K" or "recall_at_K" of a chosen cut-off.
 
         Returns:
             float64 [Q]; NaN where the query has no such figure.
@@ -91,7 +92,7 @@ class RankingMetrics:
         Raises:
             InputError: There is no such figure.
         """
-        names = ["anmrr", "map", *(f"p_at_{k}" for k in self._cutoffs)]
+        names = ["anmrr", "map", *(f"{name}_at_{k}" for name in ("p", "recall") for k in self._cutoffs)]
         if figure not in names:
             raise InputError(f"no figure is named {figure!r}", wanted=f"one of {', '.join(names)}")
         return self._table()[:, names.index(figure)]
@@ -108,6 +109,7 @@ class RankingMetrics:
         """
         anmrr, mean_ap = self.per_query("anmrr"), self.per_query("map")
         precision = {k: float(mean_over_queries(self.per_query(f"p_at_{k}"))) for k in self._cutoffs}
+        recall = {k: float(mean_over_queries(self.per_query(f"recall_at_{k}"))) for k in self._cutoffs}
         scenes = np.array(self._scenes, dtype=object)
         by_scene = {}
         for scene in sorted({scene for scene in self._scenes if scene is not None}):
@@ -126,11 +128,12 @@ class RankingMetrics:
             anmrr=float(mean_over_queries(anmrr)),
             map=float(mean_over_queries(mean_ap)),
             precision=precision,
+            recall=recall,
             pr_curve=tuple(float(value) for value in mean_over_queries(self._table()[:, -11:])),
             by_scene=by_scene,
             intervals=found,
         )
 
     def _table(self) -> NDArray[np.float64]:
-        width = 2 + len(self._cutoffs) + 11
+        width = 2 + 2 * len(self._cutoffs) + 11
         return np.array(self._rows, dtype=np.float64).reshape(-1, width)

@@ -11,6 +11,7 @@ from rsir_tf.evaluation.figures import INTERVAL_LEVEL, Evaluation, SchemeFigures
 from rsir_tf.evaluation.precision import RECALL_LEVELS
 from rsir_tf.evaluation.published import SCHEME_TITLES, PublishedRow
 from rsir_tf.evaluation.rank_error import anmrr_variant
+from rsir_tf.evaluation.significance import PairedTests
 
 MISSING = "–"
 """Stands for a figure that does not exist, such as P@50 where 40 images are ranked."""
@@ -52,19 +53,24 @@ def figures_csv(evaluation: Evaluation, published: Mapping[str, PublishedRow] | 
         published: From a scheme's name to its published figures.
 
     Returns:
-        CSV, lines ending in a line feed: descriptor, source ("measured" or "published"), anmrr, map, p_at_k, and what
-        each descriptor cost.
+        CSV, lines ending in a line feed: descriptor, source ("measured" or "published"), anmrr, map, p_at_k,
+        recall_at_k, the graded figures, and what each descriptor cost.
     """
     cutoffs = _cutoffs(evaluation)
-    costs = sorted({name for figures in evaluation.schemes.values() for name in figures.costs})
+    schemes = evaluation.schemes.values()
+    recalls = sorted({k for figures in schemes for k in figures.recall})
+    graded = list(dict.fromkeys(name for figures in schemes for name in figures.graded))
+    costs = sorted({name for figures in schemes for name in figures.costs})
+    further = [*(f"recall_at_{k}" for k in recalls), *graded, *costs]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["descriptor", "source", "anmrr", "map", *(f"p_at_{k}" for k in cutoffs), *costs])
+    writer.writerow(["descriptor", "source", "anmrr", "map", *(f"p_at_{k}" for k in cutoffs), *further])
     for name, figures in evaluation.schemes.items():
-        spent = [figures.costs.get(cost) for cost in costs]
-        writer.writerow([name, "measured", *_numbers(figures, cutoffs), *map(_exact, spent)])
+        values = [figures.recall.get(k) for k in recalls] + [figures.graded.get(key) for key in graded]
+        values += [figures.costs.get(cost) for cost in costs]
+        writer.writerow([name, "measured", *_numbers(figures, cutoffs), *map(_exact, values)])
         if published is not None and name in published:
-            writer.writerow([name, "published", *_numbers(published[name], cutoffs), *("" for _ in costs)])
+            writer.writerow([name, "published", *_numbers(published[name], cutoffs), *("" for _ in further)])
     return text.getvalue()
 
 
@@ -78,7 +84,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def settings(evaluation: Evaluation) -> list[str]:
     """What the figures depend on, a sentence each."""
     variant = anmrr_variant(evaluation.anmrr_variant)
-    relevance = {"scene": "it shows the query's scene class", "tags": "it shares a tag with the query"}
+    relevance = {
+        "scene": "it shows the query's scene class",
+        "tags": "it shares a tag with the query",
+        "jaccard": "the Jaccard index of its tags and the query's is high enough (jaccard at)",
+    }
     lines = [
         f"{evaluation.queries} queries, each ranking {evaluation.archive} images.",
         f"An image is relevant where {relevance.get(evaluation.relevance, evaluation.relevance)}.",
@@ -89,7 +99,8 @@ def settings(evaluation: Evaluation) -> list[str]:
     ]
     if evaluation.left_out:
         lines.append(f"Queries without a relevant image, which are in no figure: {evaluation.left_out}.")
-    lines += [f"{key}: {value}" for key, value in evaluation.details.items()]
+    for key, value in evaluation.details.items():
+        lines.append(f"{key}: {(', '.join(map(str, value)) or 'none') if isinstance(value, list) else value}")
     return lines
 
 
@@ -110,7 +121,14 @@ def scene_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, PublishedRow] | None = None) -> str:
+def markdown(
+    evaluation: Evaluation,
+    *,
+    title: str,
+    published: Mapping[str, PublishedRow] | None = None,
+    remarks: Sequence[str] = (),
+    tests: PairedTests | None = None,
+) -> str:
     """The whole report as Markdown; it refers to `precision_recall.png` and, where there are scenes, `scenes.png`."""
     parts = [f"# {_cell(title)}", "\n".join(f"- {_cell(line)}" for line in settings(evaluation))]
     parts.append(markdown_table(*figures_table(evaluation, published)))
@@ -120,11 +138,13 @@ def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, Publ
             "Published rows: Table I of the paper of ReCNN and ReCNN+, 420 queries on UC Merced with its own split, "
             "network and training; they are no figures of this run."
         )
-    if any(figures.intervals for figures in evaluation.schemes.values()):
-        parts += [
-            f"## {INTERVAL_LEVEL:.0%} bootstrap intervals over queries",
-            markdown_table(*_interval_table(evaluation)),
-        ]
+    if remarks:
+        parts += ["## Remarks", "\n".join(f"- {_cell(line)}" for line in remarks)]
+    header, rows = interval_table(evaluation)
+    if rows:
+        parts += [f"## {INTERVAL_LEVEL:.0%} bootstrap intervals over queries", markdown_table(header, rows)]
+    if tests is not None:
+        parts += ["## Paired tests", tests.sentence(), markdown_table(*paired_test_table(tests))]
     curves = [
         [SCHEME_TITLES.get(name, name), *(number(value) for value in figures.pr_curve)]
         for name, figures in evaluation.schemes.items()
@@ -141,6 +161,12 @@ def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, Publ
             for name, f in evaluation.schemes.items()
         ]
         parts += ["## Graded by shared tags", markdown_table(["Descriptor", *graded], table)]
+    if evaluation.shown_tags is not None:
+        averages = evaluation.shown_tags.to_json()
+        loss = averages.pop("hamming_loss")
+        table = [[name, *(number(value) for value in own.values())] for name, own in averages.items()]
+        parts += ["## Tags that the segmentations show, against the images' own", f"Hamming loss: {number(loss)}."]
+        parts.append(markdown_table(["Average", "Accuracy", "Precision", "Recall", "F1"], table))
     costs = sorted({name for figures in evaluation.schemes.values() for name in figures.costs})
     if costs:
         table = [
@@ -151,10 +177,22 @@ def markdown(evaluation: Evaluation, *, title: str, published: Mapping[str, Publ
     return "\n\n".join(parts) + "\n"
 
 
-def _interval_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+def paired_test_table(tests: PairedTests) -> tuple[list[str], list[list[str]]]:
+    """The paired tests: header and rows, cells as text; p-values with four decimals."""
+    rows = [
+        [SCHEME_TITLES.get(name, name), f"{p:.4f}", f"{tests.corrected[name]:.4f}"]
+        for name, p in tests.p_values.items()
+    ]
+    return ["Descriptor", "p", "p (Holm)"], rows
+
+
+def interval_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Bootstrap intervals: header and rows, cells as text; no row where no scheme has any."""
     cutoffs = _cutoffs(evaluation)
     rows = []
     for name, figures in evaluation.schemes.items():
+        if not figures.intervals:
+            continue
         found = [figures.intervals.get(key) for key in ("anmrr", "map", *(f"p_at_{k}" for k in cutoffs))]
         cells = [MISSING if pair is None else f"{number(pair[0])} to {number(pair[1])}" for pair in found]
         rows.append([SCHEME_TITLES.get(name, name), *cells])

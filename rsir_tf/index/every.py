@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from rsir_tf.index.distances import direct_global_distance, direct_set_distance
 from rsir_tf.index.intervals import recnn_intervals, settled
 from rsir_tf.index.queries import side_by_side
 from rsir_tf.index.search import groups, recnn_plus_distances
+from rsir_tf.processors import usable_cores
 
 PAIRS_AT_ONCE = 4096
 """Images whose distances to each other are kept together: 134 MB."""
@@ -90,7 +90,7 @@ def _all_pairs(descriptors: Descriptors, positions: NDArray[np.int64], metric: s
 
 def _in_threads(work: Callable[[Any], NDArray[np.float64]], items: Iterable[Any]) -> Iterator[NDArray[np.float64]]:
     """Work on items in one thread a processor, a few items ahead; results in order."""
-    threads = os.cpu_count() or 1
+    threads = usable_cores()
     waiting: deque[Future[NDArray[np.float64]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for item in items:

@@ -7,7 +7,6 @@ directly (`distances`), which decides order and ties.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from rsir_tf.index.descriptors import Descriptors, RegionBlock
 from rsir_tf.index.distances import direct_global_distance, direct_set_distance
 from rsir_tf.index.intervals import FEWEST_ROWS, recnn_intervals, rows_at_once
 from rsir_tf.index.queries import side_by_side
+from rsir_tf.processors import usable_cores
 
 QUERY_REGIONS_AT_ONCE = 512
 """Columns of one matrix product when there are many queries."""
@@ -131,7 +131,7 @@ def _bounds(
 
     # Products of many columns use all processors by themselves.
     alone = rows_at_once(*columns.vectors.T.shape) < FEWEST_ROWS
-    with ThreadPoolExecutor(1 if alone else os.cpu_count()) as pool:
+    with ThreadPoolExecutor(1 if alone else usable_cores()) as pool:
         deque(pool.map(look, descriptors.region_blocks(asked)), maxlen=0)
     for at, mask in enumerate(wanted):
         low[at, ~mask] = high[at, ~mask] = np.inf

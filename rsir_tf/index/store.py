@@ -103,6 +103,13 @@ class Index:
             vectors[rows[positions]] = block
         return vectors
 
+    @cached_property
+    def shown_classes(self) -> NDArray[np.bool_]:
+        """Whether an image has a region of a class: bool [N, classes], in row order."""
+        known = range(len(self.settings.class_names))
+        found = [self._descriptors.with_classes(np.array([index])) for index in known]
+        return np.stack(found, axis=1)[self._descriptors.positions]
+
     def find_content(self, content_hash: str) -> ImageEntry | None:
         """The first image, by row, with these pixels, or None."""
         rows = self._rows_by_content.get(content_hash)
@@ -256,7 +263,7 @@ class Index:
         for row, distances in zip(asked, answers, strict=True):
             apart = distances[self._descriptors.positions]
             if share_classes:
-                apart[~self._has_class[:, self._has_class[row]].any(axis=1)] = np.inf
+                apart[~self.shown_classes[:, self.shown_classes[row]].any(axis=1)] = np.inf
             yield row, apart
 
     def verify(self) -> None:
@@ -282,13 +289,6 @@ class Index:
         for row, content_hash in enumerate(self.images.content_hashes):
             rows.setdefault(content_hash, []).append(row)
         return rows
-
-    @cached_property
-    def _has_class(self) -> NDArray[np.bool_]:
-        """Tell, as bool [N, classes], whether an image has a region of a class."""
-        known = range(len(self.settings.class_names))
-        found = [self._descriptors.with_classes(np.array([index])) for index in known]
-        return np.stack(found, axis=1)[self._descriptors.positions]
 
     def _position(self, row: int) -> int:
         if not 0 <= row < len(self):

@@ -32,8 +32,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         low, high = self.scale
-        if not 0 < low <= high:
-            raise InputError(f"scale from {low} to {high}", wanted="0 < smallest ≤ largest")
+        if not 0.1 <= low <= high <= 10:
+            raise InputError(f"scale from {low} to {high}", wanted="0.1 ≤ smallest ≤ largest ≤ 10")
 
     @classmethod
     def none(cls) -> Augmentation:

@@ -65,7 +65,7 @@ class PairReader:
 
     def frame(self, index: int, size: int) -> int:
         """Pixels a side of what a crop shows at magnification 1: its own size, or an image without a mask whole."""
-        return size if self.records[index].mask is not None else min(self.sizes[index])
+        return size if self.records[index].mask is not None else max(self.sizes[index])
 
     def crops(self, size: int) -> list[int]:
         """How many crops of a size cover each record once: max(1, round(pixels / size²)); one without a mask."""

@@ -42,7 +42,9 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
-        require_finite(loss, f"{self.path}: the loss became {loss} at step {batch + 1} of {self.words}")
+        parts = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items() if name != "loss")
+        found = f"{self.path}: the loss became {loss} at step {batch + 1} of {self.words}"
+        require_finite(loss, f"{found} ({parts})" if parts else found)
         self.told(self.done + batch + 1, self.total, f"{self.words}  loss {loss:.4f}")
 
 
@@ -53,7 +55,10 @@ def require_finite(value: float, found: str) -> None:
         TrainingError: With `found` as what was found.
     """
     if not np.isfinite(value):
-        raise TrainingError(found, cure="the last checkpoint is kept; lower --learning-rate or set --clip-norm")
+        raise TrainingError(
+            found,
+            cure="the last checkpoint is kept; train into another --run with a lower --learning-rate or --clip-norm",
+        )
 
 
 def log_to_tensorboard(path: Path, entry: dict[str, Any], pictures: NDArray[np.uint8] | None) -> None:

@@ -48,7 +48,7 @@ def write_run_report(
     """
     folder = run.path / "report"
     history = run.history()
-    _write_curves(folder / "curves.png", history)
+    write_curves(folder / "curves.png", history)
     kind = run.manifest.get("supervision", {}).get("kind", "masks")
     masked = [record for record in test if record.mask is not None and kind != "tags"]
     tagged = [record for record in test if record.tags is not None and kind != "masks"]
@@ -132,17 +132,27 @@ def _epochs_markdown(history: list[dict[str, Any]]) -> list[str]:
     heads += ["learning rate", "images/s", "seconds"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for entry in history:
-        cells = [entry["epoch"], f"{entry['loss']:.4f}", *(cell(entry[name]) for name in figures)]
+        cells = [entry["epoch"], f"{entry['loss']:.4f}", *(cell(entry.get(name)) for name in figures)]
         cells += [f"{entry['learning_rate']:.3g}", entry["images_per_second"], entry["seconds"]]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
 
 
 def _figures(history: list[dict[str, Any]]) -> list[str]:
-    return [name for name in history[0] if name not in FITTING] if history else []
+    """Names of what was scored in any epoch: a run that is resumed elsewhere may be watched otherwise."""
+    return list(dict.fromkeys(name for entry in history for name in entry if name not in FITTING))
 
 
-def _write_curves(path: Path, history: list[dict[str, Any]]) -> None:
+def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
+    """Draw loss and figures by epoch.
+
+    Args:
+        path: A PNG file, replaced.
+        history: The run's.
+
+    Raises:
+        ArtifactError: It cannot be written.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -153,7 +163,7 @@ def _write_curves(path: Path, history: list[dict[str, Any]]) -> None:
     loss.plot(epochs, [entry["loss"] for entry in history], marker="o", color="#1e5ac8")
     loss.set(xlabel="epoch", ylabel="training loss (nats)")
     for name in _figures(history):
-        values = [np.nan if entry[name] is None else entry[name] for entry in history]
+        values = [np.nan if entry.get(name) is None else entry[name] for entry in history]
         held.plot(epochs, values, marker="o", label=name.replace("_", " "))
     held.set(xlabel="epoch", ylabel="on what was held out", ylim=(0, 1))
     held.legend()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import platform
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +133,14 @@ def open_run(path: Path) -> Run:
         raise ArtifactError(f"{path / MANIFEST}: is damaged ({error!r})", cure="train into a new folder") from error
 
 
+def forget(run: Run) -> None:
+    """Take away a run that no epoch has ended in, so that another may begin in its folder."""
+    for name in ("views", "tensorboard", CHECKPOINTS):
+        shutil.rmtree(run.path / name, ignore_errors=True)
+    for name in (SPLIT, MANIFEST):
+        (run.path / name).unlink(missing_ok=True)
+
+
 def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any]) -> None:
     """Refuse to go on with a run under other settings or on another archive.
 
@@ -238,17 +248,30 @@ def save_epoch(
     """
     folder, number = run.path / CHECKPOINTS, len(history)
     last, kept = folder / f"last-{number:04}.keras", run.best
-    with written_aside(last, replace=True) as aside:
+    with _writing(last) as aside:
         model.save(str(aside))
     if best or kept is None:
         kept = folder / f"best-{number:04}.weights.h5"
-        with written_aside(kept, replace=True) as aside:
+        with _writing(kept) as aside:
             # Without its optimizer, whose state Keras would write along.
             keras.Model(network.inputs, network.outputs).save_weights(str(aside))
     write_json(run.path / HISTORY, {"epochs": history, "last": last.name, "best": kept.name})
     for file in folder.iterdir():
         if file not in (last, kept) and not is_leftover(file):
             file.unlink()
+
+
+@contextlib.contextmanager
+def _writing(file: Path) -> Iterator[Path]:
+    """As `written_aside`; what h5py says when the disk is full while it closes a file is no OSError."""
+    try:
+        with written_aside(file, replace=True) as aside:
+            yield aside
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ArtifactError(
+            f"{file}: cannot be written: {reason}", cure="free space or choose another place"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -270,12 +293,24 @@ def software() -> dict[str, str]:
     """Versions and machine, for manifests."""
     import tensorflow as tf
 
-    devices = ", ".join(device.name for device in tf.config.list_physical_devices("GPU")) or "CPU"
     return {
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
         "platform": platform.platform(),
-        "device": devices,
+        "device": ", ".join(_accelerators(tf)) or "CPU",
     }
+
+
+def _accelerators(tf: Any) -> list[str]:
+    """Names of the accelerators that Keras' backend computes on."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    if keras.backend.backend() == "torch":
+        torch: Any = importlib.import_module("torch")  # In no environment that types are checked in.
+        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    devices = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(each).get("device_name", each.name) for each in devices]

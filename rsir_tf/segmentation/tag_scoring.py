@@ -22,7 +22,10 @@ class TagScores:
 
     Attributes:
         micro_f1: 2·TP / (2·TP + FP + FN), counted over all images and tags at once.
-        macro_f1: Mean of the tags' own F1, over tags that are there or were predicted.
+        macro_f1: Mean of the tags' own F1, over tags that are there or were predicted: a tag that these images could
+            not test says nothing of the network, and a small held-out part lacks some. `multilabel_figures` of
+            `rsir_tf.evaluation` counts such a tag 0, as the literature and scikit-learn do; where there is one its
+            macro F1 is lower than this.
         precision: TP / (TP + FP) of each tag.
         recall: TP / (TP + FN) of each tag.
         f1: Of each tag; NaN for one that is neither there nor predicted.

@@ -70,6 +70,12 @@ class TagSupervision:
             for records in (fitted, held)
         )
         self.tags, self.held_tags = tag_table(fitted, label_set), tag_table(held, label_set)
+        # A crop of an image with a mask bears what is in the crop; its tags are of the whole.
+        self.tags[[record.mask is not None for record in fitted]] = -1
+        for number, image in enumerate(held):
+            if image.mask is not None:
+                shown = np.isin(range(len(label_set.names)), self.validation.read(number)[1])
+                self.held_tags[number] = shown
         masked, masked_held = ([r for r in records if r.mask is not None] for records in (fitted, held))
         known = record["masks"] if record else None
         self.masks = MaskSupervision(label_set, masked, masked_held, settings, known) if masked else None

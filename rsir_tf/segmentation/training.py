@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.splits import Split, select, write_split
-from rsir_tf.archives.tag_labels import tag_label_set
+from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.artifacts import MANIFEST, content_hash, remove_leftovers
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
-from rsir_tf.segmentation.monitoring import Progress, Watch, log_to_tensorboard, require_finite
+from rsir_tf.segmentation.monitoring import Progress, TrainingError, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
 from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
 from rsir_tf.segmentation.precision import computing_in
+from rsir_tf.segmentation.report import write_curves
 from rsir_tf.segmentation.runs import (
     SPLIT,
     Run,
     best_epoch,
     create_run,
+    forget,
     load_last,
     open_run,
     require_same,
@@ -78,10 +83,17 @@ def train(
     origin = _origin(archive, label_set, split, settings)
     run = None
     if (path / MANIFEST).exists():
-        run = open_run(path)
-        require_same(run, settings.to_json(), origin)
-        if why_complete(run, settings.epochs, settings.patience):
-            return run
+        run = _resumed(open_run(path), settings, origin)
+    if run and why_complete(run, settings.epochs, settings.patience):
+        return run
+    if settings.supervision != "masks":
+        tag_table(archive.records, label_set)  # A tag that is no class is told now, not when the test part is scored.
+        if archive.orphan_tags:
+            logging.getLogger("rsir_tf").warning(
+                "%d lines of the tags file name no image (the first: %s); `rsir-tf check` says which are meant",
+                len(archive.orphan_tags),
+                archive.orphan_tags[0],
+            )
     fitted, held = _parts(archive, split, settings)
     if not fitted:
         raise InputError(f"{archive.root}: the split leaves no image to train on", cure="make the test part smaller")
@@ -91,13 +103,45 @@ def train(
         if settings.supervision == "masks"
         else TagSupervision(label_set, fitted, held, settings, record, watch)
     )
+    _leave_accelerators_to_the_backend()
     keras.utils.set_random_seed(settings.seed)
-    with supervision.failures():
+    with supervision.failures(), _memory(settings):
         network, architecture = _build(label_set, settings, supervision, run)
         run = run or create_run(path, architecture, label_set, settings.to_json(), origin, supervision.record)
         write_split(split, path / SPLIT)
         _fit(run, network, settings, supervision, progress or (lambda *_: None))
     return open_run(path)
+
+
+def _resumed(run: Run, settings: TrainingSettings, origin: dict[str, Any]) -> Run | None:
+    """The run to go on with; None where it differs, but nothing has been learned in it that could be lost."""
+    try:
+        require_same(run, settings.to_json(), origin)
+    except MismatchError:
+        if run.last is not None:
+            raise
+        forget(run)
+        return None
+    return run
+
+
+def _leave_accelerators_to_the_backend() -> None:
+    """TensorFlow, which reads the data, would take nearly all of a GPU's memory from JAX or Torch."""
+    if keras.backend.backend() != "tensorflow":
+        with contextlib.suppress(RuntimeError):  # Too late: it has taken it, or there is none.
+            tf.config.set_visible_devices([], "GPU")
+
+
+@contextlib.contextmanager
+def _memory(settings: TrainingSettings) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise TrainingError(
+            f"out of memory with batches of {settings.crops.batch} crops of {settings.crops.size} pixels: {reason}",
+            cure="lower --batch or --crop, train with --precision mixed_float16, or narrow --head-width",
+        ) from error
 
 
 def _parts(archive: Archive, split: Split, settings: TrainingSettings) -> tuple[list[Record], list[Record]]:
@@ -111,17 +155,31 @@ def _parts(archive: Archive, split: Split, settings: TrainingSettings) -> tuple[
 def hold_out(records: Sequence[Record], fraction: float, seed: int) -> tuple[list[Record], list[Record]]:
     """Hold some of the training images out, to choose the best epoch by.
 
+    Whole groups where all images have one: an image cut from the same tile as a training image tells little.
+
     Args:
         records: The training part.
-        fraction: Of them; rounded, and never all.
+        fraction: Of them; rounded, up to whole groups, and never all.
         seed: The run's.
 
     Returns:
         Those to train on and those held out, each in the order given.
     """
-    draw = sorted(records, key=lambda record: hashlib.sha256(f"validation {seed}\n{record.id}".encode()).digest())
-    count = min(round(fraction * len(records)), len(records) - 1)
-    held = {record.id for record in draw[: max(0, count)]}
+
+    def drawn(name: str) -> bytes:
+        return hashlib.sha256(f"validation {seed}\n{name}".encode()).digest()
+
+    count = max(0, min(round(fraction * len(records)), len(records) - 1))
+    groups = {record.group for record in records}
+    held: set[str] = set()
+    if None not in groups and len(groups) > 1:
+        order = sorted((group for group in groups if group is not None), key=drawn)
+        for group in order[: len(order) - 1]:
+            if len(held) >= count:
+                break
+            held |= {record.id for record in records if record.group == group}
+    else:
+        held = set(sorted((record.id for record in records), key=drawn)[:count])
     return [record for record in records if record.id not in held], [record for record in records if record.id in held]
 
 
@@ -144,9 +202,18 @@ def _origin(archive: Archive, label_set: LabelSet, split: Split, settings: Train
         "format": archive.format,
         "images": len(archive),
         "records": content_hash([record.id for record in archive]),
+        "files": content_hash([[_bytes(record.image), record.mask and _bytes(record.mask)] for record in archive]),
         "label_set": label_set.content_hash(),
         "split": content_hash([list(part) for part in (split.train, split.test, split.validation) if part]),
     }
+
+
+def _bytes(file: Path) -> int | None:
+    """A file's size; None where it is missing, which reading it will say better."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
 
 
 def _build(
@@ -227,6 +294,7 @@ def _fit(
         progress((epoch + 1) * steps, settings.epochs * steps, words)
         save_epoch(run, model, network, history, best=best_epoch(history, supervision.figure) == epoch)
         log_to_tensorboard(run.path, entry, evaluation.pictures)
+        write_curves(run.path / "report" / "curves.png", history)
     if views:
         views.remove()
     progress(len(history) * steps, settings.epochs * steps, reason)

@@ -5,6 +5,7 @@ indexing     an archive → an index on disk
 querying     an image, or several → ranked hits, and a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
+visual_words, comparison_costs   what comparing learns beforehand, and what it measures beside
 watching     descriptors of held-out images → retrieval figures, while a network is trained
 
 Attributes load their file when first used: a query does not pay for comparing.
@@ -22,6 +23,7 @@ _HOMES = {
     "IndexSummary": "rsir_tf.workflows.indexing",
     "QueryResult": "rsir_tf.workflows.querying",
     "compare_descriptors": "rsir_tf.workflows.comparing",
+    "describe_into_index": "rsir_tf.workflows.comparison_costs",
     "describe_prediction": "rsir_tf.workflows.describing",
     "draw_query": "rsir_tf.workflows.querying",
     "evaluate_index": "rsir_tf.workflows.evaluating",
@@ -29,6 +31,7 @@ _HOMES = {
     "is_uc_merced": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
+    "unlike_published": "rsir_tf.workflows.comparison_report",
     "watch_retrieval": "rsir_tf.workflows.watching",
     "write_comparison": "rsir_tf.workflows.comparison_report",
 }
@@ -39,6 +42,7 @@ __all__ = [
     "IndexSummary",
     "QueryResult",
     "compare_descriptors",
+    "describe_into_index",
     "describe_prediction",
     "draw_query",
     "evaluate_index",
@@ -46,13 +50,15 @@ __all__ = [
     "is_uc_merced",
     "query_image",
     "query_images",
+    "unlike_published",
     "watch_retrieval",
     "write_comparison",
 ]
 
 if TYPE_CHECKING:
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
-    from rsir_tf.workflows.comparison_report import is_uc_merced, write_comparison
+    from rsir_tf.workflows.comparison_costs import describe_into_index
+    from rsir_tf.workflows.comparison_report import is_uc_merced, unlike_published, write_comparison
     from rsir_tf.workflows.describing import Described, describe_prediction
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.indexing import IndexSummary, index_archive

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.artifacts import content_hash
-from rsir_tf.baselines import (
-    BASELINES,
-    BagOfVisualWords,
-    DescribedImages,
-    Descriptor,
-    describe_images,
-    file_stamp,
-    parameters,
-    read_dictionary,
-    write_dictionary,
-)
+from rsir_tf.baselines import BASELINES, DescribedImages, Descriptor, describe_images, parameters
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
     MOST_CELLS,
     Evaluation,
+    GradedMetrics,
     RankingMetrics,
     SceneConfusion,
     SchemeFigures,
-    acg_at,
-    ndcg_at,
-    paired_test,
+    TagSets,
+    nearest_first,
     rank_error,
     rankings,
-    shared_tags,
-    tag_matrix,
-    wap_at,
 )
-from rsir_tf.imagery import read_image
-from rsir_tf.workflows.evaluating import SCHEMES, judge_relevance
+from rsir_tf.evaluation.published import SCHEME_TITLES
+from rsir_tf.evaluation.significance import PairedTests, paired_tests
+from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_a_query
+from rsir_tf.workflows.evaluating import SCHEMES, judge_relevance, largest_relevant
+from rsir_tf.workflows.visual_words import with_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +40,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
+
+GRADED_AT = 10
+"""The k of ACG@k and NDCG@k."""
 
 FIRST_HITS = 5
 """Hits of each query that are kept for pictures, the query itself left out."""
@@ -67,7 +59,7 @@ class Comparison:
         first_hits: Descriptor → int64 [Q, ≤ FIRST_HITS], rows of each query's first hits, itself left out.
         relevant: Row → bool [N], which images are relevant to it.
         confusion: Descriptor → which scenes its hits confuse; empty where no scene is known, or more than 100 are.
-        p_values: Descriptor → two-sided p of its AP against the best descriptor's; empty if not asked for.
+        tests: Of each descriptor's AP against one other's; None if not asked for, or there is nothing to test.
         remarks: What was left out and why, a line each.
         skipped: Id of an image that could not be read → why.
     """
@@ -78,15 +70,15 @@ class Comparison:
     average_precision: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     first_hits: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     confusion: dict[str, SceneConfusion] = field(default_factory=dict)
-    p_values: dict[str, float] = field(default_factory=dict)
+    tests: PairedTests | None = None
     remarks: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types, without what is for pictures alone."""
         content = {**self.evaluation.to_json(), "remarks": list(self.remarks), "skipped": dict(self.skipped)}
-        if self.p_values:
-            content["p_values"] = dict(self.p_values)
+        if self.tests is not None:
+            content["tests"] = self.tests.to_json()
         if self.confusion:
             content["confusion"] = {name: confusion.to_json() for name, confusion in self.confusion.items()}
         return content
@@ -99,11 +91,11 @@ def compare_descriptors(
     descriptors: Sequence[Descriptor] | None = None,
     training: Archive | None = None,
     index: Index | None = None,
-    index_seconds: float | None = None,
     relevance: str | None = None,
     anmrr_variant: str = "2ng",
     query_counts: bool = True,
     intervals: bool = False,
+    against: str | None = None,
     processes: int = 1,
     details: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -119,17 +111,18 @@ def compare_descriptors(
         descriptors: Baselines; None takes all with their defaults.
         training: Images that the visual words are learned from; none of `archive`. Without it BoVW is left out.
         index: From `rsir_tf.open_index`, with these images, for ReCNN and ReCNN+. Without it they are left out.
-        index_seconds: What describing an image for the index took, where that was measured.
         relevance: "scene" or "tags"; None takes scenes where there are any, else tags.
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
-        intervals: Whether to add bootstrap intervals, and a paired test of each descriptor against the best.
+        intervals: Whether to add bootstrap intervals, and a paired test of each descriptor against one.
+        against: Name of that one; None takes the best by mAP.
         processes: How many describe images at once.
         details: Further settings to record, such as the split's seed.
         progress: Called with (done, in all, words).
 
     Raises:
-        InputError: There are neither scenes nor tags, no image can be read, or the index lacks images.
+        InputError: There are neither scenes nor tags, fewer than two images can be read, nothing is left to compare,
+            `against` is not compared, or the index lacks images.
         ArtifactError: The cache is damaged, or the disk is full or read-only.
     """
     tell = progress or (lambda *_: None)
@@ -138,14 +131,23 @@ def compare_descriptors(
     names = [descriptor.name for descriptor in chosen]
     if len(set(names)) < len(names):
         raise InputError(f"descriptors are {', '.join(names)}", wanted="each name once, since tables go by name")
+    compared = [*names, *(SCHEMES if index is not None else ())]
+    if against is not None and against not in compared:
+        raise InputError(f"to test against {against!r}", wanted=f"one of {', '.join(compared)}, which are compared")
     relevance = relevance or _relevance(archive)
+    if relevance not in ("scene", "tags"):
+        raise InputError(f"relevance {relevance!r}", wanted="'scene' or 'tags'")
     judge_relevance([r.scene for r in archive], [r.tags for r in archive], relevance, str(archive.root))
-    described = {}
+    _require_two(archive.records, str(archive.root))
+    described: dict[Descriptor, DescribedImages] = {}
+    settings: dict[str, Any] = {"libraries": _libraries()}
+    settings |= {"label repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
+    images = {record.id: record.image for record in archive}
     for descriptor in chosen:
-        fitted = _fitted(descriptor, training, cache, tell, remarks)
+        fitted, origin = with_words(descriptor, training, cache, tell, remarks)
         if fitted is not None:
-            images = {record.id: record.image for record in archive}
             described[fitted] = describe_images(images, fitted, cache, processes=processes, progress=tell)
+            settings[f"{fitted.name} parameters"] = {**parameters(fitted), "distance": fitted.distance} | origin
     skipped = {name: why for found in described.values() for name, why in found.skipped.items()}
     records = tuple(record for record in archive if record.id not in skipped)
     if index is not None:
@@ -154,20 +156,26 @@ def compare_descriptors(
         _require_all(index, records)
     else:
         remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
-    if not records or not (described or index):
-        raise InputError(f"{archive.root}: nothing to compare ({len(records)} images)", wanted="images and descriptors")
+    _require_two(records, str(archive.root), next(iter(skipped.values()), None))
+    if not described and index is None:
+        raise InputError(f"{archive.root}: nothing to compare. {' '.join(remarks)}", wanted="one descriptor or more")
+    rows, spent = np.empty(0, dtype=np.int64), {}
+    if index is not None:
+        rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
+        spent = {scheme: index_costs(index, scheme, rows) for scheme in SCHEMES}
     run = _Run(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, tell)
     for descriptor, found in described.items():
         vectors = _rows(found, records)
-        costs = {"seconds an image": float(found.seconds.mean()), "bytes an image": 4.0 * descriptor.dimensions}
+        costs = describing_costs(found, [record.id for record in records], descriptor.dimensions)
         run.measure(descriptor.name, rankings(vectors, descriptor.distance), costs)
-    settings = {f"{d.name} parameters": {**parameters(d), "distance": d.distance} for d in described}
+        run.time(descriptor.name, partial(_vector_rankings, vectors, descriptor.distance))
     if index is not None:
         for scheme in SCHEMES:
-            costs = _index_costs(index, scheme) | ({"seconds an image": index_seconds} if index_seconds else {})
-            run.measure(scheme, _index_rankings(index, scheme, records), costs)
+            rank = partial(_index_rankings, index, scheme, rows)
+            run.measure(scheme, rank(range(len(records))), spent[scheme])
+            run.time(scheme, rank)
         settings["index"] = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
-    return run.finish({**(details or {}), **settings}, skipped)
+    return run.finish({**(details or {}), **settings}, skipped, against)
 
 
 class _Run:
@@ -189,11 +197,16 @@ class _Run:
         self.scenes = [record.scene for record in records]
         tags = [record.tags for record in records]
         self.judge = judge_relevance(self.scenes, tags, relevance, where)
-        self.tags = tag_matrix(tags)[0] if any(tags) else None
+        self.tags = TagSets(tags) if any(tags) else None
         if self.tags is None:
             remarks.append("ACG, NDCG and WAP are left out: the images have no tags.")
         if all(scene is None for scene in self.scenes):
             remarks.append("Figures by scene class and their confusion are left out: the images have no scene class.")
+        elif relevance != "scene":
+            remarks.append("Figures by scene class are left out: an image is relevant where it shares a tag.")
+        self.ranked = len(records) if query_counts else len(records) - 1
+        if self.tags is not None and self.ranked < GRADED_AT:
+            remarks.append(f"ACG@{GRADED_AT} is left out: only {self.ranked} images are ranked.")
         images = Counter(scene for scene in self.scenes if scene is not None)
         if single := sum(count == 1 for count in images.values()):
             remarks.append(f"{single} scene classes have one image, which can find none but itself.")
@@ -202,11 +215,7 @@ class _Run:
             remarks.append(f"The confusion of {len(images)} scene classes is left out: more than {MOST_CELLS}.")
         self.largest = None
         if rank_error.anmrr_variant(anmrr_variant).needs_largest:
-            # Needed before the first query; a query that is not ranked is not relevant either.
-            counts = (
-                self.judge(row).sum() - (not query_counts and self.judge(row)[row]) for row in range(len(records))
-            )
-            self.largest = int(max(counts))
+            self.largest = largest_relevant(self.judge, len(records), query_counts)
         self.schemes: dict[str, SchemeFigures] = {}
         self.left_out = 0
         self.found = Comparison(self._evaluation({}), records, self.judge, remarks=remarks)
@@ -214,10 +223,9 @@ class _Run:
     def measure(self, name: str, ranked: Ranked, costs: Mapping[str, float]) -> None:
         metrics = RankingMetrics(variant=self.variant, max_relevant=self.largest)
         confusion = SceneConfusion(self.scenes) if self.confuses else None
-        graded: list[tuple[float, ...]] = []
-        hits, ranking_seconds, started = [], 0.0, time.perf_counter()
+        graded = GradedMetrics((GRADED_AT,))
+        hits = []
         for row, order in ranked:
-            ranking_seconds += time.perf_counter() - started
             others = order[order != row]
             counted = order if self.query_counts else others
             metrics.add(self.judge(row)[counted], scene=self.scenes[row])
@@ -225,16 +233,14 @@ class _Run:
             if confusion is not None:
                 confusion.add(row, others)
             if self.tags is not None:
-                gains = shared_tags(self.tags, self.tags[row])[counted][None]
-                graded.append((acg_at(gains, 10), ndcg_at(gains, 10), wap_at(gains)))
+                graded.add(self.tags.shared(row)[counted])
             self.tell(row + 1, len(self.records), f"{name}: ranking for each image")
-            started = time.perf_counter()
         figures = metrics.figures(intervals=self.intervals)
         self.schemes[name] = replace(
             figures,
             by_scene=figures.by_scene if self.relevance == "scene" else {},
-            graded=_mean_graded(graded),
-            costs={**costs, "seconds a query": ranking_seconds / len(self.records)},
+            graded={key: value for key, value in graded.figures().items() if not np.isnan(value)},
+            costs=costs,
         )
         self.left_out = metrics.left_out
         self.found.average_precision[name] = metrics.per_query("map")
@@ -242,19 +248,32 @@ class _Run:
         if confusion is not None:
             self.found.confusion[name] = confusion
 
-    def finish(self, details: dict[str, Any], skipped: dict[str, str]) -> Comparison:
+    def time(self, name: str, rank: Callable[[range], Ranked]) -> None:
+        """Add what a query costs; after `measure`, so that all that is read from disk lies in memory."""
+        figures = self.schemes[name]
+        costs = {**figures.costs, "seconds a query": seconds_a_query(rank, len(self.records))}
+        self.schemes[name] = replace(figures, costs=costs)
+
+    def finish(self, details: dict[str, Any], skipped: dict[str, str], against: str | None) -> Comparison:
         self.found.evaluation = self._evaluation(details)
         self.found.skipped = dict(sorted(skipped.items()))
-        if self.intervals and len(self.schemes) > 1:
-            values = self.found.average_precision
-            best = max(self.schemes, key=lambda name: np.nan_to_num(self.schemes[name].map))
-            self.found.p_values = {name: paired_test(values[name], values[best]) for name in values if name != best}
+        if self.left_out == len(self.records):
+            self.remarks.append("No query has a relevant image: there are no figures.")
+        if not self.intervals:
+            return self.found
+        if against is not None and against not in self.schemes:
+            self.remarks.append(f"Paired tests are left out: {SCHEME_TITLES.get(against, against)} is.")
+        else:
+            self.found.tests = paired_tests(self.found.average_precision, against)
+            if self.found.tests is None:
+                why = "one descriptor is compared" if len(self.schemes) == 1 else "no query has a figure"
+                self.remarks.append(f"Paired tests are left out: {why}.")
         return self.found
 
     def _evaluation(self, details: Mapping[str, Any]) -> Evaluation:
         return Evaluation(
             queries=len(self.records),
-            archive=len(self.records) if self.query_counts else len(self.records) - 1,
+            archive=self.ranked,
             relevance=self.relevance,
             anmrr_variant=self.variant,
             query_counts=self.query_counts,
@@ -276,36 +295,18 @@ def _relevance(archive: Archive) -> str:
     )
 
 
-def _fitted(
-    descriptor: Descriptor, training: Archive | None, cache: Path, tell: Progress, remarks: list[str]
-) -> Descriptor | None:
-    """The descriptor, with a dictionary where it needs one; None where there is nothing to learn it from."""
-    if not isinstance(descriptor, BagOfVisualWords) or descriptor.dictionary is not None:
-        return descriptor
-    if training is None:
-        remarks.append("BoVW is left out: there is no training part to learn its words from.")
-        return None
-    learned_from = content_hash([[record.id, *file_stamp(record.image)] for record in training])
-    path = cache / f"bovw-words-{content_hash([learned_from, parameters(descriptor)])[:12]}.npz"
-    known = read_dictionary(path, descriptor, learned_from)
-    if known is not None:
-        return known
-    try:
-        fitted = descriptor.fit(_training_images(training, tell))
-    except InputError as error:
-        remarks.append(f"BoVW is left out: {error}.")
-        return None
-    write_dictionary(path, fitted, learned_from)
-    return fitted
+def _require_two(records: Sequence[Record], where: str, reason: str | None = None) -> None:
+    """Refuse a comparison in which no image has another to find."""
+    if len(records) < 2:
+        unread = f" can be read ({reason})" if reason else ""
+        raise InputError(f"{where}: {len(records)} images to compare{unread}", wanted="two or more")
 
 
-def _training_images(training: Archive, tell: Progress) -> Iterator[NDArray[np.uint8]]:
-    for done, record in enumerate(training, start=1):
-        with contextlib.suppress(
-            InputError
-        ):  # A training image that cannot be read teaches nothing, and stops nothing.
-            yield read_image(record.image)
-        tell(done, len(training), "bovw: learning words")
+def _libraries() -> dict[str, str]:
+    """Versions of what the descriptors are made with."""
+    import cv2
+
+    return {"opencv": cv2.__version__, **{name: version(name) for name in ("scikit-image", "scikit-learn", "numpy")}}
 
 
 def _rows(found: DescribedImages, records: Sequence[Record]) -> NDArray[np.float32]:
@@ -324,22 +325,12 @@ def _require_all(index: Index, records: Sequence[Record]) -> None:
         )
 
 
-def _index_rankings(index: Index, scheme: str, records: Sequence[Record]) -> Ranked:
-    """Rankings of the records alone, whatever else the index holds."""
-    rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
-    for place, (_, distances) in enumerate(index.all_distances(scheme, rows=rows.tolist())):
-        yield place, np.argsort(distances[rows], kind="stable")
+def _vector_rankings(vectors: NDArray[np.float32], distance: str, queries: range) -> Ranked:
+    return rankings(vectors, distance, queries=queries, threads=1)
 
 
-def _index_costs(index: Index, scheme: str) -> dict[str, float]:
-    vectors = float(np.mean(index.images.region_counts)) if scheme == "recnn" else 1.0
-    return {"bytes an image": vectors * index.settings.channels * np.dtype(index.settings.dtype).itemsize}
-
-
-def _mean_graded(values: Sequence[tuple[float, ...]]) -> dict[str, float]:
-    table = np.array(values, dtype=np.float64).reshape(-1, 3)
-    known = table[~np.isnan(table[:, 2])]  # A query without tags has no figure.
-    if not len(known):
-        return {}
-    means = zip(("acg_at_10", "ndcg_at_10", "wap"), known.mean(axis=0).tolist(), strict=True)
-    return {name: mean for name, mean in means if not np.isnan(mean)}
+def _index_rankings(index: Index, scheme: str, rows: NDArray[np.int64], queries: range) -> Ranked:
+    """Rankings of the images at `rows` alone, whatever else the index holds."""
+    asking = rows[queries.start : queries.stop].tolist()
+    for place, (_, distances) in zip(queries, index.all_distances(scheme, rows=asking), strict=True):
+        yield place, nearest_first(distances[rows])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsir_tf.artifacts import write_json, written_aside
+from rsir_tf.artifacts import manifest, write_json, written_aside
 from rsir_tf.evaluation import (
     MOST_CELLS,
     PUBLISHED_UC_MERCED,
@@ -23,10 +24,12 @@ from rsir_tf.evaluation import (
     write_page,
     write_report,
 )
+from rsir_tf.evaluation.figures import INTERVAL_LEVEL
 from rsir_tf.evaluation.published import SCHEME_TITLES
-from rsir_tf.evaluation.tables import figures_table, scene_table, settings
+from rsir_tf.evaluation.tables import figures_table, interval_table, paired_test_table, scene_table, settings
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import save_png
+from rsir_tf.workflows.comparison_costs import TIMED_QUERIES
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -35,15 +38,47 @@ if TYPE_CHECKING:
 EXTREMES = 3
 """Best and worst queries that are shown of each descriptor."""
 
+COMPARISON_VERSION = 1
+"""Of comparison.json."""
+
+PUBLISHED_A_SCENE = 20
+"""Images of each scene class that were ranked for Table I."""
+
 Shown = Mapping[str, PublishedRow] | None
 
 
 def is_uc_merced(archive: Archive) -> bool:
-    """Whether these are UC Merced's 2,100 images, by their names: 100 of each of its 21 scene classes."""
-    from rsir_tf.archives.synthetic.archive import SCENES
+    """Whether these are UC Merced's 2,100 images, 100 of each of its 21 scene classes by name, and not rendered."""
+    from rsir_tf.archives.synthetic.archive import SCENES, is_rendered
 
     names = {Path(record.id).with_suffix("").as_posix() for record in archive}
-    return names == {f"{scene}/{scene}{number:02}" for scene in SCENES for number in range(100)}
+    wanted = {f"{scene}/{scene}{number:02}" for scene in SCENES for number in range(100)}
+    return names == wanted and not is_rendered(archive.root)
+
+
+def unlike_published(archive: Archive, comparison: Comparison) -> list[str]:
+    """What keeps a comparison's figures from standing beside the paper's; nothing where they may.
+
+    Args:
+        archive: The whole archive, of which a part was compared.
+        comparison: From `compare_descriptors`.
+    """
+    from rsir_tf.archives.synthetic.archive import is_rendered
+
+    found = comparison.evaluation
+    differs = []
+    if not is_uc_merced(archive):
+        differs.append("the images are rendered" if is_rendered(archive.root) else "the archive is not UC Merced")
+    counts = set(Counter(record.scene for record in comparison.records).values())
+    if counts != {PUBLISHED_A_SCENE} or found.queries != 420:
+        differs.append(f"{found.queries} images are compared, not 420, {PUBLISHED_A_SCENE} of each scene class")
+    if found.relevance != "scene":
+        differs.append("an image is relevant where it shares a tag, not a scene class")
+    if not found.query_counts:
+        differs.append("the query is not ranked")
+    if found.anmrr_variant != "2ng":
+        differs.append(f'ANMRR is of variant "{found.anmrr_variant}", not "2ng"')
+    return differs
 
 
 def write_comparison(to: Path, comparison: Comparison, *, title: str, published: bool) -> Path:
@@ -53,29 +88,36 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
         to: The folder.
         comparison: From `compare_descriptors`.
         title: Heading of report and page.
-        published: Whether to show the paper's rows beside; they are for UC Merced, relevance by scene.
+        published: Whether to show the paper's rows beside; `unlike_published` tells where they may stand.
 
     Returns:
-        The page, `index.html`, which opens without a server.
+        The page, `index.html`, which opens without a server. Pictures that only the earlier comparison had are removed.
 
     Raises:
         ArtifactError: `to` holds something else, or the disk is full or read-only.
     """
     rows: Shown = PUBLISHED_UC_MERCED if published else None
-    write_report(to, comparison.evaluation, title=title, published=rows)
-    write_json(to / "comparison.json", comparison.to_json())
+    remarks = [*comparison.remarks, *_unread(comparison)]
+    write_report(to, comparison.evaluation, title=title, published=rows, remarks=remarks, tests=comparison.tests)
+    write_json(to / "comparison.json", manifest("comparison", COMPARISON_VERSION, **comparison.to_json()))
     sections = [_figures(to, comparison, rows), *_scenes(to, comparison), *_confusion(to, comparison)]
     sections += [_extremes(to, comparison), _costs(comparison), _settings(comparison)]
-    return write_page(to / "index.html", title, sections, lead=_lead(comparison))
+    page = write_page(to / "index.html", title, sections, lead=_lead(comparison))
+    shown = [block.source for section in sections for block in section.content if isinstance(block, Picture)]
+    own = [to / "anmrr_by_scene.png"]
+    own += [to / f"{kind}_{_file(name)}.png" for kind in ("confusion", "best", "worst") for name in SCHEME_TITLES]
+    for stale in set(own).difference(source for source in shown if isinstance(source, Path)):
+        stale.unlink(missing_ok=True)
+    return page
 
 
 def _lead(comparison: Comparison) -> str:
     found = comparison.evaluation
-    best = min(found.schemes, key=lambda name: np.nan_to_num(found.schemes[name].anmrr, nan=1.0))
-    return (
-        f"{len(found.schemes)} descriptors on {found.queries:,} queries, each ranking {found.archive:,} images. "
-        f"Best by ANMRR: {_title(best)}."
-    )
+    words = f"{len(found.schemes)} descriptors on {found.queries:,} queries, each ranking {found.archive:,} images."
+    if found.left_out == found.queries:
+        return f"{words} No query has a relevant image: there are no figures."
+    best = min(found.schemes, key=lambda name: found.schemes[name].anmrr)
+    return f"{words} Best by ANMRR: {_title(best)}."
 
 
 def _figures(to: Path, comparison: Comparison, published: Shown) -> Section:
@@ -87,6 +129,11 @@ def _figures(to: Path, comparison: Comparison, published: Shown) -> Section:
             "for the baselines; they are no figures of this run."
         )
     content += comparison.remarks
+    header, intervals = interval_table(comparison.evaluation)
+    if intervals:
+        content.append(Table(header, intervals, f"{INTERVAL_LEVEL:.0%} bootstrap intervals over queries"))
+    if comparison.tests is not None:
+        content += [Table(*paired_test_table(comparison.tests), "Paired tests"), comparison.tests.sentence()]
     content.append(Picture(to / "precision_recall.png", "Interpolated precision over recall, a curve a descriptor"))
     schemes = comparison.evaluation.schemes
     graded = list(dict.fromkeys(name for figures in schemes.values() for name in figures.graded))
@@ -95,9 +142,6 @@ def _figures(to: Path, comparison: Comparison, published: Shown) -> Section:
             [_title(name), *(f.graded.get(key, float("nan")) for key in graded)] for name, f in schemes.items()
         ]
         content.append(Table(["Descriptor", *graded], rows, "Graded by the number of shared tags"))
-    if comparison.p_values:
-        tests = [[_title(name), f"{value:.4f}"] for name, value in comparison.p_values.items()]
-        content.append(Table(["Descriptor", "p"], tests, "Paired randomisation test of AP against the best by mAP"))
     return Section("Figures", content)
 
 
@@ -110,7 +154,7 @@ def _scenes(to: Path, comparison: Comparison) -> list[Section]:
         values = [
             [f.by_scene[scene].anmrr if scene in f.by_scene else np.nan for f in schemes.values()] for scene in scenes
         ]
-        picture = heat_map(values, scenes, [_title(name) for name in schemes], colours="Oranges")
+        picture = heat_map(values, scenes, [_title(name) for name in schemes], colours="Oranges", blanks=False)
         content.append(_save(to / "anmrr_by_scene.png", picture, "ANMRR of each scene class under each descriptor"))
     return [Section("By scene class", [*content, Table(header, rows)])] if rows else []
 
@@ -162,19 +206,25 @@ def _costs(comparison: Comparison) -> Section:
     ]
     words = (
         "Seconds an image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
-        "indexing, where this command did it. Seconds a query: ranking all images for all queries, by their number."
+        "indexing by the clock, where this command did it. Seconds a query: of a core's time, ranking all images for "
+        f"the first {TIMED_QUERIES} queries once more, all of them in memory."
     )
     return Section("What it costs", [Table(["Descriptor", *names], rows), words])
 
 
 def _settings(comparison: Comparison) -> Section:
     lines = settings(comparison.evaluation)
-    if comparison.skipped:
-        lines.append(f"{len(comparison.skipped)} images could not be read:")
-        lines += list(comparison.skipped.values())[:20]
+    lines += _unread(comparison)
     return Section(
         "Settings", ["Parameters of the baselines are this program's choice: the paper does not give them.", *lines]
     )
+
+
+def _unread(comparison: Comparison) -> list[str]:
+    """Images that are left out, the first ones named."""
+    if not comparison.skipped:
+        return []
+    return [f"{len(comparison.skipped)} images could not be read:", *list(comparison.skipped.values())[:20]]
 
 
 def _save(file: Path, content: bytes, words: str) -> Picture:

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rsir_tf.archives.labels import plain_name
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import Evaluation, RankingMetrics, rank_error, relevance_by_scene, shared_tags, tag_matrix
+from rsir_tf.evaluation import (
+    CUTOFFS,
+    Evaluation,
+    GradedMetrics,
+    MultiLabelFigures,
+    RankingMetrics,
+    TagSets,
+    multilabel_figures,
+    nearest_first,
+    rank_error,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +36,8 @@ def evaluate_index(
     *,
     schemes: Sequence[str] = SCHEMES,
     relevance: str = "scene",
+    jaccard_at: float = 0.5,
+    cutoffs: Sequence[int] = CUTOFFS,
     anmrr_variant: str = "2ng",
     query_counts: bool = True,
     metric: str | None = None,
@@ -35,10 +48,16 @@ def evaluate_index(
 ) -> Evaluation:
     """Let every image of an index be the query once and measure the rankings (paper, III.D).
 
+    Where images have tags, rankings are graded by the tags shared with the query too; and where each tag is a class of
+    the model, the classes that the segmentations show are compared with the tags.
+
     Args:
         index: From `rsir_tf.open_index`.
         schemes: "recnn", "recnn+".
-        relevance: "scene": of the query's scene class, as in the paper; "tags": shares a tag with the query.
+        relevance: "scene": of the query's scene class, as in the paper; "tags": shares a tag with the query; "jaccard":
+            the Jaccard index of its tags and the query's is `jaccard_at` or more.
+        jaccard_at: For "jaccard", above 0 and at most 1.
+        cutoffs: The k of P@k and recall@k and, where images have tags, of ACG@k and NDCG@k.
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
@@ -49,36 +68,41 @@ def evaluate_index(
         progress: Called after each query.
 
     Raises:
-        InputError: The index holds no image, or no scenes or tags to tell relevance by.
+        InputError: The index holds no image, or no scenes or tags to tell relevance by; or an option has no such
+            value.
     """
     if len(index) == 0:
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
-    judge = judge_relevance(index.images.scenes, index.images.tags, relevance, str(index.path))
-    scenes = index.images.scenes
+    scenes, tags = index.images.scenes, index.images.tags
+    judge = judge_relevance(scenes, tags, relevance, str(index.path), jaccard_at=jaccard_at)
+    tag_sets = TagSets(tags) if any(tags) else None
     found, left_out, largest = {}, 0, None
     if rank_error.anmrr_variant(anmrr_variant).needs_largest:
-        # Needed before the first query. A query that is not ranked is not relevant either.
-        counts = [int(judge(row).sum()) - (not query_counts and bool(judge(row)[row])) for row in range(len(index))]
-        largest = max(counts)
+        largest = largest_relevant(judge, len(index), query_counts)
     for done, scheme in enumerate(schemes):
         started = time.perf_counter()
-        metrics = RankingMetrics(variant=anmrr_variant, max_relevant=largest)
+        metrics = RankingMetrics(variant=anmrr_variant, cutoffs=cutoffs, max_relevant=largest)
+        graded = GradedMetrics(cutoffs)
         own = {"direction": direction} if scheme == "recnn" else {"metric": metric}
         for row, distances in index.all_distances(scheme, share_classes=tags_overlap, **own):
-            # Rows are in order of id: a stable sort breaks ties by id, as a search does.
-            order = np.argsort(distances, kind="stable")
+            # Rows are in order of id: ties go by id, as in a search.
+            order = nearest_first(distances)
             if not query_counts:
                 order = order[order != row]
             metrics.add(judge(row)[order], scene=scenes[row] if relevance == "scene" else None)
+            if tag_sets is not None:
+                graded.add(tag_sets.shared(row)[order])
             if progress:
                 progress(done * len(index) + row + 1, len(schemes) * len(index), f"{scheme}: ranking for each image")
         left_out = metrics.left_out
         costs = {"seconds a query": (time.perf_counter() - started) / len(index)}
-        found[scheme] = replace(metrics.figures(intervals=intervals), costs=costs)
+        found[scheme] = replace(metrics.figures(intervals=intervals), graded=graded.figures(), costs=costs)
     settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     settings["recnn+ metric"] = metric or "l1"
     settings["recnn direction"] = direction
     settings["images that share no class"] = "last" if tags_overlap else "ranked"
+    if relevance == "jaccard":
+        settings["jaccard at"] = jaccard_at
     return Evaluation(
         queries=len(index),
         archive=len(index) if query_counts else len(index) - 1,
@@ -88,35 +112,83 @@ def evaluate_index(
         schemes=found,
         left_out=left_out,
         details=settings,
+        shown_tags=shown_tags(index),
     )
 
 
+def shown_tags(index: Index) -> MultiLabelFigures | None:
+    """Compare the classes that an index's regions have with its images' tags.
+
+    An image shows a class where it has a region of it, of the index's minimum area or larger. Labels are all classes of
+    the model; one that is no image's tag and nowhere shown counts 0 in the macro averages. Names may be spelt with
+    spaces, hyphens or underscores. Images whose tags are not known do not count.
+
+    Returns:
+        The figures; None where no image has a tag, or a tag is no class of the model.
+    """
+    classes = {plain_name(name): number for number, name in enumerate(index.settings.class_names)}
+    tags = [None if own is None else [plain_name(tag) for tag in own] for own in index.images.tags]
+    if not any(tags) or any(tag not in classes for own in tags for tag in own or ()):
+        return None
+    known = [row for row, own in enumerate(tags) if own is not None]
+    truth = np.zeros((len(tags), len(index.settings.class_names)), dtype=np.bool_)
+    for row in known:
+        truth[row, [classes[tag] for tag in tags[row] or ()]] = True
+    return multilabel_figures(truth[known], index.shown_classes[known])
+
+
 def judge_relevance(
-    scenes: Sequence[str | None], tags: Sequence[tuple[str, ...] | None], relevance: str, where: str
+    scenes: Sequence[str | None],
+    tags: Sequence[tuple[str, ...] | None],
+    relevance: str,
+    where: str,
+    *,
+    jaccard_at: float = 0.5,
 ) -> Callable[[int], NDArray[np.bool_]]:
     """Give a function from a row to which images are relevant to it, bool [N].
 
     Args:
         scenes: [N], each image's scene class, where known.
         tags: [N], each image's tags, where known.
-        relevance: "scene" or "tags".
+        relevance: "scene", "tags" or "jaccard".
         where: What the images are of, for the error's text.
+        jaccard_at: For "jaccard": from which Jaccard index of the tags on an image is relevant; above 0, at most 1.
 
     Raises:
-        InputError: No image has a scene, or tags; or `relevance` is neither.
+        InputError: No image has a scene, or tags; or `relevance` or `jaccard_at` is another.
     """
     if relevance == "scene":
-        known = np.array(scenes, dtype=object)
         if all(scene is None for scene in scenes):
             raise InputError(
                 f"{where}: its images have no scene class",
                 cure="use --relevance tags, or index an archive with one folder a scene",
             )
-        nothing = np.zeros(len(scenes), dtype=np.bool_)
-        return lambda row: nothing if scenes[row] is None else relevance_by_scene(known, str(scenes[row]))
+        numbers = {scene: number for number, scene in enumerate(dict.fromkeys(scenes)) if scene is not None}
+        codes = np.array([-1 if scene is None else numbers[scene] for scene in scenes], dtype=np.int32)
+        return lambda row: (codes == codes[row]) & (codes[row] >= 0)
+    if relevance not in ("tags", "jaccard"):
+        raise InputError(f"relevance {relevance!r}", wanted="'scene', 'tags' or 'jaccard'")
+    if not any(tags):
+        raise InputError(f"{where}: its images have no tags", cure="use --relevance scene")
+    if not 0 < jaccard_at <= 1:
+        raise InputError(f"a Jaccard index of {jaccard_at}", wanted="above 0 and at most 1")
+    sets = TagSets(tags)
     if relevance == "tags":
-        if not any(tags):
-            raise InputError(f"{where}: its images have no tags", cure="use --relevance scene")
-        matrix, _ = tag_matrix(tags)
-        return lambda row: shared_tags(matrix, matrix[row]) > 0
-    raise InputError(f"relevance {relevance!r}", wanted="'scene' or 'tags'")
+        return lambda row: sets.shared(row) > 0
+    return lambda row: sets.jaccard(row) >= jaccard_at
+
+
+def largest_relevant(judge: Callable[[int], NDArray[np.bool_]], images: int, query_counts: bool) -> int:
+    """The largest number of relevant images of any query; `RankingMetrics` may need it before the first.
+
+    Args:
+        judge: From `judge_relevance`.
+        images: How many there are, at least one.
+        query_counts: Whether the query itself is ranked; one that is not is not relevant either.
+    """
+
+    def count(row: int) -> int:
+        relevant = judge(row)
+        return int(np.count_nonzero(relevant)) - (not query_counts and bool(relevant[row]))
+
+    return max(map(count, range(images)))

@@ -140,6 +140,20 @@ def test_form_does_not_matter(tmp_path: Path) -> None:
     assert read_mlrsnet_labels(folder, repair=False).rows["stadium_1.jpg"] == ("road", "trees")
 
 
+def test_unlisted_labels_are_dropped_where_the_list_is_to_be_kept(tmp_path: Path) -> None:
+    # Parkways have roads and trees, as the published list says, and no stadiums; beaches are not touched.
+    folder = table(tmp_path, "parkway", f"{HEADER}\nparkway_1.jpg,1,1,1\nparkway_2.jpg,1,0,0\n")
+    table(folder, "beach", f"{HEADER}\nbeach_1.jpg,0,1,1\n")
+    found = read_mlrsnet_labels(folder)
+    assert found.rows == {
+        "beach_1.jpg": ("stadium", "trees"), "parkway_1.jpg": ("road", "trees"), "parkway_2.jpg": ("road",),
+    }  # fmt: skip
+    assert found.repairs == ("parkway: 1 labels that its list lacks removed from 1 rows",)
+    plain = read_mlrsnet_labels(folder, repair=False)
+    assert plain.rows["parkway_1.jpg"] == ("road", "stadium", "trees")
+    assert plain.repairs == ()
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

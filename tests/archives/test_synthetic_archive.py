@@ -23,7 +23,7 @@ def test_files_lie_where_dlrsd_has_them(archive):
     files = sorted(str(path.relative_to(archive)) for path in archive.rglob("*") if path.is_file())
     pairs = [f"{scene}/{scene}{number}" for scene in CHOSEN for number in ("00", "01")]
     expected = [f"Images/{name}.tif" for name in pairs] + [f"Labels/{name}.png" for name in pairs]
-    assert files == [*expected, "LandUse_Multilabeled.txt"]
+    assert files == [*expected, "LandUse_Multilabeled.txt", "rendered.json"]
 
 
 def test_masks_are_palette_pictures_with_ids_from_1_and_dlrsds_colours(archive):

@@ -18,6 +18,8 @@ from rsir_tf.baselines import (
     UniformLBP,
     parameters,
     region_features,
+    settable,
+    with_parameters,
 )
 from rsir_tf.errors import InputError
 
@@ -39,10 +41,14 @@ def test_contract_of_all(name: str) -> None:
     assert vector.shape == (descriptor.dimensions,)
     assert np.isfinite(vector).all()
     assert descriptor.name == name
-    assert descriptor.distance == ("l1" if name == "color" else "l2")  # Paper, III.D.
     assert (vector == descriptor.describe(noise(0).copy())).all()
     with pytest.raises(InputError, match="wanted uint8"):
         descriptor.describe(noise(0).astype(np.float32))
+
+
+def test_distances_are_the_papers() -> None:
+    found = {name: kind.distance for name, kind in BASELINES.items()}
+    assert found == {**dict.fromkeys(("statistics", "lbp", "glcm", "gist", "bovw", "mlir"), "l2"), "color": "l1"}
 
 
 def test_statistics_of_two_halves() -> None:
@@ -214,6 +220,37 @@ def test_mlir_refuses_labels(labels: np.ndarray, words: str) -> None:
 def test_parameters_out_of_range(make: object) -> None:
     with pytest.raises(InputError, match="wanted"):
         make()
+
+
+def test_parameters_from_text() -> None:
+    assert with_parameters(GLCM, {}) == GLCM()
+    texts = {"levels": "16", "offsets": "1, 3", "mean_over_angles": "Yes"}
+    assert with_parameters(GLCM, texts) == GLCM(levels=16, offsets=(1, 3), mean_over_angles=True)
+    assert with_parameters(UniformLBP, {"radius": "2"}) == UniformLBP(radius=2.0)
+    assert with_parameters(ColourHistogram, {"joint": "false"}) == ColourHistogram(joint=False)
+    assert with_parameters(Statistics, {"channels": "rgb"}) == Statistics("rgb")
+    assert settable(BASELINES["bovw"]) == {"words": int, "sample": int, "seed": int}  # A dictionary is learned.
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ({"grey": "3"}, "no parameter 'grey'; wanted one of glcm.levels, glcm.offsets, glcm.mean_over_angles"),
+        ({"levels": "many"}, "glcm.levels is 'many'; wanted a whole number; the parameters are glcm.levels, "),
+        ({"offsets": "1;2"}, "wanted numbers with commas between them"),
+        ({"mean_over_angles": "2"}, "wanted true or false"),
+        ({"levels": "1"}, "glcm: 1 grey levels; wanted 2 to 256; the parameters are glcm.levels, "),
+    ],
+)
+def test_parameters_from_wrong_text(texts: dict[str, str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        with_parameters(GLCM, texts)
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "1e999"])
+def test_parameters_are_finite(text: str) -> None:
+    with pytest.raises(InputError, match="wanted a number"):
+        with_parameters(MLIR, {"scale": text})
 
 
 def test_parameters_are_recorded() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +18,8 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import save_png
 
+SIDE = 24
+
 
 @pytest.fixture
 def images(tmp_path: Path) -> dict[str, Path]:
@@ -23,7 +27,7 @@ def images(tmp_path: Path) -> dict[str, Path]:
     found = {}
     for number in range(6):
         path = tmp_path / "images" / f"{number}.png"
-        save_png(path, generator.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+        save_png(path, generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8))
         found[f"scene/{number}"] = path
     return found
 
@@ -42,6 +46,8 @@ class Counting:
         return 1
 
     def describe(self, image: np.ndarray) -> np.ndarray:
+        if image.shape[0] != SIDE:  # What warms up is none of the images.
+            return np.zeros(1, dtype=np.float32)
         self.asked.append(1)
         if len(self.asked) in self.fails_at:
             raise KeyboardInterrupt
@@ -84,6 +90,38 @@ def test_a_stopped_run_goes_on(images: dict[str, Path], tmp_path: Path, counting
     found = describe_images(images, counting, tmp_path)
     assert len(Counting.asked) == 4 + 3  # Three were kept; the fourth and the two after it are asked for.
     assert found.vectors.shape == (6, 1)
+
+
+def test_a_killed_run_goes_on(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+    """The process ends within the fourth image, without a chance to write: what was written before is kept."""
+    killed = (
+        "import os, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from test_baselines_extraction import Counting, describe_images, extraction\n"
+        "describe, extraction.PART_SECONDS = Counting.describe, 0.0\n"
+        "Counting.describe = lambda self, image: os._exit(9) if len(self.asked) == 3 else describe(self, image)\n"
+        "folder = Path(sys.argv[2])\n"
+        "describe_images({f'scene/{n}': folder / 'images' / f'{n}.png' for n in range(6)}, Counting(), folder / 'kept')"
+    )
+    ended = subprocess.run([sys.executable, "-c", killed, str(Path(__file__).parent), str(tmp_path)], check=False)
+    assert ended.returncode == 9
+    found = describe_images(images, counting, tmp_path / "kept")
+    assert len(Counting.asked) == 3  # The fourth image and the two after it.
+    np.testing.assert_allclose(found.vectors[:, 0], [read_image(path).mean() for path in images.values()], rtol=1e-6)
+
+
+def test_what_only_the_first_image_costs_is_not_counted(
+    images: dict[str, Path], tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    plain = Counting.describe
+
+    def describe(self: Counting, image: np.ndarray) -> np.ndarray:
+        clock[0] += 1.0 if clock[0] else 100.0  # The first call imports libraries and makes filters.
+        return plain(self, image)
+
+    monkeypatch.setattr(Counting, "describe", describe)
+    monkeypatch.setattr(extraction.time, "process_time", lambda: clock[0])
+    assert describe_images(images, counting, tmp_path / "kept").seconds.tolist() == [1.0] * 6
 
 
 def test_a_run_killed_before_its_first_file_is_gone_on_with(images: dict[str, Path], tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rsir_tf.baselines import GIST
-from rsir_tf.baselines.gist import normalise_contrast, transfer_functions
+from rsir_tf.baselines.gist import middle_square, normalise_contrast, transfer_functions
 from rsir_tf.errors import InputError
 
 
@@ -54,7 +54,9 @@ def test_contrast_normalisation_is_the_formula() -> None:
 def test_vector_is_the_mean_amplitude_in_each_cell() -> None:
     settings = GIST(side=32, scales=2, orientations=4, grid=2, border=8)
     image = np.random.default_rng(2).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    padded = np.pad(normalise_contrast(image.mean(axis=2, dtype=np.float32)), 8, mode="symmetric").astype(np.float64)
+    intensity = image.mean(axis=2)
+    full = (255 * (intensity - intensity.min()) / (intensity.max() - intensity.min())).astype(np.float32)
+    padded = np.pad(normalise_contrast(full), 8, mode="symmetric").astype(np.float64)
     expected = []
     for gain in transfer_functions(48, 2, 4).astype(np.float64):
         response = np.abs(np.fft.ifft2(np.fft.fft2(padded) * gain))[8:40, 8:40]
@@ -94,7 +96,37 @@ def test_any_size_gives_the_512_of_the_paper() -> None:
     vector = GIST().describe(image)
     assert vector.shape == (512,)
     assert np.isfinite(vector).all()
-    assert not GIST(side=64).describe(np.full((64, 64, 3), 77, np.uint8)).max() > 1e-3  # Flat ground: nothing.
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 90), (90, 130)])
+def test_flat_ground_is_nothing(size: tuple[int, int]) -> None:
+    assert not GIST(side=64).describe(np.full((*size, 3), 77, np.uint8)).any()
+
+
+def test_dim_pictures_are_stretched() -> None:
+    # Even levels: half of them and 20 more are whole numbers, so both are stretched to the same picture.
+    image = np.random.default_rng(4).integers(0, 100, (64, 64, 3), dtype=np.uint8) * 2
+    settings = GIST(side=64)
+    np.testing.assert_allclose(settings.describe(image // 2 + 20), settings.describe(image), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [128, 129])
+def test_the_middle_is_what_is_described(width: int) -> None:
+    image = np.full((64, width, 3), 255, dtype=np.uint8)  # Whiter than what is in the middle: no part of the stretch.
+    image[:, 32:96] = np.random.default_rng(5).integers(20, 200, (64, 64, 3), dtype=np.uint8)
+    settings = GIST(side=64)
+    np.testing.assert_array_equal(settings.describe(image), settings.describe(image[:, 32:96]))
+
+
+def test_scaling_keeps_the_aspect() -> None:
+    ramp = np.repeat(np.arange(64, dtype=np.float32)[None], 32, axis=0)
+    # Twice as large, columns 32 to 95 of 128: pixel centres lie at (c + ½) / 2 − ½.
+    np.testing.assert_allclose(
+        middle_square(ramp, 64), np.tile((np.arange(32, 96) + 0.5) / 2 - 0.5, (64, 1)), atol=1e-5
+    )
+    # Half as large, columns 8 to 23 of 32: means of two columns.
+    np.testing.assert_allclose(middle_square(ramp, 16), np.tile(np.arange(8, 24) * 2 + 0.5, (16, 1)), atol=1e-5)
+    np.testing.assert_array_equal(middle_square(ramp.T, 16), middle_square(ramp, 16).T)
 
 
 @pytest.mark.parametrize(

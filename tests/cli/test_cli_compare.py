@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+import skimage
 
-from rsir_tf.archives import Archive, Record
-from rsir_tf.archives.synthetic.archive import SCENES
+from rsir_tf.archives import Archive, Record, archive_hash, open_archive, stratified_split
+from rsir_tf.archives.synthetic import SCENES, render_archive
+from rsir_tf.artifacts import content_hash, read_manifest
 from rsir_tf.baselines import ColourHistogram, Statistics
 from rsir_tf.errors import InputError
+from rsir_tf.evaluation import Evaluation
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import save_png
-from rsir_tf.workflows import compare_descriptors, is_uc_merced
+from rsir_tf.workflows import Comparison, compare_descriptors, is_uc_merced, unlike_published, visual_words
 
 COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
 FAST = ("--descriptor", "statistics", "--descriptor", "color", "--processes", 1)
@@ -46,9 +51,18 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
         found_here = [figures[key] for key in ("anmrr", "map", "p_at_5", "p_at_10")]
         assert found_here == [0, 1, pytest.approx(0.4), None]
         assert figures["costs"]["bytes an image"] == {"statistics": 8, "color": 2048}[name]
-    assert found["details"]["color parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
+    details = found["details"]
+    assert details["color parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
+    assert details["libraries"]["opencv"] == cv2.__version__
+    assert details["libraries"]["scikit-image"] == skimage.__version__
+    opened = open_archive(archive)
+    assert details["archive hash"] == archive_hash(opened)
+    assert details["split hash"] == content_hash(stratified_split(opened, 0.5).to_json())
+    assert "label repairs" not in details  # These are MLRSNet's.
     assert "ReCNN and ReCNN+ are left out" in ended.err
     report = to / "report"
+    kept = read_manifest(report / "comparison.json", "comparison", 1)
+    assert kept["schemes"] == found["schemes"]
     rows = list(csv.DictReader((report / "report.csv").open()))
     assert [row["descriptor"] for row in rows] == ["statistics", "color"]  # No published rows: not UC Merced.
     page = (report / "index.html").read_text("utf-8")
@@ -71,23 +85,72 @@ def test_a_second_run_describes_nothing(
     monkeypatch.setattr(ColourHistogram, "describe", refuse)
     second = command("compare", archive, "--to", tmp_path / "out", *FAST, "--all")
     assert second.out == first.out
-    assert "12 queries, 12 images ranked" in second.out
+    assert "12 queries, 12 images ranked, relevant: same scene" in second.out
 
 
 def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Path, tmp_path: Path) -> None:
     ended = command("compare", archive, "--to", tmp_path / "out", *FAST, "--published")
     assert ended.code == 0, ended.err
-    assert "Color (published) | 0.705 | 0.255" in (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
+    text = (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
+    assert "Color (published) | 0.705 | 0.255" in text
+    assert (
+        "- Published rows are shown because they were asked for, though the archive is not UC Merced; 3 images are "
+        "compared, not 420, 20 of each scene class."
+    ) in text
 
 
-def test_words_are_learned_from_the_training_part_alone(command: Callable, archive: Path, tmp_path: Path) -> None:
-    line = ("compare", archive, "--descriptor", "bovw", "--descriptor", "color", "--processes", 1)
-    ended = command(*line, "--to", tmp_path / "all", "--all")
+@pytest.fixture
+def textured(tmp_path: Path) -> Path:
+    """Two scenes of four images with keypoints."""
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        image = cv2.resize(generator.integers(0, 256, (12, 12, 3), dtype=np.uint8), (96, 96), interpolation=2)
+        save_png(tmp_path / "textured" / "ab"[number % 2] / f"{number}.png", image)
+    return tmp_path / "textured"
+
+
+WORDS = ("--descriptor", "bovw", "--set", "bovw.words=12", "--processes", 1)
+
+
+def test_words_are_learned_from_the_training_part_alone(
+    command: Callable, textured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(visual_words, "read_image", lambda path: (read.append(path), read_image(path))[1])
+    drawn = stratified_split(open_archive(textured), 0.5, 3)
+    line = ("compare", textured, "--to", tmp_path / "out", *WORDS, "--test", 0.5, "--seed", 3, "--json")
+    ended = command(*line)
     assert ended.code == 0, ended.err
-    assert "BoVW is left out: there is no training part" in ended.err
-    ended = command(*line, "--to", tmp_path / "part")
+    assert [path.relative_to(textured).as_posix() for path in read] == list(drawn.train)
+    found = json.loads(ended.out)
+    assert found["schemes"]["bovw"]["costs"]["bytes an image"] == 48
+    assert found["queries"] == 4
+    origin = found["details"]["bovw parameters"]
+    assert (origin["words"], origin["training images"], len(origin["learned from"])) == (12, 4, 64)
+    assert len(list((tmp_path / "out" / "descriptors").glob("bovw-*/*.npz"))) == 1
+    assert command(*line).code == 0
+    assert len(read) == 4  # Kept.
+
+
+def test_training_images_that_cannot_be_read_are_named(command: Callable, textured: Path, tmp_path: Path) -> None:
+    first = stratified_split(open_archive(textured), 0.5).train[0]
+    (textured / first).write_bytes(b"no picture")
+    for _ in range(2):  # The second time words come from the cache.
+        ended = command("compare", textured, "--to", tmp_path / "out", *WORDS, "--test", 0.5)
+        assert ended.code == 0, ended.err
+        assert "BoVW learned without 1 of 4 training images, which could not be read; the first:" in ended.err
+        assert first in ended.err
+
+
+def test_no_words_to_learn(command: Callable, archive: Path, tmp_path: Path) -> None:
+    line = ("compare", archive, "--descriptor", "bovw", "--processes", 1)
+    ended = command(*line, "--to", tmp_path / "all", "--all")
+    assert ended.code == 1
+    assert "nothing to compare. BoVW is left out: there is no training part" in ended.err
+    ended = command(*line, "--descriptor", "color", "--to", tmp_path / "part")
     assert ended.code == 0, ended.err
     assert "BoVW is left out" in ended.err  # Nine images of noise have fewer keypoints than the 1,000 words asked for.
+    assert "- BoVW is left out" in (tmp_path / "part" / "report" / "report.md").read_text("utf-8")
 
 
 def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tiny_export: Any, tmp_path: Path) -> None:
@@ -102,6 +165,16 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     assert again.code == 0, again.err
     second = json.loads(again.out)["schemes"]
     assert [second[name]["map"] for name in second] == [first[name]["map"] for name in first]
+    spent = "seconds an image"  # It was measured when the index was made, and is kept beside it.
+    assert second["recnn"]["costs"][spent] == first["recnn"]["costs"][spent]
+    repeated = command(*line, "--to", tmp_path / "one", "--saved-model", tiny_export.model, "--json")
+    assert json.loads(repeated.out)["schemes"]["recnn+"]["costs"][spent] == first["recnn+"]["costs"][spent]
+    (tmp_path / "one" / "index-costs.json").unlink()
+    unknown = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--json")
+    assert spent not in json.loads(unknown.out)["schemes"]["recnn"]["costs"]
+    text = (tmp_path / "two" / "report" / "report.md").read_text("utf-8")
+    assert "| Descriptor | bytes an image | seconds a query | seconds an image |" in text
+    assert re.search(r"\| ReCNN \| [\d.e+]+ \| [\d.e-]+ \| – \|", text)
     lacking = command("compare", tiny_export.archive, "--all", "--descriptor", "color", "--processes", 1,
                       "--to", tmp_path / "three", "--index", tmp_path / "one" / "index")  # fmt: skip
     assert lacking.code == 1
@@ -135,6 +208,12 @@ def test_tags_where_there_are_no_scenes(archive: Path, tmp_path: Path) -> None:
     # Four images of one tag each: gains 1, 1, 1, 1, 0 …: ACG@10 = 4/10, NDCG and WAP perfect.
     assert figures.graded == {"acg_at_10": pytest.approx(0.4), "ndcg_at_10": 1, "wap": 1}
     assert any("by scene class and their confusion are left out" in line for line in found.remarks)
+    few = compare_descriptors(tagged, tmp_path / "cache", descriptors=[ColourHistogram()], query_counts=False)
+    assert few.evaluation.schemes["color"].graded.keys() == figures.graded.keys()  # 11 are ranked.
+    some = dataclasses.replace(tagged, records=tagged.records[:9])
+    fewer = compare_descriptors(some, tmp_path / "cache", descriptors=[ColourHistogram()])
+    assert fewer.evaluation.schemes["color"].graded.keys() == {"ndcg_at_10", "wap"}
+    assert "ACG@10 is left out: only 9 images are ranked." in fewer.remarks
 
 
 def test_neither_scenes_nor_tags(archive: Path, tmp_path: Path) -> None:
@@ -178,6 +257,16 @@ def test_ties_everywhere(tmp_path: Path) -> None:
         (("--descriptor", "surf"), "--descriptor surf"),
         (("--anmrr-variant", "9ng"), "--anmrr-variant 9ng"),
         (("--all", "--split", "x.json"), "both --all and --split"),
+        (("--index", "x", "--saved-model", "y"), "both --index and a model are given"),
+        (("--index", "x", "--server", "localhost:1"), "both --index and a model are given"),
+        (("--set", "glcm"), "wanted NAME.FIELD=VALUE"),
+        (("--set", "surf.levels=3"), "wanted one of statistics, color"),
+        (("--descriptor", "color", "--set", "glcm.levels=3"), "wanted one of color, which are compared"),
+        (("--set", "glcm.levels=3", "--set", "glcm.levels=4"), "glcm.levels is set twice"),
+        (("--set", "glcm.words=3"), "wanted one of glcm.levels, glcm.offsets"),
+        (("--set", "glcm.levels=x"), "wanted a whole number; the parameters are glcm.levels"),
+        (("--against", "color"), "tests are made with --intervals"),
+        (("--intervals", "--against", "recnn"), "--against recnn: wanted one of statistics"),
     ],
 )
 def test_bad_usage(command: Callable, archive: Path, tmp_path: Path, options: tuple[str, ...], words: str) -> None:
@@ -194,10 +283,37 @@ def test_a_foreign_folder_is_not_written_to(command: Callable, archive: Path, tm
     assert "holds files, but no report" in ended.err
 
 
-def test_which_archive_is_uc_merced() -> None:
-    names = [f"{scene}/{scene}{number:02}.tif" for scene in SCENES for number in range(100)]
-    assert is_uc_merced(Archive(Path("x"), "folder", tuple(Record(name, Path(name)) for name in names)))
-    assert not is_uc_merced(Archive(Path("x"), "folder", tuple(Record(name, Path(name)) for name in names[:-1])))
+def uc_merced(root: Path, numbers: range = range(100)) -> Archive:
+    names = [f"{scene}/{scene}{number:02}.tif" for scene in SCENES for number in numbers]
+    return Archive(root, "folder", tuple(Record(name, root / name, scene=name.split("/")[0]) for name in names))
+
+
+def test_which_archive_is_uc_merced(tmp_path: Path) -> None:
+    assert is_uc_merced(uc_merced(tmp_path))
+    assert not is_uc_merced(uc_merced(tmp_path, range(99)))
+    rendered = render_archive(tmp_path / "rendered", images_per_scene=1, size=64, scenes=["beach"])
+    for root in (rendered, rendered / "Images"):  # Whatever its images are called.
+        assert not is_uc_merced(uc_merced(root))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, []),
+        ({"relevance": "tags"}, ["an image is relevant where it shares a tag, not a scene class"]),
+        ({"query_counts": False}, ["the query is not ranked"]),
+        ({"anmrr_variant": "4ng"}, ['ANMRR is of variant "4ng", not "2ng"']),
+        ({"queries": 441}, ["441 images are compared, not 420, 20 of each scene class"]),
+    ],
+)
+def test_where_published_rows_may_stand(tmp_path: Path, change: dict[str, Any], words: list[str]) -> None:
+    ranked = uc_merced(tmp_path, range(20 if "queries" not in change else 21)).records
+    settings = {"queries": 420, "archive": 420, "relevance": "scene", "anmrr_variant": "2ng", "query_counts": True}
+    found = Comparison(Evaluation(**{**settings, **change}, schemes={}), ranked, lambda _: np.ones(1, dtype=bool))
+    assert unlike_published(uc_merced(tmp_path), found) == words
+    assert unlike_published(uc_merced(tmp_path, range(50)), found) == ["the archive is not UC Merced", *words]
+    (tmp_path / "rendered.json").touch()
+    assert unlike_published(uc_merced(tmp_path), found) == ["the images are rendered", *words]
 
 
 def test_names_of_baselines_in_help_are_all_there_are() -> None:

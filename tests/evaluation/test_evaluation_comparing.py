@@ -116,6 +116,17 @@ def test_heat_map_is_darker_where_values_are_higher() -> None:
         heat_map(np.zeros((101, 1)), ["x"] * 101, ["y"])
 
 
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_heat_map_writes_what_is_0_or_missing_where_asked(value: float) -> None:
+    from PIL import Image
+
+    def black(**more: bool) -> int:
+        png = heat_map([[value]], ["row"], ["column"], **more)
+        return int((np.asarray(Image.open(io.BytesIO(png)).convert("L")) < 160).sum())
+
+    assert black(blanks=False) > black() + 5  # Pixels of ".00", or of a dash.
+
+
 @pytest.fixture
 def evaluation() -> Evaluation:
     figures = SchemeFigures(

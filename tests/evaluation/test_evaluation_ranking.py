@@ -17,8 +17,10 @@ from rsir_tf.evaluation import (
     average_precision,
     interpolated_precision,
     mean_average_precision,
+    nearest_first,
     nmrr,
     precision_at,
+    rankings,
     recall_at,
 )
 
@@ -213,6 +215,7 @@ def test_streaming_gives_the_same_figures(rows, variant):
     np.testing.assert_array_equal(figures.pr_curve, interpolated_precision(rows))
     for k in (1, 5, 20):
         np.testing.assert_array_equal(figures.precision[k], precision_at(rows, k))
+        np.testing.assert_array_equal(figures.recall[k], recall_at(rows, k))
     assert metrics.queries == len(rows)
     assert metrics.left_out == int((~rows.any(axis=1)).sum())
 
@@ -302,3 +305,23 @@ def test_streaming_refuses_what_it_cannot_know():
         anmrr(RANKS_1_3_7, variant="3ng")
     with pytest.raises(InputError, match="p_at_7"):
         metrics.per_query("p_at_7")
+
+
+@LAWS
+@given(st.lists(st.sampled_from([0.0, -0.0, 0.5, 1.0, 2.5, math.inf]), max_size=60), st.integers(0, 2**32 - 1))
+def test_nearest_first_is_a_stable_sort(ties, seed):
+    generator = np.random.default_rng(seed)
+    distances = generator.permutation(np.concatenate([ties, generator.random(40)]))
+    for each in (distances, distances.astype(np.float32), distances[:1], np.array([])):
+        found = nearest_first(each)
+        np.testing.assert_array_equal(found, np.argsort(each, kind="stable"))
+        assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize("metric", ["l1", "cosine"])
+def test_no_query_asked_ranks_nothing(metric):
+    vectors = np.eye(4)
+    assert list(rankings(vectors, metric, queries=range(0))) == []
+    assert list(rankings(vectors, metric, queries=range(2, 2))) == []
+    ((row, order),) = rankings(vectors, metric, queries=range(2, 3))
+    assert (row, order.tolist()) == (2, [2, 0, 1, 3])

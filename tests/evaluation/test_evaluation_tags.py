@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
+    GradedMetrics,
+    TagSets,
     acg_at,
     jaccard,
     mean_average_precision,
@@ -141,3 +143,47 @@ def test_multilabel_refuses_other_arrays():
     for truth, found in ((flags.astype(int), flags), (flags, flags[:1]), (flags[:0], flags[:0])):
         with pytest.raises(InputError):
             multilabel_figures(truth, found)
+
+
+@LAWS
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 3, 300]))
+def test_tag_sets_count_as_the_functions_do(seed, names):
+    # 300 tags: a count may pass 255, the most that a byte holds; image 1 has them all.
+    generator = np.random.default_rng(seed)
+    tags = [tuple(f"tag {tag}" for tag in np.flatnonzero(row)) for row in generator.random((9, names)) < 0.4]
+    tags[0], tags[1] = None, tuple(f"tag {tag}" for tag in range(names))
+    sets = TagSets(tags)
+    matrix, known = tag_matrix(tags)
+    assert sets.names == known
+    for image in range(9):
+        np.testing.assert_array_equal(sets.shared(image), shared_tags(matrix, matrix[image]))
+        np.testing.assert_array_equal(sets.jaccard(image), jaccard(matrix, matrix[image]))
+    assert sets.shared(1)[1] == names
+
+
+@LAWS
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.uint8, np.uint16, np.int64]))
+def test_streamed_graded_figures_are_the_same_to_the_last_bit(seed, dtype):
+    generator = np.random.default_rng(seed)
+    gains = generator.integers(0, 9, (12, 700)).astype(dtype) * (generator.random((12, 700)) < 0.2)
+    gains[3] = 0
+    cutoffs = (1, 10, 300, 701)
+    metrics = GradedMetrics(cutoffs)
+    for row in gains.astype(dtype):
+        metrics.add(row)
+    found = metrics.figures()
+    assert found["wap"] == wap_at(gains)
+    for k in cutoffs:
+        np.testing.assert_array_equal(found[f"acg_at_{k}"], acg_at(gains, k))
+        assert found[f"ndcg_at_{k}"] == ndcg_at(gains, k)
+
+
+def test_graded_streaming_at_the_edges():
+    metrics = GradedMetrics((2,))
+    metrics.add(np.zeros(3, dtype=np.uint8))
+    assert metrics.figures() == {}
+    for bad in (np.array([1, -1]), np.array([0.5]), np.array([], dtype=np.uint8), np.ones((1, 2), dtype=int)):
+        with pytest.raises(InputError, match="gains are"):
+            metrics.add(bad)
+    with pytest.raises(InputError, match="cut-off"):
+        GradedMetrics((0,))

@@ -14,6 +14,7 @@ from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import write_mask
 from rsir_tf.archives.records import Record
 from rsir_tf.errors import InputError
+from rsir_tf.imagery import read_image
 from rsir_tf.segmentation.augmentation import Augmentation, augment
 from rsir_tf.segmentation.data import (
     Crops,
@@ -57,7 +58,14 @@ def test_crops_cover_images_with_masks_once_and_others_are_seen_whole(reader: Pa
     assert [reader.frame(index, 32) for index in (0, 1)] == [32, 32]
     bare = PairReader([replace(r, mask=None) for r in reader.records], LABELS, without_masks=True)
     assert bare.crops(32) == [1, 1]
-    assert [bare.frame(index, 32) for index in (0, 1)] == [96, 40], "the shorter side"
+    assert [bare.frame(index, 32) for index in (0, 1)] == [160, 50], "the longer side"
+    # What lies beyond the shorter side is mirrored: a tag is nowhere missing, and the crop is as wide as the image.
+    crops = Crops(160, 2, 0, Augmentation.none())
+    ((images, masks),) = training_dataset(bare, crops, seed=0, epoch=0).as_numpy_iterator()
+    wide = read_image(bare.records[0].image)
+    crop = next(image for image in images if np.array_equal(image[:96], wide))
+    np.testing.assert_array_equal(crop[96:], wide[95:31:-1])
+    assert (masks == VOID).all()
     assert (bare.read(1)[1] == VOID).all()
     with pytest.raises(InputError, match="2 of 2 images have no mask"):
         PairReader(bare.records, LABELS)

@@ -12,7 +12,6 @@ from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.network import (
     Architecture,
     Scales,
-    bilinear_kernel,
     build_fcn,
     build_trunk,
     measure_scales,
@@ -42,13 +41,22 @@ def test_logits_start_uniform_and_have_the_images_size(trunk: keras.Model, strid
     np.testing.assert_array_equal(logits, 0)
 
 
-@pytest.mark.parametrize("factor", [2, 8])
-def test_transposed_convolution_is_bilinear_resizing_inside(factor: int) -> None:
+@pytest.mark.parametrize(
+    ("stride", "name", "factor"),
+    [
+        (32, "upscore32_to_image", 32),
+        (16, "upscore2", 2),
+        (16, "upscore16_to_image", 16),
+        (8, "upscore4", 2),
+        (8, "upscore8_to_image", 8),
+    ],
+)
+def test_the_networks_upsampling_is_bilinear_resizing_inside(
+    trunk: keras.Model, stride: int, name: str, factor: int
+) -> None:
     scipy_ndimage = pytest.importorskip("scipy.ndimage")
     coarse = np.random.default_rng(2).normal(size=(1, 6, 7, 3)).astype(np.float32)
-    layer = keras.layers.Conv2DTranspose(3, 2 * factor, strides=factor, padding="same", use_bias=False)
-    layer.build(coarse.shape)
-    layer.set_weights([bilinear_kernel(factor, 3)])
+    layer = build_fcn(trunk, Architecture(classes=3, stride=stride, head_width=4)).get_layer(name)
     fine = np.asarray(layer(coarse))[0]
     # Half-pixel bilinear: pixel y of the fine grid lies at (y + .5) / factor − .5 of the coarse one.
     rows = (np.arange(6 * factor) + 0.5) / factor - 0.5

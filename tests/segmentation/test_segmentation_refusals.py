@@ -7,12 +7,15 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import pytest
-from training_samples import SETTINGS
+import tensorflow as tf
+from training_samples import SETTINGS, KilledError
 
 from rsir_tf.archives import Archive, stratified_split
 from rsir_tf.archives.splits import Split
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.runs import Run, load_best, open_run
 from rsir_tf.segmentation.training import train
 
@@ -33,12 +36,44 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
     old = Path(shutil.copytree(run.path, tmp_path / "old"))
     content = json.loads((old / "manifest.json").read_text())
     (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
-    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 2"):
+    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 3"):
         train(archive, split, old, SETTINGS)
     cosine = replace(SETTINGS, schedule="cosine", epochs=1)
     train(archive, split, tmp_path / "cosine", cosine)
     with pytest.raises(MismatchError, match="epochs = 1, this call has 2"):
         train(archive, split, tmp_path / "cosine", replace(cosine, epochs=2))
+
+
+def test_a_changed_mask_is_another_archive(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    record = archive.records[0]
+    longer = tmp_path / "longer.png"
+    longer.write_bytes(record.mask.read_bytes() + b"later")
+    changed = replace(archive, records=(replace(record, mask=longer), *archive.records[1:]))
+    with pytest.raises(MismatchError, match=r"archive's files = '[0-9a-f]+', this call has '[0-9a-f]+'"):
+        train(changed, split, run.path, SETTINGS)
+
+
+def test_a_run_in_which_nothing_was_learned_may_begin_otherwise(archive: Archive, split: Split, tmp_path: Path) -> None:
+    def stop(*_: object) -> None:
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
+    other = replace(SETTINGS, epochs=1, learning_rate=5e-4)
+    assert train(archive, split, tmp_path / "run", other).settings["learning_rate"] == 5e-4
+    with pytest.raises(MismatchError, match="learning_rate"):
+        train(archive, split, tmp_path / "run", SETTINGS)
+
+
+def test_too_little_memory_is_one_line(
+    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nwith much beside it")
+
+    monkeypatch.setattr(keras.Model, "fit", full)
+    with pytest.raises(TrainingError, match=r"batches of 2 crops of 64 pixels: OOM when allocating tensor; lower --b"):
+        train(archive, split, tmp_path / "run", SETTINGS)
 
 
 def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:

@@ -137,6 +137,27 @@ def test_where_masks_are_mixed_in_they_say_what_a_crop_shows(archive: Archive) -
     assert weights[TAGS].tolist() == weights[DESCRIPTOR_TAGS].tolist() == [1, 1]
 
 
+def test_tags_of_an_image_say_nothing_of_a_crop_that_its_mask_leaves_void(archive: Archive) -> None:
+    label_set = archive.label_set
+    assert label_set is not None
+    void = replace(label_set, ignore_ids=label_set.ids, ids=tuple(range(101, 118)))
+    settings = replace(SETTINGS, supervision="mixed", crops=Crops(64, 2, 2, Augmentation.none()))
+    # MaskSupervision would refuse masks without any label: one other image has them.
+    supervision = TagSupervision(label_set, archive.records[:2], [], settings)
+    supervision.reader.label_set = void
+    ((_, _, weights),) = supervision.dataset(0).as_numpy_iterator()
+    assert weights[TAGS].tolist() == weights[DESCRIPTOR_TAGS].tolist() == [0, 0]
+
+
+def test_held_out_masks_say_which_tags_their_images_bear(archive: Archive) -> None:
+    label_set = archive.label_set
+    assert label_set is not None
+    held = [replace(archive.records[0], tags=None)]
+    supervision = TagSupervision(label_set, archive.records[1:3], held, replace(SETTINGS, supervision="mixed"))
+    shown = np.isin(np.arange(len(label_set.names)), PairReader(held, label_set).read(0)[1])
+    np.testing.assert_array_equal(supervision.held_tags, [shown])
+
+
 def test_an_image_without_tags_is_named(archive: Archive) -> None:
     records = [archive.records[0], replace(archive.records[1], tags=None)]
     with pytest.raises(InputError, match=f"1 of 2 images have neither tags .* first is {records[1].id}"):

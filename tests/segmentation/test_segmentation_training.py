@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +143,14 @@ def test_what_is_held_out_is_neither_all_nor_trained_on(archive: Archive) -> Non
     assert sorted(record.id for record in (*fitted, *held)) == [record.id for record in archive]
     assert hold_out(archive.records, 0.25, seed=3) == (fitted, held)
     assert hold_out(archive.records, 0.25, seed=4)[1] != held
+    # A whole group of the three, though a quarter of 8 would be 2.
+    grouped = [replace(record, group="aaabbbcc"[i]) for i, record in enumerate(archive)]
+    kept, apart = hold_out(grouped, 0.25, seed=3)
+    assert {record.group for record in kept} | {record.group for record in apart} == set("abc")
+    assert len({record.group for record in apart}) == 1
+    assert not {record.group for record in kept} & {record.group for record in apart}
+    assert hold_out(grouped, 0, seed=3) == (grouped, [])
+    assert len({record.group for record in hold_out(grouped, 0.99, seed=3)[0]}) == 1
     assert hold_out(archive.records[:1], 0.9, seed=0) == ([archive.records[0]], [])
     assert hold_out(archive.records, 0, seed=0) == (list(archive.records), [])
 
@@ -207,13 +216,18 @@ def test_a_full_disk_keeps_the_last_good_checkpoints(
     good = train(archive, split, tmp_path / "run", replace(settings, epochs=1))
     before = [file.read_bytes() for file in (good.last, good.best)]
 
-    def full(self: keras.Model, path: str, *_: object, **__: object) -> None:
-        Path(path).write_bytes(b"half of it")
-        raise OSError(28, "No space left on device")
+    def full(error: Exception) -> Callable[..., None]:
+        def save(self: keras.Model, path: str, *_: object, **__: object) -> None:
+            Path(path).write_bytes(b"half of it")
+            raise error
 
-    for what in ("save", "save_weights"):
-        monkeypatch.setattr(keras.Model, what, full)
-        with pytest.raises(ArtifactError, match="no space left on device"):
+        return save
+
+    # The latter is what h5py says when it closes the file.
+    errors = (OSError(28, "No space left on device"), RuntimeError("Can't decrement id ref count (no space left)"))
+    for what, error in itertools.product(("save", "save_weights"), errors):
+        monkeypatch.setattr(keras.Model, what, full(error))
+        with pytest.raises(ArtifactError, match=r"cannot be written: .*no space left"):
             train(archive, split, tmp_path / "run", settings)
         monkeypatch.undo()
         assert [file.read_bytes() for file in (good.last, good.best)] == before

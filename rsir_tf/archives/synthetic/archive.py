@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsir_tf.archives.label_files import load_label_set
 from rsir_tf.archives.masks import write_mask
 from rsir_tf.archives.tags import UCMERCED_TAGS
-from rsir_tf.artifacts import written_aside
+from rsir_tf.artifacts import manifest, write_json, written_aside
 from rsir_tf.errors import InputError
 
 SCENES: tuple[str, ...] = (
@@ -40,6 +40,9 @@ SCENES: tuple[str, ...] = (
     "tenniscourt",
 )
 """UC Merced's scene classes, which are the folders of an archive."""
+
+MARKER = "rendered.json"
+"""In a rendered archive's folder: what it was rendered with. By name and size its images are UC Merced's."""
 
 MIN_SIZE = 64
 """Pixels a side: below, a car is less than two pixels."""
@@ -95,7 +98,8 @@ def render_archive(
 ) -> Path:
     """Render an archive in DLRSD's format: `Images/SCENE/SCENENN.tif` and `Labels/SCENE/SCENENN.png`.
 
-    Beside them lies a tags file as UC Merced has one, `LandUse_Multilabeled.txt`: the classes that each mask holds.
+    Beside them lie a tags file as UC Merced has one, `LandUse_Multilabeled.txt`: the classes that each mask holds; and
+    `rendered.json`, which says that these are no photographs, and how they were made.
 
     An image depends on its scene, its number, the size and the seed alone: an archive with more images or other scenes
     holds the same ones.
@@ -138,7 +142,15 @@ def render_archive(
                 progress(done + 1, total)
         lines = ["\t".join(row) for row in tags]
         (aside / UCMERCED_TAGS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        facts = {"images_per_scene": images_per_scene, "size": size, "seed": seed, "scenes": list(chosen)}
+        write_json(aside / MARKER, manifest("rendered_archive", 1, **facts))
     return to
+
+
+def is_rendered(root: Path) -> bool:
+    """Whether `render_archive` made the archive at a folder, or the one whose folder `Images` it is."""
+    folder = root.resolve()
+    return any((place / MARKER).is_file() for place in (folder, folder.parent))
 
 
 def image_seed(seed: int, number: int) -> int:

@@ -1,0 +1,116 @@
+"""What a descriptor costs: seconds an image, bytes an image, seconds a query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsir_tf.artifacts import manifest, read_manifest, write_json
+from rsir_tf.baselines import DescribedImages
+from rsir_tf.index import open_index
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives import Archive
+    from rsir_tf.index import Index
+    from rsir_tf.serving.contract import Model
+
+TIMED_QUERIES = 64
+"""Queries that are ranked once more to be timed; fewer where there are fewer."""
+
+KIND, VERSION = "costs", 1
+
+
+def seconds_a_query(rank: Callable[[range], Iterator[object]], queries: int) -> float:
+    """Time ranking by itself: nobody else takes its turn, and nothing is done with the rankings.
+
+    Args:
+        rank: From rows to an iterator that ranks all images for each of them.
+        queries: How many there are; the first `TIMED_QUERIES` are timed.
+
+    Returns:
+        Seconds of one core's time a query; what several threads do at once is added up.
+    """
+    timed = range(min(queries, TIMED_QUERIES))
+    ranked = rank(timed)
+    started = time.process_time()
+    for _ in ranked:
+        pass
+    return (time.process_time() - started) / len(timed)
+
+
+def describing_costs(found: DescribedImages, ids: Sequence[str], dimensions: int) -> dict[str, float]:
+    """Costs of a baseline, over the images that are compared.
+
+    Args:
+        found: What was described; it may hold more images.
+        ids: Those that are compared.
+        dimensions: Of a vector, float32.
+    """
+    seconds = dict(zip(found.ids, found.seconds.tolist(), strict=True))
+    return {
+        "seconds an image": float(np.mean([seconds[name] for name in ids])),
+        "bytes an image": float(np.dtype(np.float32).itemsize * dimensions),
+    }
+
+
+def index_costs(index: Index, scheme: str, rows: NDArray[np.int64]) -> dict[str, float]:
+    """Costs of ReCNN or ReCNN+, over the images that are compared.
+
+    Args:
+        index: It may hold more images.
+        scheme: "recnn" or "recnn+".
+        rows: int64 [N], the index's rows of the images that are compared.
+
+    Returns:
+        "seconds an image" only where `describe_into_index` made the index.
+    """
+    vectors = float(np.mean(index.images.region_counts[rows])) if scheme == "recnn" else 1.0
+    costs = {"bytes an image": vectors * index.settings.channels * np.dtype(index.settings.dtype).itemsize}
+    kept = _kept(index)
+    return {"seconds an image": kept[1] / kept[0], **costs} if kept else costs
+
+
+def describe_into_index(
+    archive: Archive, model: Model, to: Path, progress: Callable[[int, int, str], None] | None = None
+) -> Index:
+    """Make or continue an index as `index_archive` does, and keep beside it what an image took.
+
+    Args:
+        archive: The images.
+        model: From `rsir_tf.load` or `rsir_tf.connect`.
+        to: The index's folder; the time is kept in `NAME-costs.json` beside it, for later runs.
+        progress: Called with (done, in all, words).
+
+    Raises:
+        RsirError: As `index_archive`.
+    """
+    from rsir_tf.workflows.indexing import index_archive
+
+    started = time.perf_counter()
+    summary = index_archive(archive, model, to, progress=progress)
+    seconds = time.perf_counter() - started
+    index = open_index(to)
+    if summary.added:
+        images, before = _kept(index) or (0, 0.0)
+        content = {"images": images + summary.added, "seconds": before + seconds}
+        write_json(_file(index), manifest(KIND, VERSION, model_id=index.settings.model_id, **content))
+    return index
+
+
+def _kept(index: Index) -> tuple[int, float] | None:
+    """Images described, and the seconds that took; None where that is not known of this model's index."""
+    if not _file(index).exists():
+        return None
+    content = read_manifest(_file(index), KIND, VERSION)
+    return (content["images"], content["seconds"]) if content["model_id"] == index.settings.model_id else None
+
+
+def _file(index: Index) -> Path:
+    path = Path(index.path).resolve()
+    return path.with_name(f"{path.name}-costs.json")

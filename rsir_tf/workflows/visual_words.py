@@ -1,0 +1,84 @@
+"""The bag of visual words learned from an archive's training part, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsir_tf.artifacts import content_hash
+from rsir_tf.baselines import (
+    BagOfVisualWords,
+    Descriptor,
+    file_stamp,
+    parameters,
+    read_dictionary,
+    write_dictionary,
+)
+from rsir_tf.errors import InputError
+from rsir_tf.imagery import read_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives import Archive
+
+
+def with_words(
+    descriptor: Descriptor,
+    training: Archive | None,
+    cache: Path,
+    tell: Callable[[int, int, str], None],
+    remarks: list[str],
+) -> tuple[Descriptor | None, dict[str, Any]]:
+    """Give a descriptor its dictionary where it needs one.
+
+    Args:
+        descriptor: Any; only a bag of visual words without a dictionary is changed.
+        training: The images to learn from; one that cannot be read teaches nothing, and stops nothing.
+        cache: The folder in which a dictionary is kept for the next run.
+        tell: Called with (done, in all, words).
+        remarks: Gets a line where something is left out.
+
+    Returns:
+        The descriptor, None where there is nothing to learn its words from; and what to record of the words' origin.
+
+    Raises:
+        ArtifactError: The kept dictionary is damaged, or the disk is full or read-only.
+    """
+    if not isinstance(descriptor, BagOfVisualWords) or descriptor.dictionary is not None:
+        return descriptor, {}
+    if training is None:
+        remarks.append("BoVW is left out: there is no training part to learn its words from.")
+        return None, {}
+    learned_from = content_hash([[record.id, *file_stamp(record.image)] for record in training])
+    path = cache / f"bovw-words-{content_hash([learned_from, parameters(descriptor)])[:12]}.npz"
+    known = read_dictionary(path, descriptor, learned_from)
+    if known is None:
+        unread: list[str] = []
+        try:
+            fitted = descriptor.fit(_images(training, tell, unread))
+        except InputError as error:
+            remarks.append(f"BoVW is left out: {error}.")
+            return None, {}
+        write_dictionary(path, fitted, learned_from, unread)
+        known = fitted, tuple(unread)
+    fitted, unreadable = known
+    if unreadable:
+        remarks.append(
+            f"BoVW learned without {len(unreadable)} of {len(training)} training images, which could not be read; the "
+            f"first: {unreadable[0]}."
+        )
+    return fitted, {"learned from": learned_from, "training images": len(training) - len(unreadable)}
+
+
+def _images(training: Archive, tell: Callable[[int, int, str], None], unread: list[str]) -> Iterator[NDArray[np.uint8]]:
+    for done, record in enumerate(training, start=1):
+        try:
+            image = read_image(record.image)
+        except InputError as error:
+            unread.append(str(error))
+        else:
+            yield image
+        tell(done, len(training), "bovw: learning words")
