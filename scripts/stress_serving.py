@@ -4,7 +4,7 @@
 2. restarts: the server is killed and started again while `rsir-tf index` runs; the index must be, byte for byte, that
    of an undisturbed run, apart from the time at which it was made.
 
-    python scripts/stress_serving.py saved_models/fcn8s [--images 420] [--requests 1000] [--json]
+    python scripts/stress_serving.py saved_models/fcn8s [--images 420] [--size 256] [--requests 1000] [--json]
 """
 
 from __future__ import annotations
@@ -109,10 +109,13 @@ def swaps(export: Path, folder: Path, requests: int, threads: int) -> dict[str, 
         asking = [pool.submit(ask) for _ in range(threads)]
         while not all(future.done() for future in asking):
             publish(swapped + 2)
-            while available(server.address) != [swapped + 2] and not all(future.done() for future in asking):
+            while available(server.address) != [swapped + 2]:
+                if all(future.done() for future in asking):
+                    break  # ended before this swap did
                 time.sleep(0.1)
-            swapped += 1
-            shutil.rmtree(base / str(swapped))
+            else:
+                swapped += 1
+                shutil.rmtree(base / str(swapped))
         for future in asking:
             future.result()
     seconds = time.monotonic() - started
@@ -200,8 +203,16 @@ def main() -> None:
     else:
         for name, figures in result.items():
             print(f"{name:9}", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items()))
-    lost = result.get("swaps", {}).get("failed") or result.get("restarts", {}).get("different_files")
-    sys.exit(1 if lost or result.get("restarts", {}).get("exit_code") else 0)
+    complaints = []
+    if "swaps" in result:
+        complaints += ["requests failed"] if result["swaps"]["failed"] else []
+        complaints += [] if result["swaps"]["swaps"] else ["no version was swapped: give more --requests"]
+    if "restarts" in result:
+        complaints += ["index has failed"] if result["restarts"]["exit_code"] else []
+        complaints += ["the indexes differ"] if result["restarts"]["different_files"] else []
+        killed = result["restarts"]["kills"] or not options.restarts
+        complaints += [] if killed else ["the server was not killed once: give more --images"]
+    sys.exit("; ".join(complaints) or 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes certificates for trying out TLS: an authority, a server and a client. Not for production.
-#   ./make_test_certificates.sh FOLDER [HOST [DAYS]]      HOST: the server's name (default: localhost); DAYS: 30
+#   ./make_test_certificates.sh FOLDER [HOST [DAYS]]      HOST: the server's name or IP address
+#                                                        (default: localhost); DAYS: 30
 # Then FOLDER holds ca.pem, server.pem, server.key, client.pem, client.key and ssl.config for TensorFlow Serving.
 set -eu
 
@@ -22,7 +23,12 @@ issue() {
         -extfile "$1.ext" -out "$1.pem" 2>/dev/null
     rm "$1.csr" "$1.ext"
 }
-issue server "$host" "DNS:$host,DNS:localhost,IP:127.0.0.1" serverAuth
+case $host in
+*:*) kind=IP ;;
+*[!0-9.]*) kind=DNS ;;
+*) kind=IP ;;
+esac
+issue server "$host" "$kind:$host,DNS:localhost,IP:127.0.0.1" serverAuth
 issue client "client" "DNS:client" clientAuth
 
 # TensorFlow Serving takes the texts themselves, with \n for each end of line, not the paths.

@@ -68,10 +68,15 @@ def command(
     if chosen == "embedded":
         with console.quiet_tensorflow():
             import tensorflow  # noqa: F401
-    running = launching.start_server(saved_model, name=name, engine=chosen, host=host, port=port, tls=files)
     try:
-        if not told.is_set():
-            console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
+        running = launching.start_server(
+            saved_model, name=name, engine=chosen, host=host, port=port, tls=files, stopping=told
+        )
+    except launching.StoppedError:
+        console.say("stopping")
+        return
+    try:
+        console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
         # In short waits: a signal that another thread has received does not wake this one.
         while not told.is_set() and not running.wait(0.2):
             pass

@@ -1,4 +1,4 @@
-"""A run as a SavedModel for TensorFlow Serving: three signatures, a model card, a warm-up request."""
+"""A run as a SavedModel for TensorFlow Serving: its signatures, a model card, warm-up requests."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rsir_tf.serving.contract import (
     CONV5_3,
     DESCRIBE,
     FEATURES,
+    IDENTIFY,
     IMAGES,
     MODEL_ID,
     SEGMENTATION,
@@ -99,10 +100,16 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
     def described() -> dict[str, tf.Tensor]:
         return {CLASS_NAMES: tf.constant(list(class_names)), MODEL_ID: tf.constant(model_id)}
 
+    def identified(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        count = tf.shape(images)[0]
+        names = tf.tile(tf.constant([list(class_names)]), [count, 1])
+        return {CLASS_NAMES: names, MODEL_ID: tf.fill([count], tf.constant(model_id))}
+
     described()  # Keras 2.15 takes a function without inputs only once it has been traced.
     archive.add_endpoint(SERVING_DEFAULT, segmented, input_signature=signature)
     archive.add_endpoint(FEATURES, featured, input_signature=signature)
     archive.add_endpoint(DESCRIBE, described)
+    archive.add_endpoint(IDENTIFY, identified, input_signature=signature)
     with disk_errors(to):
         try:
             archive.write_out(str(to))
@@ -117,6 +124,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
         SERVING_DEFAULT: {"in": "images uint8 [N,H,W,3] RGB", "out": "segmentation uint8 [N,H,W]"},
         FEATURES: {"in": "as above", "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512]"},
         DESCRIBE: {"in": "nothing", "out": "class_names string [K], model_id string"},
+        IDENTIFY: {"in": "images as above", "out": "class_names string [N,K], model_id string [N]"},
     }
     content = manifest(
         "export", EXPORT_VERSION, model_id=model_id, class_names=list(class_names), signatures=signatures
@@ -156,6 +164,7 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
     try:
         default, features = (run_as_server(path, name, image) for name in (SERVING_DEFAULT, FEATURES))
         described = run_as_server(path, DESCRIBE, None)
+        identified = run_as_server(path, IDENTIFY, image.repeat(2, axis=0))
     except (tf.errors.OpError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path.name}: the export does not load as a server loads it ({error})") from error
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
@@ -170,9 +179,14 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
     wanted = np.asarray(conv5_3)[:, :5, :7]
     if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
         raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network does")
-    names = tuple(name.decode() for name in described[CLASS_NAMES])
-    if names != class_names or np.asarray(described[MODEL_ID]).item().decode() != identity(network, class_names):
-        raise ArtifactError(f"{path.name}: signature {DESCRIBE!r} does not name the trained network")
+    model_id, names = identity(network, class_names).encode(), [name.encode() for name in class_names]
+    for name, answer, wanted_id, wanted_names in (
+        (DESCRIBE, described, model_id, names),
+        (IDENTIFY, identified, [model_id] * 2, [names] * 2),
+    ):
+        found = np.asarray(answer[MODEL_ID], object).tolist(), np.asarray(answer[CLASS_NAMES], object).tolist()
+        if found != (wanted_id, wanted_names):
+            raise ArtifactError(f"{path.name}: signature {name!r} does not name the trained network")
 
 
 def run_as_server(path: Path, signature: str, images: NDArray[np.uint8] | None) -> dict[str, NDArray[Any]]:

@@ -15,6 +15,7 @@ import grpc
 
 from rsir_tf.errors import ModelError, ServerUnavailableError
 from rsir_tf.serving.exports import EXPORT_CURE
+from rsir_tf.serving.server import Server
 
 FIRST_CONTACT = 3.0
 """Seconds that a server which has never answered may refuse connections: a wrong port is told at once."""
@@ -25,6 +26,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
 _HEALING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED}
 _TOO_LARGE = re.compile(r"Task size \d+ is larger than maximum input batch size (\d+)")
 _MESSAGE_TOO_LARGE = re.compile(r"message larger than max", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"OOM when allocating")
+_QUEUE_FULL = re.compile(r"batch scheduling queue .*full")
+_NEEDS_INPUT = re.compile(r"Batching .*Run\(\) must have at least one input tensor")
 
 
 class BatchTooLargeError(Exception):
@@ -39,43 +43,54 @@ class BatchTooLargeError(Exception):
         self.largest = largest
 
 
+class NeedsInputError(ModelError):
+    """The server batches requests, and takes none without inputs."""
+
+
 class StaleVersionError(ModelError):
     """The version that was asked for by number is not served, or not any more."""
 
 
-@dataclass
-class Server:
-    """One server of a client.
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a request must have been answered.
 
     Attributes:
-        address: As the user gave it.
-        channel: Its gRPC channel.
-        met: Whether it has ever answered.
-        verified: Versions whose model is known to be the client's.
+        seconds: The time that it was given, for errors.
+        end: On the clock of `time.monotonic`.
     """
 
-    address: str
-    channel: Any
-    met: bool
-    verified: set[int]
+    seconds: float
+    end: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """Count from now."""
+        return cls(seconds, time.monotonic() + seconds)
+
+    def at_most(self, seconds: float) -> Deadline:
+        """Give the earlier of this one and one that begins now."""
+        return min(self, Deadline.after(seconds), key=lambda deadline: deadline.end)
 
 
 def call(
     attempt: Callable[[Server, float], Any],
     servers: Sequence[Server],
     *,
-    timeout: float,
+    deadline: Deadline,
     closed: threading.Event,
     where: Callable[[Server], str],
+    divisible: bool = False,
 ) -> tuple[Server, Any]:
     """Ask until there is an answer, an error that cannot heal, or no time left.
 
     Args:
         attempt: Sends the request to a server with a deadline in seconds.
         servers: Asked in turn, beginning with the first.
-        timeout: Seconds for all attempts together. One attempt has half of it, so that a lost one is repeated.
+        deadline: Of all attempts together. One attempt has at most half of its time, so that a lost one is repeated.
         closed: Ends the waiting between attempts.
         where: Names server, model, version and signature for errors.
+        divisible: Whether the request can be sent in parts: a server that has no memory for it is not asked again.
 
     Returns:
         The server that answered, and its answer.
@@ -84,23 +99,30 @@ def call(
         ServerUnavailableError: No answer in time.
         ModelError: The server refused.
         BatchTooLargeError: The request must be divided.
+        NeedsInputError: The server takes no calls without inputs.
         StaleVersionError: The version asked for is gone.
     """
     start = time.monotonic()
     delay = FIRST_DELAY
     for server in itertools.cycle(servers):
-        remaining = start + timeout - time.monotonic()
+        remaining = deadline.end - time.monotonic()
         try:
-            answer = attempt(server, max(0.001, min(remaining, timeout / 2)))
+            answer = attempt(server, max(0.001, min(remaining, deadline.seconds / 2)))
         except grpc.RpcError as error:
             code, details = error.code(), _one_line(error.details())
-            if code is grpc.StatusCode.UNAVAILABLE:
-                server.verified.clear()  # it may come back with another model
-            unmet = code is grpc.StatusCode.UNAVAILABLE and not any(server.met for server in servers)
+            if code is grpc.StatusCode.CANCELLED and closed.is_set():
+                raise closed_error(where(server)) from error
+            gone = code is grpc.StatusCode.UNAVAILABLE and not _QUEUE_FULL.search(details)
+            if gone:
+                server.forget()  # it may come back with another model
+            unmet = gone and not any(server.met for server in servers)
             wait = delay * random.uniform(0.5, 1.5)
-            late = time.monotonic() + wait - start > (min(FIRST_CONTACT, timeout) if unmet else timeout)
-            if code not in _HEALING or _MESSAGE_TOO_LARGE.search(details) or late:
-                raise _explain(code, details, where(server), timeout) from error
+            end = min(start + FIRST_CONTACT, deadline.end) if unmet else deadline.end
+            must_divide = _MESSAGE_TOO_LARGE.search(details) or (divisible and _OUT_OF_MEMORY.search(details))
+            if must_divide and code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise BatchTooLargeError(0) from error
+            if code not in _HEALING or time.monotonic() + wait > end:
+                raise _explain(code, details, where(server), deadline.seconds) from error
             delay = min(2 * delay, LONGEST_DELAY)
             if closed.wait(wait):
                 raise closed_error(where(server)) from error
@@ -123,8 +145,12 @@ def _explain(code: grpc.StatusCode, details: str, where: str, timeout: float) ->
     """Turn a status into an error that says what to do."""
     if too_large := _TOO_LARGE.search(details):
         return BatchTooLargeError(max(1, int(too_large[1])))
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _MESSAGE_TOO_LARGE.search(details):
-        return BatchTooLargeError(0)
+    if _NEEDS_INPUT.search(details):
+        return NeedsInputError(f"{where}: {details}", cure="turn batching off (--enable_batching)")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED or _QUEUE_FULL.search(details):
+        return ServerUnavailableError(
+            f"{where}: overloaded for {timeout:g} s ({details or 'no details'})", cure="try again later"
+        )
     if code is grpc.StatusCode.UNAVAILABLE:
         cure = "start one with `rsir-tf serve`, or check host and port"
         if re.search("handshake|certificate|hostname verification", details, re.IGNORECASE):
@@ -136,12 +162,6 @@ def _explain(code: grpc.StatusCode, details: str, where: str, timeout: float) ->
         return ServerUnavailableError(
             f"{where}: no answer within {timeout:g} s", cure="allow more time (--timeout) or send fewer images at once"
         )
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return ServerUnavailableError(
-            f"{where}: overloaded for {timeout:g} s ({details or 'no details'})", cure="try again later"
-        )
-    if code is grpc.StatusCode.CANCELLED:
-        return closed_error(where)
     if code is grpc.StatusCode.NOT_FOUND:
         if "Specific(" in details:
             return StaleVersionError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,29 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.calls import BatchTooLargeError, Server, StaleVersionError, call, closed_error
+from rsir_tf.serving.calls import BatchTooLargeError, Deadline, StaleVersionError, call, closed_error
 from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.checks import at, check_image, grouped, split_answer
 from rsir_tf.serving.contract import (
-    CLASS_NAMES,
     CONV5_3,
     DESCRIBE,
     FEATURES,
     IMAGES,
-    MODEL_ID,
     SEGMENTATION,
     ModelDescription,
     Prediction,
 )
-from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
+from rsir_tf.serving.identity import ask_identity, output, predict_request
 from rsir_tf.serving.inflight import in_order
-from rsir_tf.serving.messages import (
-    GetModelMetadataRequest,
-    ModelSpec,
-    PredictionServiceStub,
-    PredictRequest,
-)
-from rsir_tf.serving.tensors import decode, decode_strings, encode_images
+from rsir_tf.serving.messages import ModelSpec, PredictionServiceStub, PredictRequest
+from rsir_tf.serving.server import Server, close_all
+from rsir_tf.serving.tensors import decode, encode_images
 from rsir_tf.serving.tls import TLS
 
 if TYPE_CHECKING:
@@ -42,6 +37,9 @@ if TYPE_CHECKING:
 
 LONGEST_DESCRIBE = 60.0
 """Seconds: telling which model it is computes nothing, so a server that takes longer hangs."""
+
+MOST_SWAPS = 3
+"""Times that the version which answered is already replaced when it is asked which model it is."""
 
 
 def connect(
@@ -62,7 +60,8 @@ def connect(
         model_name: As the server knows it: the name of the folder that holds the numbered versions.
         version: Its version; None for the newest.
         label: Its version label, such as "stable"; not together with `version`.
-        timeout: Seconds for one request, all its repetitions included.
+        timeout: Seconds for one request, with its repetitions, its parts where the server takes it in parts only, and
+            the questions which model answered.
         batch_size: The most images in one request; fewer where the server says that it takes fewer.
         in_flight: The most requests at one time.
         tls: PEM files for an encrypted connection; None for plain text.
@@ -107,7 +106,7 @@ class ServedModel:
                 f"timeout {timeout:g}, batch size {batch_size}, {in_flight} in flight", wanted="numbers above 0"
             )
         parsed = [parse_address(address) for address in addresses]
-        self._servers = [Server(address, open_channel(address, tls), met=False, verified=set()) for address in parsed]
+        self._servers = [Server(address, open_channel(address, tls)) for address in parsed]
         self._turn = itertools.count()
         self._spec = spec
         self._timeout = timeout
@@ -117,13 +116,16 @@ class ServedModel:
         self._closed = threading.Event()
         self._first = threading.Lock()
         self._description: ModelDescription | None = None
+        self._end = weakref.finalize(self, close_all, self._servers)  # a model that nobody closed, too
 
     def describe(self) -> ModelDescription:
         unavailable: ServerUnavailableError | None = None
         reached = False
         for server in self._servers:
             try:
-                self._verify(server, None)
+                deadline = Deadline.after(min(self._timeout, LONGEST_DESCRIBE))
+                while not self._verify(server, self._spec, server.generation, deadline):
+                    pass  # it restarted in between
                 reached = True
             except ServerUnavailableError as error:  # noqa: PERF203 - one server of several may be away
                 unavailable = error  # verified before its first answer is used, should it come up
@@ -142,12 +144,11 @@ class ServedModel:
         if self._description is None:
             self.describe()
         groups = grouped(images, lambda: self._largest)
-        return in_order(groups, lambda group: self._workers.submit(self._predict_group, group), self._in_flight)
+        return in_order(groups, lambda group: self._workers.submit(self._predict_group, group, None), self._in_flight)
 
     def close(self) -> None:
         self._closed.set()
-        for server in self._servers:
-            server.channel.close()  # ends calls in flight
+        self._end()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> ServedModel:
@@ -158,14 +159,15 @@ class ServedModel:
     ) -> None:
         self.close()
 
-    def _predict_group(self, group: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def _predict_group(self, group: Sequence[NDArray[np.uint8]], deadline: Deadline | None) -> list[Prediction]:
+        deadline = deadline or Deadline.after(self._timeout)  # counted from when it is sent, not from when it waits
         if len(group) > self._largest:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
-            return [prediction for part in parts for prediction in self._predict_group(part)]
-        request = self._request(FEATURES)
+            return [prediction for part in parts for prediction in self._predict_group(part, deadline)]
+        request = predict_request(self._spec, FEATURES)
         encode_images(group, request.inputs[IMAGES])
         try:
-            server, response = self._verified_answer(request)
+            server, response = self._verified_answer(request, deadline, divisible=len(group) > 1)
         except BatchTooLargeError as error:
             largest = error.largest or len(group) // 2
             if largest == 0 or len(group) == 1:
@@ -175,85 +177,84 @@ class ServedModel:
                     cure="cut it into tiles",
                 ) from error
             self._largest = min(self._largest, largest, len(group) - 1)
-            return self._predict_group(group)
+            return self._predict_group(group, deadline)
         where = self._where(server, FEATURES, response)
         try:
-            segmentation = decode(_output(response, SEGMENTATION), SEGMENTATION)
-            conv5_3 = decode(_output(response, CONV5_3), CONV5_3)
+            segmentation = decode(output(response, SEGMENTATION), SEGMENTATION)
+            conv5_3 = decode(output(response, CONV5_3), CONV5_3)
             return split_answer(segmentation, conv5_3, group, self._known())
         except ModelError as error:
             raise at(where, error) from error
 
-    def _verified_answer(self, request: Any) -> tuple[Server, Any]:
+    def _verified_answer(self, request: Any, deadline: Deadline, *, divisible: bool) -> tuple[Server, Any]:
         """Ask; where a version answers for the first time, ask which model it is before its answer is used."""
-        for _ in range(3):
-            server, response = self._call(FEATURES, request)
+        swaps = 0
+        while True:
+            server, generation, response = self._call(FEATURES, request, deadline, divisible=divisible)
             version = response.model_spec.version.value
-            try:
-                if version not in server.verified:
-                    self._verify(server, version)
-            except StaleVersionError as error:
-                stale = error  # swapped in between: what answered cannot be asked any more
-            else:
+            if server.knows(version, generation):
                 return server, response
-        raise stale
+            spec = ModelSpec()
+            spec.CopyFrom(self._spec)
+            if version and not spec.HasField("version"):
+                spec.version.value = version  # takes the label's place
+            try:
+                if self._verify(server, spec, generation, deadline.at_most(LONGEST_DESCRIBE)):
+                    return server, response
+            except StaleVersionError:  # swapped in between: what answered cannot be asked any more
+                swaps += 1
+                if swaps == MOST_SWAPS:
+                    raise
 
-    def _verify(self, server: Server, version: int | None) -> None:
-        """Ask one server which model it holds, and compare."""
-        request = self._request(DESCRIBE)
-        if version and not self._spec.HasField("version"):
-            request.model_spec.ClearField("version_label")
-            request.model_spec.version.value = version
-        _, response = self._call(DESCRIBE, request, server)
-        where = self._where(server, DESCRIBE, response)
-        try:
-            names = tuple(decode_strings(_output(response, CLASS_NAMES), CLASS_NAMES))
-            identity = decode_strings(_output(response, MODEL_ID), MODEL_ID)
-        except ModelError as error:
-            raise at(where, error) from error
-        if len(identity) != 1 or not names:
-            raise ModelError(
-                f"{where}: {len(identity)} model ids and {len(names)} class names", wanted="1 and at least 1"
-            )
-        channels = self._ask_channels(request.model_spec, server)
-        found = ModelDescription(model_id=identity[0], class_names=names, channels=channels)
+    def _verify(self, server: Server, spec: Any, generation: int, deadline: Deadline) -> bool:
+        """Ask one server which model it holds, and compare.
+
+        Returns:
+            Whether the connection held since `generation`; otherwise the answers may be those of two models.
+        """
+        found, response = ask_identity(
+            lambda signature, request: self._call(signature, request, deadline, server)[2],
+            spec,
+            lambda signature, response: self._where(server, signature, response),
+        )
+        if server.generation != generation:
+            return False
         with self._first:
             known = self._description = self._description or found
         if found != known:
             raise MismatchError(
-                f"{where}: holds model {found.model_id}",
+                f"{self._where(server, DESCRIBE, response)}: holds model {found.model_id}",
                 wanted=f"model {known.model_id}, as answered before",
                 cure="let all servers serve one model, or connect to a version by its number",
             )
-        server.verified.add(response.model_spec.version.value)
+        return server.admit(response.model_spec.version.value, generation)
 
-    def _ask_channels(self, spec: Any, server: Server) -> int:
-        """Ask for the signatures: whether `features` is among them, and how wide its conv5_3 is."""
-        request = GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
-        request.model_spec.ClearField("signature_name")
-        _, response = self._call(DESCRIBE, request, server)
-        where = self._where(server, FEATURES, response)
-        return conv5_3_channels(unpack_signatures(response, where), where)
-
-    def _call(self, signature: str, request: Any, server: Server | None = None) -> tuple[Server, Any]:
+    def _call(
+        self, signature: str, request: Any, deadline: Deadline, server: Server | None = None, *, divisible: bool = False
+    ) -> tuple[Server, int, Any]:
+        """Send a request; with the answer comes the server's generation in which it was asked for."""
         if self._closed.is_set():
             raise closed_error(self._where(self._servers[0], signature))
-        turn = next(self._turn) % len(self._servers)
-        servers = [server] if server is not None else self._servers[turn:] + self._servers[:turn]
+        servers = [server] if server is not None else self._by_turns()
         method = "Predict" if isinstance(request, PredictRequest) else "GetModelMetadata"
-        return call(
-            lambda chosen, deadline: getattr(PredictionServiceStub(chosen.channel), method)(request, timeout=deadline),
+
+        def attempt(chosen: Server, seconds: float) -> tuple[int, Any]:
+            generation = chosen.about_to_ask() if signature == FEATURES else chosen.generation
+            return generation, getattr(PredictionServiceStub(chosen.channel), method)(request, timeout=seconds)
+
+        answered, (generation, response) = call(
+            attempt,
             servers,
-            timeout=min(self._timeout, LONGEST_DESCRIBE) if signature == DESCRIBE else self._timeout,
+            deadline=deadline,
             closed=self._closed,
             where=lambda chosen: self._where(chosen, signature),
+            divisible=divisible,
         )
+        return answered, generation, response
 
-    def _request(self, signature: str) -> Any:
-        request = PredictRequest()
-        request.model_spec.CopyFrom(self._spec)
-        request.model_spec.signature_name = signature
-        return request
+    def _by_turns(self) -> list[Server]:
+        turn = next(self._turn) % len(self._servers)
+        return self._servers[turn:] + self._servers[:turn]
 
     def _known(self) -> ModelDescription:
         if self._description is None:
@@ -285,10 +286,3 @@ def _model_spec(name: str, version: int | None, label: str | None) -> Any:
     if label is not None:
         spec.version_label = label
     return spec
-
-
-def _output(response: Any, name: str) -> Any:
-    if name not in response.outputs:
-        found = ", ".join(sorted(response.outputs)) or "nothing"
-        raise ModelError(f"the answer holds {found}", wanted=f"an output {name!r}", cure="export with `rsir-tf export`")
-    return response.outputs[name]

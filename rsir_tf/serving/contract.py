@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SERVING_DEFAULT = "serving_default"
 FEATURES = "features"
 DESCRIBE = "describe"
+IDENTIFY = "identify"
+"""As `describe`, once for each of some images: a server that batches takes no request without inputs."""
 
 IMAGES = "images"
 SEGMENTATION = "segmentation"

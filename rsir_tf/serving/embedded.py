@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -219,5 +219,9 @@ class EmbeddedServer:
 
     def _poll(self) -> None:
         while not self._stopping.wait(self._poll_seconds):
-            with contextlib.suppress(OSError):  # a disk that is away for a moment: what is loaded goes on
+            try:
                 self._versions.poll()
+            except OSError:  # noqa: PERF203 - a disk that is away for a moment: what is loaded goes on
+                continue
+            except Exception:  # without this thread no version would be picked up any more
+                logging.getLogger("rsir_tf").exception("%s: cannot look for new versions", self._base)

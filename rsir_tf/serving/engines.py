@@ -125,6 +125,17 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
+def has_docker_image() -> bool:
+    """Tell whether Docker already holds the official image."""
+    try:
+        done = subprocess.run(
+            ["docker", "image", "inspect", DOCKER_IMAGE], capture_output=True, check=False, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
 def _docker_runs() -> bool:
     """Tell whether a Docker engine answers: the client alone is often installed without one."""
     program = shutil.which("docker")

@@ -11,20 +11,25 @@ from rsir_tf.errors import ArtifactError, ModelError
 from rsir_tf.serving.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFAULT
 
 SIGNATURES = (SERVING_DEFAULT, FEATURES, DESCRIBE)
-"""What every export of this package offers."""
+"""What the client needs. `identify` is younger, and only asked for by servers that batch."""
 
 EXPORT_CURE = "export the model with `rsir-tf export`"
 
 _GRAPH = "saved_model.pb"
+_LARGEST_VERSION = (1 << 63) - 1
 
 
 def list_versions(base: Path) -> list[int]:
-    """List the numbered versions below `base`, rising; those without a graph file too. Missing folder: none."""
+    """List the numbered versions below `base`, rising; those without a graph file too. Missing folder: none.
+
+    Longer names than a version number (63 bits) can have are none to a server either.
+    """
     try:
         names = [entry.name for entry in os.scandir(base) if entry.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    numbers = [int(name) for name in names if name.isascii() and name.isdigit()]
+    return sorted(number for number in numbers if number <= _LARGEST_VERSION)
 
 
 def version_folder(base: Path, version: int) -> Path:

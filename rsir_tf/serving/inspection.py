@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsir_tf.serving.calls import Server, call
+from rsir_tf.serving.calls import Deadline, call
 from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.client import connect
 from rsir_tf.serving.contract import ModelDescription
@@ -20,6 +20,7 @@ from rsir_tf.serving.messages import (
     ModelVersionStatus,
     PredictionServiceStub,
 )
+from rsir_tf.serving.server import Server
 from rsir_tf.serving.tls import TLS
 
 _INIT_OPERATION = "__saved_model_init_op"
@@ -160,9 +161,9 @@ def _ask(address: str, attempt: Callable[[Any, float], Any], model_name: str, ti
     channel = open_channel(parsed, tls)
     try:
         _, response = call(
-            lambda server, deadline: attempt(server.channel, deadline),
-            [Server(parsed, channel, met=False, verified=set())],
-            timeout=timeout,
+            lambda server, seconds: attempt(server.channel, seconds),
+            [Server(parsed, channel)],
+            deadline=Deadline.after(timeout),
             closed=threading.Event(),
             where=lambda server: f"{server.address}, model {model_name!r}",
         )

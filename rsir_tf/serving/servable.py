@@ -68,11 +68,18 @@ class Servable:
         import tensorflow as tf
 
         name = signature or SERVING_DEFAULT
-        if name not in self.signature_defs or name not in self._loaded.signatures:
+        if name not in self.signature_defs:
             raise RefusedError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         definition = self.signature_defs[name]
+        if definition.method_name not in _METHODS:
+            known = ", ".join(_METHODS)
+            raise RefusedError(
+                grpc.StatusCode.INTERNAL,
+                f"Expected prediction signature method_name to be one of {{{known}}}. Was: {definition.method_name}",
+            )
         arrays = _read_inputs(definition, inputs)
         wanted = _wanted_outputs(definition, list(output_filter))
+        _check_types(definition, inputs)
         try:
             tensors = {alias: tf.constant(array) for alias, array in arrays.items()}
             answer = self._loaded.signatures[name](**tensors)
@@ -82,6 +89,8 @@ class Servable:
             raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
         return {alias: to_array(answer[alias]) for alias in wanted}
 
+
+_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
 
 _STATUS: dict[int, grpc.StatusCode] = {status.value[0]: status for status in grpc.StatusCode}
 """TensorFlow's error codes are gRPC's."""
@@ -105,11 +114,14 @@ def _read_inputs(definition: Any, inputs: Mapping[str, Any]) -> dict[str, NDArra
                 "or default input alias set: "
             )
         arrays[alias] = _read_tensor(inputs[alias], alias)
-    for place, alias in enumerate(required):
+    return arrays
+
+
+def _check_types(definition: Any, inputs: Mapping[str, Any]) -> None:
+    for place, alias in enumerate(sorted(definition.inputs)):
         expected, found = definition.inputs[alias].dtype, inputs[alias].dtype
         if expected != found:
             raise _invalid(f"Expects arg[{place}] to be {_type_name(expected)} but {_type_name(found)} is provided")
-    return arrays
 
 
 def _read_tensor(tensor: Any, alias: str) -> NDArray[Any]:

@@ -20,13 +20,16 @@ from rsir_tf.serving.messages import (
     SignatureDefMap,
 )
 from rsir_tf.serving.servable import RefusedError, Servable
-from rsir_tf.serving.tensors import encode_reply
-from rsir_tf.serving.versions import Versions
+from rsir_tf.serving.tensors import encode_content, encode_reply
+from rsir_tf.serving.versions import Versions, unknown_label
 
 _COMPUTING = 2
 """Requests computed at one time: TensorFlow gives each all processors, the second fills the first one's gaps."""
 
 _SIGNATURE_DEF = "signature_def"
+
+_LONGEST_DETAILS = 1024
+"""Bytes of an error's text that TensorFlow Serving sends."""
 
 
 class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
@@ -95,6 +98,8 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
             raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
         version = spec.version.value if spec.HasField("version") else None
         if spec.name != self._name:
+            if spec.version_label:
+                raise unknown_label(spec.version_label)
             asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
             raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
         return self._versions.find(version, spec.version_label or None)
@@ -104,6 +109,9 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
             return encode_reply(array)
         import tensorflow as tf
 
+        if self._tensor_content:
+            dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+            return encode_content(array, dtype.as_datatype_enum)
         return tf.make_tensor_proto(array)
 
 
@@ -148,4 +156,7 @@ def _refusals(context: Any) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - one request must not end the server
         code, details = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
     if code is not None:
+        text = details.encode()
+        if len(text) > _LONGEST_DETAILS:
+            details = text[:_LONGEST_DETAILS].decode(errors="ignore") + "...TRUNCATED"
         context.abort(code, details)  # raises

@@ -63,6 +63,27 @@ def encode_reply(array: NDArray[Any]) -> Any:
     return tensor
 
 
+def encode_content(array: NDArray[Any], dtype: int) -> Any:
+    """Write an array as TensorFlow Serving does with --enable_serialization_as_tensor_content.
+
+    Args:
+        array: Numbers, or bytes objects; any shape.
+        dtype: The type's number (`DataType`).
+
+    Returns:
+        TensorProto with `tensor_content` alone: numbers one after the other; of strings, all lengths, then all bytes.
+    """
+    tensor = TensorProto(dtype=dtype)
+    for side in array.shape:
+        tensor.tensor_shape.dim.add(size=side)
+    if array.dtype == object:
+        values = array.ravel().tolist()
+        tensor.tensor_content = b"".join([_varint(len(value)) for value in values] + values)
+    else:
+        tensor.tensor_content = array.tobytes()
+    return tensor
+
+
 def decode(tensor: Any, name: str) -> NDArray[Any]:
     """Read a float32 or uint8 tensor from a reply.
 
@@ -79,7 +100,6 @@ def decode(tensor: Any, name: str) -> NDArray[Any]:
     if tensor.dtype not in _TYPED_FIELDS:
         raise ModelError(f"output {name!r} is {_dtype_name(tensor.dtype)}", wanted="float32 or uint8")
     field, dtype = _TYPED_FIELDS[tensor.dtype]
-    shape = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
     values: NDArray[Any]
     if tensor.tensor_content:
         if len(tensor.tensor_content) % dtype.itemsize:
@@ -90,34 +110,77 @@ def decode(tensor: Any, name: str) -> NDArray[Any]:
     else:
         payload = _packed_values(tensor, field)
         values = _read_bytes(payload, name) if dtype == np.uint8 else np.frombuffer(payload, dtype).copy()
-    if min(shape, default=0) < 0 or values.size != math.prod(shape):
-        raise ModelError(f"output {name!r} holds {values.size} values", wanted=f"as many as shape {list(shape)} has")
-    return values.reshape(shape)
+    return values.reshape(_shape_of(values.size, tensor, name))
 
 
 def decode_strings(tensor: Any, name: str) -> list[str]:
-    """Read a scalar or a vector of strings from a reply.
+    """Read strings from a reply.
+
+    Args:
+        tensor: TensorProto with `tensor_content` or `string_val`.
+        name: The output's name, for errors.
+
+    Returns:
+        All of them, the last axis fastest.
 
     Raises:
-        ModelError: Another dtype, or bytes that are not UTF-8.
+        ModelError: Another dtype, other than the declared number of values, or bytes that are not UTF-8.
     """
     if tensor.dtype != DT_STRING:
         raise ModelError(f"output {name!r} is {_dtype_name(tensor.dtype)}", wanted="string")
+    values = _split_strings(tensor, name) if tensor.tensor_content else list(tensor.string_val)
+    _shape_of(len(values), tensor, name)
     try:
-        return [value.decode("utf-8") for value in tensor.string_val]
+        return [value.decode("utf-8") for value in values]
     except UnicodeDecodeError as error:
         raise ModelError(f"output {name!r} holds bytes that are no text", wanted="UTF-8") from error
 
 
 def _packed_field(number: int, payload: bytes) -> bytes:
     """Compose a packed repeated field as on the wire: for one image's conv5_3 `extend` takes 36 ms, this 0.1 ms."""
-    head = bytearray([number << 3 | 2])
-    length = len(payload)
-    while length > 127:
-        head.append(length & 127 | 128)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + payload
+    return bytes([number << 3 | 2]) + _varint(len(payload)) + payload
+
+
+def _varint(value: int) -> bytes:
+    """Write a number as seven bits a byte, the lowest first."""
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
+def _shape_of(count: int, tensor: Any, name: str) -> tuple[int, ...]:
+    """Give the declared shape, if it is that of so many values."""
+    shape = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
+    if min(shape, default=0) < 0 or count != math.prod(shape):
+        raise ModelError(f"output {name!r} holds {count} values", wanted=f"as many as shape {list(shape)} has")
+    return shape
+
+
+def _split_strings(tensor: Any, name: str) -> list[bytes]:
+    """Read as many lengths as the shape has values, then the bytes of each."""
+    data: bytes = tensor.tensor_content
+    sides = [dimension.size for dimension in tensor.tensor_shape.dim]
+    count = math.prod(sides) if min(sides, default=0) >= 0 else 0
+    damaged = ModelError(f"output {name!r} holds {len(data)} bytes", wanted=f"{count} lengths and as many strings")
+    if count > len(data):
+        raise damaged
+    lengths, at = [], 0
+    try:
+        for _ in range(count):
+            length, at = _read_varint(data, at)
+            lengths.append(length)
+    except IndexError as error:
+        raise damaged from error
+    if at + sum(lengths) != len(data):
+        raise damaged
+    values = []
+    for length in lengths:
+        values.append(data[at : at + length])
+        at += length
+    return values
 
 
 def _packed_values(tensor: Any, number: int) -> memoryview | bytes:

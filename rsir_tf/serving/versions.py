@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -80,7 +81,7 @@ class Versions:
         loaded = self._loaded
         if label:
             if label not in self._labels:
-                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
+                raise unknown_label(label)
             version = self._labels[label]
         chosen = max(loaded, default=None) if version is None else version
         if chosen is None or chosen not in loaded:
@@ -93,15 +94,26 @@ class Versions:
         if not self._base.is_dir():
             return  # moved away for a moment: keep what is served
         with self._lock:
-            wanted = list_versions(self._base)[-self._keep :]
+            there = list_versions(self._base)
+            self._forget_all_but(there)
+            wanted = there[-self._keep :]
             for version in wanted:
                 if version not in self._loaded:
                     self._bring_up(version)
             # A version goes only when a wanted one is there to answer, or when nothing is wanted any more.
             if not wanted or any(version in self._loaded for version in wanted):
-                for version in [version for version in self._loaded if version not in wanted]:
-                    self._loaded = {number: held for number, held in self._loaded.items() if number != version}
+                unwanted = [version for version in self._loaded if version not in wanted]
+                self._loaded = {number: held for number, held in self._loaded.items() if number in wanted}
+                for version in unwanted:
                     self._set(version, VersionState(ModelVersionStatus.END))
+                if unwanted:
+                    gc.collect()  # a loaded SavedModel refers to itself: nothing else frees its weights soon
+
+    def _forget_all_but(self, there: list[int]) -> None:
+        """Drop what is known of versions that are neither on disk nor loaded."""
+        kept = {*there, *self._loaded}
+        self._failed = {version: content for version, content in self._failed.items() if version in kept}
+        self._states = {version: state for version, state in self._states.items() if version in kept}
 
     def _bring_up(self, version: int) -> None:
         folder = version_folder(self._base, version)
@@ -122,6 +134,11 @@ class Versions:
 
     def _set(self, version: int, state: VersionState) -> None:
         self._states = {**self._states, version: state}
+
+
+def unknown_label(label: str) -> RefusedError:
+    """Refuse a version label, as TensorFlow Serving words it."""
+    return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:

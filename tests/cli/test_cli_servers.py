@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +172,30 @@ def test_serve_with_encryption_prints_what_to_run(toy: Path, certificates: Path,
 def test_serve_refuses_a_port_that_is_taken(toy: Path, server: str, command) -> None:
     port = server.rpartition(":")[2]
     one_line(command("serve", toy, "--port", port, "--engine", "embedded"), f":{port}: cannot be listened on", "--port")
+
+
+def test_serve_ends_while_it_still_starts(toy: Path, tmp_path: Path) -> None:
+    """A program in TensorFlow Serving's place never answers; it ends with the command."""
+    stands_in = tmp_path / "tensorflow_model_server"
+    stands_in.write_text(f"#!/bin/sh\ntrap 'echo ended > {tmp_path}/ended; exit 0' TERM\n"
+                         f"echo begun > {tmp_path}/begun\nwhile :; do sleep 0.1; done\n")  # fmt: skip
+    stands_in.chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    line = [PROGRAM, "serve", toy, "--port", str(port), "--engine", "tensorflow_model_server"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            end = time.monotonic() + 60
+            while not (tmp_path / "begun").exists() and time.monotonic() < end:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out, err.splitlines()[-1]) == (0, "", "stopping")
+    assert (tmp_path / "ended").exists()
 
 
 def test_serve_answers_until_it_is_told_to_end(toy: Path, command) -> None:

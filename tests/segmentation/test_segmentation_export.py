@@ -58,6 +58,14 @@ def test_the_export_says_which_model_it_is(run: Run, version: Path) -> None:
     assert card["run"]["settings"] == run.settings
 
 
+def test_a_batching_server_can_ask_which_model_it_is_with_images(version: Path) -> None:
+    described = run_as_server(version, "describe", None)
+    for count in (1, 3):
+        answer = run_as_server(version, "identify", np.zeros((count, 16, 16, 3), np.uint8))
+        assert answer["model_id"].tolist() == [described["model_id"]] * count
+        assert answer["class_names"].tolist() == [described["class_names"].tolist()] * count
+
+
 def test_warm_up_requests_are_answered(version: Path) -> None:
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -83,11 +91,16 @@ def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("output", "complaint"),
-    [("segmentation", "segments otherwise"), ("conv5_3", "other features"), ("model_id", "does not name")],
+    ("output", "spoiled", "complaint"),
+    [
+        ("segmentation", None, "segments otherwise"),
+        ("conv5_3", None, "other features"),
+        ("model_id", "describe", "'describe' does not name"),
+        ("model_id", "identify", "'identify' does not name"),
+    ],
 )
 def test_an_export_that_answers_otherwise_is_not_published(
-    run: Run, version: Path, monkeypatch: pytest.MonkeyPatch, output: str, complaint: str
+    run: Run, version: Path, monkeypatch: pytest.MonkeyPatch, output: str, spoiled: str | None, complaint: str
 ) -> None:
     from rsir_tf.segmentation import export
 
@@ -97,6 +110,8 @@ def test_an_export_that_answers_otherwise_is_not_published(
 
     def wrong(path: Path, signature: str, images: object) -> dict[str, np.ndarray]:
         answer = right(path, signature, images)
+        if spoiled not in (None, signature):
+            return answer
         change = {
             "segmentation": lambda value: (value + 1) % run.architecture.classes,
             "conv5_3": lambda value: value[..., ::-1],

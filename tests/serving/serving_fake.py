@@ -22,12 +22,17 @@ from rsir_tf.serving.tensors import decode, encode_reply
 
 
 class FakeService(PredictionServiceServicer):
-    """Answers as the toy model; `before` may abort or wait, `change` may spoil the answer."""
+    """Answers as the toy model; `before` may abort or wait, `change` may spoil the answer.
+
+    With `batching` it refuses calls without inputs, as TensorFlow Serving does with --enable_batching.
+    """
 
     def __init__(self) -> None:
         self.model_id = "toy-1"
         self.version = 1
         self.channels = 512
+        self.batching = False
+        self.signatures = ("serving_default", "describe", "features", "identify")
         self.before: Callable = lambda request, context: None
         self.change: Callable = lambda response: None
         self.requests: list = []
@@ -44,6 +49,8 @@ class FakeService(PredictionServiceServicer):
             self.most_running = max(self.most_running, self.running)
         try:
             self.before(request, context)
+            if self.batching and not request.inputs:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Batching Run() must have at least one input tensor")
             return self._answer(request)
         finally:
             with self._lock:
@@ -53,7 +60,7 @@ class FakeService(PredictionServiceServicer):
         response = GetModelMetadataResponse()
         response.model_spec.CopyFrom(request.model_spec)
         signatures = SignatureDefMap()
-        for name in ("serving_default", "describe", "features"):
+        for name in self.signatures:
             signatures.signature_def[name].method_name = "tensorflow/serving/predict"
         shape = signatures.signature_def["features"].outputs["conv5_3"].tensor_shape
         for side in (-1, -1, -1, self.channels):
@@ -65,10 +72,14 @@ class FakeService(PredictionServiceServicer):
         response = PredictResponse()
         response.model_spec.name = request.model_spec.name
         response.model_spec.version.value = self.version
-        if request.model_spec.signature_name == "describe":
+        if request.model_spec.signature_name in ("describe", "identify"):
             names = np.array([name.encode() for name in CLASSES], dtype=object)
+            model_id = np.array(self.model_id.encode(), dtype=object)
+            if request.inputs:
+                (count, *_) = decode(request.inputs["images"], "images").shape
+                names, model_id = np.tile(names, (count, 1)), np.tile(model_id, count)
             response.outputs["class_names"].CopyFrom(encode_reply(names))
-            response.outputs["model_id"].CopyFrom(encode_reply(np.array(self.model_id.encode(), dtype=object)))
+            response.outputs["model_id"].CopyFrom(encode_reply(model_id))
         else:
             images = decode(request.inputs["images"], "images")
             segmentation = np.stack([toy_segmentation(image) for image in images])

@@ -1,4 +1,4 @@
-"""A tiny model with the contract's three signatures, and what it must answer, in plain numpy."""
+"""A tiny model with the contract's signatures, and what it must answer, in plain numpy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def export_toy(
     *,
     model_id: str = "toy-1",
     scale: float = 1.0,
-    signatures: tuple[str, ...] = ("serving_default", "features", "describe"),
+    signatures: tuple[str, ...] = ("serving_default", "features", "describe", "identify"),
     features: str = "right",
 ) -> Path:
     """Write the toy model to `base/version`, by rename, as a publisher must.
@@ -77,8 +77,18 @@ def export_toy(
         def describe(self):
             return {"class_names": tf.constant(CLASSES), "model_id": tf.constant(model_id)}
 
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+        def identify(self, images):
+            count = tf.shape(images)[0]
+            return {"class_names": tf.tile([CLASSES], [count, 1]), "model_id": tf.fill([count], model_id)}
+
     toy = Toy()
-    known = {"serving_default": toy.segment, "features": toy.features, "describe": toy.describe}
+    known = {
+        "serving_default": toy.segment,
+        "features": toy.features,
+        "describe": toy.describe,
+        "identify": toy.identify,
+    }
     aside = base / f"writing-{version}"
     tf.saved_model.save(toy, str(aside), signatures={name: known[name] for name in signatures})
     target = base / str(version)

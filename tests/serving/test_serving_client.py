@@ -7,16 +7,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 import numpy as np
 import pytest
 from serving_fake import FakeService, running, times
-from serving_toy import random_image, toy_conv5_3, toy_segmentation
+from serving_toy import CLASSES, random_image, toy_conv5_3, toy_segmentation
 
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
 from rsir_tf.serving import calls, connect
+from rsir_tf.serving.server import WATCH_SECONDS, Server
 from rsir_tf.serving.tensors import encode_reply
 
 IMAGE = random_image(32, 48)
@@ -235,6 +236,146 @@ def test_notices_another_model_after_a_restart(service: FakeService, address: st
             model.predict([IMAGE])
 
 
+def test_a_server_that_comes_back_as_another_while_nothing_is_in_flight(service: FakeService) -> None:
+    port = free_port()
+    with running(service, port) as address:
+        model = connect(address)
+        model.predict([IMAGE])
+        model.predict([IMAGE])  # watched from here on
+        (server,) = model._servers
+        until(lambda: server._ready)
+        assert server.generation == 0
+    other = FakeService()
+    other.model_id = "toy-2"
+    try:
+        until(lambda: server.generation == 1)  # noticed without a call
+        with running(other, port), pytest.raises(MismatchError, match=r"holds model toy-2; wanted model toy-1"):
+            model.predict([IMAGE])
+    finally:
+        model.close()
+
+
+def test_what_another_thread_learned_too_late_is_not_used(service: FakeService, address: str) -> None:
+    """Version 1 answers, is asked who it is, and its server is replaced before that answer is in."""
+    replaced = []
+
+    def replace(request, context) -> None:
+        if request.model_spec.signature_name == "describe" and service.version == 2 and not replaced:
+            replaced.append(True)
+            model._servers[0].forget()  # as when the connection breaks in between
+
+    with connect(address) as model:
+        model.predict([IMAGE])
+        service.version, service.before = 2, replace
+        check_all(model.predict([IMAGE]), [IMAGE])
+        answers = [request.model_spec.signature_name for request in service.requests]
+        # The second answer was thrown away with what was learned of it, and asked for again.
+        assert answers == [
+            "describe", "features", "describe",  # asked before and after, as nothing watches the connection yet
+            "features", "describe",
+            "features", "describe",
+        ]  # fmt: skip
+
+
+def test_generations() -> None:
+    with grpc.insecure_channel("localhost:1") as channel:
+        check_generations(Server("localhost:1", channel))
+
+
+def check_generations(server: Server) -> None:
+    assert server.about_to_ask() == 0
+    assert server.admit(1, 0)
+    assert not server.knows(1, 0)  # nothing watches yet
+    assert server.about_to_ask() == 0
+    assert server.admit(1, 0)
+    assert server.knows(1, 0)
+    server.forget()
+    assert not server.knows(1, 0)
+    assert not server.admit(1, 0)  # learned before, told after
+    assert not server.knows(1, 1)
+    for state, generation in [("IDLE", 1), ("READY", 1), ("READY", 1), ("TRANSIENT_FAILURE", 2), ("IDLE", 2)]:
+        server._changed(grpc.ChannelConnectivity[state])
+        assert server.generation == generation
+    assert server.unwatch()
+    assert not server.unwatch()
+    time.sleep(WATCH_SECONDS)
+
+
+def test_a_server_that_batches_is_asked_with_an_image(service: FakeService, address: str) -> None:
+    service.batching = True
+    with connect(address) as model:
+        assert model.describe().class_names == CLASSES
+        check_all(model.predict([IMAGE]), [IMAGE])
+    asked = [
+        request.inputs["images"] for request in service.requests if request.model_spec.signature_name == "identify"
+    ]
+    assert asked
+    assert all([side.size for side in images.tensor_shape.dim] == [1, 16, 16, 3] for images in asked)
+
+
+def test_a_server_that_batches_an_older_export(service: FakeService, address: str) -> None:
+    service.batching = True
+    service.signatures = ("serving_default", "describe", "features")
+    said = r"signature 'identify': the server batches requests.*export it again.*or turn batching off"
+    with connect(address) as model, pytest.raises(ModelError, match=said):
+        model.predict([IMAGE])
+    assert service.features() == []
+
+
+def test_a_full_queue_is_waited_out_and_is_no_other_server(service: FakeService, address: str) -> None:
+    full = "The batch scheduling queue to which this task was submitted is full"
+    with connect(address) as model:
+        for _ in range(2):
+            model.predict([IMAGE])
+        service.before = times(2, grpc.StatusCode.UNAVAILABLE, full)
+        service.requests.clear()
+        check_all(model.predict([IMAGE]), [IMAGE])
+        assert [request.model_spec.signature_name for request in service.requests] == ["features"] * 3
+    service.before = times(99, grpc.StatusCode.UNAVAILABLE, full)
+    with connect(address, timeout=1) as model, pytest.raises(ServerUnavailableError, match="overloaded for 1 s"):
+        model.predict([IMAGE])
+
+
+def test_divides_what_the_server_has_no_memory_for(service: FakeService, address: str) -> None:
+    details = "OOM when allocating tensor with shape[8,64,256,256]"
+
+    def at_most_two(request, context) -> None:
+        if request.inputs and request.inputs["images"].tensor_shape.dim[0].size > 2:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, details)
+
+    service.before = at_most_two
+    images = [random_image(16, 16, seed=seed) for seed in range(5)]
+    with connect(address, batch_size=5, in_flight=1) as model:
+        check_all(model.predict(images), images)
+    assert [request.inputs["images"].tensor_shape.dim[0].size for request in service.features()] == [5, 2, 2, 1]
+    service.before = times(1, grpc.StatusCode.RESOURCE_EXHAUSTED, details)  # of one image: another's may end
+    with connect(address) as model:
+        check_all(model.predict([IMAGE]), [IMAGE])
+
+
+def test_questions_about_the_model_count_towards_the_time(service: FakeService, address: str) -> None:
+    release = threading.Event()
+    with connect(address, timeout=2) as model:
+        model.describe()
+        service.version = 2
+
+        def slow(request, context) -> None:
+            release.wait(0.8 if request.inputs else 10)  # below an attempt's half, then never
+
+        service.before = slow
+        start = time.monotonic()
+        with pytest.raises(ServerUnavailableError, match="no answer within 2 s"):
+            model.predict([IMAGE])
+        assert time.monotonic() - start < 2.8  # 2 s for all, not 0.8 s and 2 s
+        release.set()
+
+
+def test_a_call_that_the_server_cancels_is_no_closed_connection(service: FakeService, address: str) -> None:
+    service.before = times(1, grpc.StatusCode.CANCELLED, "by an operator")
+    with connect(address) as model, pytest.raises(ModelError, match=r"refused with CANCELLED \(by an operator\)"):
+        model.predict([IMAGE])
+
+
 def test_several_servers_take_turns(service: FakeService, address: str) -> None:
     second = FakeService()
     images = [random_image(16, 16, seed=seed) for seed in range(8)]
@@ -349,6 +490,13 @@ def test_addresses_that_are_none(wrong: str) -> None:
 def test_options_that_make_no_sense(options: dict) -> None:
     with pytest.raises(InputError):
         connect("localhost:8500", **options)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "not within 20 s"
+        time.sleep(0.02)
 
 
 def free_port() -> int:

@@ -82,6 +82,15 @@ def test_describe_takes_no_input(predict) -> None:
     assert decode_strings(response.outputs["model_id"], "") == ["toy-1"]
 
 
+def test_identify_answers_for_each_image(predict) -> None:
+    message = request("identify", None)
+    encode_images([IMAGE, IMAGE], message.inputs["images"])
+    response = predict(message)
+    assert decode_strings(response.outputs["class_names"], "") == ["red", "green", "blue"] * 2
+    assert decode_strings(response.outputs["model_id"], "") == ["toy-1"] * 2
+    assert [side.size for side in response.outputs["class_names"].tensor_shape.dim] == [2, 3]
+
+
 def test_output_filter(predict) -> None:
     message = request()
     message.output_filter.append("conv5_3")
@@ -131,6 +140,8 @@ def test_unknown_label(predict) -> None:
     message.model_spec.version_label = "zz"
     details = refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT)
     assert details == "Unrecognized servable version label: zz"
+    message.model_spec.name = "nope"  # the label is looked up before the model
+    assert refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT) == details
 
 
 def test_no_model_named(predict, status, metadata) -> None:
@@ -141,10 +152,17 @@ def test_no_model_named(predict, status, metadata) -> None:
     assert details == "ModelSpec has no name specified."
 
 
-@pytest.mark.parametrize("signature", ["zz", "__saved_model_init_op_"])
-def test_unknown_signature(predict, signature: str) -> None:
-    details = refused(predict, request(signature), grpc.StatusCode.FAILED_PRECONDITION)
-    assert details == f'Serving signature key "{signature}" not found.'
+def test_unknown_signature(predict) -> None:
+    details = refused(predict, request("zz"), grpc.StatusCode.FAILED_PRECONDITION)
+    assert details == 'Serving signature key "zz" not found.'
+
+
+def test_a_signature_that_is_none(predict) -> None:
+    details = refused(predict, request("__saved_model_init_op"), grpc.StatusCode.INTERNAL)
+    assert details == (
+        "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
+        "tensorflow/serving/classify, tensorflow/serving/regress}. Was: "
+    )
 
 
 def test_wrong_input_name(predict) -> None:
@@ -175,6 +193,13 @@ def test_wrong_dtype(predict) -> None:
     message.inputs["images"].CopyFrom(encode_reply(IMAGE[None].astype(np.float32)))
     details = refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT)
     assert details == "Expects arg[0] to be uint8 but float is provided"
+    message.output_filter.append("zz")  # looked at before the types are
+    assert refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT).startswith("output tensor alias not found")
+
+
+def test_long_errors_are_cut(predict) -> None:
+    details = refused(predict, request("z" * 5000), grpc.StatusCode.FAILED_PRECONDITION)
+    assert details == f'Serving signature key "{"z" * 5000}'[:1024] + "...TRUNCATED"
 
 
 def test_wrong_rank_or_channels(predict) -> None:
@@ -182,6 +207,14 @@ def test_wrong_rank_or_channels(predict) -> None:
         message = request()
         message.inputs["images"].CopyFrom(encode_reply(np.zeros(shape, np.uint8)))
         refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT)
+
+
+def test_a_shape_that_the_operations_take_is_not_refused(predict) -> None:
+    """A server does not check a signature's shape: an image without the batch's axis is answered all the same."""
+    message = request("serving_default")
+    message.inputs["images"].CopyFrom(encode_reply(IMAGE))
+    segmentation = decode(predict(message).outputs["segmentation"], "")
+    np.testing.assert_array_equal(segmentation, toy_segmentation(IMAGE))
 
 
 def test_malformed_tensor(predict) -> None:
@@ -235,8 +268,9 @@ def test_deadline(channel) -> None:
 def test_bytes_that_are_no_message(channel, predict) -> None:
     raw = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
     for garbage in (b"\xff" * 50, request().SerializeToString()[:-7]):
-        with pytest.raises(grpc.RpcError):
+        with pytest.raises(grpc.RpcError) as caught:
             raw(garbage, timeout=20)
+        assert caught.value.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
     assert predict(request()).outputs
 
 

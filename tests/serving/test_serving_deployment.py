@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from serving_toy import random_image
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 FOLDER = Path(__file__).parents[2] / "serving"
+CONFIG = FOLDER / "config"
 KUBERNETES = sorted((FOLDER / "kubernetes").rglob("*.yaml"))
 
 FLAGS = {
@@ -29,6 +32,8 @@ FLAGS = {
     "enable_grpc_healthcheck_service",
     "monitoring_config_file",
 }
+KUBERNETES_FLAGS = {"port", "rest_api_port", "grpc_channel_arguments"}
+"""Beyond those, there: what the image's own entry gives, and that clients connect anew."""
 
 INT64, STRING, BOOL, MESSAGE = (
     getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{kind}") for kind in ("INT64", "STRING", "BOOL", "MESSAGE")
@@ -63,8 +68,10 @@ def message(name: str, fields: dict) -> type:
 def check_models(text: str) -> ModelServerConfig:
     (config,) = text_format.Parse(text, ModelServerConfig()).model_config_list.config
     assert (config.name, config.base_path, config.model_platform) == ("fcn8s", "/models/fcn8s", "tensorflow")
-    assert config.model_version_policy.latest.num_versions == 2
-    assert dict(config.version_labels) == {"stable": 1, "canary": 1}
+    labels = dict(config.version_labels)
+    assert labels == {"stable": 1, "canary": 1}
+    # A label does not keep its version loaded: the policy must, whatever is exported next.
+    assert set(labels.values()) <= set(config.model_version_policy.specific.versions)
     return config
 
 
@@ -75,27 +82,30 @@ def check_monitoring(text: str) -> None:
     assert parsed.path == "/monitoring/prometheus/metrics"
 
 
-def check_flags(arguments: list[str]) -> None:
-    names = {argument.removeprefix("--").partition("=")[0] for argument in arguments}
-    assert names == FLAGS
+def check_flags(arguments: list[str], names: set[str]) -> None:
+    assert {argument.removeprefix("--").partition("=")[0] for argument in arguments} == names
 
 
-def test_models_config() -> None:
-    check_models((FOLDER / "models.config").read_text())
-
-
-def test_monitoring_config() -> None:
-    check_monitoring((FOLDER / "monitoring.config").read_text())
-
-
-def test_batching_parameters() -> None:
+def check_batching(text: str) -> None:
     wrapped = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     batching = message("BatchingParameters", {**dict.fromkeys(wrapped, WRAPPED), "allowed_batch_sizes*": INT64})
-    parsed = text_format.Parse((FOLDER / "batching_parameters.txt").read_text(), batching())
+    parsed = text_format.Parse(text, batching())
     sizes = list(parsed.allowed_batch_sizes)
     assert sizes == sorted(set(sizes))
     assert sizes[-1] == parsed.max_batch_size.value
     assert parsed.num_batch_threads.value > 0
+
+
+def test_models_config() -> None:
+    check_models((CONFIG / "models.config").read_text())
+
+
+def test_monitoring_config() -> None:
+    check_monitoring((CONFIG / "monitoring.config").read_text())
+
+
+def test_batching_parameters() -> None:
+    check_batching((CONFIG / "batching_parameters.txt").read_text())
 
 
 def test_ssl_config(tmp_path: Path) -> None:
@@ -113,15 +123,30 @@ def test_ssl_config(tmp_path: Path) -> None:
     assert (tmp_path / "server.key").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(("host", "named"), [("192.0.2.7", "IP:192.0.2.7"), ("::1", "IP:::1"), ("h1.2", "DNS:h1.2")])
+def test_certificates_for_names_and_addresses(tmp_path: Path, host: str, named: str) -> None:
+    """A program in place of openssl keeps what it is asked to certify."""
+    program = tmp_path / "openssl"
+    program.write_text(
+        '#!/bin/sh\nfor last in "$@"; do if [ "$before" = -extfile ]; then cat "$last" >> asked; fi\n'
+        'case $before in -keyout | -out) : > "$last" ;; esac; before=$last; done\n'
+    )
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    line = ["sh", str(FOLDER / "make_test_certificates.sh"), str(tmp_path / "out"), host]
+    subprocess.run(line, check=True, timeout=30, env=environment)
+    asked = (tmp_path / "out" / "asked").read_text().splitlines()
+    assert f"subjectAltName={named},DNS:localhost,IP:127.0.0.1" in asked
+
+
 def test_compose() -> None:
     (service,) = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"].values()
-    check_flags(service["command"])
+    check_flags(service["command"], FLAGS)
+    assert service["init"]
     mounts = dict(volume.removesuffix(":ro").split(":") for volume in service["volumes"])
-    for source in mounts:
-        assert (FOLDER / source).exists() or source == "../saved_models", source
-    for argument in service["command"]:
-        if "config_file=" in argument:
-            assert argument.partition("=")[2] in mounts.values()
+    # Folders: a file that is mounted alone stays the old one when an editor replaces it.
+    assert mounts == {"../saved_models": "/models", "./config": "/config"}
+    check_config_files(service["command"])
     assert all(port.startswith("${BIND:-127.0.0.1}:") for port in service["ports"])
 
 
@@ -134,16 +159,64 @@ def test_kubernetes_manifests_parse(path: Path) -> None:
         assert (path.parent / resource).exists(), resource
 
 
+def check_config_files(arguments: list[str]) -> None:
+    files = [Path(argument.partition("=")[2]) for argument in arguments if "config_file=" in argument]
+    assert len(files) == 2
+    for file in files:
+        assert file.parent == Path("/config")
+        assert (CONFIG / file.name).is_file()
+
+
+@pytest.mark.parametrize("overlay", ["base", "gpu"])
+def test_kustomizations_resolve(overlay: str) -> None:
+    """What `kubectl apply -k` refuses: a resource that is not there, or a folder that holds the one that names it."""
+
+    def resolve(folder: Path, above: tuple[Path, ...]) -> None:
+        content = yaml.safe_load((folder / "kustomization.yaml").read_text())
+        for resource in content["resources"]:
+            path = (folder / resource).resolve()
+            assert path.exists(), path
+            if path.is_dir():
+                for inner in (*above, folder):
+                    assert path not in (inner, *inner.parents), f"{inner}: cycle through {resource}"
+                resolve(path, (*above, folder))
+
+    resolve((FOLDER / "kubernetes" / overlay).resolve(), ())
+
+
+@pytest.mark.parametrize(("overlay", "scales"), [("base", True), ("gpu", False)])
+def test_kustomizations_build(overlay: str, scales: bool) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl on PATH")
+    line = ["kubectl", "kustomize", str(FOLDER / "kubernetes" / overlay)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True, timeout=60)
+    parts = {part["kind"]: part for part in yaml.safe_load_all(done.stdout)}
+    assert ("HorizontalPodAutoscaler" in parts) is scales
+    (container,) = parts["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert ("nvidia.com/gpu" in container["resources"]["limits"]) is not scales
+    assert "replicas" not in parts["Deployment"]["spec"]  # each `apply` would set it back
+    check_flags(container["args"], FLAGS | KUBERNETES_FLAGS)
+
+
 def test_kubernetes_manifests_fit_together() -> None:
-    parts = {path.stem: yaml.safe_load(path.read_text()) for path in (FOLDER / "kubernetes").glob("*.yaml")}
+    parts = {path.stem: yaml.safe_load(path.read_text()) for path in (FOLDER / "kubernetes" / "base").glob("*.yaml")}
     config = check_models(parts["config"]["data"]["models.config"])
-    assert config == check_models((FOLDER / "models.config").read_text())
+    assert config == check_models((CONFIG / "models.config").read_text())
     check_monitoring(parts["config"]["data"]["monitoring.config"])
+    batching = parts["config"]["data"]["batching_parameters.txt"]
+    check_batching(batching)
+    assert batching.splitlines() == [
+        line for line in (CONFIG / "batching_parameters.txt").read_text().splitlines() if not line.startswith("#")
+    ]
+    assert set(parts["config"]["data"]) == {path.name for path in CONFIG.iterdir()}
     pod = parts["deployment"]["spec"]["template"]
     assert parts["deployment"]["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
     assert parts["service"]["spec"]["selector"] == pod["metadata"]["labels"]
     (container,) = pod["spec"]["containers"]
-    check_flags(container["args"])
+    check_flags(container["args"], FLAGS | KUBERNETES_FLAGS)
+    check_config_files(container["args"])
+    assert container["command"] == ["tensorflow_model_server"]  # and not a shell, which keeps SIGTERM to itself
+    assert "replicas" not in parts["deployment"]["spec"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"grpc": 8500, "rest": 8501}
     assert {port["targetPort"] for port in parts["service"]["spec"]["ports"]} == set(ports)
@@ -159,7 +232,7 @@ def test_kubernetes_manifests_fit_together() -> None:
 
 def test_readme_names_every_file() -> None:
     text = (FOLDER / "README.md").read_text()
-    for path in FOLDER.iterdir():
+    for path in itertools.chain(FOLDER.iterdir(), CONFIG.iterdir()):
         if path.name != "README.md":
             assert path.name in text, path.name
 

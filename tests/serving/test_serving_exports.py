@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,14 +17,16 @@ from rsir_tf.serving import TLS, connect, engines, load
 from rsir_tf.serving.embedded import serve_embedded
 from rsir_tf.serving.engines import check_port, check_servable, choose_engine, engine_command
 from rsir_tf.serving.exports import find_export, list_versions
-from rsir_tf.serving.launching import EngineProcess, start_server
+from rsir_tf.serving.launching import EngineProcess, StoppedError, start_server
 
 
 def test_versions_are_numbers_in_order(tmp_path: Path) -> None:
-    for name in ["2", "10", "9", "x", "1.5", "-3", ".10.part", "٣"]:
+    for name in ["2", "10", "9", "x", "1.5", "-3", ".10.part", "٣", str(1 << 63), "9" * 20]:
         (tmp_path / name).mkdir()
     (tmp_path / "11").touch()
     assert list_versions(tmp_path) == [2, 9, 10]
+    (tmp_path / str((1 << 63) - 1)).mkdir()  # the largest that a server's int64 holds
+    assert list_versions(tmp_path) == [2, 9, 10, (1 << 63) - 1]
     assert list_versions(tmp_path / "nothing") == []
 
 
@@ -195,7 +199,8 @@ def test_start_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that says LOADING twice stands for TensorFlow Serving."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     port = free_port()
-    server = EngineProcess([sys.executable, "-c", SERVE, str(port)], name="toy", host="127.0.0.1", port=port).start(60)
+    server = EngineProcess([sys.executable, "-c", SERVE, str(port)], name="toy", host="127.0.0.1", port=port)
+    server.start(60, threading.Event())
     try:
         assert server.address == f"127.0.0.1:{port}"
         assert not server.wait(0)
@@ -209,10 +214,66 @@ def test_start_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_ends_or_is_not_there() -> None:
     ends = EngineProcess([sys.executable, "-c", ""], name="toy", host="127.0.0.1", port=free_port())
     with pytest.raises(ModelError, match="the server ended before it served model 'toy'"):
-        ends.start(20)
+        ends.start(20, threading.Event())
     absent = EngineProcess(["rsir_tf_no_such_program"], name="toy", host="127.0.0.1", port=free_port())
     with pytest.raises(ModelError, match="cannot be started"):
-        absent.start(20)
+        absent.start(20, threading.Event())
+
+
+def test_starting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    port, stopping = free_port(), threading.Event()
+    line = [sys.executable, "-c", SERVE.replace("self.asked > 2", "False"), str(port)]  # loads for ever
+    server = EngineProcess(line, name="toy", host="127.0.0.1", port=port)
+    threading.Timer(1, stopping.set).start()
+    with pytest.raises(StoppedError, match="told to stop before it served model 'toy'"):
+        server.start(120, stopping)
+    assert server.wait(0)
+
+
+DOCKER = """\
+#!/bin/sh
+echo "$1 $2" >> {log}
+case $1 in
+    image) exit {held} ;;
+    pull) {pull} ;;
+    run) exit 3 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "pull", "said", "asked"),
+    [
+        (1, "exit 0", "the server ended", ["image inspect", "pull tensorflow/serving", "run --rm"]),
+        (1, "exit 5", r"cannot fetch this image \(exit code 5\)", ["image inspect", "pull tensorflow/serving"]),
+        (0, "exit 5", "the server ended", ["image inspect", "run --rm"]),
+    ],
+)
+def test_the_image_is_fetched_before_the_time_counts(
+    toy_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, pull: str, said: str, asked: list[str]
+) -> None:
+    docker(tmp_path, monkeypatch, held, pull)
+    with pytest.raises(ModelError, match=said):
+        start_server(toy_base, engine="docker", port=free_port(), timeout=20)
+    assert (tmp_path / "log").read_text().splitlines() == asked
+
+
+def test_fetching_the_image_can_be_stopped(toy_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker(tmp_path, monkeypatch, 1, "exec sleep 120")
+    stopping = threading.Event()
+    threading.Timer(0.5, stopping.set).start()
+    start = time.monotonic()
+    with pytest.raises(StoppedError):
+        start_server(toy_base, engine="docker", port=free_port(), stopping=stopping)
+    assert time.monotonic() - start < 60
+
+
+def docker(folder: Path, monkeypatch: pytest.MonkeyPatch, held: int, pull: str) -> None:
+    file = folder / "docker"
+    file.write_text(DOCKER.format(log=folder / "log", held=held, pull=pull))
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
 
 
 def free_port() -> int:

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 from serving_toy import random_image
 
 from rsir_tf.errors import ModelError
-from rsir_tf.serving.messages import TensorProto
-from rsir_tf.serving.tensors import decode, decode_strings, encode_images, encode_reply
+from rsir_tf.serving.messages import DT_STRING, TensorProto
+from rsir_tf.serving.tensors import decode, decode_strings, encode_content, encode_images, encode_reply
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
 ARRAYS = st.one_of(
@@ -58,6 +58,46 @@ def test_strings() -> None:
         decode_strings(tf.make_tensor_proto(b"\xff\xfe"), "x")
     with pytest.raises(ModelError, match="'x' is float; wanted string"):
         decode_strings(encode_reply(np.zeros(2, np.float32)), "x")
+
+
+@given(st.lists(st.text(max_size=200), max_size=6))
+@settings(deadline=None, max_examples=50)
+def test_strings_as_content(values: list[str]) -> None:
+    array = np.array([value.encode() for value in values], dtype=object)
+    tensor = encode_content(array, DT_STRING)
+    assert not tensor.string_val
+    assert list(tf.io.parse_tensor(tensor.SerializeToString(), tf.string).numpy()) == list(array)
+    assert decode_strings(tensor, "x") == values
+
+
+def test_content_as_tensorflow_reads_it() -> None:
+    for array in (np.array(2.5, np.float32), np.arange(6, dtype=np.int64).reshape(2, 3), np.array([True, False])):
+        dtype = tf.as_dtype(array.dtype)
+        tensor = encode_content(array, dtype.as_datatype_enum)
+        np.testing.assert_array_equal(tf.io.parse_tensor(tensor.SerializeToString(), dtype), array)
+    one = encode_content(np.array(b"toy-1", dtype=object), DT_STRING)
+    assert one.tensor_content == b"\x05toy-1"
+    assert tf.io.parse_tensor(one.SerializeToString(), tf.string).numpy() == b"toy-1"
+    assert decode_strings(one, "x") == ["toy-1"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "content", "said"),
+    [
+        ([2], b"\x01\x01a", "holds 3 bytes; wanted 2 lengths and as many strings"),  # a string too few
+        ([1], b"\x01ab", "holds 3 bytes"),  # bytes left over
+        ([1], b"\x81", "holds 1 bytes"),  # a length that does not end
+        ([1], b"\xff" * 20 + b"\x01a", "holds 22 bytes"),  # one of no bound
+        ([1 << 40], b"\x00", "holds 1 bytes"),
+        ([-1], b"\x00", "holds 1 bytes"),
+        ([1], b"\x01\xff", "UTF-8"),
+    ],
+)
+def test_refuses_damaged_strings(sides: list[int], content: bytes, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        decode_strings(damaged(dtype=DT_STRING, sides=sides, tensor_content=content), "x")
+    with pytest.raises(ModelError, match="holds 1 values; wanted as many as shape"):
+        decode_strings(damaged(dtype=DT_STRING, sides=[2], string_val=[b"a"]), "x")
 
 
 def damaged(**fields) -> TensorProto:

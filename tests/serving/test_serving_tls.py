@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import grpc
@@ -154,7 +155,7 @@ def test_a_process_that_encrypts(toy_base: Path, certs: Path) -> None:
         assert not shows_certificate("127.0.0.1", plain.port, certs / "server.pem")
     ends = EngineProcess([sys.executable, "-c", ""], name="toy", host="127.0.0.1", port=server.port, tls=tls)
     with pytest.raises(ModelError, match="the server ended before it served model 'toy'"):
-        ends.start(20)
+        ends.start(20, threading.Event())
 
 
 STANDS_IN = """\

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from rsir_tf.serving.inspection import inspect_server, model_versions
 from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
 from rsir_tf.serving.servable import Servable
 from rsir_tf.serving.tensors import encode_images
+from rsir_tf.serving.versions import Versions
 
 IMAGE = random_image(32, 32)
 
@@ -127,10 +130,66 @@ def test_calls_beyond_the_bound(base: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert all(future.result().outputs for future in held)
 
 
+def test_what_is_gone_from_the_disk_is_forgotten(tmp_path: Path) -> None:
+    """Neither states nor weights pile up; a loaded model that refers to itself is freed at once."""
+
+    class Circular:
+        def __init__(self, folder: Path) -> None:
+            if folder.name == "2":
+                raise ValueError("damaged")
+            self.itself = self
+
+    versions = Versions(tmp_path, "toy", load=Circular)
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        versions.poll()
+    first = weakref.ref(versions.find(1, None)[1])
+    assert {number: state.code for number, state in versions.states().items()} == {1: 0, 2: 13}  # INTERNAL
+    (tmp_path / "3").mkdir()
+    gc.disable()
+    try:
+        versions.poll()
+        assert first() is None
+    finally:
+        gc.enable()
+    assert list(versions.states()) == [1, 2, 3]
+    for number in (1, 2):
+        (tmp_path / str(number)).rmdir()
+    versions.poll()
+    assert list(versions.states()) == [3]
+    (tmp_path / "2").mkdir()  # another of that number: nothing says any more that it is damaged
+    shutil.rmtree(tmp_path / "3")
+    versions.poll()
+    assert 2 in versions.states()
+
+
+def test_looking_for_versions_goes_on_after_anything(base: Path, monkeypatch: pytest.MonkeyPatch, caplog) -> None:
+    real_poll, failures = Versions.poll, []
+
+    def poll(self) -> None:
+        if threading.current_thread().name == "rsir_tf_versions" and len(failures) < 2:
+            failures.append([OSError("disk away"), ValueError("anything")][len(failures)])
+            raise failures[-1]
+        real_poll(self)
+
+    monkeypatch.setattr(Versions, "poll", poll)
+    with serve_embedded(base, port=0, poll_seconds=0.02) as server:
+        until(lambda: len(failures) == 2)
+        publish(base / "1", base, 2)
+        until(lambda: states(server).get(2) == "AVAILABLE")
+    assert [record.exc_info[1] for record in caplog.records if record.name == "rsir_tf"] == failures[1:]
+
+
+def test_a_folder_whose_number_no_server_can_hold(server: EmbeddedServer, base: Path) -> None:
+    (base / ("9" * 20)).mkdir()
+    publish(base / "1", base, 2)
+    until(lambda: states(server) == {2: "AVAILABLE", 1: "END"})
+
+
 def test_inspection(server: EmbeddedServer) -> None:
     report = inspect_server(server.address, model_name="toy")
     assert [(status.version, status.state, status.error) for status in report.versions] == [(1, "AVAILABLE", "")]
-    assert sorted(report.signatures) == ["describe", "features", "serving_default"]
+    assert sorted(report.signatures) == ["describe", "features", "identify", "serving_default"]
     images = report.signatures["features"].inputs["images"]
     assert (images.dtype, images.shape) == ("uint8", (-1, -1, -1, 3))
     assert report.signatures["features"].outputs["conv5_3"].dtype == "float32"

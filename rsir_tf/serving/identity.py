@@ -1,0 +1,97 @@
+"""Asking a server which model it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rsir_tf.errors import ModelError
+from rsir_tf.imagery import MIN_SIDE
+from rsir_tf.serving.calls import NeedsInputError
+from rsir_tf.serving.checks import at
+from rsir_tf.serving.contract import (
+    CLASS_NAMES,
+    DESCRIBE,
+    FEATURES,
+    IDENTIFY,
+    IMAGES,
+    MODEL_ID,
+    ModelDescription,
+)
+from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
+from rsir_tf.serving.messages import GetModelMetadataRequest, PredictRequest
+from rsir_tf.serving.tensors import decode_strings, encode_images
+
+
+def ask_identity(
+    ask: Callable[[str, Any], Any], spec: Any, where: Callable[[str, Any], str]
+) -> tuple[ModelDescription, Any]:
+    """Ask for class names and model id, and how wide conv5_3 is.
+
+    Args:
+        ask: Sends a PredictRequest or GetModelMetadataRequest that concerns a signature, and gives the response.
+        spec: ModelSpec of the version that is meant.
+        where: Names server, model, version and signature for errors, from a signature and a response or None.
+
+    Returns:
+        What the model says of itself, and the response in which it said it.
+
+    Raises:
+        ModelError: It lacks a signature, or its answer is none of this package's.
+    """
+    description: tuple[str, tuple[str, ...]] | None = None
+    unasked: NeedsInputError | None = None
+    try:
+        response = ask(DESCRIBE, predict_request(spec, DESCRIBE))
+        description = _read(response, where(DESCRIBE, response))
+    except NeedsInputError as error:  # a server that batches
+        unasked = error
+    metadata = ask(DESCRIBE, GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]))
+    place = where(FEATURES, metadata)
+    signatures = unpack_signatures(metadata, place)
+    channels = conv5_3_channels(signatures, place)
+    if description is None:
+        if IDENTIFY not in signatures:
+            raise ModelError(
+                f"{where(IDENTIFY, metadata)}: the server batches requests, for which the model lacks this signature",
+                cure="export it again with `rsir-tf export`, or turn batching off (--enable_batching)",
+            ) from unasked
+        request = predict_request(spec, IDENTIFY)
+        encode_images([np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)], request.inputs[IMAGES])
+        response = ask(IDENTIFY, request)
+        description = _read(response, where(IDENTIFY, response))
+    model_id, class_names = description
+    return ModelDescription(model_id, class_names, channels), response
+
+
+def _read(response: Any, place: str) -> tuple[str, tuple[str, ...]]:
+    try:
+        names = tuple(decode_strings(output(response, CLASS_NAMES), CLASS_NAMES))
+        identity = decode_strings(output(response, MODEL_ID), MODEL_ID)
+    except ModelError as error:
+        raise at(place, error) from error
+    if len(identity) != 1 or not names:
+        raise ModelError(f"{place}: {len(identity)} model ids and {len(names)} class names", wanted="1 and at least 1")
+    return identity[0], names
+
+
+def predict_request(spec: Any, signature: str) -> Any:
+    """Begin a PredictRequest: its model and signature."""
+    request = PredictRequest()
+    request.model_spec.CopyFrom(spec)
+    request.model_spec.signature_name = signature
+    return request
+
+
+def output(response: Any, name: str) -> Any:
+    """Give an output's TensorProto.
+
+    Raises:
+        ModelError: The response holds none of that name.
+    """
+    if name not in response.outputs:
+        found = ", ".join(sorted(response.outputs)) or "nothing"
+        raise ModelError(f"the answer holds {found}", wanted=f"an output {name!r}", cure="export with `rsir-tf export`")
+    return response.outputs[name]
