@@ -41,7 +41,7 @@ def test_synth_prints_the_path_and_nothing_else(tmp_path: Path, command) -> None
     pairs = {f"Images/{name}/{name}00.tif" for name in ("river", "runway")} | {
         f"Labels/{name}/{name}00.png" for name in ("river", "runway")
     }
-    assert names == {"LandUse_Multilabeled.txt"} | pairs
+    assert names == {"LandUse_Multilabeled.txt", "rendered.json"} | pairs
 
 
 def test_synth_refuses(tmp_path: Path, archive: Path, command) -> None:
