@@ -31,11 +31,12 @@ from typing import Any
 import numpy as np
 
 from rsir_tf.index import ImageEntry, Index, IndexSettings, IndexWriter, open_index, region_set_distance
+from rsir_tf.processors import usable_cores
 
 HELD_BACK = 40
 CUTS = 6
 CLASSES = 17
-THREADS = os.cpu_count() or 1
+THREADS = usable_cores()
 
 COLD = """
 import sys, time

@@ -32,6 +32,7 @@ from rsir_tf.segmentation.precision import computing_in
 HISTORY = "history.json"
 SPLIT = "split.json"
 CHECKPOINTS = "checkpoints"
+VIEWS = "views"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def open_run(path: Path) -> Run:
 
 def forget(run: Run) -> None:
     """Take away a run that no epoch has ended in, so that another may begin in its folder."""
-    for name in ("views", "tensorboard", CHECKPOINTS):
+    for name in (VIEWS, "tensorboard", CHECKPOINTS):
         shutil.rmtree(run.path / name, ignore_errors=True)
     for name in (SPLIT, MANIFEST):
         (run.path / name).unlink(missing_ok=True)

@@ -28,6 +28,7 @@ from rsir_tf.segmentation.precision import computing_in
 from rsir_tf.segmentation.report import write_curves
 from rsir_tf.segmentation.runs import (
     SPLIT,
+    VIEWS,
     Run,
     best_epoch,
     create_run,
@@ -41,7 +42,7 @@ from rsir_tf.segmentation.runs import (
 from rsir_tf.segmentation.settings import TrainingSettings
 from rsir_tf.segmentation.supervision import Supervision
 from rsir_tf.segmentation.tag_supervision import TagSupervision, Watched
-from rsir_tf.segmentation.views import FOLDER, CachedViews
+from rsir_tf.segmentation.views import CachedViews
 from rsir_tf.segmentation.weights import apply_head, fits_head, initialise, seed_dropout
 
 
@@ -253,7 +254,7 @@ def _fit(
     compiled = settings.xla or keras.backend.backend() == "jax"
     model, views = supervision.model(network, run.architecture), None
     if settings.cached_views:
-        views = CachedViews(run.path / FOLDER, model, settings.freeze, supervision, settings.cached_views, progress)
+        views = CachedViews(run.path / VIEWS, model, settings.freeze, supervision, settings.cached_views, progress)
         model = views.rest
     model.compile(optimizer=build_optimizer(settings, planned), loss=supervision.loss(), jit_compile=compiled)
     if run.last is not None:

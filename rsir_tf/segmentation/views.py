@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from rsir_tf.segmentation.supervision import Supervision
 
-FOLDER = "views"
 TOLD = "computing the frozen blocks' outputs"
 
 

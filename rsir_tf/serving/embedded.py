@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.processors import usable_cores
 from rsir_tf.serving.channel import MAX_MESSAGE
 from rsir_tf.serving.exports import EXPORT_CURE
 from rsir_tf.serving.health import Health
@@ -71,7 +72,7 @@ def serve_embedded(
         host=host,
         port=port,
         poll_seconds=poll_seconds,
-        max_calls=max_calls or 4 * (os.cpu_count() or 1),
+        max_calls=max_calls or 4 * usable_cores(),
         tensor_content=tensor_content,
         tls=tls,
     )

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serving_fake import FakeService, running
 from serving_live import LABELS, NAMES, Live, export_models
 from serving_toy import export_toy
 
@@ -105,3 +106,14 @@ def overloaded(toy_base: Path, external_server: str | None) -> Iterator[Live]:
         return
     with serve_embedded(toy_base, port=0, max_calls=2) as server:
         yield Live(server.address, "toy", toy_base)
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def address(service: FakeService) -> Iterator[str]:
+    with running(service) as address:
+        yield address

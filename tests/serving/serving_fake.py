@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
-from serving_toy import CLASSES, toy_conv5_3, toy_segmentation
+from serving_toy import CLASSES, random_image, toy_conv5_3, toy_segmentation
 
 from rsir_tf.serving.messages import (
     GetModelMetadataResponse,
@@ -19,6 +21,8 @@ from rsir_tf.serving.messages import (
     add_PredictionServiceServicer_to_server,
 )
 from rsir_tf.serving.tensors import decode, encode_reply
+
+IMAGE = random_image(32, 48)
 
 
 class FakeService(PredictionServiceServicer):
@@ -112,3 +116,23 @@ def times(count: int, code: grpc.StatusCode, details: str = "") -> Callable:
             context.abort(code, details)
 
     return before
+
+
+def check_all(predictions, images) -> None:
+    assert len(predictions) == len(images)
+    for prediction, image in zip(predictions, images, strict=True):
+        np.testing.assert_array_equal(prediction.segmentation, toy_segmentation(image))
+        np.testing.assert_allclose(prediction.conv5_3, toy_conv5_3(image), atol=1e-6)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "not within 20 s"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
