@@ -30,11 +30,12 @@ def command(
     ] = None,
     seed: options.Seed = 0,
     labels: options.Labels = None,
+    labels_as_published: options.AsPublished = False,
 ) -> None:
     """Draw a seeded split, the same fraction of each scene, or by whole groups, and write it to a file."""
     from rsir_tf.archives import open_archive, stratified_split, write_split
 
-    opened = open_archive(archive, labels=labels)
+    opened = open_archive(archive, labels=labels, repair=not labels_as_published)
     if validation is None:
         drawn = draw(opened, test, test_group, seed)
     elif test_group:

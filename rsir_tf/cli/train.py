@@ -76,6 +76,7 @@ def command(
     ] = None,
     labels: options.Labels = None,
     tags: options.Tags = None,
+    labels_as_published: options.AsPublished = False,
     split: Annotated[
         Path | None, typer.Option(help="A split file from `rsir-tf split`.", rich_help_panel=_DATA)
     ] = None,
@@ -120,6 +121,13 @@ def command(
         float, typer.Option(help="Largest norm of the gradients; 0: no limit.", rich_help_panel=_FITTING)
     ] = 1.0,
     dropout: Annotated[float, typer.Option(help="After fc6 and fc7.", rich_help_panel=_FITTING)] = 0.5,
+    best_by: Annotated[
+        str,
+        typer.Option(
+            help="What chooses the best epoch: mean_iu with masks; micro_f1 (default), macro_f1, map with tags.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = "",
     patience: Annotated[
         int, typer.Option(help="Stop after so many epochs that are not better; 0: never.", rich_help_panel=_FITTING)
     ] = 0,
@@ -137,7 +145,7 @@ def command(
     """
     from rsir_tf.archives import open_archive, read_split, select
 
-    opened = open_archive(archive, labels=labels, tags=tags)
+    opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
     kind = supervision or (Supervision.tags if opened.label_set is None and opened.tag_names else Supervision.masks)
     drawn = read_split(split) if split else split_command.draw(opened, test, test_group, seed)
     with console.quiet_tensorflow():
@@ -168,6 +176,7 @@ def command(
         clip_norm=clip_norm,
         class_weights=class_weights.value,
         precision=precision.value,
+        best_by=best_by,
         patience=patience,
         validation=validation,
         validation_windows=validation_windows,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.index.blocks import RegionBlock, squared_norms
 from rsir_tf.index.halves import to_float32
 from rsir_tf.index.segment import Segment
 
@@ -17,23 +17,6 @@ REGIONS_PER_BLOCK = 8192
 
 WORTH_GATHERING = 0.75
 """Share of a segment's regions above which scoring all is quicker than copying the wanted ones together."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegionBlock:
-    """Region vectors of neighbouring images, each of which has at least one region.
-
-    Attributes:
-        positions: int64 [k], where the images lie; ascending.
-        starts: int64 [k], the first row of each image in `vectors`.
-        vectors: float32 [n, C].
-        squared_norms: float32 [n], rounded, with a relative error below (C + 1)·2⁻²⁴.
-    """
-
-    positions: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    squared_norms: NDArray[np.float32]
 
 
 class Descriptors:
@@ -131,9 +114,3 @@ class Descriptors:
         if (norms := self._norms.get((first, begin))) is None:
             norms = self._norms[(first, begin)] = squared_norms(vectors)
         return RegionBlock(first + images, starts, vectors, norms)
-
-
-def squared_norms(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 [n], ‖v‖² of each row; infinite where float32 cannot hold it."""
-    with np.errstate(over="ignore"):
-        return np.asarray(np.einsum("ij,ij->i", vectors, vectors), dtype=np.float32)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.index.descriptors import RegionBlock
+from rsir_tf.index.blocks import RegionBlock
 from rsir_tf.index.queries import Queries
 
 _NARROW = 1e-10
@@ -37,7 +37,7 @@ times as long as the product takes."""
 FEWEST_ROWS = 16
 """Of one small product; with fewer, what surrounds it costs more than threads do."""
 
-_LARGEST = 1e36
+LARGEST = 1e36
 """Squared norms above it may overflow in float32."""
 
 
@@ -64,7 +64,7 @@ def recnn_intervals(
         products = vectors @ (exact.T * -2.0)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
-            products = _products(block.vectors, queries.vectors.T * np.float32(-2))
+            products = matrix_products(block.vectors, queries.vectors.T * np.float32(-2))
     largest = np.maximum.reduceat(norms, block.starts).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         products += norms[:, None]
@@ -72,10 +72,10 @@ def recnn_intervals(
         squared = np.minimum.reduceat(products, block.starts, axis=0) + query_squared
         unsure = ~np.isfinite(error + squared)
         if precision is np.float32:
-            unsure |= (largest[:, None] > _LARGEST) | (query_squared > _LARGEST)
+            unsure |= (largest[:, None] > LARGEST) | (query_squared > LARGEST)
         low, high = _ends(squared, error, unsure)
-        low = queries.mean(low) * (1 - _summing(queries.counts))
-        high = queries.mean(high) * (1 + _summing(queries.counts))
+        low = queries.mean(low) * (1 - summing_error(queries.counts))
+        high = queries.mean(high) * (1 + summing_error(queries.counts))
         if queries.direction == "both":
             back = _intervals_back(queries, block, products + query_squared, error, unsure)
             low, high = (low + back[0]) / 2, (high + back[1]) / 2
@@ -87,10 +87,10 @@ def rows_at_once(channels: int, columns: int) -> int:
     return max(1, _PRODUCT // (channels * columns))
 
 
-def _products(vectors: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
+def matrix_products(vectors: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """The matrix product, in many small ones where that keeps it in this thread."""
     rows = rows_at_once(*columns.shape)
-    if rows < FEWEST_ROWS:
+    if rows < FEWEST_ROWS or len(vectors) <= rows:
         return vectors @ columns
     products = np.empty((len(vectors), columns.shape[1]), dtype=np.float32)
     whole = len(vectors) // rows * rows
@@ -111,7 +111,7 @@ def _intervals_back(
     counts = np.diff(block.starts, append=len(squared))
     errors, open_ended = np.repeat(error, counts, axis=0), np.repeat(unsure, counts, axis=0)
     low, high = (queries.minimum(end) for end in _ends(squared, errors, open_ended))
-    rounding = _summing(counts)[:, None]
+    rounding = summing_error(counts)[:, None]
     low = np.add.reduceat(low, block.starts, axis=0) / counts[:, None]
     high = np.add.reduceat(high, block.starts, axis=0) / counts[:, None]
     return low * (1 - rounding), high * (1 + rounding)
@@ -124,7 +124,7 @@ def _ends(
     return low, np.where(unsure, np.inf, np.sqrt(np.maximum(squared + error, 0.0)))
 
 
-def _summing(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def summing_error(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """What rounding may add to the sum of so many terms, or take away: 2⁻⁵³ of it each, and a little for the root."""
     return np.asarray((counts + 16) * 2.0**-52)
 

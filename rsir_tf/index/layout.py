@@ -8,6 +8,7 @@
     segments/000001/recnn.npy        [regions, C], row by row as in regions.parquet
     segments/000001/recnn_plus.npy   [images, C], row by row as in images.parquet
     segments/000001/levels.npz       derived from it, where merging made a large segment: see `levels`
+    segments/000001/components.npz   derived from recnn.npy there: see `components`
 
 A segment never changes once it has its name; what the manifest does not list does not belong to the index.
 """
@@ -32,6 +33,8 @@ REGIONS = "regions.parquet"
 RECNN = "recnn.npy"
 RECNN_PLUS = "recnn_plus.npy"
 LEVELS = "levels.npz"
+COMPONENTS = "components.npz"
+DERIVED_FILES = (COMPONENTS, LEVELS)
 SEGMENT_FILES = (IMAGES, RECNN, RECNN_PLUS, REGIONS)
 
 REBUILD = "restore it from a copy, or run rsir-tf index anew to another folder"
@@ -46,7 +49,7 @@ class SegmentRecord:
         name: Its folder's name, a number of at least six digits.
         images: Rows of images.parquet.
         regions: Rows of regions.parquet.
-        sizes: Bytes of each of `SEGMENT_FILES`, and of `LEVELS` where there is one.
+        sizes: Bytes of each of `SEGMENT_FILES`, and of those of `DERIVED_FILES` that are there.
         hashes: SHA-256 of the same files, hexadecimal.
         removed: Rows of images.parquet that no longer belong to the index, ascending.
     """
@@ -162,7 +165,7 @@ def _segment_to_json(segment: SegmentRecord) -> dict[str, Any]:
 def _segment_from_json(content: Any) -> SegmentRecord:
     """Build a record; whatever is wrong raises one of the types that `read_layout` turns into its error."""
     files = content["files"]
-    names = [*SEGMENT_FILES, *([LEVELS] if LEVELS in files else [])]
+    names = [*SEGMENT_FILES, *(name for name in DERIVED_FILES if name in files)]
     segment = SegmentRecord(
         name=content["name"],
         images=_count(content["images"]),

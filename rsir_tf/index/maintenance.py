@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rsir_tf.artifacts import file_hash
 from rsir_tf.index.layout import (
+    DERIVED_FILES,
     IMAGES,
-    LEVELS,
     LOCK,
     REPAIR,
     Layout,
@@ -77,7 +77,7 @@ def verify_index(
 def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
     """Take damaged segments out of an index, so that it opens again and their images can be indexed again.
 
-    Every byte is read. A segment of which the levels alone are damaged stays, without them: it is searched all the
+    Every byte is read. A segment of which only derived files are damaged stays, without them: it is searched all the
     same.
 
     Args:
@@ -100,10 +100,10 @@ def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
             damaged.setdefault(problem.segment, set()).add(problem.file)
         if not damaged:
             return []
-        lost = [record for record in layout.segments if damaged.get(record.name, set()) - {LEVELS}]
+        lost = [record for record in layout.segments if damaged.get(record.name, set()) - {*DERIVED_FILES}]
         dropped = [_dropped(folder, record, damaged[record.name]) for record in lost]
         kept = [
-            _without_levels(record) if record.name in damaged else record
+            _without_derived_files(record) if record.name in damaged else record
             for record in layout.segments
             if record not in lost
         ]
@@ -149,9 +149,9 @@ def _dropped(folder: Path, record: SegmentRecord, damaged: set[str]) -> Dropped:
     return Dropped(record.name, record.live, ids)
 
 
-def _without_levels(record: SegmentRecord) -> SegmentRecord:
+def _without_derived_files(record: SegmentRecord) -> SegmentRecord:
     return dataclasses.replace(
         record,
-        sizes={name: size for name, size in record.sizes.items() if name != LEVELS},
-        hashes={name: found for name, found in record.hashes.items() if name != LEVELS},
+        sizes={name: size for name, size in record.sizes.items() if name not in DERIVED_FILES},
+        hashes={name: found for name, found in record.hashes.items() if name not in DERIVED_FILES},
     )

@@ -1,4 +1,4 @@
-"""Small segments made into large ones: fewer files to open, removed images gone, and levels for quick search."""
+"""Small segments made into large ones: fewer files to open, removed images gone, and what makes search quick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.artifacts import written_aside
-from rsir_tf.index.layout import IMAGES, LEVELS, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
+from rsir_tf.index.components import write_components
+from rsir_tf.index.layout import COMPONENTS, IMAGES, LEVELS, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
 from rsir_tf.index.levels import write_levels
 from rsir_tf.index.segment import Segment, describe_segment, write_table
 from rsir_tf.index.settings import IndexSettings
@@ -85,7 +86,7 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
     regions = pa.concat_tables(
         [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)]
     ).combine_chunks()
-    counts = images.column("regions").to_numpy()
+    counts = images.column("regions").to_numpy().astype(np.int64)
     owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     regions = regions.set_column(0, "image", pa.array(owners))
     folder = segment_folder(index, name)
@@ -98,6 +99,8 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
         _write_vectors(aside / RECNN_PLUS, [segment.recnn_plus for segment in segments], live)
         if len(counts) >= MERGED_IMAGES or len(owners) >= MERGED_REGIONS:
             write_levels(aside / LEVELS, np.load(aside / RECNN_PLUS, mmap_mode="r"))
+            if len(owners):
+                write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
         return describe_segment(aside, name, images=len(counts), regions=len(owners))
 
 

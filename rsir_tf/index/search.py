@@ -1,8 +1,8 @@
 """Exact search: knows vectors and positions; ids and files are the store's.
 
 Every distance is bounded from both sides before it is computed, and computed only where the bounds leave open whether
-it is among the first: that of Eq. 3 by matrix products (`intervals`), L1 by levels (`levels`). What is left is computed
-directly (`distances`), which decides order and ties.
+it is among the first: that of Eq. 3 by principal components (`components`) and then by matrix products (`intervals`),
+L1 by levels (`levels`). What is left is computed directly (`distances`), which decides order and ties.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.index.descriptors import Descriptors, RegionBlock
+from rsir_tf.index.blocks import RegionBlock
+from rsir_tf.index.components import COORDINATES
+from rsir_tf.index.descriptors import Descriptors
 from rsir_tf.index.distances import direct_global_distance, direct_set_distance
 from rsir_tf.index.intervals import FEWEST_ROWS, recnn_intervals, rows_at_once
-from rsir_tf.index.queries import side_by_side
+from rsir_tf.index.queries import Queries, side_by_side
+from rsir_tf.index.segment import Segment
 from rsir_tf.processors import usable_cores
 
 QUERY_REGIONS_AT_ONCE = 512
 """Columns of one matrix product when there are many queries."""
+
+_FIRST = 512
+"""Images beyond the wanted number whose distances are bounded first: the better ones of them say how far to look."""
 
 Found = list[tuple[int, float]]
 """(position, distance), nearest first, equal distances in order of the index's rows."""
@@ -48,7 +54,7 @@ def nearest_by_recnn(
     """
     found: list[Found] = []
     for group in groups(queries):
-        low, high = _bounds(descriptors, queries[group], wanted[group], direction)
+        low, high = _narrowed_bounds(descriptors, queries[group], wanted[group], direction, top)
         for at, query in enumerate(queries[group]):
             exact = query.astype(np.float64)
             positions = np.flatnonzero(wanted[group][at] & (low[at] <= _reach(high[at], top)))
@@ -113,6 +119,58 @@ def recnn_plus_distances(
     return distances
 
 
+def _narrowed_bounds(
+    descriptors: Descriptors,
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+    top: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `_bounds`, but infinite too for images that the principal components show to be beyond the first `top`."""
+    least = _least_distances(descriptors, queries, wanted, direction)
+    if least is None:
+        return _bounds(descriptors, queries, wanted, direction)
+    low, high = np.full(least.shape, np.inf), np.full(least.shape, np.inf)
+    for at, query in enumerate(queries):
+        near = wanted[at] & (least[at] <= _reach(least[at], top + _FIRST))
+        for asked in (near, wanted[at] & ~near):
+            open_still = asked & (least[at] <= _reach(high[at], top))
+            if open_still.any():
+                bounds = _bounds(descriptors, [query], [open_still], direction)
+                low[at, open_still], high[at, open_still] = (each[0, open_still] for each in bounds)
+    return low, high
+
+
+def _least_distances(
+    descriptors: Descriptors,
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+) -> NDArray[np.float64] | None:
+    """Lower bounds from principal components, float64 [Q, P]; 0 where a segment has none, None where no segment has."""
+    asked = np.logical_or.reduce(list(wanted))
+    parts = [(positions, segment) for positions, segment in descriptors.parts() if asked[positions].any()]
+    if not any(segment.components for _, segment in parts):
+        return None
+    columns = side_by_side(queries, direction)
+    least = np.zeros((len(queries), len(asked)))
+
+    def look(part: tuple[slice, Segment]) -> None:
+        positions, segment = part
+        if segment.components:
+            least[:, positions] = segment.components.least_distances(columns).T
+
+    with ThreadPoolExecutor(_threads(COORDINATES, columns)) as pool:
+        deque(pool.map(look, parts), maxlen=0)
+    least[~np.stack(list(wanted))] = np.inf
+    return least
+
+
+def _threads(channels: int, queries: Queries) -> int:
+    """One where products are of so many columns that they use all processors by themselves."""
+    return 1 if rows_at_once(channels, len(queries.vectors)) < FEWEST_ROWS else usable_cores()
+
+
 def _bounds(
     descriptors: Descriptors,
     queries: Sequence[NDArray[np.float32]],
@@ -129,9 +187,7 @@ def _bounds(
         least, greatest = recnn_intervals(columns, block, np.float32)
         low[:, block.positions], high[:, block.positions] = least.T, greatest.T
 
-    # Products of many columns use all processors by themselves.
-    alone = rows_at_once(*columns.vectors.T.shape) < FEWEST_ROWS
-    with ThreadPoolExecutor(1 if alone else usable_cores()) as pool:
+    with ThreadPoolExecutor(_threads(columns.vectors.shape[1], columns)) as pool:
         deque(pool.map(look, descriptors.region_blocks(asked)), maxlen=0)
     for at, mask in enumerate(wanted):
         low[at, ~mask] = high[at, ~mask] = np.inf

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from rsir_tf.artifacts import file_hash, written_aside
 from rsir_tf.errors import ArtifactError
+from rsir_tf.index.components import Components
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.layout import (
+    COMPONENTS,
+    DERIVED_FILES,
     IMAGES,
     LEVELS,
     RECNN,
@@ -95,7 +98,7 @@ def write_table(table: Any, file: Path) -> None:
 
 def describe_segment(folder: Path, name: str, *, images: int, regions: int) -> SegmentRecord:
     """Measure and hash a written segment's files."""
-    files = [file for file in (*SEGMENT_FILES, LEVELS) if (folder / file).exists()]
+    files = [file for file in (*SEGMENT_FILES, *DERIVED_FILES) if (folder / file).exists()]
     return SegmentRecord(
         name=name,
         images=images,
@@ -164,6 +167,16 @@ class Segment:
         import pyarrow as pa
 
         return Levels(pa.BufferReader(self._buffers[LEVELS]), partial(self.damaged, LEVELS))
+
+    @cached_property
+    def components(self) -> Components | None:
+        """From which distances of Eq. 3 are bounded; None where there are none."""
+        if COMPONENTS not in self.record.sizes:
+            return None
+        import pyarrow as pa
+
+        source = pa.BufferReader(self._buffers[COMPONENTS])
+        return Components(source, np.diff(self.offsets), partial(self.damaged, COMPONENTS))
 
     def boxes(self, row: int) -> NDArray[np.int32]:
         """int32 [m, 4], (top, left, bottom, right) of each region of one image."""

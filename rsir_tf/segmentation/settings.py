@@ -14,6 +14,10 @@ from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.network import Stride
 from rsir_tf.segmentation.precision import PRECISIONS, Precision
 
+_OF_TAGS = ("micro_f1", "macro_f1", "map")
+FIGURES = {"masks": ("mean_iu",), "tags": _OF_TAGS, "mixed": _OF_TAGS}
+"""By which the best epoch can be chosen; the first is the default."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
@@ -40,6 +44,8 @@ class TrainingSettings:
         class_weights: "none", or "balanced" by the median frequency of the training masks' classes.
         precision: Of the layers' computations: "float32", "mixed_float16" or "mixed_bfloat16"; weights, logits and loss
             are float32 in all of them, and so is what is exported.
+        best_by: Figure on the held-out images that chooses the best epoch, one of `FIGURES`: "mean_iu" with masks;
+            with tags "micro_f1" or "macro_f1" of the tags, or "map" of the images as queries. "" stands for the first.
         patience: Epochs without a better figure on the held-out images after which the run ends; 0 for never.
         validation: Fraction of the training images that is held out to choose the best epoch by; the test images
             have no say in it. 0 trains on all and takes the last epoch.
@@ -68,6 +74,7 @@ class TrainingSettings:
     clip_norm: float = 1.0
     class_weights: Literal["none", "balanced"] = "none"
     precision: Precision = "float32"
+    best_by: str = ""
     patience: int = 0
     validation: float = 0.1
     validation_windows: int = 64
@@ -102,11 +109,10 @@ class TrainingSettings:
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise InputError(f"{name} is {getattr(self, name)!r}", wanted=wanted)
-        if self.patience and not self.validation:
+        if self.best_by and self.best_by not in FIGURES[self.supervision]:
             raise InputError(
-                f"patience is {self.patience} and validation is 0",
-                wanted="held-out images to see whether an epoch is better",
-                cure="leave --patience out or set --validation",
+                f"best_by is {self.best_by!r} with supervision by {self.supervision}",
+                wanted=f"one of {', '.join(FIGURES[self.supervision])}",
             )
         if self.supervision == "tags" and self.class_weights != "none":
             raise InputError(
@@ -120,13 +126,18 @@ class TrainingSettings:
                 cure="leave --xla out",
             )
 
+    @property
+    def figure(self) -> str:
+        """The one that chooses the best epoch, the higher the better."""
+        return self.best_by or FIGURES[self.supervision][0]
+
     def to_json(self) -> dict[str, Any]:
         """As JSON types: what changes a run's result.
 
         Raises:
             InputError: The weights file is missing.
         """
-        content = asdict(self)
+        content = {**asdict(self), "best_by": self.figure}
         content["crops"] = {**asdict(self.crops), "augmentation": self.crops.augmentation.to_json()}
         if self.weights not in ("imagenet", "none"):
             file = Path(self.weights)

@@ -50,8 +50,6 @@ class TagSupervision:
         InputError: An image has neither tags nor mask, a tag is no class, or an image cannot be used.
     """
 
-    figure = "micro_f1"
-
     def __init__(
         self,
         label_set: LabelSet,
@@ -62,6 +60,11 @@ class TagSupervision:
         watch: Watched | None = None,
     ) -> None:
         self.settings, self.label_set, self.watch = settings, label_set, watch
+        self.figure = settings.figure
+        if self.figure == "map" and watch is None:
+            raise InputError(
+                "the best epoch is to be chosen by map, but nothing ranks the held-out images", wanted="watch"
+            )
         mixed = settings.supervision == "mixed"
         fitted, held = [[r if mixed else _without_mask(r) for r in records] for records in (fitted, held)]
         _require_labels([*fitted, *held])

@@ -98,6 +98,12 @@ def train(
     fitted, held = _parts(archive, split, settings)
     if not fitted:
         raise InputError(f"{archive.root}: the split leaves no image to train on", cure="make the test part smaller")
+    if settings.patience and not held:
+        raise InputError(
+            f"patience is {settings.patience} and no image is held out",
+            wanted="held-out images to see whether an epoch is better",
+            cure="leave --patience out, set --validation, or split with a part to validate on",
+        )
     record = run.manifest["supervision"] if run else None
     supervision: Supervision = (
         MaskSupervision(label_set, fitted, held, settings, record)

@@ -88,7 +88,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_export, tmp_path: Path, comm
         (("--epochs", 0), "epochs is 0; wanted at least 1"),
         (("--learning-rate", 0), "learning_rate is 0.0; wanted a positive number"),
         (("--trunk-rate", 0), "trunk_rate is 0.0; wanted a positive number; freeze keeps layers as they are"),
-        (("--patience", 3, "--validation", 0), "patience is 3 and validation is 0; wanted held-out images"),
+        (("--patience", 3, "--validation", 0), "patience is 3 and no image is held out; wanted held-out images"),
         (("--weights", "missing.h5"), "missing.h5"),
         (("--labels", "missing.toml"), "missing.toml"),
         (("--split", "missing.json"), "missing.json: no split here"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rsir_tf.index.descriptors import RegionBlock, squared_norms
+from rsir_tf.index.blocks import RegionBlock, squared_norms
 from rsir_tf.index.intervals import recnn_intervals, settled
 from rsir_tf.index.queries import side_by_side
 

@@ -45,6 +45,12 @@ def test_bounds_hold_whatever_the_numbers(tmp_path_factory, vectors, query):
     assert (wanted <= high).all()
 
 
+def test_bounds_hold_where_an_offset_swallows_the_query(tmp_path):
+    # −2⁵³ + 1 is the last whole number that float64 tells apart: 1 − (−2⁵⁴) is 2⁵⁴ again.
+    low, high = levels_of(np.array([[-(2.0**54)], [0]], np.float32), tmp_path).bounds(np.array([1.0]))
+    assert low[1] <= 1 <= high[1]
+
+
 def test_equal_vectors_have_no_level_to_tell_them_apart(tmp_path):
     low, high = levels_of(np.full((3, 4), 7, np.float32), tmp_path).bounds(np.array([7.0, 7, 7, 9]))
     assert (low <= 2).all()

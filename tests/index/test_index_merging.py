@@ -140,6 +140,30 @@ def test_few_images_are_measured_where_there_are_levels(tmp_path, small_limits, 
     assert sum(measured) == 1  # the others are tens of levels away in each channel
 
 
+def test_few_images_are_compared_where_there_are_components(tmp_path, small_limits, monkeypatch):
+    from rsir_tf.index import search
+
+    rng = np.random.default_rng(3)
+    entries = [random_entry(f"{at:02d}", at, channels=64, regions=2) for at in range(36)]
+    entries = [dataclasses.replace(each, recnn=np.float32(rng.gamma(1, 30, (2, 64)))) for each in entries]
+    index = fill(tmp_path / "index", entries, 4, channels=64)
+    assert [merged for *_, merged in layout(index)] == [True, True, True]
+    compared = []
+    products = search.recnn_intervals
+    monkeypatch.setattr(search, "_FIRST", 2)
+    monkeypatch.setattr(
+        search,
+        "recnn_intervals",
+        lambda queries, block, precision: (
+            compared.extend(block.positions.tolist()) or products(queries, block, precision)
+        ),
+    )
+    hits = index.search(entries[9].recnn, top=1)
+    assert (hits[0].id, hits[0].distance) == ("09", 0)
+    # The three nearest by components are looked at first, among them the query itself, and nothing can be nearer.
+    assert len(compared) == 3
+
+
 def test_a_full_disk_while_merging_loses_nothing(tmp_path, small_limits, monkeypatch):
     path = tmp_path / "index"
     entries = [random_entry(f"{at}", at) for at in range(12)]

@@ -63,20 +63,22 @@ def test_a_whole_index_is_left_as_it_is(whole):
     assert {file: file.read_bytes() for file in whole.rglob("*") if file.is_file()} == before
 
 
-def test_damaged_levels_cost_no_image(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["levels.npz", "components.npz"])
+def test_a_damaged_derived_file_costs_no_image(tmp_path, monkeypatch, name):
     monkeypatch.setattr(merging, "MERGED_IMAGES", 6)
     path = tmp_path / "index"
     with IndexWriter.open(path, settings(), images_per_segment=3) as writer:
         for at in range(6):
             writer.add(random_entry(f"{at}", at, regions=3))
-    file = path / "segments/000003/levels.npz"
+    file = path / "segments/000003" / name
     flip(file)
-    assert [problem.file for problem in verify_index(path)] == ["levels.npz"]
+    assert [problem.file for problem in verify_index(path)] == [name]
     assert repair_index(path) == []
     index = open_index(path)
     assert len(index) == 6
     assert not index._segments[0].record.merged
     assert len(index.search(index.entry(0).recnn_plus, scheme="recnn+")) == 6
+    assert len(index.search(index.entry(0).recnn)) == 6
     assert verify_index(path) == []
 
 

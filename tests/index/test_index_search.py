@@ -5,7 +5,7 @@ from hypothesis import settings as checked_with
 from index_samples import entry, random_entry, settings
 
 from rsir_tf.errors import InputError
-from rsir_tf.index import IndexWriter, Match, global_distance, open_index, region_set_distance
+from rsir_tf.index import IndexWriter, Match, global_distance, merging, open_index, region_set_distance, search
 
 
 def make(path, entries, **options):
@@ -24,9 +24,20 @@ def found(hits):
     return [(hit.distance, hit.id) for hit in hits]
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """90 images of small whole numbers, some without regions, some equal to others, in segments of 7, some removed."""
+@pytest.fixture(scope="module", params=["small segments", "merged segments"])
+def many(request, tmp_path_factory):
+    """90 images of small whole numbers, some without regions, some equal to others, in segments of 7, some removed.
+
+    Merged, 84 of them are in three segments with what makes search quick, and 6 are not.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "merged segments":
+            patched.setattr(merging, "MERGED_IMAGES", 28)
+            patched.setattr(search, "_FIRST", 1)
+        yield fill_many(tmp_path_factory)
+
+
+def fill_many(tmp_path_factory):
     entries = [random_entry(f"image {seed * 37 % 90:02d}", seed, high=3) for seed in range(80)]
     entries += [entry(f"twin {at}", entries[at].recnn, recnn_plus=entries[at].recnn_plus) for at in range(10)]
     path = tmp_path_factory.mktemp("index") / "many"
@@ -50,13 +61,11 @@ def test_search_equals_brute_force_with_many_ties(many, top, direction):
 
 @pytest.mark.parametrize("scheme", ["recnn", "recnn+"])
 def test_many_queries_at_once_get_what_each_gets_alone(many, scheme, monkeypatch):
-    import rsir_tf.index.search as searching
-
     index, entries = many
     asking = [each for each in entries if len(each.recnn)]
     queries = [each.recnn if scheme == "recnn" else each.recnn_plus for each in asking]
     classes = [None if at % 3 else each.classes.tolist() for at, each in enumerate(asking)]
-    monkeypatch.setattr(searching, "QUERY_REGIONS_AT_ONCE", 20)  # several groups; most queries have 1 to 4 regions
+    monkeypatch.setattr(search, "QUERY_REGIONS_AT_ONCE", 20)  # several groups; most queries have 1 to 4 regions
     together = index.search_many(queries, scheme=scheme, top=7, share_classes=classes)
     assert len(together) == len(queries) > 40
     assert together == [

@@ -122,7 +122,6 @@ def test_masks_that_are_void_all_over_are_named(archive: Archive, split: Split, 
         {"class_weights": "some"},
         {"precision": "float16"},
         {"patience": -1},
-        {"patience": 2, "validation": 0.0},
         {"schedule": "linear"},
     ],
 )

@@ -164,30 +164,40 @@ def test_an_image_without_tags_is_named(archive: Archive) -> None:
         TagSupervision(tag_label_set(archive), records, [], SETTINGS)
 
 
+def test_a_figure_that_nothing_measures_cannot_choose(archive: Archive, split: Split, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="best_by is 'mean_iu' with supervision by tags; wanted one of micro_f1, macr"):
+        replace(SETTINGS, best_by="mean_iu")
+    with pytest.raises(InputError, match="chosen by map, and nothing ranks the images; wanted a watch"):
+        train(archive, split, tmp_path / "run", replace(SETTINGS, best_by="map"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split: Split, tmp_path: Path) -> None:
     watched = []
 
     def watch(descriptors: np.ndarray, records: object) -> dict[str, float | None]:
         watched.append(descriptors)
-        return {"map": 0.25}
+        return {"map": 1 / len(watched)}
 
-    run = train(archive, split, tmp_path / "whole", SETTINGS, watch=watch)
+    settings = replace(SETTINGS, best_by="map")
+    run = train(archive, split, tmp_path / "whole", settings, watch=watch)
     history = run.history()
     # Two cross-entropies of zero logits, ln 2 each, are where the first of the steps started.
     assert history[0]["loss"] < 2 * math.log(2)
     assert history[1]["loss"] < history[0]["loss"]
-    assert [entry["map"] for entry in history] == [0.25, 0.25]
+    assert [entry["map"] for entry in history] == [1, 0.5]
+    assert run.best.name == "best-0001.weights.h5"
     assert watched[0].shape == (2, 512)
-    assert run.manifest["supervision"] == {"kind": "tags", "figure": "micro_f1", "masks": None}
+    assert run.manifest["supervision"] == {"kind": "tags", "figure": "map", "masks": None}
 
-    stopped = train(archive, split, tmp_path / "halves", replace(SETTINGS, epochs=1), watch=watch)
+    stopped = train(archive, split, tmp_path / "halves", replace(settings, epochs=1), watch=watch)
     assert len(stopped.history()) == 1
-    resumed = train(archive, split, tmp_path / "halves", SETTINGS, watch=watch)
+    resumed = train(archive, split, tmp_path / "halves", settings, watch=watch)
     assert [entry["loss"] for entry in resumed.history()] == pytest.approx([entry["loss"] for entry in history])
 
     other = replace(archive, records=tuple(replace(record, tags=("sea",)) for record in archive))
     with pytest.raises(MismatchError, match="archive's tags"):
-        train(other, split, tmp_path / "whole", replace(SETTINGS, epochs=3))
+        train(other, split, tmp_path / "whole", replace(settings, epochs=3))
 
     test = replace(archive, records=tuple(record for record in archive if record.id in split.test))
     scores = write_run_report(run, test)

@@ -244,7 +244,9 @@ def test_the_same_seed_gives_the_same_weights(run: Run, archive: Archive, split:
 
 def test_patience_ends_a_run_for_good(archive: Archive, split: Split, tmp_path: Path) -> None:
     # So slow that nothing changes: the first epoch stays the best. Half precision changes nothing about that.
-    settings = replace(SETTINGS, epochs=9, learning_rate=1e-12, patience=2, precision="mixed_bfloat16")
+    # The split itself says which images to judge by.
+    settings = replace(SETTINGS, epochs=9, learning_rate=1e-12, patience=2, validation=0.0, precision="mixed_bfloat16")
+    split = replace(split, train=split.train[:-1], validation=split.train[-1:])
     ended = train(archive, split, tmp_path / "run", settings)
     assert len(ended.history()) == 3
     reason = "stopped after epoch 3: no better mean_iu for 2 epochs, epoch 1 is the best"
