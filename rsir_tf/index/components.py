@@ -10,16 +10,18 @@ Derived from a segment's `recnn.npy` when segments are merged; a segment without
 
     levels int8 [n, K], steps float64 [K]              a point is about steps · levels
     squares float32 [n]                                squared length of steps · levels
+    norms float32 [n]                                  squared length of the vectors themselves, in the segment's order
     errors float32 [P]                                 how far an image's points are from that at most, rounded up
     mean float32 [C], basis float32 [C, K − 1], middle float64 []     the way from a vector to its point
 
-Rows are not in the order of regions: images with equal numbers of regions are together, first region by first region,
-so that the nearest of an image's regions is found in whole runs of numbers (`_blocks`).
+Other rows are not in the order of regions: images with equal numbers of regions are together, first region by first
+region, so that the nearest of an image's regions is found in whole runs of numbers (`_groups`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -28,7 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
+from rsir_tf.index.blocks import squared_norms
 from rsir_tf.index.distances import wide
+from rsir_tf.index.halves import to_float32
 from rsir_tf.index.intervals import LARGEST, matrix_products, rounding_error, summing_error
 from rsir_tf.index.queries import Queries
 
@@ -38,8 +42,8 @@ COORDINATES = 48
 _SAMPLE = 8192
 """Vectors from which the components are computed, and rows that are worked on at once when they are written."""
 
-_ROWS = 512
-"""Of one matrix product; in float32 they and what becomes of them stay in the processor's cache."""
+_ROWS = 4096
+"""Of one matrix product: enough that threads rarely wait for each other, few enough for the processor's cache."""
 
 _COMMON = 0.9995
 """Share of the coordinates that levels are laid out for; what lies beyond is cut off, and its image's error says so."""
@@ -71,10 +75,12 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
     places = _places(counts)
     levels = np.empty((len(recnn), len(steps)), dtype=np.int8)
     squares = np.empty(len(recnn), dtype=np.float32)
+    norms = np.empty(len(recnn), dtype=np.float32)
     errors = np.zeros(len(counts))
     for begin in range(0, len(recnn), _SAMPLE):
         rows = slice(begin, begin + _SAMPLE)
         vectors = wide(recnn[rows])
+        norms[rows] = squared_norms(to_float32(recnn[rows]))
         points = _points(vectors - mean, basis, middle)
         rounded = np.clip(np.rint(points / steps), -127, 127)
         levels[places[rows]] = rounded
@@ -90,6 +96,7 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
             levels=levels,
             steps=steps,
             squares=squares,
+            norms=norms,
             errors=above,
             mean=mean,
             basis=basis,
@@ -111,6 +118,8 @@ class Components:
             arrays = np.load(source, allow_pickle=False)
             self._levels: NDArray[np.int8] = arrays["levels"]
             self._squares: NDArray[np.float32] = arrays["squares"]
+            self.norms: NDArray[np.float32] = arrays["norms"]
+            """float32 [n], ‖v‖² of each region's vector, as `squared_norms` gives it."""
             self._errors: NDArray[np.float64] = arrays["errors"].astype(np.float64)
             self._steps: NDArray[np.float64] = arrays["steps"]
             self._mean: NDArray[np.float32] = arrays["mean"]
@@ -118,7 +127,7 @@ class Components:
             self._middle = float(arrays["middle"])
         except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
             raise damaged(f"cannot be read ({error})") from error
-        if len(self._levels) != counts.sum() or len(self._errors) != len(counts):
+        if not len(self._levels) == len(self.norms) == counts.sum() or len(self._errors) != len(counts):
             raise damaged(f"is of {len(self._levels)} regions of {len(self._errors)} images")
         self._counts = counts
         # The basis is orthonormal but for rounding; with |BᵀB − 1| ≤ η, a distance grows by no more than this.
@@ -142,24 +151,28 @@ class Components:
         largest = self._squares.max(keepdims=True).astype(np.float64)
         # A product that is flushed to zero was of a level, up to 127, and a number below 2⁻¹²⁶.
         error = rounding_error(asked, largest, points.shape[1] + 1, np.float32) + points.shape[1] * 127 * 2.0**-126
-        sure = (largest <= LARGEST) & (asked <= LARGEST)
+        # Where products may have overflowed, nothing is known but that a distance is not negative.
+        shift = np.where((largest <= LARGEST) & (asked <= LARGEST), asked - error, -np.inf)
 
         def apart(products: NDArray[np.float32]) -> NDArray[np.float64]:
-            squared = products + (asked - error)
-            squared[~(sure & np.isfinite(squared))] = 0.0
-            return np.asarray(np.sqrt(np.maximum(squared, 0.0)) / self._stretch - slack)
+            distances = np.add(products, shift, dtype=np.float64)
+            np.sqrt(np.fmax(distances, 0.0, out=distances), out=distances)
+            distances /= self._stretch
+            distances -= slack
+            return distances
 
+        nearest = np.zeros((len(self._counts), len(points)), dtype=np.float32)
+        back = np.zeros((len(self._counts), len(queries)))
         with np.errstate(over="ignore", invalid="ignore"):
-            columns = np.vstack([(points * self._steps * -2.0).T, np.ones(len(points))]).astype(np.float32)
-            nearest = np.full((len(self._counts), len(points)), np.inf, dtype=np.float32)
-            back = np.zeros((len(self._counts), len(queries)))
+            columns = (points * self._steps * -2.0).T.astype(np.float32)
             for images, products in self._products(columns):
                 nearest[images] = products.min(axis=0)
                 if queries.direction == "both":
                     there = queries.minimum(apart(products).reshape(-1, len(points)))
                     back[images] = there.reshape(*products.shape[:2], -1).mean(axis=0)
-            least = queries.mean(np.maximum(apart(nearest) - self._errors[:, None], 0.0))
-        least *= 1 - summing_error(queries.counts)
+            distances = apart(nearest)
+        distances -= self._errors[:, None]
+        least = queries.mean(np.maximum(distances, 0.0, out=distances)) * (1 - summing_error(queries.counts))
         if queries.direction == "both":
             back = np.maximum(back - self._errors[:, None], 0.0) * (1 - summing_error(self._counts)[:, None])
             least = (least + back) / 2
@@ -167,16 +180,44 @@ class Components:
         return least
 
     def _products(self, columns: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Images int64 [k] of c regions each, and their points times the columns, plus squares: float32 [c, k, M]."""
-        points = np.empty((max(_ROWS, int(self._counts.max())), len(columns)), dtype=np.float32)
-        row = 0
-        for count, images in _blocks(self._counts):
-            end = row + count * len(images)
-            block = points[: end - row]
-            block[:, :-1] = self._levels[row:end]
-            block[:, -1] = self._squares[row:end]
-            yield images, matrix_products(block, columns).reshape(count, len(images), -1)
-            row = end
+        """Images int64 [k] of c regions each, and their levels times the columns, plus squares: float32 [c, k, M]."""
+        with_squares = np.vstack([columns, np.ones(columns.shape[1], dtype=np.float32)])
+        # Fresh memory for each product would cost more than the product.
+        largest = max(_ROWS, int(self._counts.max()))
+        room = np.empty((largest, len(with_squares)), dtype=np.float32)
+        for batch in self._batches:
+            ends = np.cumsum([count * len(images) for count, images, _, _ in batch]).tolist()
+            points = room[: ends[-1]]
+            for (count, images, levels, squares), end in zip(batch, ends, strict=True):
+                place = points[end - count * len(images) : end].reshape(count, len(images), -1)
+                place[..., :-1], place[..., -1] = levels, squares
+            products = matrix_products(points, with_squares)
+            for (count, images, _, _), end in zip(batch, ends, strict=True):
+                yield images, products[end - count * len(images) : end].reshape(count, len(images), -1)
+
+    @cached_property
+    def _batches(self) -> list[list[_Piece]]:
+        """What is multiplied together: groups, or pieces of large ones."""
+        batches: list[list[_Piece]] = [[]]
+        row = filled = 0
+        for count, images in _groups(self._counts):
+            rows = slice(row, row + count * len(images))
+            row = rows.stop
+            levels = self._levels[rows].reshape(count, len(images), -1)
+            squares = self._squares[rows].reshape(count, len(images))
+            step = max(1, _ROWS // count)
+            for begin in range(0, len(images), step):
+                part = slice(begin, begin + step)
+                if filled + count * len(images[part]) > _ROWS and filled:
+                    batches.append([])
+                    filled = 0
+                batches[-1].append((count, images[part], levels[:, part], squares[:, part]))
+                filled += count * len(images[part])
+        return batches
+
+
+_Piece = tuple[int, NDArray[np.int64], NDArray[np.int8], NDArray[np.float32]]
+"""Images with c regions each: c, which they are, int64 [k], and their levels [c, k, K] and squares [c, k]."""
 
 
 def _points(above: NDArray[np.float64], basis: NDArray[np.float32], middle: float) -> NDArray[np.float64]:
@@ -190,24 +231,22 @@ def _lengths(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=-1)))
 
 
-def _blocks(counts: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Which images' rows follow each other: a number of regions, and images that have as many.
+def _groups(counts: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """A number of regions, and the images that have as many, in turn.
 
-    Rows of a block: the first region of each image, the second of each, and so on.
+    Rows of a group: the first region of each image, then the second of each, and so on.
     """
     order = np.argsort(counts, kind="stable")
     numbers, begins = np.unique(counts[order], return_index=True)
-    for count, begin, end in zip(numbers.tolist(), begins, [*begins[1:], len(order)], strict=True):
+    for count, images in zip(numbers.tolist(), np.split(order, begins[1:]), strict=True):
         if count:
-            step = max(1, _ROWS // count)
-            for at in range(begin, end, step):
-                yield count, order[at : min(at + step, end)]
+            yield count, images
 
 
 def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """int64 [n], for each region in the order of the segment the row at which its levels lie."""
     offsets = np.cumsum(counts) - counts
-    regions = [(offsets[images] + np.arange(count)[:, None]).ravel() for count, images in _blocks(counts)]
+    regions = [(offsets[images] + np.arange(count)[:, None]).ravel() for count, images in _groups(counts)]
     places = np.empty(int(counts.sum()), dtype=np.int64)
     places[np.concatenate(regions)] = np.arange(len(places))
     return places

@@ -30,7 +30,6 @@ class Descriptors:
     def __init__(self, segments: Sequence[Segment], rows: NDArray[np.int64]) -> None:
         self._segments = tuple(segments)
         self._first = np.cumsum([0, *(segment.record.images for segment in segments)])
-        self._norms: dict[tuple[int, int], NDArray[np.float32]] = {}
         self.rows = rows
         self.positions = np.empty(int((rows >= 0).sum()), dtype=np.int64)
         live = np.flatnonzero(rows >= 0)
@@ -105,12 +104,11 @@ class Descriptors:
     def _block(self, segment: Segment, first: int, images: NDArray[np.int64], whole: bool) -> RegionBlock:
         counts = segment.offsets[images + 1] - segment.offsets[images]
         starts = np.cumsum(counts) - counts
-        if not whole:
+        rows: slice | NDArray[np.int64]
+        if whole:
+            rows = slice(int(segment.offsets[images[0]]), int(segment.offsets[images[-1] + 1]))
+        else:
             rows = np.repeat(segment.offsets[images] - starts, counts) + np.arange(int(counts.sum()))
-            vectors = to_float32(segment.recnn[rows])
-            return RegionBlock(first + images, starts, vectors, squared_norms(vectors))
-        begin, end = int(segment.offsets[images[0]]), int(segment.offsets[images[-1] + 1])
-        vectors = to_float32(segment.recnn[begin:end])
-        if (norms := self._norms.get((first, begin))) is None:
-            norms = self._norms[(first, begin)] = squared_norms(vectors)
+        vectors = to_float32(segment.recnn[rows])
+        norms = segment.components.norms[rows] if segment.components else squared_norms(vectors)
         return RegionBlock(first + images, starts, vectors, norms)
