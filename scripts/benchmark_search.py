@@ -107,6 +107,7 @@ def build(path: Path, material: Material, images: int, dtype: str) -> None:
                     recnn_plus=regions.max(axis=0),
                 )
             )
+        writer.merge()
 
 
 def read_once(arrays: list[np.ndarray]) -> None:

@@ -12,10 +12,12 @@ Derived from a segment's `recnn.npy` when segments are merged; a segment without
     squares float32 [n]                                squared length of steps · levels
     norms float32 [n]                                  squared length of the vectors themselves, in the segment's order
     errors float32 [P]                                 how far an image's points are from that at most, rounded up
-    mean float32 [C], basis float32 [C, K − 1], middle float64 []     the way from a vector to its point
+    mean float32 [C], basis float32 [C, K − 1]         the way from a vector to its components
+    middle float64 []                                  taken from the rests' lengths, so that they are about zero too
 
 Other rows are not in the order of regions: images with equal numbers of regions are together, first region by first
-region, so that the nearest of an image's regions is found in whole runs of numbers (`_groups`).
+region, so that the nearest of an image's regions is found in whole runs of numbers (`_groups`). Bytes depend, in the
+last bits of what is rounded, on the processor and on BLAS's threads; answers do not.
 """
 
 from __future__ import annotations
@@ -24,23 +26,23 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
 from rsir_tf.index.blocks import squared_norms
+from rsir_tf.index.derived import read_arrays
 from rsir_tf.index.distances import wide
 from rsir_tf.index.halves import to_float32
 from rsir_tf.index.intervals import LARGEST, matrix_products, rounding_error, summing_error
 from rsir_tf.index.queries import Queries
 
 COORDINATES = 48
-"""Of a point. Of a network trained on UC Merced, 47 components hold 91% of the variance, and 31 hold 89%."""
+"""Of a point; part of the format. Of a network trained on UC Merced, 47 components hold 91% of the variance."""
 
 _SAMPLE = 8192
-"""Vectors from which the components are computed, and rows that are worked on at once when they are written."""
+"""The components are computed from so many vectors, or up to twice as many; and rows that are written at once."""
 
 _ROWS = 4096
 """Of one matrix product: enough that threads rarely wait for each other, few enough for the processor's cache."""
@@ -64,7 +66,7 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
     mean = sample.mean(axis=0).astype(np.float32)
     sample -= mean
     _, axes = np.linalg.eigh(sample.T @ sample)
-    basis = axes[:, ::-1][:, : COORDINATES - 1].astype(np.float32)
+    basis = axes[:, ::-1][:, : _coordinates(len(axes)) - 1].astype(np.float32)
     points = _points(sample, basis, 0.0)
     middle = float(points[:, -1].mean())
     points[:, -1] -= middle
@@ -107,28 +109,38 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
 class Components:
     """A segment's components, read.
 
+    About 56 bytes a region, in memory.
+
     Args:
         source: A binary file that can be sought in.
-        counts: int [P], the regions of each image.
+        counts: int64 [P], the regions of each image.
+        channels: C.
         damaged: Composes the error that is raised where the file is not as it was written.
     """
 
-    def __init__(self, source: Any, counts: NDArray[np.int64], damaged: Callable[[str], ArtifactError]) -> None:
-        try:
-            arrays = np.load(source, allow_pickle=False)
-            self._levels: NDArray[np.int8] = arrays["levels"]
-            self._squares: NDArray[np.float32] = arrays["squares"]
-            self.norms: NDArray[np.float32] = arrays["norms"]
-            """float32 [n], ‖v‖² of each region's vector, as `squared_norms` gives it."""
-            self._errors: NDArray[np.float64] = arrays["errors"].astype(np.float64)
-            self._steps: NDArray[np.float64] = arrays["steps"]
-            self._mean: NDArray[np.float32] = arrays["mean"]
-            self._basis: NDArray[np.float32] = arrays["basis"]
-            self._middle = float(arrays["middle"])
-        except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-            raise damaged(f"cannot be read ({error})") from error
-        if not len(self._levels) == len(self.norms) == counts.sum() or len(self._errors) != len(counts):
-            raise damaged(f"is of {len(self._levels)} regions of {len(self._errors)} images")
+    def __init__(
+        self, source: Any, counts: NDArray[np.int64], channels: int, damaged: Callable[[str], ArtifactError]
+    ) -> None:
+        n, k = int(counts.sum()), _coordinates(channels)
+        arrays = read_arrays(
+            source,
+            {
+                "levels": (np.int8, (n, k)),
+                "steps": (np.float64, (k,)),
+                "squares": (np.float32, (n,)),
+                "norms": (np.float32, (n,)),
+                "errors": (np.float32, (len(counts),)),
+                "mean": (np.float32, (channels,)),
+                "basis": (np.float32, (channels, k - 1)),
+                "middle": (np.float64, ()),
+            },
+            damaged,
+        )
+        self._levels, self._steps, self._squares = arrays["levels"], arrays["steps"], arrays["squares"]
+        self._errors = arrays["errors"].astype(np.float64)
+        self._mean, self._basis, self._middle = arrays["mean"], arrays["basis"], float(arrays["middle"])
+        self.norms: NDArray[np.float32] = arrays["norms"]
+        """float32 [n], ‖v‖² of each region's vector, as `squared_norms` gives it."""
         self._counts = counts
         # The basis is orthonormal but for rounding; with |BᵀB − 1| ≤ η, a distance grows by no more than this.
         exact = self._basis.astype(np.float64)
@@ -142,17 +154,18 @@ class Components:
             queries: Q queries.
 
         Returns:
-            float64 [P, Q], infinite for images without regions.
+            float64 [P, Q], ≥ 0, in the unit of the vectors; infinite for images without regions.
         """
         exact = queries.vectors.astype(np.float64)
         points = _points(exact - self._mean, self._basis, self._middle)
         asked = np.square(points).sum(axis=1)
         slack = _SLACK * (_lengths(exact) + _lengths(self._mean))
-        largest = self._squares.max(keepdims=True).astype(np.float64)
+        longest = self._squares.max(keepdims=True).astype(np.float64)
+        # Squares and columns are rounded themselves: the channel more, and the 16 that are granted, have room for it.
         # A product that is flushed to zero was of a level, up to 127, and a number below 2⁻¹²⁶.
-        error = rounding_error(asked, largest, points.shape[1] + 1, np.float32) + points.shape[1] * 127 * 2.0**-126
+        error = rounding_error(asked, longest, points.shape[1] + 1, np.float32) + points.shape[1] * 127 * 2.0**-126
         # Where products may have overflowed, nothing is known but that a distance is not negative.
-        shift = np.where((largest <= LARGEST) & (asked <= LARGEST), asked - error, -np.inf)
+        shift = np.where((longest <= LARGEST) & (asked <= LARGEST), asked - error, -np.inf)
 
         def apart(products: NDArray[np.float32]) -> NDArray[np.float64]:
             distances = np.add(products, shift, dtype=np.float64)
@@ -183,8 +196,7 @@ class Components:
         """Images int64 [k] of c regions each, and their levels times the columns, plus squares: float32 [c, k, M]."""
         with_squares = np.vstack([columns, np.ones(columns.shape[1], dtype=np.float32)])
         # Fresh memory for each product would cost more than the product.
-        largest = max(_ROWS, int(self._counts.max()))
-        room = np.empty((largest, len(with_squares)), dtype=np.float32)
+        room = np.empty((max(_ROWS, int(self._counts.max())), len(with_squares)), dtype=np.float32)
         for batch in self._batches:
             ends = np.cumsum([count * len(images) for count, images, _, _ in batch]).tolist()
             points = room[: ends[-1]]
@@ -218,6 +230,10 @@ class Components:
 
 _Piece = tuple[int, NDArray[np.int64], NDArray[np.int8], NDArray[np.float32]]
 """Images with c regions each: c, which they are, int64 [k], and their levels [c, k, K] and squares [c, k]."""
+
+
+def _coordinates(channels: int) -> int:
+    return min(COORDINATES - 1, channels) + 1
 
 
 def _points(above: NDArray[np.float64], basis: NDArray[np.float32], middle: float) -> NDArray[np.float64]:

@@ -110,5 +110,5 @@ class Descriptors:
         else:
             rows = np.repeat(segment.offsets[images] - starts, counts) + np.arange(int(counts.sum()))
         vectors = to_float32(segment.recnn[rows])
-        norms = segment.components.norms[rows] if segment.components else squared_norms(vectors)
+        norms = segment.components.norms[rows] if segment.components is not None else squared_norms(vectors)
         return RegionBlock(first + images, starts, vectors, norms)

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
+from rsir_tf.index.derived import read_arrays
 from rsir_tf.index.distances import wide
 
 CHUNK = 4096
@@ -55,18 +55,23 @@ class Levels:
 
     Args:
         source: A binary file that can be sought in.
+        shape: (N, C).
         damaged: Composes the error that is raised where the file is not as it was written.
     """
 
-    def __init__(self, source: Any, damaged: Callable[[str], ArtifactError]) -> None:
-        try:
-            arrays = np.load(source, allow_pickle=False)
-            self._levels: NDArray[np.uint8] = arrays["levels"]
-            self._offset: NDArray[np.float32] = arrays["offset"]
-            self._errors: NDArray[np.float64] = arrays["errors"].astype(np.float64)
-            self._step = float(arrays["step"])
-        except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-            raise damaged(f"cannot be read ({error})") from error
+    def __init__(self, source: Any, shape: tuple[int, int], damaged: Callable[[str], ArtifactError]) -> None:
+        arrays = read_arrays(
+            source,
+            {
+                "levels": (np.uint8, shape),
+                "offset": (np.float32, shape[1:]),
+                "errors": (np.float32, shape[:1]),
+                "step": (np.float64, ()),
+            },
+            damaged,
+        )
+        self._levels, self._offset, self._step = arrays["levels"], arrays["offset"], float(arrays["step"])
+        self._errors = arrays["errors"].astype(np.float64)
 
     def bounds(self, query: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Bound the L1 distances from a vector to the segment's.

@@ -50,15 +50,17 @@ def worth_merging(records: Iterable[SegmentRecord]) -> list[tuple[SegmentRecord,
         records: The segments, in order of their numbers.
 
     Returns:
-        Groups of small segments and of segments that lack images.
+        Groups of small segments, of segments that lack images, and of large ones that lack a derived file.
     """
     groups: list[list[SegmentRecord]] = [[]]
     for record in records:
-        if not record.merged or record.removed:
+        if _incomplete(record):
             groups[-1].append(record)
             if _full(groups[-1]):
                 groups.append([])
-    return [tuple(group) for group in groups if len(group) > 1 or any(record.removed for record in group)]
+    return [
+        tuple(group) for group in groups if len(group) > 1 or any(record.merged or record.removed for record in group)
+    ]
 
 
 def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: IndexSettings) -> SegmentRecord:
@@ -102,6 +104,10 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
             if len(owners):
                 write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
         return describe_segment(aside, name, images=len(counts), regions=len(owners))
+
+
+def _incomplete(record: SegmentRecord) -> bool:
+    return not record.merged or bool(record.removed) or bool(record.regions and COMPONENTS not in record.sizes)
 
 
 def _full(group: Sequence[SegmentRecord]) -> bool:

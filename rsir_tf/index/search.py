@@ -132,7 +132,8 @@ def _narrowed_bounds(
         return _bounds(descriptors, queries, wanted, direction)
     low, high = np.full(least.shape, np.inf), np.full(least.shape, np.inf)
     for at, query in enumerate(queries):
-        near = wanted[at] & (least[at] <= _reach(least[at], top + _FIRST))
+        known = np.where(least[at] >= 0, least[at], np.inf)
+        near = wanted[at] & (known <= _reach(known, top + _FIRST))
         for asked in (near, wanted[at] & ~near):
             open_still = asked & (least[at] <= _reach(high[at], top))
             if open_still.any():
@@ -147,20 +148,20 @@ def _least_distances(
     wanted: Sequence[NDArray[np.bool_]],
     direction: str,
 ) -> NDArray[np.float64] | None:
-    """Lower bounds from principal components, float64 [Q, P]; 0 where a segment has none, None where no segment has."""
+    """Lower bounds from components, float64 [Q, P]; −1 where a segment has none, None where no segment has any."""
     asked = np.logical_or.reduce(list(wanted))
     parts = [(positions, segment) for positions, segment in descriptors.parts() if asked[positions].any()]
-    if not any(segment.components for _, segment in parts):
+    if not any(segment.components is not None for _, segment in parts):
         return None
     columns = side_by_side(queries, direction)
-    least = np.zeros((len(queries), len(asked)))
+    least = np.full((len(queries), len(asked)), -1.0)
 
     def look(part: tuple[slice, Segment]) -> None:
         positions, segment = part
-        if segment.components:
+        if segment.components is not None:
             least[:, positions] = segment.components.least_distances(columns).T
 
-    with ThreadPoolExecutor(_threads(COORDINATES, columns)) as pool:
+    with ThreadPoolExecutor(_threads(COORDINATES + 1, columns)) as pool:
         deque(pool.map(look, parts), maxlen=0)
     least[~np.stack(list(wanted))] = np.inf
     return least

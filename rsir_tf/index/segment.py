@@ -166,7 +166,9 @@ class Segment:
             return None
         import pyarrow as pa
 
-        return Levels(pa.BufferReader(self._buffers[LEVELS]), partial(self.damaged, LEVELS))
+        source = pa.BufferReader(self._buffers[LEVELS])
+        shape = (self.record.images, self.recnn_plus.shape[1])
+        return Levels(source, shape, partial(self.damaged, LEVELS))
 
     @cached_property
     def components(self) -> Components | None:
@@ -176,7 +178,7 @@ class Segment:
         import pyarrow as pa
 
         source = pa.BufferReader(self._buffers[COMPONENTS])
-        return Components(source, np.diff(self.offsets), partial(self.damaged, COMPONENTS))
+        return Components(source, np.diff(self.offsets), self.recnn.shape[1], partial(self.damaged, COMPONENTS))
 
     def boxes(self, row: int) -> NDArray[np.int32]:
         """int32 [m, 4], (top, left, bottom, right) of each region of one image."""

@@ -10,7 +10,7 @@ from rsir_tf.index.levels import Levels, write_levels
 def levels_of(vectors, folder):
     file = folder / "levels.npz"
     write_levels(file, vectors)
-    return Levels(file, ArtifactError)
+    return Levels(file, vectors.shape, ArtifactError)
 
 
 def real_looking(count, seed=0):
@@ -63,7 +63,7 @@ def test_a_damaged_file_is_told(tmp_path):
     content[len(content) // 2] ^= 1  # within the levels, which the archive's checksum covers
     (tmp_path / "levels.npz").write_bytes(content)
     with pytest.raises(ArtifactError, match="cannot be read"):
-        Levels(tmp_path / "levels.npz", ArtifactError)
+        Levels(tmp_path / "levels.npz", (20, 512), ArtifactError)
     (tmp_path / "levels.npz").write_bytes(b"no archive")
     with pytest.raises(ArtifactError, match="cannot be read"):
-        Levels(tmp_path / "levels.npz", ArtifactError)
+        Levels(tmp_path / "levels.npz", (20, 512), ArtifactError)

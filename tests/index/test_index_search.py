@@ -5,7 +5,16 @@ from hypothesis import settings as checked_with
 from index_samples import entry, random_entry, settings
 
 from rsir_tf.errors import InputError
-from rsir_tf.index import IndexWriter, Match, global_distance, merging, open_index, region_set_distance, search
+from rsir_tf.index import (
+    IndexWriter,
+    Match,
+    components,
+    global_distance,
+    merging,
+    open_index,
+    region_set_distance,
+    search,
+)
 
 
 def make(path, entries, **options):
@@ -34,6 +43,7 @@ def many(request, tmp_path_factory):
         if request.param == "merged segments":
             patched.setattr(merging, "MERGED_IMAGES", 28)
             patched.setattr(search, "_FIRST", 1)
+            patched.setattr(components, "COORDINATES", 3)
         yield fill_many(tmp_path_factory)
 
 
