@@ -76,14 +76,15 @@ class Descriptors:
             elif len(chosen):
                 yield positions.start + chosen, segment.recnn_plus[chosen]
 
-    def region_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[Callable[[], RegionBlock]]:
+    def region_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[Callable[[NDArray[np.float32] | None], RegionBlock]]:
         """All wanted images that have regions; where most are wanted, others may come along.
 
         Args:
             wanted: bool [P].
 
         Yields:
-            Functions that read a block each, in any thread.
+            Functions that read a block each, in any thread. Given float32 [`REGIONS_PER_BLOCK`, C], they may lay the
+            vectors there, which is quicker than fresh memory; the block is then good until the next is read into it.
         """
         for positions, segment in self.parts():
             if not wanted[positions].any():
@@ -101,14 +102,26 @@ class Descriptors:
                 yield partial(self._block, segment, positions.start, images[begin:end], whole)
                 begin = end
 
-    def _block(self, segment: Segment, first: int, images: NDArray[np.int64], whole: bool) -> RegionBlock:
+    def _block(
+        self,
+        segment: Segment,
+        first: int,
+        images: NDArray[np.int64],
+        whole: bool,
+        room: NDArray[np.float32] | None,
+    ) -> RegionBlock:
         counts = segment.offsets[images + 1] - segment.offsets[images]
         starts = np.cumsum(counts) - counts
         rows: slice | NDArray[np.int64]
         if whole:
             rows = slice(int(segment.offsets[images[0]]), int(segment.offsets[images[-1] + 1]))
+            vectors = to_float32(segment.recnn[rows])
         else:
             rows = np.repeat(segment.offsets[images] - starts, counts) + np.arange(int(counts.sum()))
-        vectors = to_float32(segment.recnn[rows])
+            if room is None or len(rows) > len(room) or segment.recnn.dtype != np.float32:
+                vectors = to_float32(segment.recnn[rows])
+            else:
+                vectors = room[: len(rows)]
+                np.take(segment.recnn, rows, axis=0, out=vectors, mode="clip")
         norms = segment.components.norms[rows] if segment.components is not None else squared_norms(vectors)
         return RegionBlock(first + images, starts, vectors, norms)

@@ -110,7 +110,7 @@ def _together(
     low, high = np.full((len(queries), len(live)), np.inf), np.full((len(queries), len(live)), np.inf)
     columns = side_by_side(queries, direction)
     for read in descriptors.region_blocks(live):
-        block = read()
+        block = read(None)
         least, greatest = recnn_intervals(columns, block, np.float64)
         low[:, block.positions], high[:, block.positions] = least.T, greatest.T
     for at, query in enumerate(queries):

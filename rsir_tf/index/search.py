@@ -7,6 +7,7 @@ L1 by levels (`levels`). What is left is computed directly (`distances`), which 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.index.blocks import RegionBlock
 from rsir_tf.index.components import COORDINATES
-from rsir_tf.index.descriptors import Descriptors
+from rsir_tf.index.descriptors import REGIONS_PER_BLOCK, Descriptors
 from rsir_tf.index.distances import direct_global_distance, direct_set_distance
 from rsir_tf.index.intervals import FEWEST_ROWS, recnn_intervals, rows_at_once
 from rsir_tf.index.queries import Queries, side_by_side
@@ -183,8 +184,12 @@ def _bounds(
     asked = np.logical_or.reduce(list(wanted))
     low, high = np.full((len(queries), len(asked)), np.inf), np.full((len(queries), len(asked)), np.inf)
 
-    def look(read: Callable[[], RegionBlock]) -> None:
-        block = read()
+    own = threading.local()
+
+    def look(read: Callable[[NDArray[np.float32] | None], RegionBlock]) -> None:
+        if not hasattr(own, "room"):
+            own.room = np.empty((REGIONS_PER_BLOCK, columns.vectors.shape[1]), dtype=np.float32)
+        block = read(own.room)
         least, greatest = recnn_intervals(columns, block, np.float32)
         low[:, block.positions], high[:, block.positions] = least.T, greatest.T
 
