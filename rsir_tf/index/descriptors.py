@@ -54,8 +54,7 @@ class Descriptors:
         """Tell, as bool [P], whether an image has a region of one of these classes."""
         found = np.zeros(len(self.rows), dtype=bool)
         for positions, segment in self.parts():
-            regions = np.flatnonzero(np.isin(segment.classes, classes))
-            found[positions.start + np.searchsorted(segment.offsets, regions, side="right") - 1] = True
+            found[positions] = segment.shown_classes[:, classes].any(axis=1)
         return found
 
     def parts(self) -> Iterator[tuple[slice, Segment]]:

@@ -125,6 +125,7 @@ class Segment:
     def __init__(self, index: Path, record: SegmentRecord, settings: IndexSettings) -> None:
         self.record = record
         self.folder = segment_folder(index, record.name)
+        self._known_classes = len(settings.class_names)
         self._buffers = {name: self._map(name) for name in record.sizes}
         self.recnn = self._vectors(RECNN, record.regions, settings)
         """[regions, C] in the index's number type, mapped."""
@@ -158,6 +159,13 @@ class Segment:
     def classes(self) -> NDArray[np.int32]:
         """int32 [regions], class index of each region."""
         return np.asarray(self.regions.column("class").to_numpy(), dtype=np.int32)
+
+    @cached_property
+    def shown_classes(self) -> NDArray[np.bool_]:
+        """Bool [images, classes], whether an image has a region of a class."""
+        shown = np.zeros((self.record.images, self._known_classes), dtype=bool)
+        shown[np.repeat(np.arange(self.record.images), np.diff(self.offsets)), self.classes] = True
+        return shown
 
     @cached_property
     def levels(self) -> Levels | None:

@@ -106,9 +106,9 @@ class Index:
     @cached_property
     def shown_classes(self) -> NDArray[np.bool_]:
         """Whether an image has a region of a class: bool [N, classes], in row order."""
-        known = range(len(self.settings.class_names))
-        found = [self._descriptors.with_classes(np.array([index])) for index in known]
-        return np.stack(found, axis=1)[self._descriptors.positions]
+        shown = [segment.shown_classes for segment in self._segments]
+        every = np.concatenate(shown) if shown else np.zeros((0, len(self.settings.class_names)), dtype=bool)
+        return np.asarray(every[self._descriptors.positions])
 
     def find_content(self, content_hash: str) -> ImageEntry | None:
         """The first image, by row, with these pixels, or None."""
