@@ -62,9 +62,7 @@ class TagSupervision:
         self.settings, self.label_set, self.watch = settings, label_set, watch
         self.figure = settings.figure
         if self.figure == "map" and watch is None:
-            raise InputError(
-                "the best epoch is to be chosen by map, but nothing ranks the held-out images", wanted="watch"
-            )
+            raise InputError("the best epoch is to be chosen by map, and nothing ranks the images", wanted="a watch")
         mixed = settings.supervision == "mixed"
         fitted, held = [[r if mixed else _without_mask(r) for r in records] for records in (fitted, held)]
         _require_labels([*fitted, *held])
