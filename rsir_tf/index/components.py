@@ -60,7 +60,7 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
     Args:
         file: A new file.
         recnn: [n, C], n ≥ 1, finite, in the index's number type; may be mapped, it is read in chunks.
-        counts: int [P], the regions of each image; their sum is n.
+        counts: int64 [P], the regions of each image; their sum is n.
     """
     sample = wide(recnn[:: max(1, len(recnn) // _SAMPLE)])
     mean = sample.mean(axis=0).astype(np.float32)
@@ -104,6 +104,10 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
             basis=basis,
             middle=np.float64(middle),
         )
+
+
+_Piece = tuple[int, NDArray[np.int64], NDArray[np.int8], NDArray[np.float32]]
+"""Images with c regions each: c, which they are, int64 [k], and their levels [c, k, K] and squares [c, k]."""
 
 
 class Components:
@@ -226,10 +230,6 @@ class Components:
                 batches[-1].append((count, images[part], levels[:, part], squares[:, part]))
                 filled += count * len(images[part])
         return batches
-
-
-_Piece = tuple[int, NDArray[np.int64], NDArray[np.int8], NDArray[np.float32]]
-"""Images with c regions each: c, which they are, int64 [k], and their levels [c, k, K] and squares [c, k]."""
 
 
 def _coordinates(channels: int) -> int:

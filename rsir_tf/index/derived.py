@@ -40,5 +40,5 @@ def read_arrays(
     for name, (dtype, shape) in wanted.items():
         found = arrays[name]
         if found.dtype != np.dtype(dtype) or found.shape != shape:
-            raise damaged(f"its {name} are {found.dtype} {list(found.shape)}, not {np.dtype(dtype)} {list(shape)}")
+            raise damaged(f"its array {name} is {found.dtype} {list(found.shape)}, not {np.dtype(dtype)} {list(shape)}")
     return arrays

@@ -128,7 +128,8 @@ def _narrowed_bounds(
     top: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """As `_bounds`, but infinite too for images that the principal components show to be beyond the first `top`."""
-    least = _least_distances(descriptors, queries, wanted, direction)
+    worth_it = any(int(mask.sum()) > top + _FIRST for mask in wanted)
+    least = _least_distances(descriptors, queries, wanted, direction) if worth_it else None
     if least is None:
         return _bounds(descriptors, queries, wanted, direction)
     low, high = np.full(least.shape, np.inf), np.full(least.shape, np.inf)

@@ -162,7 +162,7 @@ class Segment:
 
     @cached_property
     def shown_classes(self) -> NDArray[np.bool_]:
-        """Bool [images, classes], whether an image has a region of a class."""
+        """Whether an image has a region of a class: bool [images, classes]."""
         shown = np.zeros((self.record.images, self._known_classes), dtype=bool)
         shown[np.repeat(np.arange(self.record.images), np.diff(self.offsets)), self.classes] = True
         return shown

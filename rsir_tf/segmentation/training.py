@@ -74,8 +74,8 @@ def train(
         the last one where none are held out.
 
     Raises:
-        InputError: The archive lacks masks, tags or a label set, no mask has a labelled pixel, or an image or mask
-            cannot be used.
+        InputError: The archive lacks masks, tags or a label set, no mask has a labelled pixel, an image or mask cannot
+            be used, nothing is held out to be patient by, or the best epoch is to be chosen by map without a `watch`.
         MismatchError: The folder holds a run of other settings or another archive.
         ArtifactError: The folder cannot be written or is something else.
         TrainingError: The loss is no longer finite.

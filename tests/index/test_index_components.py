@@ -114,9 +114,9 @@ def test_any_flipped_bit_is_told(written, name):
 
 
 def test_arrays_of_another_shape_are_told(written):
-    with pytest.raises(ArtifactError, match=r"its levels are int8 \[20, 48\], not int8 \[19, 48\]"):
+    with pytest.raises(ArtifactError, match=r"its array levels is int8 \[20, 48\], not int8 \[19, 48\]"):
         Components(written, np.array([10, 9]), 64, ArtifactError)
-    with pytest.raises(ArtifactError, match=r"its mean are float32 \[64\], not float32 \[65\]"):
+    with pytest.raises(ArtifactError, match=r"its array mean is float32 \[64\], not float32 \[65\]"):
         Components(written, np.array([20]), 65, ArtifactError)
     written.write_bytes(b"no archive")
     with pytest.raises(ArtifactError, match="cannot be read"):

@@ -67,6 +67,8 @@ def test_search_equals_brute_force_with_many_ties(many, top, direction):
     for query in queries[::7]:
         wanted = brute_force(query, entries, direction)[:top]
         assert found(index.search(query, top=top, direction=direction)) == wanted
+        wanted = brute_force(query, [each for each in entries if 1 in each.classes], direction)[:top]
+        assert found(index.search(query, top=top, direction=direction, share_classes=[1])) == wanted
 
 
 @pytest.mark.parametrize("scheme", ["recnn", "recnn+"])
