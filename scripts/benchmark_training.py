@@ -5,7 +5,7 @@ cached input, and of both together (wanted: at least 0.95 of the step alone); th
 against `train_on_batch` of the same network under Keras' own Adam (wanted: at least 0.95). The exit code is 1 where
 less is reached.
 
-    python scripts/benchmark_training.py [--head-width 512] [--batch 8] [--crop 256] [--steps 10] [--freeze 0] [--json]
+    python scripts/benchmark_training.py [--head-width 512] [--batch 8] [--crop 256] [--steps 10] [--rounds 3] [--freeze 0] [--json]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_tf.archives import Archive, open_archive
@@ -77,10 +78,9 @@ def drain(batches: Iterable[object]) -> None:
         pass
 
 
-def best_of_two(images: int, *works: Callable[[], object]) -> list[float]:
-    """The higher images a second of two times, in turn: a machine with other work slows one measurement or the next."""
-    rounds = [[per_second(images, work) for work in works] for _ in range(2)]
-    return [max(values) for values in zip(*rounds, strict=True)]
+def in_turn(images: int, rounds: int, *works: Callable[[], object]) -> NDArray[np.float64]:
+    """Images a second, [rounds, works]: each round does all works, so that what else the machine does meets them all."""
+    return np.array([[per_second(images, work) for work in works] for _ in range(rounds)])
 
 
 def fit(model: keras.Model, dataset: tf.data.Dataset, steps: int) -> None:
@@ -89,23 +89,26 @@ def fit(model: keras.Model, dataset: tf.data.Dataset, steps: int) -> None:
     model.fit(dataset, epochs=1, verbose=0, shuffle=False, callbacks=[watch])
 
 
-def measure(archive: Archive, settings: TrainingSettings, model: keras.Model) -> dict[str, float]:
-    """Images a second of reading alone, the step alone, and both."""
+def measure(archive: Archive, settings: TrainingSettings, model: keras.Model, rounds: int) -> dict[str, float]:
+    """Images a second of reading alone, the step alone, and both; medians of the rounds, and of their ratios."""
     supervision = MaskSupervision(archive.label_set, archive.records, [], settings)
     steps = supervision.steps
     first = supervision.dataset(0).take(1).cache()
     fit(model, first, steps)  # Traces the step and fills the cache.
     drain(supervision.dataset(0))  # The files are in the system's memory from here on, in each format.
-    reading, step, both = best_of_two(
+    speeds = in_turn(
         steps * settings.crops.batch,
+        rounds,
         lambda: drain(supervision.dataset(1)),
         lambda: fit(model, first.repeat(steps), steps),
         lambda: fit(model, supervision.dataset(1), steps),
     )
-    return {"reading": reading, "step": step, "both": both, "both / step": both / step}
+    reading, step, both = np.median(speeds, axis=0).tolist()
+    ratio = float(np.median(speeds[:, 2] / speeds[:, 1]))
+    return {"reading": reading, "step": step, "both": both, "both / step": ratio}
 
 
-def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Model) -> dict[str, float]:
+def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Model, rounds: int) -> dict[str, float]:
     """The loop on cached input beside `train_on_batch` of the same layers and one batch under Keras' Adam."""
     supervision = MaskSupervision(archive.label_set, archive.records, [], settings)
     steps = supervision.steps
@@ -120,8 +123,11 @@ def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Mode
             plain.train_on_batch(pixels, classes, sample_weight=weights)
 
     plain.train_on_batch(pixels, classes, sample_weight=weights)
-    alone, loop = best_of_two(steps * settings.crops.batch, bare, lambda: fit(model, first.repeat(steps), steps))
-    return {"train_on_batch": alone, "loop": loop, "loop / train_on_batch": loop / alone}
+    images = steps * settings.crops.batch
+    speeds = in_turn(images, rounds, bare, lambda: fit(model, first.repeat(steps), steps))
+    alone, loop = np.median(speeds, axis=0).tolist()
+    ratio = float(np.median(speeds[:, 1] / speeds[:, 0]))
+    return {"train_on_batch": alone, "loop": loop, "loop / train_on_batch": ratio}
 
 
 def main() -> None:
@@ -130,6 +136,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=256)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--freeze", type=int, default=0)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--json", action="store_true")
@@ -150,8 +157,8 @@ def main() -> None:
         results: dict[str, dict[str, float]] = {}
         for name, ending in FORMATS.items():
             print(f"measuring {name} …", file=sys.stderr)
-            results[name] = measure(convert(archive, ending, Path(folder) / name), settings, model)
-        results["loop"] = against_bare(archive, settings, model)
+            results[name] = measure(convert(archive, ending, Path(folder) / name), settings, model, options.rounds)
+        results["loop"] = against_bare(archive, settings, model, options.rounds)
     device = ", ".join(device.name for device in tf.config.list_physical_devices("GPU")) or "CPU"
     reached = min(results["loop"]["loop / train_on_batch"], *(results[name]["both / step"] for name in FORMATS))
     if options.json:

@@ -76,7 +76,7 @@ class Descriptors:
                 yield positions.start + chosen, segment.recnn_plus[chosen]
 
     def region_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[Callable[[NDArray[np.float32] | None], RegionBlock]]:
-        """All wanted images that have regions; where most are wanted, others may come along.
+        """All wanted images that have regions; where most of a segment's are wanted, others may come along.
 
         Args:
             wanted: bool [P].
@@ -85,42 +85,78 @@ class Descriptors:
             Functions that read a block each, in any thread. Given float32 [`REGIONS_PER_BLOCK`, C], they may lay the
             vectors there, which is quicker than fresh memory; the block is then good until the next is read into it.
         """
+        pieces: list[_Piece] = []
+        filled = 0
         for positions, segment in self.parts():
             if not wanted[positions].any():
                 continue
             counts = np.diff(segment.offsets)
             chosen = np.flatnonzero(wanted[positions] & (counts > 0))
             whole = int(counts[chosen].sum()) >= WORTH_GATHERING * segment.record.regions
-            images = np.flatnonzero(counts) if whole else chosen
-            ends = np.cumsum(counts[images])
-            begin = 0
-            while begin < len(images):
-                # As many images as fit, but at least one.
-                limit = (int(ends[begin - 1]) if begin else 0) + REGIONS_PER_BLOCK
-                end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
-                yield partial(self._block, segment, positions.start, images[begin:end], whole)
-                begin = end
+            for images in _cut(np.flatnonzero(counts) if whole else chosen, counts):
+                piece = segment, positions.start, images
+                if whole:
+                    yield partial(_neighbours, *piece)
+                    continue
+                regions = int(counts[images].sum())
+                if pieces and filled + regions > REGIONS_PER_BLOCK:
+                    yield partial(_gathered, pieces)
+                    pieces, filled = [], 0
+                pieces.append(piece)
+                filled += regions
+        if pieces:
+            yield partial(_gathered, pieces)
 
-    def _block(
-        self,
-        segment: Segment,
-        first: int,
-        images: NDArray[np.int64],
-        whole: bool,
-        room: NDArray[np.float32] | None,
-    ) -> RegionBlock:
-        counts = segment.offsets[images + 1] - segment.offsets[images]
-        starts = np.cumsum(counts) - counts
-        rows: slice | NDArray[np.int64]
-        if whole:
-            rows = slice(int(segment.offsets[images[0]]), int(segment.offsets[images[-1] + 1]))
-            vectors = to_float32(segment.recnn[rows])
+
+_Piece = tuple[Segment, int, NDArray[np.int64]]
+"""A segment, the position of its first image, and some of its images that have regions, ascending."""
+
+
+def _cut(images: NDArray[np.int64], counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Cut images into parts of as many as have `REGIONS_PER_BLOCK` together, but of one at least."""
+    ends = np.cumsum(counts[images])
+    begin = 0
+    while begin < len(images):
+        limit = (int(ends[begin - 1]) if begin else 0) + REGIONS_PER_BLOCK
+        end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
+        yield images[begin:end]
+        begin = end
+
+
+def _neighbours(
+    segment: Segment, first: int, images: NDArray[np.int64], room: NDArray[np.float32] | None
+) -> RegionBlock:
+    """The block of images between which no others have regions: as it lies on disk."""
+    del room
+    begins = segment.offsets[images]
+    rows = slice(int(begins[0]), int(segment.offsets[images[-1] + 1]))
+    vectors = to_float32(segment.recnn[rows])
+    return RegionBlock(first + images, begins - begins[0], vectors, _squared_norms(segment, rows, vectors))
+
+
+def _gathered(pieces: Sequence[_Piece], room: NDArray[np.float32] | None) -> RegionBlock:
+    """The block of images that lie apart, copied together."""
+    counts = np.concatenate([np.diff(segment.offsets)[images] for segment, _, images in pieces])
+    ends = np.cumsum(counts)
+    if room is None or ends[-1] > len(room):
+        room = np.empty((int(ends[-1]), pieces[0][0].recnn.shape[1]), dtype=np.float32)
+    norms, filled = [], 0
+    for segment, _, images in pieces:
+        lengths = segment.offsets[images + 1] - segment.offsets[images]
+        steps = np.cumsum(lengths) - lengths
+        rows = np.repeat(segment.offsets[images] - steps, lengths) + np.arange(int(lengths.sum()))
+        vectors = room[filled : filled + len(rows)]
+        if segment.recnn.dtype == np.float32:
+            np.take(segment.recnn, rows, axis=0, out=vectors, mode="clip")
         else:
-            rows = np.repeat(segment.offsets[images] - starts, counts) + np.arange(int(counts.sum()))
-            if room is None or len(rows) > len(room) or segment.recnn.dtype != np.float32:
-                vectors = to_float32(segment.recnn[rows])
-            else:
-                vectors = room[: len(rows)]
-                np.take(segment.recnn, rows, axis=0, out=vectors, mode="clip")
-        norms = segment.components.norms[rows] if segment.components is not None else squared_norms(vectors)
-        return RegionBlock(first + images, starts, vectors, norms)
+            vectors[:] = to_float32(segment.recnn[rows])
+        norms.append(_squared_norms(segment, rows, vectors))
+        filled += len(rows)
+    positions = np.concatenate([first + images for _, first, images in pieces])
+    return RegionBlock(positions, ends - counts, room[:filled], np.concatenate(norms))
+
+
+def _squared_norms(
+    segment: Segment, rows: slice | NDArray[np.int64], vectors: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return segment.components.norms[rows] if segment.components is not None else squared_norms(vectors)

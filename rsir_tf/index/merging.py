@@ -21,6 +21,9 @@ MERGED_IMAGES = 4096
 MERGED_REGIONS = 1 << 17
 """A merged segment is full where it has as many images, or as many regions."""
 
+WORTH_COMPONENTS = 1 << 13
+"""Regions of which a segment that is still to grow has components too: a search would look at each of them else."""
+
 MOST_SMALL = 16
 """As many small segments are merged, full or not."""
 
@@ -99,10 +102,11 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
         write_table(regions, aside / REGIONS)
         _write_vectors(aside / RECNN, [segment.recnn for segment in segments], live_regions)
         _write_vectors(aside / RECNN_PLUS, [segment.recnn_plus for segment in segments], live)
-        if len(counts) >= MERGED_IMAGES or len(owners) >= MERGED_REGIONS:
+        large = len(counts) >= MERGED_IMAGES or len(owners) >= MERGED_REGIONS
+        if large:
             write_levels(aside / LEVELS, np.load(aside / RECNN_PLUS, mmap_mode="r"))
-            if len(owners):
-                write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
+        if len(owners) >= (1 if large else WORTH_COMPONENTS):
+            write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
         return describe_segment(aside, name, images=len(counts), regions=len(owners))
 
 

@@ -27,7 +27,7 @@ from rsir_tf.processors import usable_cores
 QUERY_REGIONS_AT_ONCE = 512
 """Columns of one matrix product when there are many queries."""
 
-_FIRST = 512
+_FIRST = 1024
 """Images beyond the wanted number whose distances are bounded first: the better ones of them say how far to look."""
 
 Found = list[tuple[int, float]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.artifacts import file_hash, written_aside
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.components import Components
+from rsir_tf.index.component_bounds import Components
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.layout import (
     COMPONENTS,

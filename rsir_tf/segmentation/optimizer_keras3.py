@@ -1,10 +1,11 @@
-"""Layer-wise AdamW for Keras 3, whatever its backend: Keras operations alone, all state in optimizer variables."""
+"""Layer-wise AdamW for Keras 3, whatever its backend; all state in optimizer variables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from rsir_tf.segmentation.optimizers import is_bias, rate_factor
 
@@ -40,21 +41,34 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
     def apply(self, grads: list[Any], trainable_variables: list[Any] | None = None) -> None:
         if not self.built:
             self.build(list(trainable_variables or ()))
-        ops = keras.ops
-        norm = ops.sqrt(sum(ops.sum(ops.square(gradient)) for gradient in grads if gradient is not None))
-        self.assign(self.gradient_norm, norm)
-        if self.clip_norm:
-            factor = self.clip_norm / ops.maximum(norm, self.clip_norm)
-            grads = [None if gradient is None else gradient * factor for gradient in grads]
+        self.assign(self.gradient_norm, _norm([gradient for gradient in grads if gradient is not None]))
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        index = self._get_variable_index(variable)
-        rate = learning_rate * self.factors[index]
+        """Keras's Adam, with clipping and decay worked into its own passes over memory: these are what a step costs."""
+        ops, index = keras.ops, self._get_variable_index(variable)
+        momentum, velocity = self._momentums[index], self._velocities[index]
+        step = ops.cast(self.iterations + 1, variable.dtype)
+        rate = ops.cast(learning_rate, variable.dtype) * self.factors[index]
+        powers = [ops.power(ops.cast(beta, variable.dtype), step) for beta in (self.beta_1, self.beta_2)]
+        correction = ops.sqrt(1 - powers[1]) / (1 - powers[0])
+        clip = self.clip_norm / ops.maximum(self.gradient_norm, self.clip_norm) if self.clip_norm else 1.0
+        first, second = (1 - self.beta_1) * clip, (1 - self.beta_2) * clip * clip
+        self.assign(momentum, momentum * self.beta_1 + gradient * first)
+        self.assign(velocity, velocity * self.beta_2 + ops.square(gradient) * second)
+        update = momentum * (rate * correction) / (ops.sqrt(velocity) + self.epsilon)
         if self.decays[index]:
-            self.assign_sub(variable, keras.ops.multiply(variable, rate * self.decays[index]))
-        super().update_step(gradient, variable, rate)
+            self.assign(variable, variable * (1 - rate * self.decays[index]) - update)
+        else:
+            self.assign_sub(variable, update)
 
     def get_config(self) -> dict[str, Any]:
         own = {"weight_decay": self.decoupled_decay, "trunk_rate": self.trunk_rate, "clip_norm": self.clip_norm}
         return {**super().get_config(), **own}
+
+
+def _norm(gradients: list[Any]) -> Any:
+    if keras.backend.backend() == "tensorflow":
+        # Its kernel reads the gradients once, where squares would be written and read again without a compiler.
+        return tf.linalg.global_norm(gradients)
+    return keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(gradient)) for gradient in gradients))

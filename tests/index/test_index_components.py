@@ -4,8 +4,10 @@ from hypothesis import given, settings, strategies
 from hypothesis.extra.numpy import arrays
 
 from rsir_tf.errors import ArtifactError
+from rsir_tf.index import component_bounds
 from rsir_tf.index import components as module
-from rsir_tf.index.components import Components, write_components
+from rsir_tf.index.component_bounds import Components
+from rsir_tf.index.components import write_components
 from rsir_tf.index.queries import side_by_side
 
 
@@ -42,7 +44,7 @@ def of_few_directions(rng, count):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_bounds_hold_the_distance_and_are_narrow(tmp_path, direction, dtype, monkeypatch):
     monkeypatch.setattr(module, "COORDINATES", 12)
-    monkeypatch.setattr(module, "_ROWS", 40)
+    monkeypatch.setattr(component_bounds, "_ROWS", 40)
     monkeypatch.setattr(module, "_SAMPLE", 100)  # the sample is every fifth vector, and there are six chunks to write
     rng = np.random.default_rng(5)
     # 0 to 6 regions, so that images with equal numbers lie apart; and one image of more regions than a product has.
