@@ -12,8 +12,8 @@ from rsir_tf.index.blocks import RegionBlock, squared_norms
 from rsir_tf.index.halves import to_float32
 from rsir_tf.index.segment import Segment
 
-REGIONS_PER_BLOCK = 8192
-"""16 MB of 512 float32."""
+REGIONS_PER_BLOCK = 4096
+"""8 MB of 512 float32."""
 
 WORTH_GATHERING = 0.75
 """Share of a segment's regions above which scoring all is quicker than copying the wanted ones together."""
