@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,11 @@ class Descriptors:
         self.positions = np.empty(int((rows >= 0).sum()), dtype=np.int64)
         live = np.flatnonzero(rows >= 0)
         self.positions[rows[live]] = live
+
+    @cached_property
+    def _regions(self) -> NDArray[np.int64]:
+        """int64 [P], the regions of each image."""
+        return np.concatenate([np.empty(0, np.int64), *(np.diff(segment.offsets) for segment in self._segments)])
 
     def locate(self, position: int) -> tuple[Segment, int]:
         """The segment that holds a position, and the row in it."""
@@ -85,41 +90,56 @@ class Descriptors:
             Functions that read a block each, in any thread. Given float32 [`REGIONS_PER_BLOCK`, C], they may lay the
             vectors there, which is quicker than fresh memory; the block is then good until the next is read into it.
         """
-        pieces: list[_Piece] = []
-        filled = 0
-        for positions, segment in self.parts():
-            if not wanted[positions].any():
+        positions = np.flatnonzero(wanted & (self._regions > 0))
+        regions = np.concatenate([[0], np.cumsum(self._regions[positions])])
+        cuts = np.searchsorted(positions, self._first)
+        apart = np.ones(len(positions), dtype=bool)
+        for (all_positions, segment), begin, end in zip(self.parts(), cuts[:-1], cuts[1:], strict=True):
+            if end > begin and regions[end] - regions[begin] >= WORTH_GATHERING * segment.record.regions:
+                apart[begin:end] = False
+                counts = self._regions[all_positions]
+                images = np.flatnonzero(counts)
+                for part in _cut(np.cumsum(counts[images])):
+                    yield partial(_neighbours, segment, all_positions.start, images[part])
+        positions = positions[apart]
+        for part in _cut(np.cumsum(self._regions[positions])):
+            yield partial(self._gathered, positions[part])
+
+    def _gathered(self, positions: NDArray[np.int64], room: NDArray[np.float32] | None) -> RegionBlock:
+        """The block of images that lie apart, of one segment or several, copied together."""
+        counts = self._regions[positions]
+        ends = np.cumsum(counts)
+        if room is None or ends[-1] > len(room):
+            room = np.empty((int(ends[-1]), self._segments[0].recnn.shape[1]), dtype=np.float32)
+        norms, filled = [], 0
+        cuts = np.searchsorted(positions, self._first)
+        for (all_positions, segment), begin, end in zip(self.parts(), cuts[:-1], cuts[1:], strict=True):
+            if begin == end:
                 continue
-            counts = np.diff(segment.offsets)
-            chosen = np.flatnonzero(wanted[positions] & (counts > 0))
-            whole = int(counts[chosen].sum()) >= WORTH_GATHERING * segment.record.regions
-            for images in _cut(np.flatnonzero(counts) if whole else chosen, counts):
-                piece = segment, positions.start, images
-                if whole:
-                    yield partial(_neighbours, *piece)
-                    continue
-                regions = int(counts[images].sum())
-                if pieces and filled + regions > REGIONS_PER_BLOCK:
-                    yield partial(_gathered, pieces)
-                    pieces, filled = [], 0
-                pieces.append(piece)
-                filled += regions
-        if pieces:
-            yield partial(_gathered, pieces)
+            lengths = counts[begin:end]
+            begins = segment.offsets[positions[begin:end] - all_positions.start]
+            rows = np.repeat(begins - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))
+            vectors = room[filled : filled + len(rows)]
+            if segment.recnn.dtype == np.float32:
+                np.take(segment.recnn, rows, axis=0, out=vectors, mode="clip")
+            else:
+                vectors[:] = to_float32(segment.recnn[rows])
+            norms.append(_squared_norms(segment, rows, vectors))
+            filled += len(rows)
+        return RegionBlock(positions, ends - counts, room[:filled], np.concatenate(norms))
 
 
-_Piece = tuple[Segment, int, NDArray[np.int64]]
-"""A segment, the position of its first image, and some of its images that have regions, ascending."""
+def _cut(ends: NDArray[np.int64]) -> Iterator[slice]:
+    """Cut images into parts of as many as have `REGIONS_PER_BLOCK` together, but of one at least.
 
-
-def _cut(images: NDArray[np.int64], counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cut images into parts of as many as have `REGIONS_PER_BLOCK` together, but of one at least."""
-    ends = np.cumsum(counts[images])
+    Args:
+        ends: int64 [k], the regions of the images up to each, itself included.
+    """
     begin = 0
-    while begin < len(images):
+    while begin < len(ends):
         limit = (int(ends[begin - 1]) if begin else 0) + REGIONS_PER_BLOCK
         end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
-        yield images[begin:end]
+        yield slice(begin, end)
         begin = end
 
 
@@ -132,28 +152,6 @@ def _neighbours(
     rows = slice(int(begins[0]), int(segment.offsets[images[-1] + 1]))
     vectors = to_float32(segment.recnn[rows])
     return RegionBlock(first + images, begins - begins[0], vectors, _squared_norms(segment, rows, vectors))
-
-
-def _gathered(pieces: Sequence[_Piece], room: NDArray[np.float32] | None) -> RegionBlock:
-    """The block of images that lie apart, copied together."""
-    counts = np.concatenate([np.diff(segment.offsets)[images] for segment, _, images in pieces])
-    ends = np.cumsum(counts)
-    if room is None or ends[-1] > len(room):
-        room = np.empty((int(ends[-1]), pieces[0][0].recnn.shape[1]), dtype=np.float32)
-    norms, filled = [], 0
-    for segment, _, images in pieces:
-        lengths = segment.offsets[images + 1] - segment.offsets[images]
-        steps = np.cumsum(lengths) - lengths
-        rows = np.repeat(segment.offsets[images] - steps, lengths) + np.arange(int(lengths.sum()))
-        vectors = room[filled : filled + len(rows)]
-        if segment.recnn.dtype == np.float32:
-            np.take(segment.recnn, rows, axis=0, out=vectors, mode="clip")
-        else:
-            vectors[:] = to_float32(segment.recnn[rows])
-        norms.append(_squared_norms(segment, rows, vectors))
-        filled += len(rows)
-    positions = np.concatenate([first + images for _, first, images in pieces])
-    return RegionBlock(positions, ends - counts, room[:filled], np.concatenate(norms))
 
 
 def _squared_norms(

@@ -139,8 +139,10 @@ def _narrowed_bounds(
         for asked in (near, wanted[at] & ~near):
             open_still = asked & (least[at] <= _reach(high[at], top))
             if open_still.any():
-                bounds = _bounds(descriptors, [query], [open_still], direction)
-                low[at, open_still], high[at, open_still] = (each[0, open_still] for each in bounds)
+                for ends, found in zip(
+                    (low, high), _bounds(descriptors, [query], [open_still], direction), strict=True
+                ):
+                    np.copyto(ends[at], found[0], where=open_still)
     return low, high
 
 
@@ -196,8 +198,9 @@ def _bounds(
 
     with ThreadPoolExecutor(_threads(columns.vectors.shape[1], columns)) as pool:
         deque(pool.map(look, descriptors.region_blocks(asked)), maxlen=0)
-    for at, mask in enumerate(wanted):
-        low[at, ~mask] = high[at, ~mask] = np.inf
+    unwanted = ~np.stack(list(wanted))
+    for ends in (low, high):
+        np.copyto(ends, np.inf, where=unwanted)
     return low, high
 
 
