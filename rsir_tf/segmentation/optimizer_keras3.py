@@ -45,22 +45,35 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Keras's Adam, with clipping and decay worked into its own passes over memory: these are what a step costs."""
+        """Keras's Adam with clipping and decay, in few passes over memory: these are what a step costs."""
         ops, index = keras.ops, self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, variable.dtype)
-        rate = ops.cast(learning_rate, variable.dtype) * self.factors[index]
         powers = [ops.power(ops.cast(beta, variable.dtype), step) for beta in (self.beta_1, self.beta_2)]
-        correction = ops.sqrt(1 - powers[1]) / (1 - powers[0])
+        rate = ops.cast(learning_rate, variable.dtype) * self.factors[index]
+        kept = 1 - rate * self.decays[index]
         clip = self.clip_norm / ops.maximum(self.gradient_norm, self.clip_norm) if self.clip_norm else 1.0
+        if _has_kernels():
+            if self.decays[index]:
+                self.assign(variable, variable * kept)
+            tf.raw_ops.ResourceApplyAdam(
+                var=_handle(variable),
+                m=_handle(momentum),
+                v=_handle(velocity),
+                beta1_power=powers[0],
+                beta2_power=powers[1],
+                lr=rate,
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon,
+                grad=gradient * clip,
+            )
+            return
         first, second = (1 - self.beta_1) * clip, (1 - self.beta_2) * clip * clip
         self.assign(momentum, momentum * self.beta_1 + gradient * first)
         self.assign(velocity, velocity * self.beta_2 + ops.square(gradient) * second)
-        update = momentum * (rate * correction) / (ops.sqrt(velocity) + self.epsilon)
-        if self.decays[index]:
-            self.assign(variable, variable * (1 - rate * self.decays[index]) - update)
-        else:
-            self.assign_sub(variable, update)
+        correction = ops.sqrt(1 - powers[1]) / (1 - powers[0])
+        self.assign(variable, variable * kept - momentum * (rate * correction) / (ops.sqrt(velocity) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         own = {"weight_decay": self.decoupled_decay, "trunk_rate": self.trunk_rate, "clip_norm": self.clip_norm}
@@ -68,7 +81,16 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
 
 
 def _norm(gradients: list[Any]) -> Any:
-    if keras.backend.backend() == "tensorflow":
-        # Its kernel reads the gradients once, where squares would be written and read again without a compiler.
+    if _has_kernels():
         return tf.linalg.global_norm(gradients)
     return keras.ops.sqrt(sum(keras.ops.sum(keras.ops.square(gradient)) for gradient in gradients))
+
+
+def _has_kernels() -> bool:
+    """Whether TensorFlow computes: its kernels read and write once what its operations, uncompiled, do ten times."""
+    return bool(keras.backend.backend() == "tensorflow")
+
+
+def _handle(variable: Any) -> Any:
+    """Of a variable of Keras, or of TensorFlow's within it, which Keras takes out of some."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -71,7 +71,16 @@ def take_steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, first:
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("trunk_rate", [1.0, 0.25])
-def test_updates_are_those_of_the_formulas(schedule: str, trunk_rate: float) -> None:
+@pytest.mark.parametrize("kernels", [True, False])
+def test_updates_are_those_of_the_formulas(
+    schedule: str, trunk_rate: float, kernels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernels:
+        if keras.__version__.startswith("2."):
+            pytest.skip("Keras 2 is TensorFlow's alone")
+        from rsir_tf.segmentation import optimizer_keras3
+
+        monkeypatch.setattr(optimizer_keras3, "_has_kernels", lambda: False)
     settings = replace(SETTINGS, schedule=schedule, warm_up=0.25, trunk_rate=trunk_rate)
     model = small_model()
     optimizer = build_optimizer(settings, STEPS)
