@@ -313,7 +313,7 @@ def main() -> None:
         while len(asked) < options.queries + 1:
             regions = material.image(0, HELD_BACK)
             if 9 <= len(regions) <= 11:
-                asked.append(regions)
+                asked.append(regions.astype(options.dtype).astype(np.float32))  # As the index rounds a query.
         sizes = []
         for images in [2100, *options.images]:
             path = work / f"{images}-{options.dtype}"

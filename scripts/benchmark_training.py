@@ -5,7 +5,8 @@ cached input, and of both together (wanted: at least 0.95 of the step alone); th
 against `train_on_batch` of the same network under Keras' own Adam (wanted: at least 0.95). The exit code is 1 where
 less is reached.
 
-    python scripts/benchmark_training.py [--head-width 512] [--batch 8] [--crop 256] [--steps 10] [--rounds 3] [--freeze 0] [--json]
+    python scripts/benchmark_training.py [--head-width 512] [--batch 8] [--crop 256] [--steps 10] [--rounds 3]
+        [--freeze 0] [--json]
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def drain(batches: Iterable[object]) -> None:
 
 
 def in_turn(images: int, rounds: int, *works: Callable[[], object]) -> NDArray[np.float64]:
-    """Images a second, [rounds, works]: each round does all works, so that what else the machine does meets them all."""
+    """Images a second, [rounds, works]; each round does all works, so that a busy machine slows all of them."""
     return np.array([[per_second(images, work) for work in works] for _ in range(rounds)])
 
 
