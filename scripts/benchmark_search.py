@@ -283,9 +283,9 @@ def plot(found: dict, file: Path) -> None:
     for name in found["sizes"][0]["seconds"]:
         left.plot(images, [size["seconds"][name] for size in found["sizes"]], marker="o", label=name)
     right.plot(images, [size["own memory MB"] for size in found["sizes"]], marker="o")
-    left.set(xlabel="images", ylabel="seconds a query", yscale="log")
+    left.set(xlabel="images", ylabel="seconds a query", xscale="log", yscale="log")
     right.set(xlabel="images", ylabel="own memory, MB", ylim=(0, None))
-    left.legend(fontsize="small")
+    figure.legend(*left.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.92, 0.5), fontsize="small")
     figure.savefig(file, dpi=120, bbox_inches="tight")
 
 

@@ -83,13 +83,18 @@ def _bar(what: str) -> Iterator[Progress]:
 
 
 @contextlib.contextmanager
-def quiet_tensorflow() -> Iterator[None]:
+def quiet_tensorflow(*, small_maps: bool = False) -> Iterator[None]:
     """Import TensorFlow within this block: its start-up notes are kept off stderr unless --debug asks for them.
 
     They are written by C++ before any setting of its logger is read, so the file descriptor itself is turned away.
-    oneDNN's kernels are asked for: TensorFlow does so by itself only on processors with AVX-512 VNNI.
+
+    Args:
+        small_maps: What comes is mostly convolutions of large batches of small maps: these oneDNN does in half the
+            time, a single large image it does in twice the time. TensorFlow's own choice, when it is imported, looks
+            at the processor alone.
     """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if small_maps:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if os.environ.get("RSIR_TF_DEBUG"):
         yield
         return

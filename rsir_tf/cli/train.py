@@ -148,7 +148,7 @@ def command(
     opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
     kind = supervision or (Supervision.tags if opened.label_set is None and opened.tag_names else Supervision.masks)
     drawn = read_split(split) if split else split_command.draw(opened, test, test_group, seed)
-    with console.quiet_tensorflow():
+    with console.quiet_tensorflow(small_maps=cached_views > 0):
         from rsir_tf import segmentation
         from rsir_tf.segmentation.network import Stride
         from rsir_tf.segmentation.runs import software
