@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionBlock:
-    """Region vectors of neighbouring images, each of which has at least one region.
+    """Region vectors of some images, each of which has at least one region.
 
     Attributes:
         positions: int64 [k], where the images lie; ascending.

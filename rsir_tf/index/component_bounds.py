@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,8 +28,8 @@ _Batch = tuple[NDArray[np.float32], list[tuple[int, int]]]
 class Components:
     """A segment's components, read.
 
-    About 200 bytes a region, in memory: rounded numbers are turned into float32 once, which costs a search more than
-    the products with them.
+    About 60 bytes a region, in memory, and 200 once a search has asked: rounded numbers are turned into float32 then,
+    for good, which costs more than the products with them.
 
     Args:
         source: A binary file that can be sought in.
@@ -56,7 +57,9 @@ class Components:
             damaged,
         )
         self._steps = arrays["steps"]
-        self._batches = list(_batches(counts, arrays["levels"], arrays["squares"]))
+        self._rounded: tuple[NDArray[np.int8], NDArray[np.float32]] | None = arrays["levels"], arrays["squares"]
+        self._batches: list[_Batch] = []
+        self._laying_out = threading.Lock()
         self._order = np.concatenate([images for _, images in groups(counts)])
         self._longest = arrays["squares"].max(keepdims=True).astype(np.float64)
         self._errors = arrays["errors"].astype(np.float64)
@@ -119,6 +122,10 @@ class Components:
 
     def _products(self, columns: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Images of c regions each, as k places in `_order`, and points times the columns, plus squares: [c, k, M]."""
+        with self._laying_out:
+            if self._rounded is not None:
+                self._batches = list(_batches(self._counts, *self._rounded))
+                self._rounded = None
         with_squares = np.vstack([columns, np.ones(columns.shape[1], dtype=np.float32)])
         image = 0
         for points, pieces in self._batches:

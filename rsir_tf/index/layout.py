@@ -8,7 +8,7 @@
     segments/000001/recnn.npy        [regions, C], row by row as in regions.parquet
     segments/000001/recnn_plus.npy   [images, C], row by row as in images.parquet
     segments/000001/levels.npz       derived from it, where merging made a large segment: see `levels`
-    segments/000001/components.npz   derived from recnn.npy there: see `components`
+    segments/000001/components.npz   derived from recnn.npy, where merging found it worth it: see `components`
 
 A segment never changes once it has its name; what the manifest does not list does not belong to the index.
 """

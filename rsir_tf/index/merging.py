@@ -53,7 +53,7 @@ def worth_merging(records: Iterable[SegmentRecord]) -> list[tuple[SegmentRecord,
         records: The segments, in order of their numbers.
 
     Returns:
-        Groups of small segments, of segments that lack images, and of large ones that lack a derived file.
+        Groups of small segments, of segments that lack images, and of those that lack a derived file.
     """
     groups: list[list[SegmentRecord]] = [[]]
     for record in records:
@@ -61,9 +61,7 @@ def worth_merging(records: Iterable[SegmentRecord]) -> list[tuple[SegmentRecord,
             groups[-1].append(record)
             if _full(groups[-1]):
                 groups.append([])
-    return [
-        tuple(group) for group in groups if len(group) > 1 or any(record.merged or record.removed for record in group)
-    ]
+    return [tuple(group) for group in groups if len(group) > 1 or any(map(_worth_writing_anew, group))]
 
 
 def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: IndexSettings) -> SegmentRecord:
@@ -108,6 +106,11 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
         if len(owners) >= (1 if large else WORTH_COMPONENTS):
             write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
         return describe_segment(aside, name, images=len(counts), regions=len(owners))
+
+
+def _worth_writing_anew(record: SegmentRecord) -> bool:
+    lacks_components = record.regions >= WORTH_COMPONENTS and COMPONENTS not in record.sizes
+    return record.merged or bool(record.removed) or lacks_components
 
 
 def _incomplete(record: SegmentRecord) -> bool:

@@ -21,12 +21,17 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         weight_decay: Times the learning rate: what each weight but biases shrinks by a step.
         trunk_rate: Factor on the learning rate of VGG-16's layers.
         clip_norm: Largest norm of all gradients together; 0 for no limit.
-        **options: Keras's own.
+        **options: Keras's own, but for the two below.
+
+    Raises:
+        ValueError: amsgrad, or gradient_accumulation_steps.
     """
 
     def __init__(
         self, learning_rate: Any, *, weight_decay: float, trunk_rate: float, clip_norm: float, **options: Any
     ) -> None:
+        if options.get("amsgrad") or options.get("gradient_accumulation_steps"):
+            raise ValueError("neither amsgrad nor gradient_accumulation_steps is known to this optimizer")
         super().__init__(learning_rate, **options)
         self.decoupled_decay, self.trunk_rate, self.clip_norm = weight_decay, trunk_rate, clip_norm
 
@@ -41,7 +46,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
     def apply(self, grads: list[Any], trainable_variables: list[Any] | None = None) -> None:
         if not self.built:
             self.build(list(trainable_variables or ()))
-        self.assign(self.gradient_norm, _norm([gradient for gradient in grads if gradient is not None]))
+        if there := [gradient for gradient in grads if gradient is not None]:
+            self.assign(self.gradient_norm, _norm(there))
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -53,6 +59,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         rate = ops.cast(learning_rate, variable.dtype) * self.factors[index]
         kept = 1 - rate * self.decays[index]
         clip = self.clip_norm / ops.maximum(self.gradient_norm, self.clip_norm) if self.clip_norm else 1.0
+        gradient = gradient * clip
         if _has_kernels():
             if self.decays[index]:
                 self.assign(variable, variable * kept)
@@ -66,12 +73,11 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
                 beta1=self.beta_1,
                 beta2=self.beta_2,
                 epsilon=self.epsilon,
-                grad=gradient * clip,
+                grad=gradient,
             )
             return
-        first, second = (1 - self.beta_1) * clip, (1 - self.beta_2) * clip * clip
-        self.assign(momentum, momentum * self.beta_1 + gradient * first)
-        self.assign(velocity, velocity * self.beta_2 + ops.square(gradient) * second)
+        self.assign(momentum, momentum * self.beta_1 + gradient * (1 - self.beta_1))
+        self.assign(velocity, velocity * self.beta_2 + ops.square(gradient) * (1 - self.beta_2))
         correction = ops.sqrt(1 - powers[1]) / (1 - powers[0])
         self.assign(variable, variable * kept - momentum * (rate * correction) / (ops.sqrt(velocity) + self.epsilon))
 

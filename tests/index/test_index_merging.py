@@ -206,3 +206,25 @@ def test_levels_of_another_size_are_refused(tmp_path, small_limits):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match=r"levels.npz: has \d+ bytes, the manifest says"):
         open_index(tmp_path / "index")
+
+
+def test_components_come_before_a_segment_is_large(tmp_path, small_limits, monkeypatch):
+    path = tmp_path / "index"
+    entries = [random_entry(f"{at:02d}", at, regions=3) for at in range(12)]
+    fill(path, entries[:4], 1)  # the four are merged, without components
+    with IndexWriter.open(path, settings()) as writer:
+        writer.merge()
+        assert layout(open_index(path)) == [("000005", 4, False)]  # nothing to gain
+        monkeypatch.setattr(merging, "WORTH_COMPONENTS", 12)
+        writer.merge()
+        writer.merge()  # nothing is left to gain
+    index = open_index(path)
+    assert layout(index) == [("000006", 4, False)]
+    assert index._segments[0].components is not None
+    assert verify_index(path) == []
+    # It is small still, and merged with what comes.
+    index = fill(path, entries[4:], 4)
+    assert layout(index) == [("000009", 12, True)]
+    assert_same_entries(index, entries)
+    (path / "segments/000009/components.npz").write_bytes(b"")
+    assert any("components.npz" in str(problem) for problem in verify_index(path))
