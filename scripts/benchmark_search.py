@@ -40,12 +40,16 @@ THREADS = usable_cores()
 
 COLD = """
 import sys, time
+from pathlib import Path
 started = time.perf_counter()
+def anonymous():
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1e3
+before = anonymous()
 import numpy as np
 from rsir_tf.index import open_index
 query = np.load(sys.argv[2])
 hits = open_index(sys.argv[1]).search(query if sys.argv[3] == "recnn" else query.max(axis=0), scheme=sys.argv[3])
-print(time.perf_counter() - started)
+print(time.perf_counter() - started, anonymous() - before)
 """
 
 
@@ -150,7 +154,6 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], top: int, brute_too: bool) -> dict:
-    before = anonymous()
     index = open_index(path)
     vectors = [segment.recnn for segment in index._segments]
     whole = [segment.recnn_plus for segment in index._segments]
@@ -186,7 +189,6 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
         "images": len(index),
         "regions": sum(map(len, vectors)),
         "size on disk / raw vectors": disk / raw,
-        "own memory MB": anonymous() - before,
         "seconds": {name: statistics.median(values) for name, values in walls.items()},
     }
     for kind, times in (("ratio to one reading", walls), ("ratio to one reading, cpu", cpus)):
@@ -209,21 +211,20 @@ def check(index: Index, query: np.ndarray, hits: list, brute: np.ndarray) -> Non
             raise SystemExit(f"{hit.id} at {hit.distance} where brute force found {reference}")
 
 
-def anonymous() -> float:
-    """MB of this process's own memory, mapped files apart (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("RssAnon:")[1].split()[0]) / 1e3
+def cold(path: Path, query: np.ndarray, scheme: str) -> tuple[float, float]:
+    """What a new process needs from its first import to the first hits; files may be in the system's cache.
 
-
-def cold(path: Path, query: np.ndarray, scheme: str) -> float:
-    """Seconds from the first import to the first hits, in a new process; the files may be in the system's cache."""
+    Returns:
+        Seconds, and MB of its own memory: the libraries' and the index's, mapped files apart (Linux).
+    """
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         np.save(file, query)
         file.flush()
         done = subprocess.run(
             [sys.executable, "-c", COLD, str(path), file.name, scheme], check=True, capture_output=True, text=True
         )
-    return float(done.stdout)
+    seconds, memory = map(float, done.stdout.split())
+    return seconds, memory
 
 
 def all_against_all(path: Path) -> dict[str, float]:
@@ -258,9 +259,8 @@ def show(found: dict) -> None:
     for size in found["sizes"]:
         print(f"{size['images']:,} images, {size['regions']:,} regions, {found['dtype']}")
         print(f"  on disk {size['size on disk / raw vectors']:.3f} of the raw vectors")
-        print(f"  memory beside the mapped files {size['own memory MB']:.0f} MB")
-        for scheme, seconds in size["cold process, first query, seconds"].items():
-            print(f"  cold process to first hits, {scheme}: {seconds:.2f} s")
+        for scheme, (seconds, memory) in size["cold process, first query, seconds and MB"].items():
+            print(f"  cold process to first hits, {scheme}: {seconds:.2f} s, {memory:.0f} MB beside the mapped files")
         print(f"  {'':26} {'seconds':>9} {'of a read':>10} {'cpu':>8}")
         for name, seconds in size["seconds"].items():
             ratio = size["ratio to one reading"].get(name, 1.0)
@@ -282,9 +282,12 @@ def plot(found: dict, file: Path) -> None:
     images = [size["images"] for size in found["sizes"]]
     for name in found["sizes"][0]["seconds"]:
         left.plot(images, [size["seconds"][name] for size in found["sizes"]], marker="o", label=name)
-    right.plot(images, [size["own memory MB"] for size in found["sizes"]], marker="o")
+    for scheme in ("recnn", "recnn+"):
+        memory = [size["cold process, first query, seconds and MB"][scheme][1] for size in found["sizes"]]
+        right.plot(images, memory, marker="o", label=scheme)
+    right.legend()
     left.set(xlabel="images", ylabel="seconds a query", xscale="log", yscale="log")
-    right.set(xlabel="images", ylabel="own memory, MB", ylim=(0, None))
+    right.set(xlabel="images", ylabel="own memory of a process that asked once, MB", ylim=(0, None))
     figure.legend(*left.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(0.92, 0.5), fontsize="small")
     figure.savefig(file, dpi=120, bbox_inches="tight")
 
@@ -324,7 +327,7 @@ def main() -> None:
             first = {scheme: min(cold(path, asked[0], scheme) for _ in range(2)) for scheme in ("recnn", "recnn+")}
             classes = [np.unique(material.classes(query)) for query in asked]
             size = measure(path, asked, classes, options.top, not options.no_brute)
-            sizes.append({**size, "cold process, first query, seconds": first})
+            sizes.append({**size, "cold process, first query, seconds and MB": first})
         found = {
             "dtype": options.dtype,
             "threads": THREADS,

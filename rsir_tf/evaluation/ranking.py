@@ -112,7 +112,7 @@ def _direct(vectors: NDArray[np.float32], queries: NDArray[np.float32], metric: 
     for start in range(0, len(vectors), _ROWS):
         rows = vectors[start : start + _ROWS]
         for query, line in zip(repeated, found, strict=True):
-            # One pass over memory, where a difference and its absolute value are two.
+            # One pass over memory, where L1's difference and its absolute value would be two.
             difference = cv2.absdiff(rows, query[: len(rows)], dst=room[: len(rows)])
             part = line[start : start + len(rows)]
             if metric == "l1":

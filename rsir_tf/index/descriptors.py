@@ -92,18 +92,24 @@ class Descriptors:
         """
         positions = np.flatnonzero(wanted & (self._regions > 0))
         regions = np.concatenate([[0], np.cumsum(self._regions[positions])])
-        cuts = np.searchsorted(positions, self._first)
         apart = np.ones(len(positions), dtype=bool)
-        for (all_positions, segment), begin, end in zip(self.parts(), cuts[:-1], cuts[1:], strict=True):
-            if end > begin and regions[end] - regions[begin] >= WORTH_GATHERING * segment.record.regions:
-                apart[begin:end] = False
-                counts = self._regions[all_positions]
+        for segment, of_segment, some in self._by_segment(positions):
+            if regions[some.stop] - regions[some.start] >= WORTH_GATHERING * segment.record.regions:
+                apart[some] = False
+                counts = self._regions[of_segment]
                 images = np.flatnonzero(counts)
                 for part in _cut(np.cumsum(counts[images])):
-                    yield partial(_neighbours, segment, all_positions.start, images[part])
+                    yield partial(_neighbours, segment, of_segment.start, images[part])
         positions = positions[apart]
         for part in _cut(np.cumsum(self._regions[positions])):
             yield partial(self._gathered, positions[part])
+
+    def _by_segment(self, positions: NDArray[np.int64]) -> Iterator[tuple[Segment, slice, slice]]:
+        """The segments of these ascending positions: each with its images' positions, and which of these it has."""
+        cuts = np.searchsorted(positions, self._first).tolist()
+        for (of_segment, segment), begin, end in zip(self.parts(), cuts[:-1], cuts[1:], strict=True):
+            if end > begin:
+                yield segment, of_segment, slice(begin, end)
 
     def _gathered(self, positions: NDArray[np.int64], room: NDArray[np.float32] | None) -> RegionBlock:
         """The block of images that lie apart, of one segment or several, copied together."""
@@ -112,12 +118,9 @@ class Descriptors:
         if room is None or ends[-1] > len(room):
             room = np.empty((int(ends[-1]), self._segments[0].recnn.shape[1]), dtype=np.float32)
         norms, filled = [], 0
-        cuts = np.searchsorted(positions, self._first)
-        for (all_positions, segment), begin, end in zip(self.parts(), cuts[:-1], cuts[1:], strict=True):
-            if begin == end:
-                continue
-            lengths = counts[begin:end]
-            begins = segment.offsets[positions[begin:end] - all_positions.start]
+        for segment, of_segment, some in self._by_segment(positions):
+            lengths = counts[some]
+            begins = segment.offsets[positions[some] - of_segment.start]
             rows = np.repeat(begins - (np.cumsum(lengths) - lengths), lengths) + np.arange(int(lengths.sum()))
             vectors = room[filled : filled + len(rows)]
             if segment.recnn.dtype == np.float32:

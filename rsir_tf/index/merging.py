@@ -57,11 +57,11 @@ def worth_merging(records: Iterable[SegmentRecord]) -> list[tuple[SegmentRecord,
     """
     groups: list[list[SegmentRecord]] = [[]]
     for record in records:
-        if _incomplete(record):
+        if not record.merged or _lacks_something(record):
             groups[-1].append(record)
             if _full(groups[-1]):
                 groups.append([])
-    return [tuple(group) for group in groups if len(group) > 1 or any(map(_worth_writing_anew, group))]
+    return [tuple(group) for group in groups if len(group) > 1 or any(map(_lacks_something, group))]
 
 
 def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: IndexSettings) -> SegmentRecord:
@@ -100,27 +100,30 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
         write_table(regions, aside / REGIONS)
         _write_vectors(aside / RECNN, [segment.recnn for segment in segments], live_regions)
         _write_vectors(aside / RECNN_PLUS, [segment.recnn_plus for segment in segments], live)
-        large = len(counts) >= MERGED_IMAGES or len(owners) >= MERGED_REGIONS
+        large = _is_large(len(counts), len(owners))
         if large:
             write_levels(aside / LEVELS, np.load(aside / RECNN_PLUS, mmap_mode="r"))
-        if len(owners) >= (1 if large else WORTH_COMPONENTS):
+        if _worth_components(len(owners), large):
             write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
         return describe_segment(aside, name, images=len(counts), regions=len(owners))
 
 
-def _worth_writing_anew(record: SegmentRecord) -> bool:
-    lacks_components = record.regions >= WORTH_COMPONENTS and COMPONENTS not in record.sizes
-    return record.merged or bool(record.removed) or lacks_components
+def _is_large(images: int, regions: int) -> bool:
+    return images >= MERGED_IMAGES or regions >= MERGED_REGIONS
 
 
-def _incomplete(record: SegmentRecord) -> bool:
-    return not record.merged or bool(record.removed) or bool(record.regions and COMPONENTS not in record.sizes)
+def _worth_components(regions: int, large: bool) -> bool:
+    return regions >= (1 if large else WORTH_COMPONENTS)
+
+
+def _lacks_something(record: SegmentRecord) -> bool:
+    lacks_components = COMPONENTS not in record.sizes and _worth_components(record.regions, record.merged)
+    return bool(record.removed) or lacks_components
 
 
 def _full(group: Sequence[SegmentRecord]) -> bool:
-    return (
-        sum(record.live for record in group) >= MERGED_IMAGES
-        or sum(record.regions for record in group if not record.removed) >= MERGED_REGIONS
+    return _is_large(
+        sum(record.live for record in group), sum(record.regions for record in group if not record.removed)
     )
 
 

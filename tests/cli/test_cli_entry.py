@@ -90,3 +90,17 @@ def test_ctrl_c(archive: Path, command, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(check, "_text", interrupted)
     assert command("check", archive).code == 130
+
+
+def test_onednn_is_asked_for_where_maps_are_small_and_nobody_decided(monkeypatch):
+    pytest.importorskip("tensorflow")
+    from rsir_tf.cli.console import quiet_tensorflow
+
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    with quiet_tensorflow(small_maps=True):
+        assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    with quiet_tensorflow():
+        assert "TF_ENABLE_ONEDNN_OPTS" not in os.environ
+    with quiet_tensorflow(small_maps=True):
+        assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -90,6 +91,16 @@ def test_updates_are_those_of_the_formulas(
     norm = math.sqrt(sum(float((gradient.astype(np.float64) ** 2).sum()) for gradient in gradients(3)))
     assert gradient_norm(optimizer) == pytest.approx(norm, rel=1e-5)
     assert int(np.asarray(optimizer.iterations)) == 4
+
+
+@pytest.mark.parametrize("option", [{"amsgrad": True}, {"gradient_accumulation_steps": 2}])
+def test_options_that_the_update_does_not_know_are_refused(option: dict[str, Any]) -> None:
+    if keras.__version__.startswith("2."):
+        pytest.skip("Keras 2 takes its own AdamW")
+    from rsir_tf.segmentation.optimizer_keras3 import LayerwiseAdamW
+
+    with pytest.raises(ValueError, match="neither amsgrad nor"):
+        LayerwiseAdamW(0.1, weight_decay=0.0, trunk_rate=1.0, clip_norm=1.0, **option)
 
 
 def test_state_that_was_saved_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
