@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,7 @@ from rsir_tf.processors import usable_cores
 from rsir_tf.serving.channel import MAX_MESSAGE
 from rsir_tf.serving.exports import EXPORT_CURE
 from rsir_tf.serving.health import Health
-from rsir_tf.serving.messages import (
-    ModelVersionStatus,
-    add_ModelServiceServicer_to_server,
-    add_PredictionServiceServicer_to_server,
-)
+from rsir_tf.serving.messages import add_ModelServiceServicer_to_server, add_PredictionServiceServicer_to_server
 from rsir_tf.serving.services import ModelService, PredictionService
 from rsir_tf.serving.tls import TLS, server_credentials
 from rsir_tf.serving.versions import Versions
@@ -33,26 +31,15 @@ _SPARE_CALLS = 4
 """Calls beyond `max_calls`: the server says how it is, and refuses, while all others compute."""
 
 
-def serve_embedded(
-    base: str | os.PathLike[str],
-    name: str | None = None,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8500,
-    poll_seconds: float = 1.0,
-    keep: int = 1,
-    labels: Mapping[str, int] | None = None,
-    max_calls: int | None = None,
-    tensor_content: bool = False,
-    tls: TLS | None = None,
-) -> EmbeddedServer:
-    """Make a server for the numbered versions below a folder; `start` it.
+@dataclass(eq=False)
+class EmbeddedServer:
+    """A server for the numbered versions below a folder; a `with` block starts and stops it.
 
-    Args:
+    Attributes:
         base: `saved_models/NAME`.
-        name: What clients call the model; the folder's name where None.
+        name: What clients call the model; the folder's name where none is given.
         host: The address to listen on; loopback unless told otherwise.
-        port: 0 takes a free one.
+        port: 0 takes a free one, which stands here once the server is started.
         poll_seconds: How often the folder is looked at for new versions.
         keep: How many of the newest versions are served.
         labels: Version by label.
@@ -60,54 +47,24 @@ def serve_embedded(
             None.
         tensor_content: Write replies as raw bytes instead of typed fields.
         tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
-
-    Returns:
-        A server that does not run yet.
-    """
-    folder = Path(base)
-    return EmbeddedServer(
-        Versions(folder, name or folder.resolve().name, keep=keep, labels=labels),
-        base=folder,
-        name=name or folder.resolve().name,
-        host=host,
-        port=port,
-        poll_seconds=poll_seconds,
-        max_calls=max_calls or 4 * usable_cores(),
-        tensor_content=tensor_content,
-        tls=tls,
-    )
-
-
-class EmbeddedServer:
-    """A server from `serve_embedded`; usable as a `with` block, which starts and stops it.
-
-    Attributes:
-        name: What clients call the model.
-        port: The port it listens on, once started.
     """
 
-    def __init__(
-        self,
-        versions: Versions,
-        *,
-        base: Path,
-        name: str,
-        host: str,
-        port: int,
-        poll_seconds: float,
-        max_calls: int,
-        tensor_content: bool,
-        tls: TLS | None,
-    ) -> None:
-        self.name = name
-        self.port = port
-        self._versions = versions
-        self._base = base
-        self._host = host
-        self._poll_seconds = poll_seconds
-        self._max_calls = max_calls
-        self._tensor_content = tensor_content
-        self._tls = tls
+    base: str | os.PathLike[str]
+    name: str = ""
+    _: KW_ONLY
+    host: str = "127.0.0.1"
+    port: int = 8500
+    poll_seconds: float = 1.0
+    keep: int = 1
+    labels: Mapping[str, int] | None = None
+    max_calls: int | None = None
+    tensor_content: bool = False
+    tls: TLS | None = None
+
+    def __post_init__(self) -> None:
+        base = Path(self.base)
+        self.name = self.name or base.resolve().name
+        self._versions = Versions(base, self.name, keep=self.keep, labels=self.labels)
         self._server: Any = None
         self._health: Health | None = None
         self._stopping = threading.Event()
@@ -116,7 +73,7 @@ class EmbeddedServer:
     @property
     def address(self) -> str:
         """`HOST:PORT` for a client on this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def start(self) -> EmbeddedServer:
@@ -129,34 +86,25 @@ class EmbeddedServer:
             InputError: The port is taken or the host is none of this machine's.
             ArtifactError: No version can be loaded.
         """
+        max_calls = self.max_calls or 4 * usable_cores()
         server = grpc.server(
-            ThreadPoolExecutor(self._max_calls + _SPARE_CALLS, thread_name_prefix="rsir_tf_call"),
-            maximum_concurrent_rpcs=self._max_calls + _SPARE_CALLS,
+            ThreadPoolExecutor(max_calls + _SPARE_CALLS, thread_name_prefix="rsir_tf_call"),
+            maximum_concurrent_rpcs=max_calls + _SPARE_CALLS,
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE),
                 ("grpc.max_send_message_length", MAX_MESSAGE),
                 ("grpc.so_reuseport", 0),  # otherwise two servers share a port, and a client meets either
             ],
         )
-        add_PredictionServiceServicer_to_server(
-            PredictionService(
-                self.name, self._versions, max_calls=self._max_calls, tensor_content=self._tensor_content
-            ),
-            server,
-        )
-        add_ModelServiceServicer_to_server(ModelService(self.name, self._versions), server)
+        predict = PredictionService(self._versions, max_calls=max_calls, tensor_content=self.tensor_content)
+        add_PredictionServiceServicer_to_server(predict, server)
+        add_ModelServiceServicer_to_server(ModelService(self._versions), server)
         health = Health(server)
         self.port = self._bind(server)
         self._versions.poll()
-        states = self._versions.states()
-        if not any(state.state == ModelVersionStatus.AVAILABLE for state in states.values()):
+        if not self._versions.any_available():
             server.stop(None)
-            if not states:
-                raise ArtifactError(f"{self._base}: holds no numbered version", wanted="NAME/1", cure=EXPORT_CURE)
-            newest = max(states)
-            raise ArtifactError(
-                f"{self._base / str(newest)}: cannot be loaded ({states[newest].message})", cure=EXPORT_CURE
-            )
+            raise self._nothing_to_serve()
         server.start()
         self._server, self._health = server, health
         self._poller.start()
@@ -194,35 +142,33 @@ class EmbeddedServer:
         self.stop()
 
     def _bind(self, server: Any) -> int:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        target = f"{host}:{self.port}"
-        bind: Callable[[str], int] = server.add_insecure_port
-        if self._tls is not None:
-            credentials = server_credentials(self._tls)
-
-            def bind(target: str) -> int:
-                return int(server.add_secure_port(target, credentials))
-
-        try:
-            port = bind(target)
-        except RuntimeError as error:
-            port = 0
-            cause: Exception | None = error
-        else:
-            cause = None
+        target = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        credentials = None if self.tls is None else server_credentials(self.tls)
+        port = 0
+        with contextlib.suppress(RuntimeError):  # what newer gRPC says of a port; older ones return 0
+            port = server.add_secure_port(target, credentials) if credentials else server.add_insecure_port(target)
         if port == 0:
             raise InputError(
                 f"{target}: cannot be listened on",
                 wanted="a free port of this machine",
                 cure="choose another with --port",
-            ) from cause
-        return port
+            )
+        return int(port)
+
+    def _nothing_to_serve(self) -> ArtifactError:
+        states = self._versions.states()
+        if not states:
+            return ArtifactError(f"{self.base}: holds no numbered version", wanted="NAME/1", cure=EXPORT_CURE)
+        newest = max(states)
+        return ArtifactError(
+            f"{Path(self.base, str(newest))}: cannot be loaded ({states[newest].message})", cure=EXPORT_CURE
+        )
 
     def _poll(self) -> None:
-        while not self._stopping.wait(self._poll_seconds):
+        while not self._stopping.wait(self.poll_seconds):
             try:
                 self._versions.poll()
             except OSError:  # noqa: PERF203 - a disk that is away for a moment: what is loaded goes on
                 continue
             except Exception:  # without this thread no version would be picked up any more
-                logging.getLogger("rsir_tf").exception("%s: cannot look for new versions", self._base)
+                logging.getLogger("rsir_tf").exception("%s: cannot look for new versions", self.base)

@@ -88,9 +88,9 @@ def start_server(
     model_name = name or Path(base).resolve().name
     stopping = stopping or threading.Event()
     if chosen == "embedded":
-        from rsir_tf.serving.embedded import serve_embedded
+        from rsir_tf.serving.embedded import EmbeddedServer
 
-        embedded = serve_embedded(base, model_name, host=host, port=port, tls=tls).start()
+        embedded = EmbeddedServer(base, model_name, host=host, port=port, tls=tls).start()
         if stopping.is_set():
             embedded.stop()
             raise _stopped(embedded.address, model_name)

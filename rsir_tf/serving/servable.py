@@ -34,6 +34,16 @@ class RefusedError(Exception):
         self.details = details
 
 
+def invalid(details: str) -> RefusedError:
+    """Refuse what cannot be understood."""
+    return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, details)
+
+
+def not_found(details: str) -> RefusedError:
+    """Refuse what is asked of a model or version that is not there."""
+    return RefusedError(grpc.StatusCode.NOT_FOUND, details)
+
+
 class Servable:
     """A SavedModel that answers requests by signature.
 
@@ -101,14 +111,14 @@ def _read_inputs(definition: Any, inputs: Mapping[str, Any]) -> dict[str, NDArra
     if len(sent) != len(required):
         extra = ",".join(alias for alias in sent if alias not in required)
         missing = ",".join(alias for alias in required if alias not in sent)
-        raise _invalid(
+        raise invalid(
             f"input size does not match signature: {len(sent)}!={len(required)} len({{{','.join(sent)}}}) != "
             f"len({{{','.join(required)}}}). Sent extra: {{{extra}}}. Missing but required: {{{missing}}}."
         )
     arrays = {}
     for alias in required:
         if alias not in inputs:
-            raise _invalid(
+            raise invalid(
                 f"Signature input alias: {alias}(feed name: {definition.inputs[alias].name}) not found in request "
                 f"and no default value provided. Inputs expected to be in the request {{{','.join(sent)}}}, "
                 "or default input alias set: "
@@ -121,7 +131,7 @@ def _check_types(definition: Any, inputs: Mapping[str, Any]) -> None:
     for place, alias in enumerate(sorted(definition.inputs)):
         expected, found = definition.inputs[alias].dtype, inputs[alias].dtype
         if expected != found:
-            raise _invalid(f"Expects arg[{place}] to be {_type_name(expected)} but {_type_name(found)} is provided")
+            raise invalid(f"Expects arg[{place}] to be {_type_name(expected)} but {_type_name(found)} is provided")
 
 
 def _read_tensor(tensor: Any, alias: str) -> NDArray[Any]:
@@ -134,24 +144,20 @@ def _read_tensor(tensor: Any, alias: str) -> NDArray[Any]:
             raise ValueError("impossible shape")
         return np.asarray(tf.make_ndarray(tensor))
     except (TypeError, ValueError, KeyError) as error:
-        raise _invalid(f"tensor parsing error: {alias}") from error
+        raise invalid(f"tensor parsing error: {alias}") from error
 
 
 def _wanted_outputs(definition: Any, output_filter: list[str]) -> list[str]:
     for place, alias in enumerate(output_filter):
         if alias not in definition.outputs:
             known = ",".join(sorted(definition.outputs))
-            raise _invalid(
+            raise invalid(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set {{{known}}}."
             )
         if alias in output_filter[:place]:
-            raise _invalid(f"duplicate output tensor alias: {alias}")
+            raise invalid(f"duplicate output tensor alias: {alias}")
     return output_filter or sorted(definition.outputs)
 
 
 def _type_name(dtype: int) -> str:
     return DataType.Name(dtype).removeprefix("DT_").lower() if dtype in DataType.values() else f"unknown type {dtype}"
-
-
-def _invalid(details: str) -> RefusedError:
-    return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, details)

@@ -19,9 +19,9 @@ from rsir_tf.serving.messages import (
     PredictResponse,
     SignatureDefMap,
 )
-from rsir_tf.serving.servable import RefusedError, Servable
+from rsir_tf.serving.servable import RefusedError, invalid, not_found
 from rsir_tf.serving.tensors import encode_content, encode_reply
-from rsir_tf.serving.versions import Versions, unknown_label
+from rsir_tf.serving.versions import Versions
 
 _COMPUTING = 2
 """Requests computed at one time: TensorFlow gives each all processors, the second fills the first one's gaps."""
@@ -35,8 +35,7 @@ _LONGEST_DETAILS = 1024
 class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
     """Predict and GetModelMetadata for one model."""
 
-    def __init__(self, name: str, versions: Versions, *, max_calls: int, tensor_content: bool) -> None:
-        self._name = name
+    def __init__(self, versions: Versions, *, max_calls: int, tensor_content: bool) -> None:
         self._versions = versions
         self._tensor_content = tensor_content
         self._taken = threading.Semaphore(max_calls)
@@ -44,14 +43,14 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):
-            version, servable = self._find(request)
+            version, servable = self._versions.find(_model_spec(request))
             # A request without inputs (`describe`) costs nothing, and does not wait behind those that do.
             with self._turn() if request.inputs else contextlib.nullcontext():
                 if not context.is_active():
                     raise RefusedError(grpc.StatusCode.CANCELLED, "the client is gone")
                 answer = servable.run(request.model_spec.signature_name, request.inputs, request.output_filter)
             response = PredictResponse()
-            response.model_spec.name = self._name
+            response.model_spec.name = request.model_spec.name
             response.model_spec.version.value = version
             response.model_spec.signature_name = request.model_spec.signature_name or SERVING_DEFAULT
             for alias, array in answer.items():
@@ -70,39 +69,21 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):
-            if not request.HasField("model_spec"):
-                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+            spec = _model_spec(request)
             if not request.metadata_field:
-                raise RefusedError(
-                    grpc.StatusCode.INVALID_ARGUMENT,
-                    "GetModelMetadataRequest must specify at least one metadata_field",
-                )
+                raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
             for field in request.metadata_field:
                 if field != _SIGNATURE_DEF:
-                    raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Metadata field {field} is not supported")
-            version, servable = self._find(request)
+                    raise invalid(f"Metadata field {field} is not supported")
+            version, servable = self._versions.find(spec)
             signatures = SignatureDefMap()
             for key, definition in servable.signature_defs.items():
                 signatures.signature_def[key].CopyFrom(definition)
             response = GetModelMetadataResponse()
-            response.model_spec.name = self._name
+            response.model_spec.name = spec.name
             response.model_spec.version.value = version
             response.metadata[_SIGNATURE_DEF].Pack(signatures)
             return response
-
-    def _find(self, request: Any) -> tuple[int, Servable]:
-        if not request.HasField("model_spec"):
-            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
-        spec = request.model_spec
-        if not spec.name:
-            raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified.")
-        version = spec.version.value if spec.HasField("version") else None
-        if spec.name != self._name:
-            if spec.version_label:
-                raise unknown_label(spec.version_label)
-            asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
-            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
-        return self._versions.find(version, spec.version_label or None)
 
     def _encode(self, array: np.ndarray[Any, Any]) -> Any:
         if not self._tensor_content and (array.dtype == object or array.dtype in (np.uint8, np.float32)):
@@ -118,31 +99,32 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
 class ModelService(ModelServiceServicer):  # type: ignore[misc]
     """GetModelStatus for one model."""
 
-    def __init__(self, name: str, versions: Versions) -> None:
-        self._name = name
+    def __init__(self, versions: Versions) -> None:
         self._versions = versions
 
     def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):
-            if not request.HasField("model_spec"):
-                raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
-            spec = request.model_spec
-            states = self._versions.states() if spec.name == self._name else {}
+            spec = _model_spec(request)
+            states = self._versions.states(spec.name)
             if spec.HasField("version"):
                 number = spec.version.value
                 if number not in states:
-                    raise RefusedError(
-                        grpc.StatusCode.NOT_FOUND, f"Could not find version {number} of model {spec.name}"
-                    )
+                    raise not_found(f"Could not find version {number} of model {spec.name}")
                 states = {number: states[number]}
             if not states:
-                raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+                raise not_found(f"Could not find any versions of model {spec.name}")
             response = GetModelStatusResponse()
             for number, state in sorted(states.items(), reverse=True):
                 entry = response.model_version_status.add(version=number, state=state.state)
                 entry.status.error_code = state.code
                 entry.status.error_message = state.message
             return response
+
+
+def _model_spec(request: Any) -> Any:
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    return request.model_spec
 
 
 @contextlib.contextmanager

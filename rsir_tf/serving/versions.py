@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from rsir_tf.serving.exports import list_versions, version_folder
 from rsir_tf.serving.messages import ModelVersionStatus
-from rsir_tf.serving.servable import RefusedError, Servable
+from rsir_tf.serving.servable import Servable, invalid, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Versions:
 
     Args:
         base: The folder of numbered versions.
-        name: The model's name, for the wording of refusals.
+        name: The model's.
         keep: How many of the newest versions are served.
         labels: Version by label.
         load: Makes a servable of a version's folder.
@@ -61,32 +62,38 @@ class Versions:
         self._states: dict[int, VersionState] = {}
         self._lock = threading.Lock()  # of a poll; readers see dictionaries that are replaced as a whole
 
-    def states(self) -> dict[int, VersionState]:
-        """Give the state of every version seen, by number."""
-        return dict(sorted(self._states.items()))
+    def states(self, name: str | None = None) -> dict[int, VersionState]:
+        """Give the state of every version seen, by number; none of a model by another name."""
+        return dict(sorted(self._states.items())) if name in (None, self._name) else {}
 
-    def find(self, version: int | None, label: str | None) -> tuple[int, Servable]:
+    def any_available(self) -> bool:
+        """Tell whether there is a version to answer with."""
+        return bool(self._loaded)
+
+    def find(self, spec: Any) -> tuple[int, Servable]:
         """Choose the version that a request asks for.
 
         Args:
-            version: Its number, or None.
-            label: Its label, or None; with neither, the newest version.
+            spec: ModelSpec with a version, a label, or neither: then the newest version.
 
         Returns:
             Its number and the servable.
 
         Raises:
-            RefusedError: There is none.
+            RefusedError: There is none, or the model has another name.
         """
-        loaded = self._loaded
-        if label:
-            if label not in self._labels:
-                raise unknown_label(label)
+        if not spec.name:
+            raise invalid("ModelSpec has no name specified.")
+        loaded = self._loaded if spec.name == self._name else {}
+        version = spec.version.value if spec.HasField("version") else None
+        if label := spec.version_label:
+            if spec.name != self._name or label not in self._labels:
+                raise invalid(f"Unrecognized servable version label: {label}")
             version = self._labels[label]
         chosen = max(loaded, default=None) if version is None else version
         if chosen is None or chosen not in loaded:
-            asked = f"Latest({self._name})" if version is None else f"Specific({self._name}, {version})"
-            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {asked}")
+            asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
+            raise not_found(f"Servable not found for request: {asked}")
         return chosen, loaded[chosen]
 
     def poll(self) -> None:
@@ -134,11 +141,6 @@ class Versions:
 
     def _set(self, version: int, state: VersionState) -> None:
         self._states = {**self._states, version: state}
-
-
-def unknown_label(label: str) -> RefusedError:
-    """Refuse a version label, as TensorFlow Serving words it."""
-    return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rsir_tf.index import open_index
-from rsir_tf.serving.embedded import serve_embedded
+from rsir_tf.serving.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def indexes(tiny_export, tmp_path_factory: pytest.TempPathFactory, command) -> t
     """The archive's index made over gRPC, the one made in process, and what a query over gRPC printed."""
     folder = tmp_path_factory.mktemp("end_to_end")
     remote, local = folder / "remote", folder / "local"
-    with serve_embedded(tiny_export.model, port=0) as server:
+    with EmbeddedServer(tiny_export.model, port=0) as server:
         ended = command("index", tiny_export.archive, "--to", remote, "--server", server.address)
         assert ended.code == 0, ended.err
         image = tiny_export.archive / "Images/forest/forest01.tif"

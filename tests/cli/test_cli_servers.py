@@ -31,12 +31,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of a server whose fcn8s is another model."""
     from serving_toy import export_toy
 
-    from rsir_tf.serving.embedded import serve_embedded
+    from rsir_tf.serving.embedded import EmbeddedServer
 
     base = tmp_path_factory.mktemp("other") / "fcn8s"
     base.mkdir()
     export_toy(base, model_id="toy-2", scale=2.0)
-    with serve_embedded(base, port=0) as running:
+    with EmbeddedServer(base, port=0) as running:
         yield running.address
 
 
@@ -92,11 +92,11 @@ def test_an_index_answers_only_for_the_model_that_made_it(
 
 
 def test_a_model_that_lacks_a_signature(archive: Path, tmp_path: Path, lacking: Path, command) -> None:
-    from rsir_tf.serving.embedded import serve_embedded
+    from rsir_tf.serving.embedded import EmbeddedServer
 
     line = ("index", archive, "--to", tmp_path / "new")
     one_line(command(*line, "--saved-model", lacking), "lacks the signature 'features'", "rsir-tf export")
-    with serve_embedded(lacking, port=0) as running:
+    with EmbeddedServer(lacking, port=0) as running:
         one_line(command(*line, "--server", running.address), running.address, "features")
     one_line(command("serve", lacking, "--port", 0), "lacks the signature 'features'", "rsir-tf export")
 
@@ -134,12 +134,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_encrypted_server(archive: Path, toy: Path, tmp_path: Path, certificates: Path, command) -> None:
     from rsir_tf.serving import TLS
-    from rsir_tf.serving.embedded import serve_embedded
+    from rsir_tf.serving.embedded import EmbeddedServer
 
     own = TLS(*(certificates / name for name in ("ca.pem", "server.pem", "server.key")))
     client = ("--tls-ca", certificates / "ca.pem", "--tls-certificate", certificates / "client.pem",
               "--tls-key", certificates / "client.key")  # fmt: skip
-    with serve_embedded(toy, port=0, tls=own) as running:
+    with EmbeddedServer(toy, port=0, tls=own) as running:
         line = ("index", archive, "--to", tmp_path / "index", "--server", running.address, "--batch-size", 1)
         assert command(*line, *client).code == 0
         image = archive / "Images/beach/beach00.tif"

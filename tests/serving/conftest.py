@@ -23,7 +23,7 @@ from serving_toy import export_toy
 
 from rsir_tf.errors import ModelError
 from rsir_tf.serving import connect
-from rsir_tf.serving.embedded import serve_embedded
+from rsir_tf.serving.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def server_address(toy_base: Path, external_server: str | None) -> Iterator[str]
     if external_server is not None:
         yield external_server
         return
-    with serve_embedded(toy_base, port=0) as server:
+    with EmbeddedServer(toy_base, port=0) as server:
         yield server.address
 
 
@@ -81,7 +81,7 @@ def swapped(models: Path, toy_base: Path, external_server: str | None) -> Iterat
         yield Live(external_server, "swapped", base)
         return
     shutil.copytree(toy_base, base)
-    with serve_embedded(base, port=0, poll_seconds=0.05) as server:
+    with EmbeddedServer(base, port=0, poll_seconds=0.05) as server:
         yield Live(server.address, "swapped", base)
 
 
@@ -94,7 +94,7 @@ def labelled(models: Path, toy_base: Path, external_server: str | None) -> Itera
         return
     shutil.copytree(toy_base, base)
     export_toy(base, 2, model_id="toy-2", scale=2)
-    with serve_embedded(base, port=0, keep=2, labels=LABELS) as server:
+    with EmbeddedServer(base, port=0, keep=2, labels=LABELS) as server:
         yield Live(server.address, "labelled", base)
 
 
@@ -104,7 +104,7 @@ def overloaded(toy_base: Path, external_server: str | None) -> Iterator[Live]:
     if external_server is not None:
         yield Live(external_server, "toy", toy_base)
         return
-    with serve_embedded(toy_base, port=0, max_calls=2) as server:
+    with EmbeddedServer(toy_base, port=0, max_calls=2) as server:
         yield Live(server.address, "toy", toy_base)
 
 

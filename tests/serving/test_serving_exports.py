@@ -14,7 +14,7 @@ from serving_toy import export_toy, random_image
 
 from rsir_tf.errors import ArtifactError, InputError, ModelError
 from rsir_tf.serving import TLS, connect, engines, load
-from rsir_tf.serving.embedded import serve_embedded
+from rsir_tf.serving.embedded import EmbeddedServer
 from rsir_tf.serving.engines import check_port, check_servable, choose_engine, engine_command
 from rsir_tf.serving.exports import find_export, list_versions
 from rsir_tf.serving.launching import EngineProcess, StoppedError, start_server
@@ -69,7 +69,7 @@ def test_missing_signature(tmp_path: Path, missing: str) -> None:
         with pytest.raises(ModelError, match=rf"lacks the signature '{missing}'.*rsir-tf export"):
             use(base)
     with (
-        serve_embedded(base, port=0) as server,
+        EmbeddedServer(base, port=0) as server,
         connect(server.address, model_name="toy") as model,
         pytest.raises(ModelError, match=rf"signature '{missing}': .*lacks th.*signature.*rsir-tf export"),
     ):
@@ -92,7 +92,7 @@ def test_both_ways_refuse_a_wrong_model(tmp_path: Path, wrong: str, said: str) -
     with load(base) as model, pytest.raises(ModelError, match=said):
         model.predict([random_image(32, 32)])
     with (
-        serve_embedded(base, port=0) as server,
+        EmbeddedServer(base, port=0) as server,
         connect(server.address, model_name="toy") as model,
         pytest.raises(ModelError, match=said),
     ):
@@ -183,12 +183,12 @@ from rsir_tf.serving.services import ModelService
 from rsir_tf.serving.versions import VersionState
 class Versions:
     asked = 0
-    def states(self):
+    def states(self, name):
         self.asked += 1
         return {1: VersionState(ModelVersionStatus.AVAILABLE if self.asked > 2 else ModelVersionStatus.LOADING)}
 server = grpc.server(ThreadPoolExecutor(4))
 add_PredictionServiceServicer_to_server(FakeService(), server)
-add_ModelServiceServicer_to_server(ModelService("toy", Versions()), server)
+add_ModelServiceServicer_to_server(ModelService(Versions()), server)
 server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
 server.start()
 server.wait_for_termination()

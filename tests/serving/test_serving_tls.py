@@ -18,7 +18,7 @@ from serving_toy import random_image
 from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
 from rsir_tf.serving import TLS, calls, connect
 from rsir_tf.serving.channel import open_channel
-from rsir_tf.serving.embedded import serve_embedded
+from rsir_tf.serving.embedded import EmbeddedServer
 from rsir_tf.serving.launching import EngineProcess, start_server
 from rsir_tf.serving.tls import shows_certificate, ssl_config, ssl_config_command
 
@@ -54,7 +54,7 @@ def server_tls(folder: Path, *, mutual: bool = False) -> TLS:
 
 
 def test_encrypted(toy_base: Path, certs: Path, other_certs: Path) -> None:
-    with serve_embedded(toy_base, port=0, tls=server_tls(certs)) as server:
+    with EmbeddedServer(toy_base, port=0, tls=server_tls(certs)) as server:
         with connect(server.address, model_name="toy", tls=TLS(ca=certs / "ca.pem")) as model:
             assert len(model.predict([IMAGE])) == 1
         with (
@@ -75,7 +75,7 @@ def test_encrypted(toy_base: Path, certs: Path, other_certs: Path) -> None:
 
 
 def test_mutual(toy_base: Path, certs: Path, other_certs: Path) -> None:
-    with serve_embedded(toy_base, port=0, tls=server_tls(certs, mutual=True)) as server:
+    with EmbeddedServer(toy_base, port=0, tls=server_tls(certs, mutual=True)) as server:
         shown = TLS(ca=certs / "ca.pem", certificate=certs / "client.pem", key=certs / "client.key")
         with connect(server.address, model_name="toy", tls=shown) as model:
             assert len(model.predict([IMAGE])) == 1
@@ -100,7 +100,7 @@ def test_expired(toy_base: Path, certs: Path, tmp_path: Path) -> None:
     for line in (ask, sign):
         subprocess.run(line.split(), check=True, timeout=30, cwd=old, capture_output=True)
     with (
-        serve_embedded(toy_base, port=0, tls=server_tls(old)) as server,
+        EmbeddedServer(toy_base, port=0, tls=server_tls(old)) as server,
         connect(server.address, model_name="toy", tls=TLS(ca=old / "ca.pem")) as model,
         pytest.raises(ServerUnavailableError, match=r"certificate has expired.*their dates"),
     ):
@@ -123,7 +123,7 @@ def test_files_that_are_no_certificates(toy_base: Path, tmp_path: Path, certs: P
         (TLS(certificate=certs / "server.key", key=certs / "server.pem"), "server.pem: is not the private key of"),
     ]:
         with pytest.raises(InputError, match=said):
-            serve_embedded(toy_base, port=0, tls=tls).start()
+            EmbeddedServer(toy_base, port=0, tls=tls).start()
     locked = ["openssl", "pkey", "-in", certs / "server.key", "-aes256", "-passout", "pass:x", "-out", tmp_path / "key"]
     subprocess.run(locked, check=True, timeout=30)
     with pytest.raises(InputError, match="is encrypted; wanted a key without a password"):
@@ -147,11 +147,11 @@ def test_a_process_that_encrypts(toy_base: Path, certs: Path) -> None:
     """Its certificate tells that it is up; whether clients must show one makes no difference."""
     for mutual in (False, True):
         tls = server_tls(certs, mutual=mutual)
-        with serve_embedded(toy_base, port=0, tls=tls) as server:
+        with EmbeddedServer(toy_base, port=0, tls=tls) as server:
             assert shows_certificate("127.0.0.1", server.port, certs / "server.pem")
             assert not shows_certificate("127.0.0.1", server.port, certs / "client.pem")
     assert not shows_certificate("127.0.0.1", server.port, certs / "server.pem")
-    with serve_embedded(toy_base, port=0) as plain:
+    with EmbeddedServer(toy_base, port=0) as plain:
         assert not shows_certificate("127.0.0.1", plain.port, certs / "server.pem")
     ends = EngineProcess([sys.executable, "-c", ""], name="toy", host="127.0.0.1", port=server.port, tls=tls)
     with pytest.raises(ModelError, match="the server ended before it served model 'toy'"):
@@ -192,7 +192,7 @@ def test_start_tensorflow_serving(toy_base: Path, certs: Path, tmp_path: Path, m
 
 
 def test_health(toy_base: Path) -> None:
-    with serve_embedded(toy_base, port=0) as server, open_channel(server.address, None) as channel:
+    with EmbeddedServer(toy_base, port=0) as server, open_channel(server.address, None) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         for name in ("", "PredictionService", "ModelService"):
             answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=10)

@@ -20,9 +20,9 @@ from serving_toy import export_toy, random_image, toy_conv5_3
 from rsir_tf.errors import ArtifactError, InputError, MismatchError, ModelError
 from rsir_tf.serving import connect
 from rsir_tf.serving.channel import open_channel
-from rsir_tf.serving.embedded import EmbeddedServer, serve_embedded
+from rsir_tf.serving.embedded import EmbeddedServer
 from rsir_tf.serving.inspection import inspect_server, model_versions
-from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
+from rsir_tf.serving.messages import ModelSpec, PredictionServiceStub, PredictRequest
 from rsir_tf.serving.servable import Servable
 from rsir_tf.serving.tensors import encode_images
 from rsir_tf.serving.versions import Versions
@@ -38,7 +38,7 @@ def base(toy_base: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(base: Path) -> Iterator[EmbeddedServer]:
-    with serve_embedded(base, port=0, poll_seconds=0.05) as server:
+    with EmbeddedServer(base, port=0, poll_seconds=0.05) as server:
         yield server
 
 
@@ -116,7 +116,7 @@ def test_calls_beyond_the_bound(base: Path, monkeypatch: pytest.MonkeyPatch) -> 
     request.model_spec.name = "toy"
     request.model_spec.signature_name = "features"
     encode_images([IMAGE], request.inputs["images"])
-    with serve_embedded(base, port=0, max_calls=2) as server, open_channel(server.address, None) as channel:
+    with EmbeddedServer(base, port=0, max_calls=2) as server, open_channel(server.address, None) as channel:
         stub = PredictionServiceStub(channel)
         held = [stub.Predict.future(request, timeout=20) for _ in range(2)]
         time.sleep(0.2)
@@ -143,7 +143,7 @@ def test_what_is_gone_from_the_disk_is_forgotten(tmp_path: Path) -> None:
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         versions.poll()
-    first = weakref.ref(versions.find(1, None)[1])
+    first = weakref.ref(versions.find(ModelSpec(name="toy"))[1])
     assert {number: state.code for number, state in versions.states().items()} == {1: 0, 2: 13}  # INTERNAL
     (tmp_path / "3").mkdir()
     gc.disable()
@@ -173,7 +173,7 @@ def test_looking_for_versions_goes_on_after_anything(base: Path, monkeypatch: py
         real_poll(self)
 
     monkeypatch.setattr(Versions, "poll", poll)
-    with serve_embedded(base, port=0, poll_seconds=0.02) as server:
+    with EmbeddedServer(base, port=0, poll_seconds=0.02) as server:
         until(lambda: len(failures) == 2)
         publish(base / "1", base, 2)
         until(lambda: states(server).get(2) == "AVAILABLE")
@@ -202,26 +202,26 @@ def test_inspection(server: EmbeddedServer) -> None:
 
 def test_nothing_to_serve(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="holds no numbered version"):
-        serve_embedded(tmp_path, port=0).start()
+        EmbeddedServer(tmp_path, port=0).start()
     (tmp_path / "3").mkdir()
     with pytest.raises(ArtifactError, match="/3: cannot be loaded"):
-        serve_embedded(tmp_path, port=0).start()
+        EmbeddedServer(tmp_path, port=0).start()
 
 
 def test_port_taken(base: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(InputError, match=f"127.0.0.1:{port}: cannot be listened on"):
-            serve_embedded(base, port=port).start()
+            EmbeddedServer(base, port=port).start()
 
 
 def test_two_embedded_servers_do_not_share_a_port(server: EmbeddedServer, base: Path) -> None:
     with pytest.raises(InputError, match="cannot be listened on"):
-        serve_embedded(base, port=server.port).start()
+        EmbeddedServer(base, port=server.port).start()
 
 
 def test_stop_lets_calls_finish_and_frees_the_port(base: Path) -> None:
-    server = serve_embedded(base, port=0).start()
+    server = EmbeddedServer(base, port=0).start()
     assert not server.wait(0)
     with connect(server.address, model_name="toy") as model:
         stream = model.predict_stream(iter([IMAGE] * 64))
@@ -229,5 +229,5 @@ def test_stop_lets_calls_finish_and_frees_the_port(base: Path) -> None:
         server.stop()
     server.stop()
     assert server.wait(0)
-    with serve_embedded(base, port=server.port):
+    with EmbeddedServer(base, port=server.port):
         pass
