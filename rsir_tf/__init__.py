@@ -12,9 +12,11 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     index/          segments on disk, distances, exact search
     evaluation/     relevance, ranking and multi-label metrics, tables, plots, contact sheets, pages
     pictures/       class maps as colours, outlines, sheets of tiles
+    locks           one writer a folder
     artifacts       what is left on disk: written aside and renamed, with a manifest
     imagery         one image file to uint8 RGB
-    processors      how many cores this process may use
+    pairwise        distances from some vectors to many, in tiles
+    processors      how many cores this process may use, and work spread over them
     errors          what was found, what was wanted, what to do
     lazily          public names that load their file when first used
 

@@ -20,7 +20,7 @@ from rsir_tf.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 
-RUN_VERSION = 3
+RUN_VERSION = 4
 """Format of a run; here, where it can be looked up without TensorFlow."""
 
 

@@ -47,6 +47,7 @@ class Precision(str, Enum):
 
 
 def command(
+    context: typer.Context,
     archive: options.Archive,
     run: Annotated[Path, typer.Option(help="The run's folder: made, or resumed where it holds the same run.")],
     epochs: Annotated[int, typer.Option(help="Passes over the archive.", rich_help_panel=_FITTING)] = 50,
@@ -124,7 +125,7 @@ def command(
     best_by: Annotated[
         str,
         typer.Option(
-            help="What chooses the best epoch: mean_iu with masks; micro_f1 (default), macro_f1, map with tags.",
+            help="Chooses the best epoch: mean_iu with masks; micro_f1 (default), macro_f1, map with tags; mixed: any.",
             rich_help_panel=_FITTING,
         ),
     ] = "",
@@ -145,13 +146,16 @@ def command(
     """
     from rsir_tf.archives import open_archive, read_split, select
 
+    source = context.get_parameter_source("test")
+    if split and (test_group or (source and source.name == "COMMANDLINE")):
+        raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
     opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
     kind = supervision or (Supervision.tags if opened.label_set is None and opened.tag_names else Supervision.masks)
     drawn = read_split(split) if split else split_command.draw(opened, test, test_group, seed)
     with console.quiet_tensorflow(small_maps=cached_views > 0):
         from rsir_tf import segmentation
         from rsir_tf.segmentation.network import Stride
-        from rsir_tf.segmentation.runs import software
+        from rsir_tf.segmentation.software import software
         from rsir_tf.workflows import watch_retrieval
     varied = segmentation.Augmentation(scale=scale)
     if not augment:

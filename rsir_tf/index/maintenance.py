@@ -21,7 +21,7 @@ from rsir_tf.index.layout import (
     segment_folder,
     write_layout,
 )
-from rsir_tf.index.lock import WriterLock
+from rsir_tf.locks import WriterLock
 
 
 @dataclass(frozen=True, slots=True)

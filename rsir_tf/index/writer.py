@@ -23,11 +23,11 @@ from rsir_tf.index.layout import (
     segment_folder,
     write_layout,
 )
-from rsir_tf.index.lock import WriterLock
 from rsir_tf.index.merging import due_for_merging, worth_merging, write_merged
 from rsir_tf.index.segment import Segment, write_segment
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.skipped import read_skipped
+from rsir_tf.locks import WriterLock
 
 IMAGES_PER_SEGMENT = 256
 REGIONS_PER_SEGMENT = 1 << 16

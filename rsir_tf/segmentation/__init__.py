@@ -5,6 +5,7 @@ data         tf.data from records            augmentation       what training va
 supervision  what labels decide in training  mask_supervision   labels of pixels        losses      their loss
                                              tag_supervision    labels of whole images  multiple_instance  pooled
 settings     what a run does                 training           its epochs              runs        it on disk
+origin       what it is trained on           software           what computes it        checkpoints  its weights
 optimizers   AdamW, layer-wise               precision          of computations         monitoring  what is told
 views        a frozen trunk's outputs, kept  inference          whole images
 scoring      confusion matrix, its figures   tag_scoring        F1 of tags

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from rsir_tf.artifacts import content_hash, disk_errors, manifest, remove_leftovers, write_json, written_aside
 from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.inference import PAD_MULTIPLE
-from rsir_tf.segmentation.runs import Run, load_best
+from rsir_tf.segmentation.runs import Run
 from rsir_tf.serving.contract import (
     CLASS_NAMES,
     CONV5_3,

@@ -20,7 +20,8 @@ def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.
     Loshchilov and Hutter's AdamW (ICLR 2019): a weight w shrinks by learning rate · weight decay · w a step, apart from
     Adam's update; biases do not. VGG-16's layers have `trunk_rate` times the learning rate, in both. Under Keras 3
     this is a subclass of Keras's Adam, for every backend; under Keras 2 it is Keras's AdamW, one for each rate,
-    brought together by TensorFlow Addons' MultiOptimizer.
+    brought together by TensorFlow Addons' MultiOptimizer. Around it "mixed_float16" puts loss scaling: Keras would do
+    so only for a model that was made under that policy, which one for tags or cached views is not.
 
     Args:
         settings: The run's.
@@ -37,10 +38,14 @@ def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.
     if keras.__version__.startswith("2."):
         from rsir_tf.segmentation.optimizer_keras2 import LayerwiseAdamW as LayerwiseAdamW2
 
-        return LayerwiseAdamW2(lambda factor: learning_rate(settings, steps, factor), **options)
-    from rsir_tf.segmentation.optimizer_keras3 import LayerwiseAdamW
+        optimizer = LayerwiseAdamW2(lambda factor: learning_rate(settings, steps, factor), **options)
+        scaling = keras.mixed_precision.LossScaleOptimizer
+    else:
+        from rsir_tf.segmentation.optimizer_keras3 import LayerwiseAdamW
 
-    return LayerwiseAdamW(learning_rate(settings, steps), **options)
+        optimizer = LayerwiseAdamW(learning_rate(settings, steps), **options)
+        scaling = keras.optimizers.LossScaleOptimizer
+    return scaling(optimizer) if settings.precision == "mixed_float16" else optimizer
 
 
 def learning_rate(settings: TrainingSettings, steps: int, factor: float = 1.0) -> Any:

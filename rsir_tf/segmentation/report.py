@@ -12,9 +12,10 @@ import numpy as np
 from rsir_tf.archives.records import Archive
 from rsir_tf.artifacts import write_json, written_aside
 from rsir_tf.pictures import Tile, colour_map, save_png, sheet
+from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.inference import segment
-from rsir_tf.segmentation.runs import Run, load_best
+from rsir_tf.segmentation.runs import Run
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
 from rsir_tf.segmentation.tag_report import cell, score_tags, tag_markdown
 

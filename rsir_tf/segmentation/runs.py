@@ -1,38 +1,39 @@
-"""A run on disk: what was trained on what, how far it came, and its weights."""
+"""A run on disk: what is trained on what, and how far it came."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-
 from rsir_tf.archives.labels import LabelSet
 from rsir_tf.artifacts import (
     MANIFEST,
     RUN_VERSION,
+    disk_errors,
     is_leftover,
     manifest,
     read_json,
     read_manifest,
     write_json,
-    written_aside,
 )
 from rsir_tf.errors import ArtifactError, MismatchError
-from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
-from rsir_tf.segmentation.precision import computing_in
+from rsir_tf.locks import WriterLock
+from rsir_tf.segmentation.network import Architecture
+from rsir_tf.segmentation.origin import Digests, first_changed
+from rsir_tf.segmentation.software import software
 
 HISTORY = "history.json"
 SPLIT = "split.json"
 CHECKPOINTS = "checkpoints"
 VIEWS = "views"
+FILES = "files.json"
+"""What each image and mask held when the run was begun."""
+
+LOCK = "writer.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Run:
 
     def history(self) -> list[dict[str, Any]]:
         """One entry an epoch that has ended."""
-        return list(self._progress()["epochs"])
+        return list(self.record()["epochs"])
 
     @property
     def last(self) -> Path | None:
@@ -67,12 +68,26 @@ class Run:
         """Weights of the best epoch; None before the first has ended."""
         return self._checkpoint("best")
 
-    def _progress(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
+        """What `history.json` holds: the epochs, the names of their checkpoints, and the software that ran them.
+
+        Raises:
+            ArtifactError: It is missing beside checkpoints, or damaged.
+        """
         file = self.path / HISTORY
-        return dict(read_json(file)) if file.exists() else {"epochs": [], "last": None, "best": None}
+        if file.exists():
+            return dict(read_json(file))
+        # The first epoch's checkpoints are written before the first history; later ones never without it.
+        names = [checkpoint.name for checkpoint in (self.path / CHECKPOINTS).glob("[!.]*")]
+        lost = sorted(name for name in names if "-0001." not in name)
+        if lost:
+            raise ArtifactError(
+                f"{file}: is missing, beside {lost[0]}", cure="restore it from a copy, or train into another folder"
+            )
+        return {"epochs": [], "last": None, "best": None, "software": []}
 
     def _checkpoint(self, which: str) -> Path | None:
-        name = self._progress().get(which)
+        name = self.record().get(which)
         return None if name is None else self.path / CHECKPOINTS / name
 
     def scores(self) -> dict[str, Any] | None:
@@ -103,8 +118,8 @@ def create_run(
     Raises:
         ArtifactError: The folder holds something else, or cannot be written.
     """
-    if path.exists() and (not path.is_dir() or any(not is_leftover(entry) for entry in path.iterdir())):
-        raise ArtifactError(f"{path}: exists and is no run", cure="choose another --run folder or remove it")
+    if path.exists() and any(entry.name != LOCK and not is_leftover(entry) for entry in path.iterdir()):
+        raise _no_run(path)
     content = manifest(
         "run",
         RUN_VERSION,
@@ -134,22 +149,57 @@ def open_run(path: Path) -> Run:
         raise ArtifactError(f"{path / MANIFEST}: is damaged ({error!r})", cure="train into a new folder") from error
 
 
+@contextlib.contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Keep other processes from training in a folder; where no run was begun in it, it is left as it was.
+
+    Args:
+        path: The run's folder; made where it is not.
+
+    Raises:
+        ArtifactError: Another process trains in it, or it cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise _no_run(path)
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    lock = WriterLock(path / LOCK)
+    try:
+        yield
+    finally:
+        if not (path / MANIFEST).exists():
+            (path / LOCK).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # It holds something else.
+                path.rmdir()
+        lock.release()
+
+
 def forget(run: Run) -> None:
     """Take away a run that no epoch has ended in, so that another may begin in its folder."""
-    for name in (VIEWS, "tensorboard", CHECKPOINTS):
+    for name in ("tensorboard", CHECKPOINTS):
         shutil.rmtree(run.path / name, ignore_errors=True)
-    for name in (SPLIT, MANIFEST):
+    for name in (SPLIT, FILES, MANIFEST):
         (run.path / name).unlink(missing_ok=True)
 
 
-def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any]) -> None:
+def _no_run(path: Path) -> ArtifactError:
+    return ArtifactError(f"{path}: exists and is no run", cure="choose another --run folder or remove it")
+
+
+def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any], digests: Digests) -> None:
     """Refuse to go on with a run under other settings or on another archive.
 
     What only decides when a run ends may change: its patience, and its epochs where the learning rate does not depend
     on how many are to come.
 
+    Args:
+        run: That was begun.
+        settings: Of this call.
+        archive: From `describe_origin`.
+        digests: From `digest_files`.
+
     Raises:
-        MismatchError: Names the first entry that differs, with both values.
+        MismatchError: Names the first entry that differs, with both values, or the first image.
     """
     version = run.manifest["format_version"]
     if version < RUN_VERSION:
@@ -158,46 +208,19 @@ def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any]) ->
             cure="it can still be exported; train into another --run folder",
         )
     for what, here, there in (("", settings, run.settings), ("archive's ", archive, run.manifest["archive"])):
-        for key in sorted(here.keys() | there.keys()):
+        # Files last: where ids differ, all of them do.
+        for key in sorted(here.keys() | there.keys(), key=lambda name: (name == "files", name)):
             free = key in ("path", "patience") or (key == "epochs" and settings["schedule"] == "constant")
             if not free and here.get(key) != there.get(key):
+                if key == "files" and (changed := first_changed(read_json(run.path / FILES), digests)):
+                    raise MismatchError(
+                        f"{run.path}: {changed} or its mask is not what it was when the run was begun",
+                        cure="train on the archive as it was, or into another --run folder",
+                    )
                 raise MismatchError(
                     f"{run.path}: was begun with {what}{key} = {there.get(key)!r}, this call has {here.get(key)!r}",
                     cure="use the same values to resume, or another --run folder",
                 )
-
-
-def load_best(run: Run) -> keras.Model:
-    """Build the run's network with its best weights, in float32 whatever it was trained in.
-
-    Raises:
-        ArtifactError: There is no checkpoint yet, or it is damaged.
-    """
-    if run.best is None:
-        raise ArtifactError(f"{run.path}: has no checkpoint yet", cure="let `rsir-tf train` end at least one epoch")
-    with computing_in("float32"):
-        model = build_fcn(build_trunk(), run.architecture)
-    with _damage(run, run.best):
-        model.load_weights(str(run.best))
-    return model
-
-
-def load_last(run: Run, model: keras.Model) -> None:
-    """Bring weights and optimizer to where the last whole epoch left them.
-
-    Args:
-        run: With at least one ended epoch.
-        model: Built and compiled as when the run began; changed in place.
-
-    Raises:
-        ArtifactError: The checkpoint is damaged, or was written by another version of Keras.
-    """
-    with _damage(run, run.last):
-        # Keras skips the state of an optimizer that has no variables yet.
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(str(run.last))
-        if not int(np.asarray(model.optimizer.iterations)):
-            raise ValueError("it holds no state of this optimizer")
 
 
 def best_epoch(history: list[dict[str, Any]], figure: str) -> int:
@@ -228,90 +251,3 @@ def why_complete(run: Run, epochs: int, patience: int) -> str | None:
         best = best_epoch(history, figure) + 1
         return f"stopped after epoch {len(history)}: no better {figure} for {patience} epochs, epoch {best} is the best"
     return None
-
-
-def save_epoch(
-    run: Run, model: keras.Model, network: keras.Model, history: list[dict[str, Any]], *, best: bool
-) -> None:
-    """Write the checkpoints of an epoch, then the history that names them, then remove those it no longer names.
-
-    The history is the one pointer that moves: killed at any moment, a run has the checkpoints of the epochs in it.
-
-    Args:
-        run: Where to.
-        model: What is fitted, with its optimizer, as the epoch left it.
-        network: The FCN, which shares its layers with the model or is the model.
-        history: With the epoch's own entry.
-        best: Whether it is the best so far.
-
-    Raises:
-        ArtifactError: The disk is full or read-only; the checkpoints of the epoch before stay.
-    """
-    folder, number = run.path / CHECKPOINTS, len(history)
-    last, kept = folder / f"last-{number:04}.keras", run.best
-    with _writing(last) as aside:
-        model.save(str(aside))
-    if best or kept is None:
-        kept = folder / f"best-{number:04}.weights.h5"
-        with _writing(kept) as aside:
-            # Without its optimizer, whose state Keras would write along.
-            keras.Model(network.inputs, network.outputs).save_weights(str(aside))
-    write_json(run.path / HISTORY, {"epochs": history, "last": last.name, "best": kept.name})
-    for file in folder.iterdir():
-        if file not in (last, kept) and not is_leftover(file):
-            file.unlink()
-
-
-@contextlib.contextmanager
-def _writing(file: Path) -> Iterator[Path]:
-    """As `written_aside`; what h5py says when the disk is full while it closes a file is no OSError."""
-    try:
-        with written_aside(file, replace=True) as aside:
-            yield aside
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise ArtifactError(
-            f"{file}: cannot be written: {reason}", cure="free space or choose another place"
-        ) from error
-
-
-@contextlib.contextmanager
-def _damage(run: Run, file: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # zipfile, h5py and Keras raise many types on damaged files.
-        made = run.manifest.get("software", {}).get("keras")
-        other = (
-            f" (the run was made with Keras {made}, this is {keras.__version__})" if made != keras.__version__ else ""
-        )
-        reason = str(error).partition("\n")[0]
-        raise ArtifactError(
-            f"{file}: cannot be read{other}: {reason}", cure="restore it from a copy, or train into another folder"
-        ) from error
-
-
-def software() -> dict[str, str]:
-    """Versions and machine, for manifests."""
-    import tensorflow as tf
-
-    return {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "platform": platform.platform(),
-        "device": ", ".join(_accelerators(tf)) or "CPU",
-    }
-
-
-def _accelerators(tf: Any) -> list[str]:
-    """Names of the accelerators that Keras' backend computes on."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
-    if keras.backend.backend() == "torch":
-        torch: Any = importlib.import_module("torch")  # In no environment that types are checked in.
-        return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    devices = tf.config.list_physical_devices("GPU")
-    return [tf.config.experimental.get_device_details(each).get("device_name", each.name) for each in devices]

@@ -15,7 +15,7 @@ from rsir_tf.segmentation.network import Stride
 from rsir_tf.segmentation.precision import PRECISIONS, Precision
 
 _OF_TAGS = ("micro_f1", "macro_f1", "map")
-FIGURES = {"masks": ("mean_iu",), "tags": _OF_TAGS, "mixed": _OF_TAGS}
+FIGURES = {"masks": ("mean_iu",), "tags": _OF_TAGS, "mixed": (*_OF_TAGS, "mean_iu")}
 """By which the best epoch can be chosen; the first is the default."""
 
 
@@ -45,16 +45,17 @@ class TrainingSettings:
         precision: Of the layers' computations: "float32", "mixed_float16" or "mixed_bfloat16"; weights, logits and loss
             are float32 in all of them, and so is what is exported.
         best_by: Figure on the held-out images that chooses the best epoch, one of `FIGURES`: "mean_iu" with masks;
-            with tags "micro_f1" or "macro_f1" of the tags, or "map" of the images as queries. "" stands for the first.
+            with tags "micro_f1" or "macro_f1" of the tags, or "map" of the images as queries; where both are mixed any
+            of them. "" stands for the first.
         patience: Epochs without a better figure on the held-out images after which the run ends; 0 for never.
         validation: Fraction of the training images that is held out to choose the best epoch by; the test images
             have no say in it. 0 trains on all and takes the last epoch.
         validation_windows: Windows of the crop's size that are scored after each epoch; 0 for all.
         keep_in_memory: Whether decoded images stay in memory.
         xla: Whether the step is compiled with XLA.
-        seed: Of crops, augmentation, initial weights and dropout. On one machine and one stack the same seed gives the
-            same run; a resumed one too, but under Keras 2 for dropout's draws and the loss scale of "mixed_float16", of
-            which it keeps no state.
+        seed: Of crops, augmentation, initial weights and dropout. On one machine's processors and one stack the same
+            seed gives the same run; a resumed one too, but under Keras 2 for dropout's draws and the loss scale of
+            "mixed_float16", of which it keeps no state. Kernels of GPUs may add in any order.
     """
 
     supervision: Literal["masks", "tags", "mixed"] = "masks"

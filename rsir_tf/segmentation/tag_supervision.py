@@ -63,6 +63,12 @@ class TagSupervision:
         self.figure = settings.figure
         if self.figure == "map" and watch is None:
             raise InputError("the best epoch is to be chosen by map, and nothing ranks the images", wanted="a watch")
+        if self.figure == "map" and any(record.scene is None for record in held):
+            raise InputError(
+                "the best epoch is to be chosen by map, and held-out images have no scene class",
+                wanted="images in one folder a scene",
+                cure="choose another figure with --best-by",
+            )
         mixed = settings.supervision == "mixed"
         fitted, held = [[r if mixed else _without_mask(r) for r in records] for records in (fitted, held)]
         _require_labels([*fitted, *held])
@@ -74,12 +80,14 @@ class TagSupervision:
         # A crop of an image with a mask bears what is in the crop; its tags are of the whole.
         self.tags[[record.mask is not None for record in fitted]] = -1
         for number, image in enumerate(held):
-            if image.mask is not None:
-                shown = np.isin(range(len(label_set.names)), self.validation.read(number)[1])
-                self.held_tags[number] = shown
+            mask = self.validation.read(number)[1] if image.mask is not None else np.array(VOID)
+            if (mask != VOID).any():
+                self.held_tags[number] = np.isin(range(len(label_set.names)), mask)
         masked, masked_held = ([r for r in records if r.mask is not None] for records in (fitted, held))
         known = record["masks"] if record else None
         self.masks = MaskSupervision(label_set, masked, masked_held, settings, known) if masked else None
+        if self.figure == MaskSupervision.figure and not masked:
+            raise InputError(f"the best epoch is to be chosen by {self.figure}, and no image to train on has a mask")
         self.steps = len(self._plan(0)) // settings.crops.batch
         self.record = record or {
             "kind": settings.supervision,

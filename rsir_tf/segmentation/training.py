@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,25 +19,27 @@ from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.splits import Split, select, write_split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
-from rsir_tf.artifacts import MANIFEST, content_hash, remove_leftovers
+from rsir_tf.artifacts import MANIFEST, content_hash, remove_leftovers, write_json
 from rsir_tf.errors import InputError, MismatchError
+from rsir_tf.segmentation.checkpoints import load_last, save_epoch
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
 from rsir_tf.segmentation.monitoring import Progress, TrainingError, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
 from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
+from rsir_tf.segmentation.origin import Digests, describe_origin, digest_files
 from rsir_tf.segmentation.precision import computing_in
 from rsir_tf.segmentation.report import write_curves
 from rsir_tf.segmentation.runs import (
+    FILES,
     SPLIT,
     VIEWS,
     Run,
     best_epoch,
     create_run,
     forget,
-    load_last,
     open_run,
     require_same,
-    save_epoch,
+    sole_writer,
     why_complete,
 )
 from rsir_tf.segmentation.settings import TrainingSettings
@@ -66,7 +69,7 @@ def train(
             has no such part); the others are not looked at.
         path: The run's folder; made, or resumed.
         settings: See `TrainingSettings`.
-        progress: Called after each step.
+        progress: Called after each step, and while the archive's files are read.
         watch: Gives further figures of the held-out images' descriptors after each epoch, where tags supervise.
 
     Returns:
@@ -77,16 +80,56 @@ def train(
         InputError: The archive lacks masks, tags or a label set, no mask has a labelled pixel, an image or mask cannot
             be used, nothing is held out to be patient by, or the best epoch is to be chosen by map without a `watch`.
         MismatchError: The folder holds a run of other settings or another archive.
-        ArtifactError: The folder cannot be written or is something else.
-        TrainingError: The loss is no longer finite.
+        ArtifactError: The folder cannot be written, is something else, or another process trains in it.
+        TrainingError: The loss is no longer finite, or memory does not suffice.
     """
+    progress = progress or (lambda *_: None)
     label_set = _label_set(archive, settings)
-    origin = _origin(archive, label_set, split, settings)
-    run = None
-    if (path / MANIFEST).exists():
-        run = _resumed(open_run(path), settings, origin)
-    if run and why_complete(run, settings.epochs, settings.patience):
-        return run
+    digests = digest_files(archive, progress)
+    origin = describe_origin(archive, label_set, split, digests)
+    if settings.supervision != "masks":
+        origin["tags"] = content_hash([record.tags for record in archive])
+    with sole_writer(path):
+        run = None
+        if (path / MANIFEST).exists():
+            run = _resumed(open_run(path), settings, origin, digests)
+        if run and why_complete(run, settings.epochs, settings.patience):
+            _tidy(run)  # It may have been killed between its last checkpoint and this.
+            return run
+        supervision = _supervise(archive, label_set, split, settings, run, watch)
+        _leave_accelerators_to_the_backend()
+        keras.utils.set_random_seed(settings.seed)
+        with supervision.failures(), _memory(settings):
+            network, architecture = _build(label_set, settings, supervision, run)
+            if run is None:
+                run = create_run(path, architecture, label_set, settings.to_json(), origin, supervision.record)
+                write_json(path / FILES, digests)
+            write_split(split, path / SPLIT)
+            _fit(run, network, settings, supervision, progress)
+    return open_run(path)
+
+
+def _resumed(run: Run, settings: TrainingSettings, origin: dict[str, Any], digests: Digests) -> Run | None:
+    """The run to go on with; None where it differs, but nothing has been computed in it that could be lost."""
+    try:
+        require_same(run, settings.to_json(), origin, digests)
+    except MismatchError as error:
+        if run.last is not None or (run.path / VIEWS).exists():
+            raise
+        logging.getLogger("rsir_tf").warning("%s; no epoch had ended in it: it begins anew", error)
+        forget(run)
+        return None
+    return run
+
+
+def _supervise(
+    archive: Archive,
+    label_set: LabelSet,
+    split: Split,
+    settings: TrainingSettings,
+    run: Run | None,
+    watch: Watched | None,
+) -> Supervision:
     if settings.supervision != "masks":
         tag_table(archive.records, label_set)  # A tag that is no class is told now, not when the test part is scored.
         if archive.orphan_tags:
@@ -105,31 +148,9 @@ def train(
             cure="leave --patience out, set --validation, or split with a part to validate on",
         )
     record = run.manifest["supervision"] if run else None
-    supervision: Supervision = (
-        MaskSupervision(label_set, fitted, held, settings, record)
-        if settings.supervision == "masks"
-        else TagSupervision(label_set, fitted, held, settings, record, watch)
-    )
-    _leave_accelerators_to_the_backend()
-    keras.utils.set_random_seed(settings.seed)
-    with supervision.failures(), _memory(settings):
-        network, architecture = _build(label_set, settings, supervision, run)
-        run = run or create_run(path, architecture, label_set, settings.to_json(), origin, supervision.record)
-        write_split(split, path / SPLIT)
-        _fit(run, network, settings, supervision, progress or (lambda *_: None))
-    return open_run(path)
-
-
-def _resumed(run: Run, settings: TrainingSettings, origin: dict[str, Any]) -> Run | None:
-    """The run to go on with; None where it differs, but nothing has been learned in it that could be lost."""
-    try:
-        require_same(run, settings.to_json(), origin)
-    except MismatchError:
-        if run.last is not None:
-            raise
-        forget(run)
-        return None
-    return run
+    if settings.supervision == "masks":
+        return MaskSupervision(label_set, fitted, held, settings, record)
+    return TagSupervision(label_set, fitted, held, settings, record, watch)
 
 
 def _leave_accelerators_to_the_backend() -> None:
@@ -143,7 +164,11 @@ def _leave_accelerators_to_the_backend() -> None:
 def _memory(settings: TrainingSettings) -> Iterator[None]:
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
+    except Exception as error:
+        # TensorFlow's type, Torch's, and what JAX writes into an error of many meanings.
+        full = ("ResourceExhaustedError", "OutOfMemoryError")
+        if type(error).__name__ not in full and not str(error).startswith("RESOURCE_EXHAUSTED"):
+            raise
         reason = str(error).partition("\n")[0][:200]
         raise TrainingError(
             f"out of memory with batches of {settings.crops.batch} crops of {settings.crops.size} pixels: {reason}",
@@ -201,28 +226,6 @@ def _label_set(archive: Archive, settings: TrainingSettings) -> LabelSet:
     return archive.label_set
 
 
-def _origin(archive: Archive, label_set: LabelSet, split: Split, settings: TrainingSettings) -> dict[str, Any]:
-    tagged = {} if settings.supervision == "masks" else {"tags": content_hash([record.tags for record in archive])}
-    return {
-        **tagged,
-        "path": str(archive.root),
-        "format": archive.format,
-        "images": len(archive),
-        "records": content_hash([record.id for record in archive]),
-        "files": content_hash([[_bytes(record.image), record.mask and _bytes(record.mask)] for record in archive]),
-        "label_set": label_set.content_hash(),
-        "split": content_hash([list(part) for part in (split.train, split.test, split.validation) if part]),
-    }
-
-
-def _bytes(file: Path) -> int | None:
-    """A file's size; None where it is missing, which reading it will say better."""
-    try:
-        return file.stat().st_size
-    except OSError:
-        return None
-
-
 def _build(
     label_set: LabelSet, settings: TrainingSettings, supervision: Supervision, run: Run | None
 ) -> tuple[keras.Model, Architecture]:
@@ -247,6 +250,12 @@ def _build(
         if frozen and layer.name.startswith(frozen):
             layer.trainable = False
     return network, architecture
+
+
+def _tidy(run: Run) -> None:
+    """Leave a complete run as it is to be: with the curves of all its epochs, without cached views."""
+    write_curves(run.path / "report" / "curves.png", run.history())
+    shutil.rmtree(run.path / VIEWS, ignore_errors=True)
 
 
 def _fit(
@@ -302,6 +311,5 @@ def _fit(
         save_epoch(run, model, network, history, best=best_epoch(history, supervision.figure) == epoch)
         log_to_tensorboard(run.path, entry, evaluation.pictures)
         write_curves(run.path / "report" / "curves.png", history)
-    if views:
-        views.remove()
+    _tidy(run)
     progress(len(history) * steps, settings.epochs * steps, reason)

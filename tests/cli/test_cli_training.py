@@ -177,3 +177,61 @@ def test_a_full_disk_leaves_the_run_and_the_versions_as_they_were(
     ended = command("train", tiny_export.archive, "--run", tmp_path / "new", "--split", tiny_export.split, *TRAIN)
     assert "no space left on device" in error_line(ended)
     assert files(run) == before
+
+
+def test_every_option_reaches_the_settings(tiny_export, tmp_path: Path, command, monkeypatch) -> None:
+    from rsir_tf import segmentation
+    from rsir_tf.errors import InputError
+    from rsir_tf.segmentation import Augmentation, Crops, TrainingSettings
+
+    seen = []
+
+    def train(archive, split, path, settings, **_):
+        seen.append((path, settings))
+        raise InputError("seen")
+
+    monkeypatch.setattr(segmentation, "train", train)
+    options = {
+        "--supervision": "mixed", "--epochs": 7, "--weights": "none", "--stride": 16, "--head-width": 24,
+        "--crop": 96, "--batch": 3, "--crops-per-epoch": 12, "--learning-rate": 0.002, "--schedule": "constant",
+        "--warm-up": 0.1, "--weight-decay": 0.01, "--trunk-rate": 0.3, "--freeze": 2, "--cached-views": 5,
+        "--dropout": 0.2, "--clip-norm": 2.0, "--class-weights": "balanced", "--precision": "mixed_bfloat16",
+        "--best-by": "macro_f1", "--patience": 4, "--validation": 0.3, "--validation-windows": 9, "--seed": 11,
+    }  # fmt: skip
+    flags = ("--scale", 0.5, 1.5, "--no-augment", "--keep-in-memory")
+    line = [part for pair in options.items() for part in pair]
+    assert "seen" in error_line(command("train", tiny_export.archive, "--run", tmp_path / "run", *line, *flags))
+    still = Augmentation((0.5, 1.5), flips=False, turns=False, brightness=0.0, contrast=0.0, saturation=0.0)
+    wanted = TrainingSettings(
+        supervision="mixed", epochs=7, weights="none", stride=16, head_width=24, crops=Crops(96, 3, 12, still),
+        learning_rate=0.002, schedule="constant", warm_up=0.1, weight_decay=0.01, trunk_rate=0.3, freeze=2,
+        cached_views=5, dropout=0.2, clip_norm=2.0, class_weights="balanced", precision="mixed_bfloat16",
+        best_by="macro_f1", patience=4, validation=0.3, validation_windows=9, keep_in_memory=True, seed=11,
+    )  # fmt: skip
+    assert seen.pop() == (tmp_path / "run", wanted)
+    command("train", tiny_export.archive, "--run", tmp_path / "run")
+    assert seen.pop() == (tmp_path / "run", TrainingSettings()), "the same defaults as in Python"
+
+
+@pytest.mark.parametrize("options", [("--test", 0.5), ("--test-group", "beach")])
+def test_a_split_says_what_is_tested(options: tuple[str, object], tiny_export, tmp_path: Path, command) -> None:
+    ended = command("train", tiny_export.archive, "--run", tmp_path / "run", "--split", tiny_export.split, *options)
+    assert ended.code == 2
+    assert "--split says which images to test on" in ended.err
+
+
+@pytest.mark.parametrize("supervision", ["tags", "mixed"])
+def test_a_network_of_tags_is_exported_and_indexed(supervision: str, tiny_export, tmp_path: Path, command) -> None:
+    run, model, index = tmp_path / "run", tmp_path / "saved_models" / "tags", tmp_path / "index"
+    options = (*TRAIN, "--epochs", 1, "--validation", 0, "--supervision", supervision, "--split", tiny_export.split)
+    ended = command("train", tiny_export.archive, "--run", run, *options, "--json")
+    assert ended.code == 0, ended.err
+    scores = json.loads(ended.out)["scores"]
+    assert 0 <= scores["tags"]["micro_f1"] <= 1
+    assert ("mean_iu" in scores) == (supervision == "mixed")
+    assert command("export", run, "--to", model).code == 0
+    ended = command("index", tiny_export.archive, "--to", index, "--saved-model", model)
+    assert ended.code == 0, ended.err
+    image = tiny_export.archive / "Images" / "beach" / "beach01.tif"
+    ended = command("query", image, "--index", index, "--saved-model", model, "--json", "--top", 1)
+    assert [hit["id"] for hit in json.loads(ended.out)["hits"]] == ["beach/beach01.tif"]

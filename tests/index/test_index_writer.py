@@ -209,7 +209,7 @@ def test_what_was_added_may_be_changed_by_its_owner(tmp_path):
 def test_a_second_writer_is_refused_and_disturbs_nothing(tmp_path):
     with IndexWriter.open(tmp_path / "index", settings()) as writer:
         writer.add(random_entry("a", 1))
-        with pytest.raises(ArtifactError, match=rf"another writer \(process {os.getpid()}\) is at work on this index"):
+        with pytest.raises(ArtifactError, match=rf"another writer \(process {os.getpid()}\) is at work here"):
             IndexWriter.open(tmp_path / "index", settings())
         writer.add(random_entry("b", 2))
     with IndexWriter.open(tmp_path / "index", settings()) as writer:

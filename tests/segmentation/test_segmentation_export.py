@@ -14,9 +14,10 @@ from training_samples import SETTINGS, KilledError
 from rsir_tf.archives import Archive
 from rsir_tf.archives.splits import Split
 from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.export import export_run, identity, run_as_server
 from rsir_tf.segmentation.inference import segment
-from rsir_tf.segmentation.runs import Run, load_best, open_run
+from rsir_tf.segmentation.runs import Run, open_run
 from rsir_tf.segmentation.training import train
 
 

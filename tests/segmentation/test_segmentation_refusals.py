@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,9 @@ from training_samples import SETTINGS, KilledError
 from rsir_tf.archives import Archive, stratified_split
 from rsir_tf.archives.splits import Split
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.monitoring import TrainingError
-from rsir_tf.segmentation.runs import Run, load_best, open_run
+from rsir_tf.segmentation.runs import Run, open_run
 from rsir_tf.segmentation.training import train
 
 
@@ -36,7 +38,7 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
     old = Path(shutil.copytree(run.path, tmp_path / "old"))
     content = json.loads((old / "manifest.json").read_text())
     (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
-    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 3"):
+    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 4"):
         train(archive, split, old, SETTINGS)
     cosine = replace(SETTINGS, schedule="cosine", epochs=1)
     train(archive, split, tmp_path / "cosine", cosine)
@@ -44,16 +46,41 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
         train(archive, split, tmp_path / "cosine", replace(cosine, epochs=2))
 
 
-def test_a_changed_mask_is_another_archive(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
-    record = archive.records[0]
-    longer = tmp_path / "longer.png"
-    longer.write_bytes(record.mask.read_bytes() + b"later")
-    changed = replace(archive, records=(replace(record, mask=longer), *archive.records[1:]))
-    with pytest.raises(MismatchError, match=r"archive's files = '[0-9a-f]+', this call has '[0-9a-f]+'"):
-        train(changed, split, run.path, SETTINGS)
+@pytest.mark.parametrize("what", ["image", "mask"])
+def test_a_changed_file_is_another_archive(what: str, run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    record = archive.records[3]
+    content = bytearray(getattr(record, what).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "changed").write_bytes(content)  # as long as it was
+    records = list(archive.records)
+    records[3] = replace(record, **{what: tmp_path / "changed"})
+    with pytest.raises(MismatchError, match=f"{record.id} or its mask is not what it was when the run was begun"):
+        train(replace(archive, records=tuple(records)), split, run.path, SETTINGS)
 
 
-def test_a_run_in_which_nothing_was_learned_may_begin_otherwise(archive: Archive, split: Split, tmp_path: Path) -> None:
+def test_a_lost_history_is_no_run_that_may_begin_anew(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run.path, tmp_path / "run"))
+    (copy / "history.json").unlink()
+    before = sorted(file.name for file in (copy / "checkpoints").iterdir())
+    with pytest.raises(ArtifactError, match=r"history\.json: is missing, beside .*-0002\."):
+        train(archive, split, copy, SETTINGS)
+    assert sorted(file.name for file in (copy / "checkpoints").iterdir()) == before
+
+
+def test_one_process_at_a_time_trains_in_a_folder(archive: Archive, split: Split, tmp_path: Path) -> None:
+    def begun(*_: object) -> None:
+        with pytest.raises(ArtifactError, match=f"another writer \\(process {os.getpid()}\\) is at work here"):
+            train(archive, split, tmp_path / "run", SETTINGS)
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", SETTINGS, progress=begun)
+    train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
+
+
+def test_a_run_in_which_nothing_was_learned_may_begin_otherwise(
+    archive: Archive, split: Split, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def stop(*_: object) -> None:
         raise KilledError
 
@@ -61,15 +88,43 @@ def test_a_run_in_which_nothing_was_learned_may_begin_otherwise(archive: Archive
         train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
     other = replace(SETTINGS, epochs=1, learning_rate=5e-4)
     assert train(archive, split, tmp_path / "run", other).settings["learning_rate"] == 5e-4
+    assert "learning_rate = 0.001, this call has 0.0005" in caplog.text
+    assert "no epoch had ended in it: it begins anew" in caplog.text
     with pytest.raises(MismatchError, match="learning_rate"):
         train(archive, split, tmp_path / "run", SETTINGS)
 
 
+def test_views_that_took_their_time_are_not_thrown_away(archive: Archive, split: Split, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, freeze=4, cached_views=1)
+
+    def stop(done: int, total: int, words: str) -> None:
+        if words.startswith("epoch"):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(archive, split, tmp_path / "run", settings, progress=stop)
+    (view,) = (tmp_path / "run" / "views").iterdir()
+    with pytest.raises(MismatchError, match=r"learning_rate = 0\.001, this call has 0\.5"):
+        train(archive, split, tmp_path / "run", replace(settings, learning_rate=0.5))
+    assert list((tmp_path / "run" / "views").iterdir()) == [view]
+
+
+class OutOfMemoryError(Exception):
+    """Torch's, by name."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nwith much beside it"),
+        OutOfMemoryError("OOM when allocating tensor"),
+    ],
+)
 def test_too_little_memory_is_one_line(
-    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\nwith much beside it")
+        raise error
 
     monkeypatch.setattr(keras.Model, "fit", full)
     with pytest.raises(TrainingError, match=r"batches of 2 crops of 64 pixels: OOM when allocating tensor; lower --b"):
@@ -128,3 +183,9 @@ def test_masks_that_are_void_all_over_are_named(archive: Archive, split: Split, 
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError):
         replace(SETTINGS, **wrong)
+
+
+def test_xla_under_keras_2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras, "__version__", "2.15.0")
+    with pytest.raises(InputError, match=r"XLA under Keras 2\.15\.0; wanted Keras 3; leave --xla out"):
+        replace(SETTINGS, xla=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,17 +13,18 @@ import pytest
 from training_samples import SETTINGS as MASKS
 
 from rsir_tf.archives import Archive
+from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.splits import Split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.imagery import read_image
 from rsir_tf.segmentation.augmentation import Augmentation
+from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import Crops, PairReader
 from rsir_tf.segmentation.export import export_run, run_as_server
 from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 from rsir_tf.segmentation.report import write_run_report
-from rsir_tf.segmentation.runs import load_best
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
 from rsir_tf.segmentation.tag_supervision import TagSupervision
 from rsir_tf.segmentation.training import train
@@ -158,6 +160,30 @@ def test_held_out_masks_say_which_tags_their_images_bear(archive: Archive) -> No
     np.testing.assert_array_equal(supervision.held_tags, [shown])
 
 
+def test_held_out_masks_that_are_void_say_nothing(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    label_set = archive.label_set
+    assert label_set is not None
+    held = [replace(archive.records[0], tags=None), archive.records[0]]
+    tags = tag_table(held[1:], label_set)[0]
+    right = PairReader.read
+
+    def void(self: PairReader, number: int) -> Any:
+        image, mask = right(self, number)
+        return image, np.full_like(mask, VOID) if self.records[number].id == held[0].id else mask
+
+    monkeypatch.setattr(PairReader, "read", void)
+    supervision = TagSupervision(label_set, archive.records[1:3], held, replace(SETTINGS, supervision="mixed"))
+    np.testing.assert_array_equal(supervision.held_tags, [np.full(len(tags), -1), tags])
+
+
+def test_lines_of_the_tags_file_that_name_no_image_are_told(
+    archive: Archive, split: Split, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    misspelt = replace(archive, orphan_tags=("beech01", "beech02"))
+    train(misspelt, split, tmp_path / "run", replace(SETTINGS, epochs=1))
+    assert "2 lines of the tags file name no image (the first: beech01)" in caplog.text
+
+
 def test_an_image_without_tags_is_named(archive: Archive) -> None:
     records = [archive.records[0], replace(archive.records[1], tags=None)]
     with pytest.raises(InputError, match=f"1 of 2 images have neither tags .* first is {records[1].id}"):
@@ -169,6 +195,12 @@ def test_a_figure_that_nothing_measures_cannot_choose(archive: Archive, split: S
         replace(SETTINGS, best_by="mean_iu")
     with pytest.raises(InputError, match="chosen by map, and nothing ranks the images; wanted a watch"):
         train(archive, split, tmp_path / "run", replace(SETTINGS, best_by="map"))
+    strewn = replace(archive, records=tuple(replace(record, scene=None) for record in archive))
+    with pytest.raises(InputError, match="chosen by map, and held-out images have no scene class"):
+        train(strewn, split, tmp_path / "run", replace(SETTINGS, best_by="map"), watch=lambda *_: {})
+    maskless = replace(archive, records=tuple(replace(record, mask=None) for record in archive))
+    with pytest.raises(InputError, match="chosen by mean_iu, and no image to train on has a mask"):
+        train(maskless, split, tmp_path / "run", replace(SETTINGS, supervision="mixed", best_by="mean_iu"))
     assert not (tmp_path / "run").exists()
 
 
@@ -221,7 +253,8 @@ def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split:
 def test_masks_and_tags_train_together(archive: Archive, split: Split, tmp_path: Path) -> None:
     half = tuple(replace(r, tags=None) if r.scene == "beach" else replace(r, mask=None) for r in archive)
     mixed = replace(archive, records=half)
-    run = train(mixed, split, tmp_path / "run", replace(SETTINGS, supervision="mixed", epochs=1))
+    run = train(mixed, split, tmp_path / "run", replace(SETTINGS, supervision="mixed", epochs=1, best_by="mean_iu"))
+    assert run.manifest["supervision"]["figure"] == "mean_iu"
     entry = run.history()[0]
     # 17 classes: ln 17 for the pixels, ln 2 for either kind of tags, before the first of the steps.
     assert 0 < entry["loss"] < math.log(17) + 2 * math.log(2)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -23,11 +25,12 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import colour_map
 from rsir_tf.segmentation.augmentation import Augmentation
+from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.report import write_run_report
-from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, load_best, open_run, why_complete
+from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, open_run, why_complete
 from rsir_tf.segmentation.training import hold_out, train
 
 
@@ -114,16 +117,16 @@ def test_a_stopped_run_goes_on_as_if_undisturbed(archive: Archive, split: Split,
 def test_a_kill_between_checkpoint_and_history_repeats_the_epoch(
     run: Run, archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsir_tf.segmentation import runs
+    from rsir_tf.segmentation import checkpoints
 
-    right = runs.write_json
+    right = checkpoints.write_json
 
     def killed(path: Path, content: dict[str, object]) -> None:
         if path.name == HISTORY and len(content["epochs"]) == 2:
             raise KilledError
         right(path, content)
 
-    monkeypatch.setattr(runs, "write_json", killed)
+    monkeypatch.setattr(checkpoints, "write_json", killed)
     with pytest.raises(KilledError):
         train(archive, split, tmp_path / "run", SETTINGS)
     monkeypatch.undo()
@@ -176,6 +179,29 @@ def test_without_windows_the_last_epoch_is_the_best(archive: Archive, split: Spl
     unwatched = train(archive, split, tmp_path / "run", replace(SETTINGS, validation=0.0))
     assert unwatched.best.name == "best-0002.weights.h5"
     assert unwatched.history()[0]["mean_iu"] is None
+
+
+def test_a_kill_after_the_last_checkpoint_leaves_no_views(archive: Archive, split: Split, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, epochs=1, freeze=4, cached_views=1)
+    ended = train(archive, split, tmp_path / "run", settings)
+    (ended.path / "views").mkdir()
+    (ended.path / "report" / "curves.png").unlink()
+    train(archive, split, ended.path, settings)
+    assert not (ended.path / "views").exists()
+    assert (ended.path / "report" / "curves.png").stat().st_size > 1000
+
+
+def test_the_software_of_each_epoch_is_kept(
+    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=1))
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    ended = train(archive, split, tmp_path / "run", replace(SETTINGS, epochs=3))
+    first, second = ended.record()["software"]
+    assert (first.pop("from_epoch"), second.pop("from_epoch")) == (1, 2)
+    assert first == ended.manifest["software"]
+    assert second == {**first, "onednn": "0"}
+    assert first["numpy"] == np.__version__
 
 
 def test_a_finished_run_is_left_as_it_is(run: Run, archive: Archive, split: Split) -> None:
@@ -234,12 +260,38 @@ def test_a_full_disk_keeps_the_last_good_checkpoints(
         assert len(good.history()) == 1
 
 
-def test_the_same_seed_gives_the_same_weights(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
-    again = train(archive, split, tmp_path / "again", SETTINGS)
-    left, right = (load_best(either).get_weights() for either in (run, again))
-    for ours, theirs in zip(left, right, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-7)
-    assert again.history()[1]["loss"] == pytest.approx(run.history()[1]["loss"], rel=1e-6)
+def test_the_same_seed_gives_the_same_weights(archive: Archive, split: Split, tmp_path: Path) -> None:
+    """With everything that is drawn: crops, their magnification and colours, initial weights, dropout."""
+    settings = replace(SETTINGS, epochs=1, crops=Crops(32, 2, 4, Augmentation()), dropout=0.5, freeze=4)
+    runs = [train(archive, split, tmp_path / name, settings) for name in ("one", "again")]
+    for ours, theirs in zip(*(load_best(run).get_weights() for run in runs), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    losses, again = ([entry["loss"] for entry in run.history()] for run in runs)
+    assert again == pytest.approx(losses, rel=1e-5)
+    other = train(archive, split, tmp_path / "other", replace(settings, seed=1))
+    assert [entry["loss"] for entry in other.history()] != pytest.approx(losses, rel=1e-3)
+
+
+def test_half_precision_scales_the_loss_and_resumes(
+    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For tags behind cached views, whose models are not made while the policy is half precision."""
+    from rsir_tf.segmentation import training
+
+    settings = replace(SETTINGS, precision="mixed_float16", supervision="tags", freeze=4, cached_views=1)
+    right, scaled = training.save_epoch, []
+
+    def save(run: Run, model: keras.Model, *rest: Any, **named: Any) -> None:
+        scaled.append(hasattr(model.optimizer, "inner_optimizer"))
+        right(run, model, *rest, **named)
+
+    monkeypatch.setattr(training, "save_epoch", save)
+    whole = train(archive, split, tmp_path / "whole", settings).history()
+    train(archive, split, tmp_path / "halves", replace(settings, epochs=1))
+    halves = train(archive, split, tmp_path / "halves", settings).history()
+    assert scaled == [True] * 4
+    assert all(math.isfinite(entry["loss"]) and entry["gradient_norm"] > 0 for entry in whole)
+    assert [entry["loss"] for entry in halves] == pytest.approx([entry["loss"] for entry in whole], rel=2e-3)
 
 
 def test_patience_ends_a_run_for_good(archive: Archive, split: Split, tmp_path: Path) -> None:

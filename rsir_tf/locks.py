@@ -11,7 +11,7 @@ from rsir_tf.errors import ArtifactError
 
 
 class WriterLock:
-    """Holds an index for writing, from construction to `release`.
+    """Holds a folder for writing, from construction to `release`.
 
     The lock's file stays where it is: removing it would let two processes hold two files of the same name.
 
@@ -27,7 +27,7 @@ class WriterLock:
             import fcntl
         except ImportError as error:
             raise ArtifactError(
-                f"{file}: this system has no file locks", cure="write the index on Linux or macOS; it can be read here"
+                f"{file}: this system has no file locks", cure="write it on Linux or macOS; it can be read here"
             ) from error
         with disk_errors(file):
             self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -39,7 +39,7 @@ class WriterLock:
                 return
             holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace") or "unknown"
             raise ArtifactError(
-                f"{file.parent}: another writer (process {holder}) is at work on this index",
+                f"{file.parent}: another writer (process {holder}) is at work here",
                 cure="wait for it to end, or stop it",
             )
         except ArtifactError:
