@@ -162,6 +162,24 @@ def stored_bits(picture: Image.Image) -> int:
     return int(width[1]) if width else {"1": 1, "I;16": 16, "I": 32, "F": 32}.get(picture.mode, 8)
 
 
+def resize_image(image: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """Bring an image to a size: bilinear, and averaging where it shrinks.
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: (height, width) in pixels; None leaves it as it is.
+
+    Returns:
+        uint8 [height, width, 3]; the same array where nothing is to be done.
+    """
+    if size is None or image.shape[:2] == size:
+        return image
+    from PIL import Image
+
+    height, width = size
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
 def pixel_hash(image: NDArray[np.uint8]) -> str:
     """Identity of an image's content, whatever file format holds it.
 

@@ -1,9 +1,9 @@
-"""Measure how soon `rsir-tf` answers: its help, and a query up to the first byte that it sends to a server.
+"""Measure how soon `rsir-tf` answers: its help, and `query` and `index` up to the first byte that a server gets.
 
-Compared with importing TensorFlow, which neither may do. Processor time is told beside the clock's: on a busy machine
-it says more.
+The index has 420 made images, as UC Merced's test part has, and the archive as many files. Compared with importing
+TensorFlow, which none of them may do. Processor time is told beside the clock's: on a busy machine it says more.
 
-    python scripts/benchmark_startup.py [--rounds 5] [--json]
+    python scripts/benchmark_startup.py [--rounds 5] [--images 420] [--json]
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def ended(*line: str) -> tuple[float, float]:
     return time.perf_counter() - start, used() - before
 
 
-def asked(image: Path, index: Path) -> tuple[float, float]:
-    """Seconds by the clock until a query's first byte reaches a server, and of the processor until it ends."""
+def asked(*line: str) -> tuple[float, float]:
+    """Seconds by the clock until a command's first byte reaches a server, and of the processor until it ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         seen: list[float] = []
@@ -45,25 +45,57 @@ def asked(image: Path, index: Path) -> tuple[float, float]:
                 connection.recv(1)
                 seen.append(time.perf_counter())
 
-        waiting = threading.Thread(target=accept)
+        waiting = threading.Thread(target=accept, daemon=True)
         waiting.start()
-        line = [
-            PROGRAM,
-            "query",
-            str(image),
-            "--index",
-            str(index),
-            "--server",
-            f"127.0.0.1:{port}",
-            "--timeout",
-            "0.2",
-        ]
         before, start = used(), time.perf_counter()
-        subprocess.run(line, capture_output=True, check=False)
+        subprocess.run(
+            [PROGRAM, *line, "--server", f"127.0.0.1:{port}", "--timeout", "0.2"], capture_output=True, check=False
+        )
         waiting.join(10)
     if not seen:
-        raise SystemExit("the query has sent nothing")
+        raise SystemExit(f"rsir-tf {line[0]} has sent nothing")
     return seen[0] - start, used() - before
+
+
+def make_archive(folder: Path, images: int) -> Path:
+    """Images in 21 scenes, all of them links to one file; the first one's path."""
+    from rsir_tf.pictures import save_png
+
+    first = folder / "scene00" / "000.png"
+    first.parent.mkdir(parents=True)
+    save_png(first, np.zeros((256, 256, 3), np.uint8))
+    for number in range(1, images):
+        path = folder / f"scene{number % 21:02}" / f"{number:03}.png"
+        path.parent.mkdir(exist_ok=True)
+        os.link(first, path)
+    return first
+
+
+def make_index(folder: Path, images: int) -> None:
+    from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
+
+    random = np.random.default_rng(0)
+    regions, channels = 8, 512
+    with IndexWriter.open(folder, IndexSettings("made", ("class",))) as writer:
+        for number in range(images):
+            writer.add(
+                ImageEntry(
+                    id=f"scene{number % 21:02}/{number:03}.png",
+                    path=f"/archive/scene{number % 21:02}/{number:03}.png",
+                    height=256,
+                    width=256,
+                    scene=f"scene{number % 21:02}",
+                    tags=("class",),
+                    content_hash=f"made {number}",
+                    file_size=1000,
+                    modified_ns=1,
+                    classes=np.zeros(regions, np.int32),
+                    areas=np.full(regions, 8192, np.int64),
+                    boxes=np.tile(np.array([0, 0, 256, 256], np.int32), (regions, 1)),
+                    recnn=random.random((regions, channels), np.float32),
+                    recnn_plus=random.random(channels, np.float32),
+                )
+            )
 
 
 def used() -> float:
@@ -76,24 +108,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--images", type=int, default=420, help="in the index, and in the archive")
     options = parser.parse_args()
     os.environ.pop("RSIR_TF_SERVER", None)
-    from rsir_tf.index import IndexSettings, IndexWriter
-    from rsir_tf.pictures import save_png
-
     with tempfile.TemporaryDirectory() as folder:
-        image, index = Path(folder, "query.png"), Path(folder, "index")
-        save_png(image, np.zeros((256, 256, 3), np.uint8))
-        with IndexWriter.open(index, IndexSettings("none", ("class",))):
-            pass
+        archive, index, new = (str(Path(folder, name)) for name in ("archive", "index", "new"))
+        image = str(make_archive(Path(archive), options.images))
+        make_index(Path(index), options.images)
         taken = {
             "help": [ended(PROGRAM, "--help") for _ in range(options.rounds)],
-            "query": [asked(image, index) for _ in range(options.rounds)],
+            "query": [asked("query", image, "--index", index) for _ in range(options.rounds)],
+            "index": [asked("index", archive, "--to", index) for _ in range(options.rounds)],
+            "new_index": [asked("index", archive, "--to", new) for _ in range(options.rounds)],
             "tensorflow": [ended(sys.executable, "-c", "import tensorflow")],
         }
     found = {
         name: {
             "seconds": statistics.median(a for a, _ in runs),
+            "most_seconds": max(a for a, _ in runs),
             "processor_seconds": statistics.median(b for _, b in runs),
         }
         for name, runs in taken.items()
@@ -102,9 +134,18 @@ def main() -> None:
     if options.json:
         print(json.dumps({**found, "ratio": ratio}, indent=2))
         return
-    words = {"help": "--help", "query": "query, up to the first request", "tensorflow": "import tensorflow"}
+    words = {
+        "help": "--help",
+        "query": "query, up to the first request",
+        "index": "index, an index that is there",
+        "new_index": "index, a new one",
+        "tensorflow": "import tensorflow",
+    }
     for name, figures in found.items():
-        print(f"{words[name]:32}{figures['seconds']:6.2f} s, processor {figures['processor_seconds']:.2f} s")
+        print(
+            f"{words[name]:32}{figures['seconds']:6.2f} s, at most {figures['most_seconds']:.2f} s, "
+            f"processor {figures['processor_seconds']:.2f} s"
+        )
     print(f"importing TensorFlow takes {ratio:.1f} times the query's processor time")
 
 

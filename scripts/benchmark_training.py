@@ -2,11 +2,12 @@
 
 Renders a small archive, as TIFF, JPEG and PNG, and measures images a second of the input pipeline alone, of the step on
 cached input, and of both together (wanted: at least 0.95 of the step alone); then of `train`'s own loop and optimizer
-against `train_on_batch` of the same network under Keras' own Adam (wanted: at least 0.95). The exit code is 1 where
-less is reached.
+against `train_on_batch` of the same network under Keras' own Adam (wanted: at least 0.95). An epoch's first two steps
+are not counted, and its start is told apart: it is the same for an epoch of any length. What is compared alternates
+every few steps, so that a machine whose speed changes slows all of it. The exit code is 1 where less is reached.
 
     python scripts/benchmark_training.py [--head-width 512] [--batch 8] [--crop 256] [--steps 10] [--rounds 3]
-        [--freeze 0] [--json]
+        [--freeze 0] [--format PNG] [--json]
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 from PIL import Image
 
 from rsir_tf.archives import Archive, open_archive
@@ -39,6 +39,9 @@ WANTED = 0.95
 """Of the step alone, and of the bare step."""
 
 FORMATS = {"TIFF": ".tif", "JPEG": ".jpg", "PNG": ".png"}
+
+BEGUN = 2
+"""Steps until an epoch is under way: reading has begun, and its buffers are filled."""
 
 
 def convert(archive: Archive, ending: str, folder: Path) -> Archive:
@@ -68,45 +71,51 @@ def compiled(settings: TrainingSettings, supervision: MaskSupervision) -> keras.
     return model
 
 
-def per_second(images: int, work: Callable[[], object]) -> float:
+class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """When each step ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.ends.append(time.perf_counter())
+
+
+def drain(batches: Iterable[object]) -> float:
+    """Seconds for all."""
     started = time.perf_counter()
-    work()
-    return images / (time.perf_counter() - started)
-
-
-def drain(batches: Iterable[object]) -> None:
     for _ in batches:
         pass
+    return time.perf_counter() - started
 
 
-def in_turn(images: int, rounds: int, *works: Callable[[], object]) -> NDArray[np.float64]:
-    """Images a second, [rounds, works]; each round does all works, so that a busy machine slows all of them."""
-    return np.array([[per_second(images, work) for work in works] for _ in range(rounds)])
+def fit(model: keras.Model, dataset: tf.data.Dataset, steps: int) -> tuple[float, float]:
+    """As `train` does, with its callback: seconds a step once the epoch is under way, and seconds of its start."""
+    clock, watch = Clock(), Watch(lambda *_: None, 0, 1, steps, Path())
+    started = time.perf_counter()
+    model.fit(dataset, epochs=1, verbose=0, shuffle=False, callbacks=[watch, clock])
+    step = (clock.ends[-1] - clock.ends[BEGUN - 1]) / (steps - BEGUN)
+    return step, clock.ends[BEGUN - 1] - started - BEGUN * step
 
 
-def fit(model: keras.Model, dataset: tf.data.Dataset, steps: int) -> None:
-    """As `train` does, with its callback."""
-    watch = Watch(lambda *_: None, 0, 1, steps, Path())
-    model.fit(dataset, epochs=1, verbose=0, shuffle=False, callbacks=[watch])
+COLUMNS = ("reading", "step", "both", "both / step", "start of an epoch, s")
 
 
 def measure(archive: Archive, settings: TrainingSettings, model: keras.Model, rounds: int) -> dict[str, float]:
-    """Images a second of reading alone, the step alone, and both; medians of the rounds, and of their ratios."""
+    """Images a second of reading alone, the step alone, and both: medians of the rounds, and of their ratios."""
     supervision = MaskSupervision(archive.label_set, archive.records, [], settings)
     steps = supervision.steps
     first = supervision.dataset(0).take(1).cache()
-    fit(model, first, steps)  # Traces the step and fills the cache.
+    fit(model, first.repeat(BEGUN + 1), BEGUN + 1)  # Traces the step and fills the cache.
     drain(supervision.dataset(0))  # The files are in the system's memory from here on, in each format.
-    speeds = in_turn(
-        steps * settings.crops.batch,
-        rounds,
-        lambda: drain(supervision.dataset(1)),
-        lambda: fit(model, first.repeat(steps), steps),
-        lambda: fit(model, supervision.dataset(1), steps),
-    )
-    reading, step, both = np.median(speeds, axis=0).tolist()
-    ratio = float(np.median(speeds[:, 2] / speeds[:, 1]))
-    return {"reading": reading, "step": step, "both": both, "both / step": ratio}
+    images, measured = settings.crops.batch, []
+    for _ in range(rounds):
+        reading = drain(supervision.dataset(1)) / steps
+        step, _start = fit(model, first.repeat(steps), steps)
+        both, start = fit(model, supervision.dataset(1), steps)
+        measured.append((images / reading, images / step, images / both, step / both, start))
+    return dict(zip(COLUMNS, np.median(measured, axis=0).tolist(), strict=True))
 
 
 def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Model, rounds: int) -> dict[str, float]:
@@ -119,16 +128,17 @@ def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Mode
     plain = keras.Model(model.inputs, model.outputs[0])
     plain.compile(optimizer=keras.optimizers.Adam(settings.learning_rate), loss=supervision.loss())
 
-    def bare() -> None:
-        for _ in range(steps):
-            plain.train_on_batch(pixels, classes, sample_weight=weights)
-
     plain.train_on_batch(pixels, classes, sample_weight=weights)
-    images = steps * settings.crops.batch
-    speeds = in_turn(images, rounds, bare, lambda: fit(model, first.repeat(steps), steps))
-    alone, loop = np.median(speeds, axis=0).tolist()
-    ratio = float(np.median(speeds[:, 1] / speeds[:, 0]))
-    return {"train_on_batch": alone, "loop": loop, "loop / train_on_batch": ratio}
+    images, measured = settings.crops.batch, []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        for _step in range(steps):
+            plain.train_on_batch(pixels, classes, sample_weight=weights)
+        bare = (time.perf_counter() - started) / steps
+        loop, _start = fit(model, first.repeat(steps), steps)
+        measured.append((images / bare, images / loop, bare / loop))
+    names = ("train_on_batch", "loop", "loop / train_on_batch")
+    return dict(zip(names, np.median(measured, axis=0).tolist(), strict=True))
 
 
 def main() -> None:
@@ -140,8 +150,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--freeze", type=int, default=0)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--format", action="append", choices=sorted(FORMATS), help="repeat for several; default: all")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.steps <= BEGUN:
+        parser.error(f"--steps: more than {BEGUN}, after which the clock starts")
+    formats = options.format or list(FORMATS)
     settings = TrainingSettings(
         weights="none",
         head_width=options.head_width,
@@ -156,22 +170,22 @@ def main() -> None:
         supervision = MaskSupervision(archive.label_set, archive.records, [], settings)
         model = compiled(settings, supervision)
         results: dict[str, dict[str, float]] = {}
-        for name, ending in FORMATS.items():
+        for name in formats:
             print(f"measuring {name} …", file=sys.stderr)
-            results[name] = measure(convert(archive, ending, Path(folder) / name), settings, model, options.rounds)
+            converted = convert(archive, FORMATS[name], Path(folder) / name)
+            results[name] = measure(converted, settings, model, options.rounds)
         results["loop"] = against_bare(archive, settings, model, options.rounds)
     device = ", ".join(device.name for device in tf.config.list_physical_devices("GPU")) or "CPU"
-    reached = min(results["loop"]["loop / train_on_batch"], *(results[name]["both / step"] for name in FORMATS))
+    reached = min(results["loop"]["loop / train_on_batch"], *(results[name]["both / step"] for name in formats))
     if options.json:
         print(json.dumps({"device": device, "images a second": results}, indent=2))
         raise SystemExit(reached < WANTED)
     print(
         f"images/s on {device}, crops of {options.crop}, batch {options.batch}, fc6 and fc7 {options.head_width} wide"
     )
-    print(f"{'':6}{'reading':>10}{'step':>10}{'both':>10}{'both / step':>14}")
-    for name in FORMATS:
-        row = results[name]
-        print(f"{name:6}{row['reading']:10.1f}{row['step']:10.2f}{row['both']:10.2f}{row['both / step']:14.3f}")
+    print(" " * 6 + "".join(f"{column:>{len(column) + 4}}" for column in COLUMNS))
+    for name in formats:
+        print(f"{name:6}" + "".join(f"{results[name][column]:{len(column) + 4}.3f}" for column in COLUMNS))
     row = results["loop"]
     print(
         f"loop {row['loop']:.2f}, train_on_batch {row['train_on_batch']:.2f}, ratio {row['loop / train_on_batch']:.3f}"

@@ -11,7 +11,7 @@ import pytest
 import rsir_tf
 
 ROOT = Path(rsir_tf.__file__).parent
-BOTTOM = {"errors", "artifacts", "imagery", "lazily", "pictures", "processors"}
+BOTTOM = {"errors", "artifacts", "imagery", "lazily", "locks", "pairwise", "pictures", "processors"}
 ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "evaluation"}
 PLAIN_TYPES = "rsir_tf.serving.contract"
 HEAVY = ("tensorflow", "keras", "tensorflow_addons", "tensorflow_serving", "rsir_tf.segmentation")

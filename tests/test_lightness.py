@@ -85,30 +85,41 @@ for arguments in (["--help"], ["query", "--help"], ["train", "--help"]):
     assert not set(HEAVY) - {"typer"} & set(after(script)["tops"])
 
 
-def test_a_query_reaches_its_first_request_without_tensorflow(tmp_path: Path) -> None:
-    frozen = Path(__file__).parent / "index" / "frozen_format_1"
-    index = next(path.parent for path in sorted(frozen.rglob("manifest.json")))
+FROZEN = Path(__file__).parent / "index" / "frozen_format_1"
+
+
+@pytest.mark.parametrize(
+    ("command", "strange"),
+    [
+        (["query", "{images}/query.png", "--index", str(FROZEN)], {"archives", "baselines", "evaluation"}),
+        (["index", "{images}", "--to", "{images}/../index"], {"baselines", "evaluation"}),
+    ],
+    ids=["query", "index"],
+)
+def test_the_first_request_comes_without_tensorflow(tmp_path: Path, command: list[str], strange: set[str]) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    line = [part.format(images=images) for part in command]
     script = f"""
 import socket, sys
 import numpy as np
 from rsir_tf.cli import main
 from rsir_tf.pictures import save_png
-image = {str(tmp_path / "query.png")!r}
 from pathlib import Path
-save_png(Path(image), np.zeros((64, 64, 3), np.uint8))
+save_png(Path({str(images / "query.png")!r}), np.zeros((64, 64, 3), np.uint8))
 probe = socket.socket()
 probe.bind(("127.0.0.1", 0))  # Bound and not listening: no server can be there.
 address = "127.0.0.1:%d" % probe.getsockname()[1]
-sys.argv = ["rsir-tf", "query", image, "--index", {str(index)!r}, "--server", address, "--timeout", "1"]
+sys.argv = ["rsir-tf", *{line!r}, "--server", address, "--timeout", "1"]
 try:
     main()
 except SystemExit as end:
     assert end.code == 1, end.code
 else:
-    raise AssertionError("a query without a server has ended well")
+    raise AssertionError("a command without a server has ended well")
 """
     found = after(script)
     assert not found["running"]
     assert "grpc" in found["tops"]  # It has come as far as asking.
     assert not {"matplotlib", "skimage"} & set(found["tops"])
-    assert not {"archives", "baselines", "evaluation"} & set(found["parts"])
+    assert not strange & set(found["parts"])

@@ -79,7 +79,7 @@ def check_archive(archive: Archive, progress: Callable[[int, int], None] | None 
     report.void_pixels = int(pixels[VOID])
     report.void_share = report.void_pixels / total
     report.judge()
-    report.remarks += [f"repaired: {line}" for line in archive.repairs]
+    report.remarks += [*archive.remarks, *(f"repaired: {line}" for line in archive.repairs)]
     return report
 
 

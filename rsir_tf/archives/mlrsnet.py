@@ -35,10 +35,11 @@ class MlrsnetLabels:
 
     Attributes:
         folder: Where they lie.
-        names: All labels, in the order of the first CSV's columns.
+        names: All labels, in the order of the columns of the first CSV that has what most have.
         rows: Image name → its labels, sorted.
         categories: Image name → its category, the CSV's name.
         repairs: What was repaired, a line each; empty where nothing was, or repair was not wanted.
+        remarks: What is missing from all files, a line each.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class MlrsnetLabels:
     rows: dict[str, tuple[str, ...]]
     categories: dict[str, str]
     repairs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def find_mlrsnet(root: Path) -> Path | None:
@@ -83,12 +85,13 @@ def _facts() -> dict[str, Any]:
 def read_mlrsnet_labels(folder: Path, *, repair: bool = True) -> MlrsnetLabels:
     """Read all CSVs of a folder; the images need not be there.
 
-    Columns may stand in any order, but each CSV has the same. A byte order mark, Windows line ends, blank lines and
-    space around values do no harm.
+    Columns may stand in any order, but each CSV has the same: those that most have, of MLRSNet's 60 labels. A byte
+    order mark, Windows line ends, blank lines and space around values do no harm.
 
     Args:
         folder: With `<category>.csv` files; other files are not looked at.
-        repair: Mend the published damage; what was changed is counted in `repairs`.
+        repair: Mend the published damage; what was changed is counted in `repairs`. A label that no CSV has is told in
+            `remarks`.
 
     Raises:
         InputError: There is no CSV, or one is no UTF-8 text, lacks a column, has a blank or double one, other values
@@ -97,26 +100,54 @@ def read_mlrsnet_labels(folder: Path, *, repair: bool = True) -> MlrsnetLabels:
     files = sorted(file for file in folder.glob("*.csv") if not file.name.startswith("."))
     if not files:
         raise InputError(f"{folder}: no CSV here", wanted="MLRSNet's, one a category", cure="check the path")
-    names: tuple[str, ...] = ()
+    tables = {file: _read_csv(file) for file in files}
+    names = _common_columns({file: columns for file, (columns, _) in tables.items()})
     rows: dict[str, tuple[str, ...]] = {}
     categories: dict[str, str] = {}
-    for file in files:
-        columns, found = _read_csv(file)
-        names = names or columns
-        if set(columns) != set(names):
-            other = sorted(set(names) ^ set(columns))[0]
-            verb = "lacks" if other in names else "has"
-            raise InputError(
-                f"{file}: {verb} a column {other!r}", wanted=f"the columns of {files[0].name}, in any order"
-            )
+    for file, (_, found) in tables.items():
         for image, own in found.items():
             if image in rows:
                 raise InputError(
                     f"{file}: names {image}, which {categories[image]}.csv has", wanted="each image in one file"
                 )
             rows[image], categories[image] = own, file.stem
-    labels = MlrsnetLabels(folder, names, rows, categories)
+    labels = MlrsnetLabels(folder, names, rows, categories, remarks=_lacking(names))
     return _repaired(labels) if repair else labels
+
+
+def _common_columns(columns: dict[Path, tuple[str, ...]]) -> tuple[str, ...]:
+    """The columns that most files have, in the order of the first of them; of as many, those with most known labels.
+
+    Raises:
+        InputError: A file has others; it and one of them are named.
+    """
+    files = Counter(map(frozenset, columns.values()))
+    known = _known_labels()
+    # Equal counts and labels: the first file's, for dictionaries and `max` keep to the order.
+    wanted = max(files, key=lambda own: (files[own], len(own & known), -len(own - known)))
+    first, *others = [file for file, own in columns.items() if set(own) == wanted]
+    for file, own in columns.items():
+        if set(own) != wanted:
+            other = sorted(wanted.symmetric_difference(own))[0]
+            verb = "lacks" if other in wanted else "has"
+            more = f" and {len(others)} other files" if others else ""
+            raise InputError(
+                f"{file}: {verb} a column {other!r}", wanted=f"the columns of {first.name}{more}, in any order"
+            )
+    return columns[first]
+
+
+def _lacking(names: tuple[str, ...]) -> tuple[str, ...]:
+    """A line on MLRSNet's labels that no file has a column for."""
+    lacking = sorted(_known_labels().difference(names))
+    if not lacking:
+        return ()
+    words = ", ".join(lacking[:5]) + (", …" if len(lacking) > 5 else "")
+    return (f"no CSV has a column for {len(lacking)} of MLRSNet's {len(_known_labels())} labels: {words}",)
+
+
+def _known_labels() -> frozenset[str]:
+    return frozenset(name for own in category_labels().values() for name in own)
 
 
 def with_mlrsnet_labels(archive: Archive, labels: MlrsnetLabels) -> Archive:
@@ -156,6 +187,7 @@ def with_mlrsnet_labels(archive: Archive, labels: MlrsnetLabels) -> Archive:
         tag_names=labels.names,
         orphan_tags=tuple(name for name in labels.rows if name not in seen),
         repairs=labels.repairs,
+        remarks=labels.remarks,
     )
 
 

@@ -44,6 +44,7 @@ class Archive:
         tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
         orphan_tags: Names in the tags file that no image bears.
         repairs: What the reader mended in published damage, a line each.
+        remarks: What else the reader has to tell of the tags, a line each.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Archive:
     tag_names: tuple[str, ...] = ()
     orphan_tags: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 
 from rsir_tf.artifacts import content_hash, written_aside
 from rsir_tf.baselines.descriptor import grey, parameters, require
+from rsir_tf.baselines.libraries import library_versions
 from rsir_tf.errors import ArtifactError, InputError
 
 LEARNING_VERSION = 1
 """Raised when `fit` finds other words for the same parameters and images: kept dictionaries are then learned anew."""
+
+LEARNING_LIBRARIES = ("opencv", "scikit-learn", "scipy")
+"""What words come from, beside NumPy and Pillow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class BagOfVisualWords:
     dictionary: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     name: ClassVar[str] = "bovw"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv",)
 
     def __post_init__(self) -> None:
         require(self.words >= 2, f"{self.words} words", "2 or more")
@@ -143,7 +148,7 @@ def read_dictionary(
 
     Returns:
         The bag with its dictionary, and why training images could not be read; None where there is no file, or one
-        learned with or from something else.
+        learned with or from something else, be it another version of a library.
 
     Raises:
         ArtifactError: The file is damaged.
@@ -164,5 +169,6 @@ def _identity(bag: BagOfVisualWords, learned_from: str) -> str:
         "learning": LEARNING_VERSION,
         "parameters": parameters(bag),
         "learned_from": learned_from,
+        "libraries": library_versions(*LEARNING_LIBRARIES),
     }
     return content_hash(content)

@@ -28,6 +28,7 @@ class ColourHistogram:
     joint: bool = True
     name: ClassVar[str] = "color"
     distance: ClassVar[str] = "l1"
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         require(2 <= self.bins <= 64, f"{self.bins} bins a channel", "2 to 64")

@@ -20,10 +20,12 @@ class Descriptor(Protocol):
     Attributes:
         name: As options and reports spell it.
         distance: What the paper compares it with (III.D): "l1" for colour, "l2" for the others.
+        libraries: What its vectors come from beside NumPy and Pillow, as `library_versions` names them.
     """
 
     name: ClassVar[str]
     distance: ClassVar[str]
+    libraries: ClassVar[tuple[str, ...]]
 
     @property
     def dimensions(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from rsir_tf.artifacts import (
     MANIFEST,
     content_hash,
+    disk_errors,
     manifest,
     read_manifest,
     remove_leftovers,
@@ -22,11 +25,14 @@ from rsir_tf.artifacts import (
 )
 from rsir_tf.baselines.bovw import BagOfVisualWords
 from rsir_tf.baselines.descriptor import Descriptor, parameters
+from rsir_tf.baselines.libraries import library_versions
 from rsir_tf.errors import ArtifactError, InputError, RsirError
 from rsir_tf.imagery import read_image
+from rsir_tf.locks import WriterLock
 
 KIND, VERSION = "descriptors", 2
 """Raised when a descriptor gives other vectors for the same parameters, so that old ones are not mixed with new."""
+LOCK = "writer.lock"
 PART_SECONDS = 20.0
 """What is done is written this often; no more than this is lost."""
 
@@ -64,9 +70,10 @@ def describe_images(
 ) -> DescribedImages:
     """Describe images, or find in the cache what was described before.
 
-    Below `to` each descriptor with its parameters has a folder of its own: a manifest, and parts that are written once
-    and never changed. An image whose file has another size or time of change is described anew. One image that cannot
-    be read does not stop the others.
+    Below `to` each descriptor with its parameters and the versions of its libraries has a folder of its own: a
+    manifest, and parts that are written once and never changed. An image whose file has another size or time of change
+    is described anew, and so are all where a library has another version. One image that cannot be read does not stop
+    the others.
 
     Args:
         images: Id → file.
@@ -76,11 +83,24 @@ def describe_images(
         progress: Called with (done, in all, words).
 
     Raises:
-        ArtifactError: The cache is damaged, or the disk is full or read-only; what was written before stays.
-        RsirError: A worker process was killed.
+        ArtifactError: The cache is damaged, another process is writing it, or the disk is full or read-only; what was
+            written before stays.
+        RsirError: A worker process was killed; what was described before stays.
     """
-    cache = _Cache(to / folder_name(descriptor), descriptor)
-    tell, known = progress or (lambda *_: None), cache.read()
+    folder = to / folder_name(descriptor)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = WriterLock(folder / LOCK)
+    try:
+        return _described(images, descriptor, _Cache(folder, descriptor), processes, progress or (lambda *_: None))
+    finally:
+        lock.release()
+
+
+def _described(
+    images: Mapping[str, Path], descriptor: Descriptor, cache: _Cache, processes: int, tell: Progress
+) -> DescribedImages:
+    known = cache.read()
     skipped: dict[str, str] = {}
     stamps = {name: file_stamp(path) for name, path in images.items()}
     wanted = [name for name, stamp in stamps.items() if name not in known or known[name].stamp != stamp]
@@ -127,7 +147,11 @@ def folder_name(descriptor: Descriptor) -> str:
 
 
 def _settings(descriptor: Descriptor) -> dict[str, Any]:
-    settings: dict[str, Any] = {"descriptor": descriptor.name, "parameters": parameters(descriptor)}
+    settings: dict[str, Any] = {
+        "descriptor": descriptor.name,
+        "parameters": parameters(descriptor),
+        "libraries": library_versions(*descriptor.libraries),
+    }
     if isinstance(descriptor, BagOfVisualWords) and descriptor.dictionary is not None:
         settings["dictionary"] = content_hash(descriptor.dictionary.tobytes().hex())
     return settings
@@ -210,11 +234,30 @@ def _work(paths: Sequence[Path], descriptor: Descriptor, processes: int) -> Iter
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(processes, context, _start, (descriptor,)) as pool:
-            yield from pool.map(_describe_there, paths[alone:], chunksize=4)
+            with _interrupts_held_back():
+                answers = pool.map(_describe_there, paths[alone:], chunksize=4)
+            yield from answers
     except BrokenProcessPool as error:
         raise RsirError(
-            f"{descriptor.name}: a worker process was killed (out of memory?)", cure="use fewer --processes"
+            f"{descriptor.name}: a worker process was killed (out of memory?)",
+            cure="run again with fewer --processes; what was described before is kept",
         ) from error
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Start processes in this block: a terminal's Ctrl-C goes to all, and what to do about it is this one's business.
+
+    They inherit that the signal is held back, even while they still import; this process gets it at the block's end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _theirs: list[Descriptor] = []
@@ -224,6 +267,7 @@ _theirs: list[Descriptor] = []
 def _start(descriptor: Descriptor) -> None:
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # For systems whose processes do not inherit it.
     cv2.setNumThreads(1)  # As many processes as cores, not as many squared.
     _theirs[:] = [descriptor]
     _warm_up(descriptor)

@@ -47,6 +47,7 @@ class GIST:
     border: int = 32
     name: ClassVar[str] = "gist"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv", "scipy")
 
     def __post_init__(self) -> None:
         require(1 <= self.scales <= 8 and 1 <= self.orientations <= 32, f"{self.scales} scales", "1 to 8, 1 to 32 each")

@@ -32,6 +32,7 @@ class GLCM:
     mean_over_angles: bool = False
     name: ClassVar[str] = "glcm"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv", "scikit-image")
 
     def __post_init__(self) -> None:
         require(2 <= self.levels <= 256, f"{self.levels} grey levels", "2 to 256")

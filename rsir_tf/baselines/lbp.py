@@ -30,6 +30,7 @@ class UniformLBP:
     rotation_invariant: bool = False
     name: ClassVar[str] = "lbp"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv", "scikit-image")
 
     def __post_init__(self) -> None:
         require(4 <= self.neighbours <= 24, f"{self.neighbours} neighbours", "4 to 24")

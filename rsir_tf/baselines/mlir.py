@@ -38,6 +38,7 @@ class MLIR:
     min_area: int = 200
     name: ClassVar[str] = "mlir"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv", "scikit-image", "scipy")
 
     def __post_init__(self) -> None:
         require(self.scale > 0 and self.sigma >= 0, f"scale {self.scale}, sigma {self.sigma}", "scale > 0, sigma ≥ 0")

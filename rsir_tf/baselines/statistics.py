@@ -26,6 +26,7 @@ class Statistics:
     channels: str = "grey"
     name: ClassVar[str] = "statistics"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("opencv",)
 
     def __post_init__(self) -> None:
         from rsir_tf.baselines.descriptor import require

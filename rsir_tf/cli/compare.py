@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections import defaultdict
@@ -25,6 +26,7 @@ NAME = "compare"
 _PARTS = "Which images"
 BASELINE_NAMES = ("statistics", "color", "lbp", "glcm", "gist", "bovw", "mlir")
 LEARNED_NAMES = ("recnn", "recnn+")
+LOCK = "writer.lock"
 
 
 class Relevance(str, Enum):
@@ -52,6 +54,7 @@ def command(
     version_label: options.VersionLabel = None,
     timeout: options.Timeout = 300.0,
     batch_size: options.BatchSize = 4,
+    resize: options.Resize = None,
     tls: options.Encrypted = False,
     tls_ca: options.CertificateAuthority = None,
     tls_certificate: options.Certificate = None,
@@ -89,10 +92,18 @@ def command(
     What was described is kept: a stopped command goes on where it was. ReCNN and ReCNN+ need --index or a model.
     """
     from rsir_tf.archives import open_archive
+    from rsir_tf.artifacts import disk_errors
     from rsir_tf.evaluation import ANMRR_VARIANTS, check_report_target
     from rsir_tf.index import open_index
+    from rsir_tf.locks import WriterLock
     from rsir_tf.processors import usable_cores
-    from rsir_tf.workflows import compare_descriptors, describe_into_index, unlike_published, write_comparison
+    from rsir_tf.workflows import (
+        compare_descriptors,
+        describe_into_index,
+        published_remarks,
+        unlike_published,
+        write_comparison,
+    )
 
     chosen = _baselines(descriptor, set_)
     # A server that the environment names is a default, one that the line names is a contradiction.
@@ -100,6 +111,8 @@ def command(
         saved_model or (server and server != os.environ.get(options.SERVER_VARIABLE, "").split())
     ):
         raise typer.BadParameter("both --index and a model are given: name one")
+    if resize is not None and (index is not None or not (server or saved_model)):
+        raise typer.BadParameter("--resize is for asking a model: an index of --index has its own size")
     compared = [baseline.name for baseline in chosen]
     if index is not None or server or saved_model:
         compared += LEARNED_NAMES
@@ -114,47 +127,53 @@ def command(
     opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
     ranked, training, details = _parts(opened, split, test, seed, everything)
     opened_index = None if index is None else open_index(index)
-    if opened_index is None and (server or saved_model):
-        asked = options.open_model(
-            server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
-            batch_size=batch_size, encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key,
-            server_name=tls_server_name,
-        )  # fmt: skip
-        with asked, console.progress("indexing") as tell:
-            opened_index = describe_into_index(ranked, asked, to / "index", progress=tell)
-    with console.progress("comparing") as tell:
-        found = compare_descriptors(
-            ranked,
-            to / "descriptors",
-            descriptors=chosen,
-            training=training,
-            index=opened_index,
-            relevance=None if relevance is None else relevance.value,
-            anmrr_variant=anmrr_variant,
-            query_counts=query_counts,
-            intervals=intervals,
-            against=against,
-            processes=processes or usable_cores(),
-            details=details,
-            progress=tell,
+    with disk_errors(to):
+        to.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        held.callback(WriterLock(to / LOCK).release)  # Until the report is whole: it is of one comparison.
+        if opened_index is None and (server or saved_model):
+            asked = options.open_model(
+                server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
+                batch_size=batch_size, encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key,
+                server_name=tls_server_name,
+            )  # fmt: skip
+            with asked, console.progress("indexing") as tell:
+                opened_index = describe_into_index(ranked, asked, to / "index", resize=resize, progress=tell)
+        with console.progress("comparing") as tell:
+            found = compare_descriptors(
+                ranked,
+                to / "descriptors",
+                descriptors=chosen,
+                training=training,
+                index=opened_index,
+                relevance=None if relevance is None else relevance.value,
+                anmrr_variant=anmrr_variant,
+                query_counts=query_counts,
+                intervals=intervals,
+                against=against,
+                processes=processes or usable_cores(),
+                details=details,
+                progress=tell,
+            )
+        differs = unlike_published(opened, found)
+        if published and differs:
+            found.remarks.append(f"Published rows are shown because they were asked for, though {'; '.join(differs)}.")
+        shown = not differs if published is None else published
+        found.remarks += published_remarks(found) if shown else []
+        # Before the report: figures are not lost to a disk that is full.
+        if json:
+            console.put_json(found.to_json())
+        else:
+            console.put(_table(found))
+        for line in [*found.remarks, *(f"left out {why}" for why in found.skipped.values())]:
+            console.say(line)
+        page = write_comparison(
+            report,
+            found,
+            title=f"Descriptors compared on {opened.root.resolve().name}",
+            published=shown,
         )
-    differs = unlike_published(opened, found)
-    if published and differs:
-        found.remarks.append(f"Published rows are shown because they were asked for, though {'; '.join(differs)}.")
-    # Before the report: figures are not lost to a disk that is full.
-    if json:
-        console.put_json(found.to_json())
-    else:
-        console.put(_table(found))
-    for line in [*found.remarks, *(f"left out {why}" for why in found.skipped.values())]:
-        console.say(line)
-    page = write_comparison(
-        report,
-        found,
-        title=f"Descriptors compared on {opened.root.resolve().name}",
-        published=not differs if published is None else published,
-    )
-    console.say(f"wrote {page}")
+        console.say(f"wrote {page}")
 
 
 def _baselines(names: list[str] | None, settings: list[str] | None) -> list[Descriptor]:

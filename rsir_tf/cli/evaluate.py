@@ -90,6 +90,8 @@ def command(
         console.put_json(found.to_json())
     else:
         console.put(_table(found))
+    for line in found.remarks:
+        console.say(line)
     if report is not None:
         write_report(report, found, published=PUBLISHED_UC_MERCED if published else None)
         console.say(f"wrote {report}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from rsir_tf.cli import console, options
+
+if TYPE_CHECKING:
+    from rsir_tf.archives import Archive
 
 NAME = "index"
 
@@ -22,6 +25,7 @@ def command(
     version_label: options.VersionLabel = None,
     timeout: options.Timeout = 300.0,
     batch_size: options.BatchSize = 4,
+    resize: options.Resize = None,
     tls: options.Encrypted = False,
     tls_ca: options.CertificateAuthority = None,
     tls_certificate: options.Certificate = None,
@@ -53,20 +57,28 @@ def command(
 
     Images that are in the index and unchanged are not asked for again: a stopped command goes on where it was.
     """
-    from rsir_tf.archives import open_archive, read_split, select
-    from rsir_tf.workflows import index_archive
-
     if part not in ("train", "validation", "test"):
         raise typer.BadParameter(f"--part {part}: wanted 'train', 'validation' or 'test'")
-    archive = open_archive(images, labels=labels, tags=tags, repair=not labels_as_published)
-    if split is not None:
-        archive = select(archive, read_split(split), cast(Literal["train", "validation", "test"], part))
+
+    def open_images() -> Archive:
+        from rsir_tf.archives import open_archive, read_split, select
+
+        archive = open_archive(images, labels=labels, tags=tags, repair=not labels_as_published)
+        if split is None:
+            return archive
+        return select(archive, read_split(split), cast(Literal["train", "validation", "test"], part))
+
+    # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
+    archive = None if saved_model is None else open_images()
     opened = options.open_model(
         server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
         batch_size=batch_size, encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key,
         server_name=tls_server_name,
     )  # fmt: skip
     with opened, console.progress("indexing") as tell:
+        archive = open_images() if archive is None else archive
+        from rsir_tf.workflows import index_archive
+
         summary = index_archive(
             archive,
             opened,
@@ -75,6 +87,7 @@ def command(
             min_area=min_area,
             convention=convention.value,
             dtype="float16" if half else "float32",
+            resize=resize,
             strict=strict,
             prune=prune,
             repair=repair,

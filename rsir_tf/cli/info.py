@@ -72,9 +72,10 @@ def _server(address: str, model: str, timeout: float, tls: TLS | None) -> dict[s
 
 def _path(path: Path) -> dict[str, Any]:
     from rsir_tf.artifacts import MANIFEST, read_json
-    from rsir_tf.serving.exports import list_versions
+    from rsir_tf.serving.exports import list_versions, readable
 
-    versions = list_versions(path) if path.is_dir() else []
+    with readable(path):
+        versions = list_versions(path) if path.is_dir() else []
     for name in ("assets.extra/model_card.json", MANIFEST, "report.json"):
         if (path / name).is_file():
             return _known(path, read_json(path / name))

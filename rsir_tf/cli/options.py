@@ -87,6 +87,15 @@ BatchSize = Annotated[
     int,
     typer.Option(min=1, help="Images in one request; a server that takes fewer gets fewer.", rich_help_panel=_MODEL),
 ]
+Resize = Annotated[
+    tuple[int, int] | None,
+    typer.Option(
+        metavar="HEIGHT WIDTH",
+        help="Bring each image to this size before the model sees it, so that all fit one batch; as they are where not "
+        "given. Distances mean something among images of one size and ground resolution.",
+        rich_help_panel=_MODEL,
+    ),
+]
 Encrypted = Annotated[
     bool,
     typer.Option(
@@ -130,7 +139,7 @@ def open_model(
     key: Path | None = None,
     server_name: str | None = None,
 ) -> Model:
-    """Open the model that the shared options name.
+    """Open the model that the shared options name; a server is asked at once which model it holds.
 
     Raises:
         typer.BadParameter: Neither or both of server and saved model are named.
@@ -152,10 +161,12 @@ def open_model(
     quiet_grpc()
     from rsir_tf.serving import connect
 
-    return connect(
+    model = connect(
         servers, model_name=model_name, version=version, label=label, timeout=timeout, batch_size=batch_size,
         tls=client_tls(encrypted, ca, certificate, key, server_name),
     )  # fmt: skip
+    model.ask_ahead()  # what the command imports and reads next takes as long
+    return model
 
 
 def quiet_grpc() -> None:

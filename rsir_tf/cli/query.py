@@ -61,12 +61,13 @@ def command(
     ] = None,
     min_area: Annotated[int | None, typer.Option(help="Insist on it, likewise.")] = None,
     convention: Annotated[options.Convention | None, typer.Option(help="Insist on it, likewise.")] = None,
+    resize: Annotated[
+        tuple[int, int] | None,
+        typer.Option(metavar="HEIGHT WIDTH", help="Insist on it, likewise; the query is brought to the index's size."),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Rank the images of an index by their distance to an image, or to one of its regions; exact."""
-    from rsir_tf.index import open_index
-    from rsir_tf.workflows import query_image, query_images
-
     one_region = region is not None or at is not None
     if len(images) > 1 and (one_region or montage is not None):
         raise typer.BadParameter("--region, --at and --montage are for one image")
@@ -78,12 +79,14 @@ def command(
         raise typer.BadParameter("--direction both is for --scheme recnn")
     chosen = scheme or (options.Scheme.recnn if one_region else options.Scheme.recnn_plus)
 
-    opened_index = open_index(index)
     asked = {
         "connectivity": int(connectivity.value) if connectivity else None,
         "min_area": min_area,
         "convention": convention.value if convention else None,
+        "resize": resize,
     }
+    # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.
+    opened_index = None if saved_model is None else _open(index)
     opened = options.open_model(
         server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
         encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key, server_name=tls_server_name,
@@ -97,6 +100,10 @@ def command(
         "asked": {name: value for name, value in asked.items() if value is not None},
     }
     with opened:
+        if opened_index is None:
+            opened_index = _open(index)
+        from rsir_tf.workflows import query_image, query_images
+
         if len(images) > 1:
             _answer_all(query_images(images, opened_index, opened, **settings), json)
             return
@@ -108,6 +115,12 @@ def command(
             console.put(_table(result))
         if montage is not None:
             _draw(montage, result, opened_index, opened)
+
+
+def _open(index: Path) -> Index:
+    from rsir_tf.index import open_index
+
+    return open_index(index)
 
 
 def _answer_all(results: Iterator[QueryResult], json: bool) -> None:

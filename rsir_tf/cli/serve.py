@@ -40,10 +40,14 @@ def command(
     tls_ca: Annotated[
         Path | None, typer.Option(help="PEM file of who signs clients' certificates: clients must show one.")
     ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(min=0.0, help="Seconds until the model must be available; the embedded server takes its time."),
+    ] = 180.0,
     print_only: Annotated[bool, typer.Option("--print", help="Only print the command line that would be run.")] = False,
 ) -> None:
     """Serve a model over gRPC until Ctrl-C or SIGTERM; new versions are picked up as they appear."""
-    from rsir_tf.serving import TLS, engines, launching, tls
+    from rsir_tf.serving import TLS, engines, launching, processes, tls
 
     files = TLS(ca=tls_ca, certificate=tls_certificate, key=tls_key) if tls_ca or tls_certificate or tls_key else None
     chosen = engines.choose_engine() if engine is EngineName.auto else engine.value
@@ -57,30 +61,29 @@ def command(
         line = engines.engine_command(chosen, saved_model, name=name, host=host, port=port, tls=files)
         console.put(shlex.join(line))
         return
-    engines.check_port(host, port)
+    engines.check_choice(chosen, port)
+    engines.check_port(engines.listening_host(chosen, host), port)
     # A flag, not an exception: one that is raised in a callback of gRPC's would be lost.
     told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, lambda *_: told.set())
     console.say(f"starting {chosen} for {saved_model} …")
-    if chosen in engines.LISTENS_EVERYWHERE:
-        console.say(f"{chosen} listens on all addresses of this machine, whatever --host says")
+    if warning := engines.exposure(chosen, port, files):
+        console.say(warning)
     if chosen == "embedded":
         with console.quiet_tensorflow():
             import tensorflow  # noqa: F401
     try:
         running = launching.start_server(
-            saved_model, name=name, engine=chosen, host=host, port=port, tls=files, stopping=told
+            saved_model, name=name, engine=chosen, host=host, port=port, timeout=timeout, tls=files, stopping=told
         )
-    except launching.StoppedError:
+    except processes.StoppedError:
         console.say("stopping")
         return
     try:
         console.say(f"model {name!r} is AVAILABLE at {running.address} ({chosen}); Ctrl-C ends")
-        # In short waits: a signal that another thread has received does not wake this one.
-        while not told.is_set() and not running.wait(0.2):
-            pass
-        if told.is_set():
-            console.say("stopping")
+        launching.wait_until_told(running, told)
+        console.say("stopping")
     finally:
         running.stop()

@@ -12,9 +12,10 @@ from rsir_tf.evaluation.extremes import ShownImage, extreme_queries, extremes_sh
 from rsir_tf.evaluation.figures import CUTOFFS, Evaluation, SceneFigures, SchemeFigures
 from rsir_tf.evaluation.graded import acg_at, ndcg_at, wap_at
 from rsir_tf.evaluation.graded_streaming import GradedMetrics
-from rsir_tf.evaluation.heat_maps import MOST_CELLS, heat_map
+from rsir_tf.evaluation.heat_maps import heat_map
 from rsir_tf.evaluation.multilabel import Averages, MultiLabelFigures, multilabel_figures
 from rsir_tf.evaluation.page import Output, Picture, Section, Table, write_page
+from rsir_tf.evaluation.plots import MOST_CELLS
 from rsir_tf.evaluation.precision import (
     average_precision,
     interpolated_precision,

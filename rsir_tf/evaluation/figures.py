@@ -15,6 +15,9 @@ CUTOFFS = (5, 10, 20, 50)
 INTERVAL_LEVEL = 0.95
 """Of the bootstrap intervals in a report."""
 
+TIMED_QUERIES = 64
+"""Queries that are ranked once more to be timed; fewer where there are fewer."""
+
 
 @dataclass(frozen=True, slots=True)
 class SceneFigures:
@@ -43,7 +46,8 @@ class SchemeFigures:
         by_scene: From a scene class to its figures; empty where queries have no scene.
         intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty if not asked for.
         graded: Figures by the number of shared tags ("acg_at_10", "ndcg_at_10", "wap"); empty where there are no tags.
-        costs: From what is measured, with its unit (for example "seconds a query"), to the figure.
+        costs: From what is measured, with its unit (for example "seconds a query"), to the figure; `costs_words` of
+            the tables says how each is measured.
         recall: From k to recall@k, 0..1.
     """
 
@@ -91,6 +95,8 @@ class Evaluation:
         left_out: Queries without relevant images; they are in no figure.
         details: Further settings that the figures depend on (model_id, connectivity, split, seed, …), JSON types.
         shown_tags: The tags that the segmentations show, against the images' own; None where there are none to compare.
+        graded_queries: Queries that the graded figures are over; None where there are no such figures.
+        remarks: What was left out and why, a line each.
     """
 
     queries: int
@@ -102,6 +108,8 @@ class Evaluation:
     left_out: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
     shown_tags: MultiLabelFigures | None = None
+    graded_queries: int | None = None
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types: the settings, "shown_tags" where there are any, and under "schemes" each scheme's figures."""
@@ -112,6 +120,8 @@ class Evaluation:
             "anmrr_variant": self.anmrr_variant,
             "query_counts": self.query_counts,
             "queries_left_out": self.left_out,
+            **({} if self.graded_queries is None else {"graded_queries": self.graded_queries}),
+            **({"remarks": list(self.remarks)} if self.remarks else {}),
             **({"details": dict(self.details)} if self.details else {}),
             **({"shown_tags": self.shown_tags.to_json()} if self.shown_tags else {}),
             "schemes": {name: figures.to_json() for name, figures in self.schemes.items()},

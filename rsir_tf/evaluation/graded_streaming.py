@@ -34,6 +34,11 @@ class GradedMetrics:
         self._discounts = np.log2(np.arange(2, max(self._cutoffs) + 2))
         self._ranks = np.arange(0)
 
+    @property
+    def queries(self) -> int:
+        """Queries with a gain; the others are in no figure."""
+        return len(self._rows)
+
     def add(self, gains: NDArray[np.integer[Any]]) -> None:
         """Take one query's gains; a query without any gain is in no figure.
 

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation.plots import plain, png_file
-
-MOST_CELLS = 100
-"""Rows or columns; more cannot be read on a page."""
+from rsir_tf.evaluation.plots import MOST_CELLS, plain, png_file
 
 
 def heat_map(

@@ -6,8 +6,12 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rsir_tf.errors import InputError
 from rsir_tf.evaluation.precision import RECALL_LEVELS
 from rsir_tf.evaluation.published import SCHEME_TITLES
+
+MOST_CELLS = 100
+"""Rows or columns of a picture; more cannot be read on a page."""
 
 # Okabe and Ito's colours, told apart by colour-blind readers; their yellow is too light for lines on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F")
@@ -44,9 +48,14 @@ def scene_plot(anmrr: Mapping[str, Mapping[str, float]]) -> bytes:
 
     Returns:
         A PNG file.
+
+    Raises:
+        InputError: There are more than `MOST_CELLS` scene classes.
     """
     first = next(iter(anmrr.values()))
     scenes = sorted({scene for values in anmrr.values() for scene in values}, key=lambda s: (first.get(s, 2.0), s))
+    if len(scenes) > MOST_CELLS:
+        raise InputError(f"{len(scenes)} scene classes to plot", wanted=f"at most {MOST_CELLS}")
     figure, axes = _canvas(7.0, 1.2 + 0.24 * len(scenes))
     for row, scene in enumerate(scenes):
         found = [values[scene] for values in anmrr.values() if scene in values]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+import hashlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.processors import usable_cores
-
-_QUERIES = 16
-_ROWS = 128
-"""Of 512 numbers each they stay in a core's cache while the queries of one batch pass over them."""
+from rsir_tf.pairwise import QUERIES_AT_ONCE, pairwise_distances
+from rsir_tf.processors import in_threads
 
 _NEAR = 1e-3
 """Cosine distances below are computed anew from differences: 1 − a·b has lost their digits."""
@@ -25,9 +22,11 @@ def rankings(
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Rank all images by distance to each.
 
-    Memory: the vectors, and the rankings of a few dozen queries. Distances are formed in float64 from differences
-    ("cosine" in float32 from products, near ones anew from differences) and compared as float32, so equal vectors are
-    at exactly 0, and distances that differ by less than about 1e-7 of themselves (cosine: 1e-6) may change places.
+    Memory: the vectors, and the rankings of a few dozen queries. L1 and L2 distances are formed in float64 from
+    differences and compared as float32: such as differ by less than about 1e-7 of themselves may change places. Cosine
+    distances from 1e-3 on are float32 products, with an absolute error of a few 1e-7, whatever their size; nearer ones
+    are formed anew from differences, in float32. Under each metric equal vectors are at exactly 0 from each other and
+    equally far from any third.
 
     Args:
         vectors: float [N, d], finite, one an image.
@@ -41,16 +40,17 @@ def rankings(
     Raises:
         InputError: The vectors are not float [N, d] or not finite, or the metric is not known.
     """
-    held: NDArray[np.float32] = np.array(vectors, dtype=np.float32, order="C")  # A copy: it is normalised in place.
+    held: NDArray[np.float32] = np.ascontiguousarray(vectors, dtype=np.float32)
     if held.ndim != 2 or held.size == 0 or not np.isfinite(held).all():
         raise InputError(f"vectors are {list(held.shape)}", wanted="finite numbers [images, dimensions]")
     if metric not in ("l1", "l2", "cosine"):
         raise InputError(f"metric is {metric!r}", wanted="l1, l2 or cosine")
     if metric == "cosine":
-        norms = np.linalg.norm(held, axis=1, keepdims=True)
-        held /= np.where(norms == 0, 1, norms)
-    asked = range(len(held)) if queries is None else queries
-    return _ranked(held, metric, asked, usable_cores() if threads is None else threads)
+        # In float64: squares of small and large numbers are none in float32.
+        norms = np.sqrt(np.einsum("ij,ij->i", held, held, dtype=np.float64))[:, None]
+        held = np.divide(held, np.where(norms == 0, 1.0, norms), out=np.empty_like(held), casting="same_kind")
+    first = _first_equals(held) if metric == "cosine" else np.arange(0)
+    return _ranked(held, metric, first, range(len(held)) if queries is None else queries, threads)
 
 
 def nearest_first(distances: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -74,26 +74,23 @@ def nearest_first(distances: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def _ranked(
-    vectors: NDArray[np.float32], metric: str, queries: range, threads: int
+    vectors: NDArray[np.float32], metric: str, first: NDArray[np.int64], queries: range, threads: int | None
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    waiting: deque[tuple[int, Future[NDArray[np.uint32]]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for start in queries[::_QUERIES]:
-            batch = vectors[start : min(start + _QUERIES, queries.stop)]
-            waiting.append((start, pool.submit(_rank_batch, vectors, batch, metric)))
-            if len(waiting) > 2 * threads:
-                yield from _rows(*waiting.popleft())
-        while waiting:
-            yield from _rows(*waiting.popleft())
+    starts = queries[::QUERIES_AT_ONCE]
+    batches = (vectors[start : min(start + QUERIES_AT_ONCE, queries.stop)] for start in starts)
+    rank = partial(_rank_batch, vectors, metric, first)
+    for start, orders in zip(starts, in_threads(rank, batches, threads=threads), strict=True):
+        for row, order in enumerate(orders, start=start):
+            yield row, order.astype(np.int64)
 
 
-def _rows(start: int, batch: Future[NDArray[np.uint32]]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    for place, order in enumerate(batch.result(), start=start):
-        yield place, order.astype(np.int64)
-
-
-def _rank_batch(vectors: NDArray[np.float32], queries: NDArray[np.float32], metric: str) -> NDArray[np.uint32]:
-    distances = _cosine(vectors, queries) if metric == "cosine" else _direct(vectors, queries, metric)
+def _rank_batch(
+    vectors: NDArray[np.float32], metric: str, first: NDArray[np.int64], queries: NDArray[np.float32]
+) -> NDArray[np.uint32]:
+    if metric == "cosine":
+        distances = _cosine(vectors, queries, first)
+    else:
+        distances = np.asarray(pairwise_distances(queries, vectors, metric, np.float32), dtype=np.float32)
     # Bits of floats ≥ 0 order as the floats do; with the row below them one sort of whole numbers settles ties too, in
     # a third of a stable sort's time.
     keys = distances.view(np.uint32).astype(np.uint64) << np.uint64(32)
@@ -102,19 +99,17 @@ def _rank_batch(vectors: NDArray[np.float32], queries: NDArray[np.float32], metr
     return np.asarray(keys.astype(np.uint32))
 
 
-def _direct(vectors: NDArray[np.float32], queries: NDArray[np.float32], metric: str) -> NDArray[np.float32]:
-    """L1 distances or squared L2 distances, float32 [queries, N]."""
-    from scipy.spatial.distance import cdist
-
-    found = np.empty((len(queries), len(vectors)), dtype=np.float32)
-    asked = queries.astype(np.float64)  # What cdist computes in; one tile of rows at a time is copied to it.
-    for start in range(0, len(vectors), _ROWS):
-        rows = vectors[start : start + _ROWS].astype(np.float64)
-        found[:, start : start + _ROWS] = cdist(asked, rows, "cityblock" if metric == "l1" else "sqeuclidean")
-    return found
+def _first_equals(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """int64 [N], the first row with the same vector."""
+    first: dict[bytes, int] = {}
+    # + 0: a negative zero becomes a positive one, which is equal and has other bytes.
+    digests = (hashlib.blake2b(vector + np.float32(0), digest_size=16).digest() for vector in vectors)
+    return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=np.int64)
 
 
-def _cosine(vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> NDArray[np.float32]:
+def _cosine(
+    vectors: NDArray[np.float32], queries: NDArray[np.float32], first: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """1 − a·b of unit vectors, float32 [queries, N]; near ones as ½‖a − b‖², which is exact where it is 0."""
     found: NDArray[np.float32] = np.maximum(1 - queries @ vectors.T, 0)
     for query, line in zip(queries, found, strict=True):
@@ -124,4 +119,7 @@ def _cosine(vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> NDArr
             line[:] = np.where(vectors.any(axis=1), 0.5, 0)
     # A zero vector: ½‖0 − b‖² = ½.
     found[:, ~vectors.any(axis=1)] = np.where(queries.any(axis=1), 0.5, 0)[:, None]
+    # A product may round a column otherwise at another place in the matrix: equal vectors are to be equally far.
+    again = np.flatnonzero(first != np.arange(len(first)))
+    found[:, again] = found[:, first[again]]
     return found

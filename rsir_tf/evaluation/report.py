@@ -12,7 +12,7 @@ from rsir_tf.evaluation.figures import Evaluation
 from rsir_tf.evaluation.plots import precision_recall_plot, scene_plot
 from rsir_tf.evaluation.published import PublishedRow
 from rsir_tf.evaluation.significance import PairedTests
-from rsir_tf.evaluation.tables import figures_csv, markdown
+from rsir_tf.evaluation.tables import figures_csv, markdown, scene_plot_left_out
 
 REPORT_VERSION = 1
 """Of report.json."""
@@ -29,6 +29,8 @@ def write_report(
 ) -> Path:
     """Write `report.json`, `.md` and `.csv`, `precision_recall.png` and, where queries have scenes, `scenes.png`.
 
+    Of more scene classes than can be read on a page there is no plot, and a remark says so.
+
     A new folder appears whole, by rename. In the folder of an earlier report each file is replaced atomically,
     `report.json` last, once all of them are ready; other files in it stay.
 
@@ -37,7 +39,7 @@ def write_report(
         evaluation: What was found; one scheme or more.
         title: The Markdown file's heading.
         published: Published figures to show beside, by scheme: `PUBLISHED_UC_MERCED` where the archive is UC Merced.
-        remarks: What was left out and why, a line each.
+        remarks: What was left out and why, a line each, beside the evaluation's own.
         tests: Of the schemes against one of them.
 
     Returns:
@@ -93,6 +95,8 @@ def _compose(
 ) -> dict[str, bytes]:
     """All files, before the first is written: a plot that fails leaves the earlier report as it was."""
     shown = {name: row for name, row in (published or {}).items() if name in evaluation.schemes}
+    no_plot = scene_plot_left_out(evaluation)
+    remarks = [*evaluation.remarks, *remarks, *([] if no_plot is None else [no_plot])]
     content = manifest("report", REPORT_VERSION, **evaluation.to_json())
     if shown:
         content["published"] = {name: row.to_json() for name, row in shown.items()}
@@ -103,7 +107,7 @@ def _compose(
     schemes = evaluation.schemes
     files = {"precision_recall.png": precision_recall_plot({name: f.pr_curve for name, f in schemes.items()})}
     by_scene = {name: {scene: s.anmrr for scene, s in f.by_scene.items()} for name, f in schemes.items() if f.by_scene}
-    if by_scene:
+    if by_scene and no_plot is None:
         files["scenes.png"] = scene_plot(by_scene)
     files["report.csv"] = figures_csv(evaluation, shown).encode()
     text = markdown(evaluation, title=title, published=shown, remarks=remarks, tests=tests)

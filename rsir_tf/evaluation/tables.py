@@ -6,8 +6,10 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from rsir_tf.evaluation.figures import INTERVAL_LEVEL, Evaluation, SchemeFigures
+from rsir_tf.evaluation.figures import INTERVAL_LEVEL, TIMED_QUERIES, Evaluation, SchemeFigures
+from rsir_tf.evaluation.plots import MOST_CELLS
 from rsir_tf.evaluation.precision import RECALL_LEVELS
 from rsir_tf.evaluation.published import SCHEME_TITLES, PublishedRow
 from rsir_tf.evaluation.rank_error import anmrr_variant
@@ -100,8 +102,15 @@ def settings(evaluation: Evaluation) -> list[str]:
     if evaluation.left_out:
         lines.append(f"Queries without a relevant image, which are in no figure: {evaluation.left_out}.")
     for key, value in evaluation.details.items():
-        lines.append(f"{key}: {(', '.join(map(str, value)) or 'none') if isinstance(value, list) else value}")
+        lines.append(f"{key}: {_plain(value)}")
     return lines
+
+
+def _plain(value: Any) -> str:
+    """JSON types as words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(own)}" for name, own in value.items())
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
 
 
 def scene_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
@@ -121,6 +130,14 @@ def scene_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def scene_plot_left_out(evaluation: Evaluation) -> str | None:
+    """A sentence where there are too many scene classes for a picture of them; None where there are not."""
+    scenes = {scene for figures in evaluation.schemes.values() for scene in figures.by_scene}
+    if len(scenes) <= MOST_CELLS:
+        return None
+    return f"The plot of ANMRR by scene class is left out: {len(scenes)} classes are more than {MOST_CELLS}."
+
+
 def markdown(
     evaluation: Evaluation,
     *,
@@ -129,7 +146,7 @@ def markdown(
     remarks: Sequence[str] = (),
     tests: PairedTests | None = None,
 ) -> str:
-    """The whole report as Markdown; it refers to `precision_recall.png` and, where there are scenes, `scenes.png`."""
+    """The whole report as Markdown; it refers to `precision_recall.png` and, where it has been drawn, `scenes.png`."""
     parts = [f"# {_cell(title)}", "\n".join(f"- {_cell(line)}" for line in settings(evaluation))]
     parts.append(markdown_table(*figures_table(evaluation, published)))
     parts.append("ANMRR: lower is better. All others: higher is better.")
@@ -153,7 +170,8 @@ def markdown(
     parts.append(markdown_table(["Recall", *(f"{level:.1f}" for level in RECALL_LEVELS)], curves))
     header, rows = scene_table(evaluation)
     if rows:
-        parts += ["## By scene class", "![ANMRR of each scene class](scenes.png)", markdown_table(header, rows)]
+        picture = scene_plot_left_out(evaluation) or "![ANMRR of each scene class](scenes.png)"
+        parts += ["## By scene class", picture, markdown_table(header, rows)]
     graded = list(dict.fromkeys(name for figures in evaluation.schemes.values() for name in figures.graded))
     if graded:
         table = [
@@ -173,8 +191,26 @@ def markdown(
             [SCHEME_TITLES.get(name, name), *(f"{f.costs[cost]:.4g}" if cost in f.costs else MISSING for cost in costs)]
             for name, f in evaluation.schemes.items()
         ]
-        parts += ["## What it costs", markdown_table(["Descriptor", *costs], table)]
+        parts += ["## What it costs", markdown_table(["Descriptor", *costs], table), costs_words(evaluation)]
     return "\n\n".join(parts) + "\n"
+
+
+def costs_words(evaluation: Evaluation) -> str:
+    """How the costs were measured: a sentence on each that a scheme has, the same in every report."""
+    timed = min(TIMED_QUERIES, evaluation.queries)
+    words = {
+        "bytes an image": "Bytes an image: its vectors, as they are kept.",
+        "seconds a query": (
+            f"Seconds a query: of a core's time, searching {evaluation.queries} images and ranking all of them for the "
+            f"first {timed} queries, once more and by itself, with all vectors in memory."
+        ),
+        "seconds an image": (
+            "Seconds an image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
+            "indexing by the clock, where this command did it."
+        ),
+    }
+    known = {name for figures in evaluation.schemes.values() for name in figures.costs}
+    return " ".join(sentence for name, sentence in words.items() if name in known)
 
 
 def paired_test_table(tests: PairedTests) -> tuple[list[str], list[list[str]]]:

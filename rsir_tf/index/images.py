@@ -60,6 +60,16 @@ class Images:
         return self._column("content_hash")
 
     @cached_property
+    def file_sizes(self) -> tuple[int, ...]:
+        """Bytes of each image's file when it was indexed."""
+        return self._column("file_size")
+
+    @cached_property
+    def modified_ns(self) -> tuple[int, ...]:
+        """Time of change of each image's file when it was indexed, nanoseconds since 1970."""
+        return self._column("modified_ns")
+
+    @cached_property
     def heights(self) -> NDArray[np.int32]:
         """int32 [N], pixels."""
         return np.array(self._column("height"), dtype=np.int32)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.imagery import MAX_PIXELS, MIN_SIDE
 
 CONNECTIVITIES = (4, 8)
 CONVENTIONS = ("half_pixel", "aligned_corners")
@@ -25,6 +26,7 @@ class IndexSettings:
         convention: Bilinear upsampling of conv5_3, "half_pixel" or "aligned_corners".
         dtype: Number type of the stored vectors, "float32" or "float16".
         channels: Length of one vector; 512 for conv5_3.
+        resize: (height, width) in pixels to which images were brought before the model saw them; None: as they are.
 
     Raises:
         InputError: A value that no index can have.
@@ -37,6 +39,7 @@ class IndexSettings:
     convention: str = "half_pixel"
     dtype: str = "float32"
     channels: int = 512
+    resize: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -49,6 +52,8 @@ class IndexSettings:
         _require_one_of("dtype", self.dtype, DTYPES)
         _require_count("min_area", self.min_area, smallest=0)
         _require_count("channels", self.channels, smallest=1)
+        if self.resize is not None:
+            object.__setattr__(self, "resize", _require_size("resize", self.resize))
 
     def require_equal(self, other: IndexSettings, *, ignore: Collection[str] = (), whose: str = "the other") -> None:
         """Refuse to mix descriptors of different kinds.
@@ -73,7 +78,10 @@ class IndexSettings:
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as JSON types, as they stand in the manifest."""
-        return {**asdict(self), "class_names": list(self.class_names)}
+        content = {**asdict(self), "class_names": list(self.class_names), "resize": list(self.resize or ())}
+        if self.resize is None:  # as in manifests of before there was this setting
+            del content["resize"]
+        return content
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> IndexSettings:
@@ -87,7 +95,11 @@ class IndexSettings:
             ArtifactError: An entry is missing, unknown, or has an impossible value.
         """
         names = {field.name for field in fields(cls)}
-        if not isinstance(content, dict) or set(content) != names or not isinstance(content["class_names"], list):
+        if (
+            not isinstance(content, dict)
+            or {*content, "resize"} != names
+            or not isinstance(content["class_names"], list)
+        ):
             raise ArtifactError(
                 f"{where}: its settings are {content!r}", wanted=f"the entries {', '.join(sorted(names))}"
             )
@@ -109,6 +121,17 @@ def _describe_difference(name: str, theirs: Any, mine: Any) -> tuple[str, str]:
 def _require_one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if isinstance(value, bool) or value not in allowed:
         raise InputError(f"{name} is {value!r}", wanted=" or ".join(map(repr, allowed)))
+
+
+def _require_size(name: str, value: object) -> tuple[int, int]:
+    sides = tuple(value) if isinstance(value, (list, tuple)) else ()
+    if len(sides) != 2:
+        raise InputError(f"{name} is {value!r}", wanted="a height and a width in pixels")
+    for side in sides:
+        _require_count(f"a side of {name}", side, smallest=MIN_SIDE)
+    if sides[0] * sides[1] > MAX_PIXELS:
+        raise InputError(f"{name} is {value!r}", wanted=f"at most {MAX_PIXELS:,} pixels")
+    return sides[0], sides[1]
 
 
 def _require_count(name: str, value: object, *, smallest: int) -> None:

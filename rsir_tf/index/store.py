@@ -236,6 +236,7 @@ class Index:
         metric: str | None = None,
         direction: str = "query",
         share_classes: bool = False,
+        among: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Every image as the query, for evaluation.
 
@@ -245,10 +246,12 @@ class Index:
             metric: As for `search`.
             direction: As for `search`.
             share_classes: Put images that share no class with the query at infinity, which ranks them last.
+            among: Rows of the images to measure the distance to, and no others; None takes all.
 
         Yields:
-            A row, and float64 [N] as `distances` gives them for that image: 0 for itself and for equal descriptors.
-            Under "recnn" an image without regions is infinitely far from all, itself included.
+            A row, and float64 [N] as `distances` gives them for that image, to 1e-10: 0 for itself and for equal
+            descriptors; NaN for what is not `among`. Under "recnn" an image without regions is infinitely far from all,
+            itself included.
 
         Raises:
             InputError: There is no such row, or an unknown scheme, metric or direction.
@@ -256,14 +259,19 @@ class Index:
         metric = self._metric(scheme, metric, direction)
         asked = list(range(len(self))) if rows is None else [int(row) for row in rows]
         positions = np.array([self._position(row) for row in asked], dtype=np.int64)
+        wanted = self._descriptors.rows >= 0
+        if among is not None:
+            wanted = np.zeros(len(wanted), dtype=bool)
+            wanted[[self._position(row) for row in among]] = True
         if scheme == "recnn":
-            answers = every.all_recnn_distances(self._descriptors, positions, direction)
+            answers = every.all_recnn_distances(self._descriptors, positions, direction, wanted)
         else:
-            answers = every.all_recnn_plus_distances(self._descriptors, positions, metric)
+            answers = every.all_recnn_plus_distances(self._descriptors, positions, metric, wanted)
         for row, distances in zip(asked, answers, strict=True):
             apart = distances[self._descriptors.positions]
             if share_classes:
-                apart[~self.shown_classes[:, self.shown_classes[row]].any(axis=1)] = np.inf
+                shares = self.shown_classes[:, self.shown_classes[row]].any(axis=1)
+                apart[~shares & ~np.isnan(apart)] = np.inf
             yield row, apart
 
     def verify(self) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.calls import BatchTooLargeError, Deadline, StaleVersionError, call, closed_error
+from rsir_tf.serving.calls import Deadline, Pauses, call
 from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.checks import at, check_image, grouped, split_answer
 from rsir_tf.serving.contract import (
@@ -25,9 +28,10 @@ from rsir_tf.serving.contract import (
     ModelDescription,
     Prediction,
 )
-from rsir_tf.serving.identity import ask_identity, output, predict_request
-from rsir_tf.serving.inflight import in_order
-from rsir_tf.serving.messages import ModelSpec, PredictionServiceStub, PredictRequest
+from rsir_tf.serving.identity import ask_identity, model_spec, output, predict_request
+from rsir_tf.serving.inflight import in_order, side_by_side
+from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
+from rsir_tf.serving.refusals import BatchTooLargeError, StaleVersionError, closed_error
 from rsir_tf.serving.server import Server, close_all
 from rsir_tf.serving.tensors import decode, encode_images
 from rsir_tf.serving.tls import TLS
@@ -38,8 +42,11 @@ if TYPE_CHECKING:
 LONGEST_DESCRIBE = 60.0
 """Seconds: telling which model it is computes nothing, so a server that takes longer hangs."""
 
-MOST_SWAPS = 3
-"""Times that the version which answered is already replaced when it is asked which model it is."""
+HEAD_START, GRACE = 0.5, 1.0
+"""Seconds that the first of several servers is asked alone, and that the others have once one has answered."""
+
+MOST_REPLICAS = 4
+"""Times that a version is asked for behind one name, where whoever is next may not have it yet, or not any more."""
 
 
 def connect(
@@ -74,7 +81,7 @@ def connect(
     """
     return ServedModel(
         [address] if isinstance(address, str) else address,
-        spec=_model_spec(model_name, version, label),
+        spec=model_spec(model_name, version, label),
         timeout=timeout,
         batch_size=batch_size,
         in_flight=in_flight,
@@ -116,21 +123,34 @@ class ServedModel:
         self._closed = threading.Event()
         self._first = threading.Lock()
         self._description: ModelDescription | None = None
+        self._ahead: Future[ModelDescription] | None = None
         self._end = weakref.finalize(self, close_all, self._servers)  # a model that nobody closed, too
 
+    def ask_ahead(self) -> None:
+        """Begin to ask which model it is while the caller does something else; `describe` then gives the answer."""
+        self._ahead = self._workers.submit(self._ask_all)
+
     def describe(self) -> ModelDescription:
-        unavailable: ServerUnavailableError | None = None
-        reached = False
-        for server in self._servers:
-            try:
-                deadline = Deadline.after(min(self._timeout, LONGEST_DESCRIBE))
-                while not self._verify(server, self._spec, server.generation, deadline):
-                    pass  # it restarted in between
-                reached = True
-            except ServerUnavailableError as error:  # noqa: PERF203 - one server of several may be away
-                unavailable = error  # verified before its first answer is used, should it come up
-        if not reached and unavailable is not None:
-            raise unavailable
+        ahead, self._ahead = self._ahead, None
+        try:
+            return self._ask_all() if ahead is None else ahead.result()
+        except CancelledError as error:
+            raise closed_error(self._where(self._servers[0], DESCRIBE)) from error
+
+    def _ask_all(self) -> ModelDescription:
+        deadline = Deadline.after(min(self._timeout, LONGEST_DESCRIBE))
+        ended = side_by_side(
+            [functools.partial(self._introduce, server, deadline) for server in self._servers], HEAD_START, GRACE
+        )
+        for place, server in enumerate(self._servers):
+            if place not in ended:
+                server.hung()  # verified before its first answer is used, should it come up
+        errors = [error for _, error in sorted(ended.items()) if error is not None]
+        for error in errors:
+            if not isinstance(error, ServerUnavailableError):
+                raise error
+        if len(errors) == len(self._servers):
+            raise errors[0]
         return self._known()
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
@@ -144,7 +164,7 @@ class ServedModel:
         if self._description is None:
             self.describe()
         groups = grouped(images, lambda: self._largest)
-        return in_order(groups, lambda group: self._workers.submit(self._predict_group, group, None), self._in_flight)
+        return self._until_closed(in_order(groups, self._submit, self._in_flight))
 
     def close(self) -> None:
         self._closed.set()
@@ -159,6 +179,20 @@ class ServedModel:
     ) -> None:
         self.close()
 
+    def _submit(self, group: Sequence[NDArray[np.uint8]]) -> Future[list[Prediction]]:
+        try:
+            return self._workers.submit(self._predict_group, group, None)
+        except RuntimeError as error:
+            if not self._closed.is_set():
+                raise
+            raise closed_error(self._where(self._servers[0], FEATURES)) from error
+
+    def _until_closed(self, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
+        try:
+            yield from predictions
+        except CancelledError as error:  # waited for its turn when the model was closed
+            raise closed_error(self._where(self._servers[0], FEATURES)) from error
+
     def _predict_group(self, group: Sequence[NDArray[np.uint8]], deadline: Deadline | None) -> list[Prediction]:
         deadline = deadline or Deadline.after(self._timeout)  # counted from when it is sent, not from when it waits
         if len(group) > self._largest:
@@ -171,9 +205,8 @@ class ServedModel:
         except BatchTooLargeError as error:
             largest = error.largest or len(group) // 2
             if largest == 0 or len(group) == 1:
-                where = self._where(self._servers[0], FEATURES)
                 raise ModelError(
-                    f"{where}: one image of {list(group[0].shape)} is too large for the server",
+                    f"{error.where}: one image of {list(group[0].shape)} is too large for the server",
                     cure="cut it into tiles",
                 ) from error
             self._largest = min(self._largest, largest, len(group) - 1)
@@ -188,35 +221,74 @@ class ServedModel:
 
     def _verified_answer(self, request: Any, deadline: Deadline, *, divisible: bool) -> tuple[Server, Any]:
         """Ask; where a version answers for the first time, ask which model it is before its answer is used."""
-        swaps = 0
+        pauses = Pauses()
         while True:
             server, generation, response = self._call(FEATURES, request, deadline, divisible=divisible)
             version = response.model_spec.version.value
             if server.knows(version, generation):
                 return server, response
-            spec = ModelSpec()
+            spec = type(self._spec)()
             spec.CopyFrom(self._spec)
             if version and not spec.HasField("version"):
                 spec.version.value = version  # takes the label's place
             try:
-                if self._verify(server, spec, generation, deadline.at_most(LONGEST_DESCRIBE)):
+                if self._verify(server, spec, generation, self._for_identity(deadline), connected=True):
                     return server, response
-            except StaleVersionError:  # swapped in between: what answered cannot be asked any more
-                swaps += 1
-                if swaps == MOST_SWAPS:
+                place = self._where(server, DESCRIBE, response)
+                unverified: ModelError = ServerUnavailableError(
+                    f"{place}: breaks the connection when it is asked which model it holds", cure="try again later"
+                )
+            except StaleVersionError as error:  # replaced in between, or not yet with all that stand behind one name
+                unverified = error
+            except ServerUnavailableError as error:
+                if len(self._servers) == 1:
                     raise
+                unverified = error  # another may be up
+            wait = pauses.next()
+            if time.monotonic() + wait > deadline.end:
+                raise unverified
+            if self._closed.wait(wait):
+                raise closed_error(self._where(server, FEATURES))
 
-    def _verify(self, server: Server, spec: Any, generation: int, deadline: Deadline) -> bool:
+    def _for_identity(self, deadline: Deadline) -> Deadline:
+        """A question takes little; where there are other servers, they have the rest of the time."""
+        remaining = max(0.0, deadline.end - time.monotonic())
+        return deadline.at_most(min(LONGEST_DESCRIBE, remaining if len(self._servers) == 1 else remaining / 2))
+
+    def _introduce(self, server: Server, deadline: Deadline) -> None:
+        while not self._verify(server, self._spec, server.generation, deadline):
+            pass  # it restarted in between
+
+    def _verify(
+        self, server: Server, spec: Any, generation: int, deadline: Deadline, *, connected: bool = False
+    ) -> bool:
         """Ask one server which model it holds, and compare.
+
+        Args:
+            server: Which.
+            spec: ModelSpec of the version that is meant.
+            generation: Of the connection whose answers are in question.
+            deadline: Of all questions together.
+            connected: Whether to stop where the connection breaks, instead of waiting for the server to come back.
 
         Returns:
             Whether the connection held since `generation`; otherwise the answers may be those of two models.
         """
-        found, response = ask_identity(
-            lambda signature, request: self._call(signature, request, deadline, server)[2],
-            spec,
-            lambda signature, response: self._where(server, signature, response),
-        )
+
+        def ask(signature: str, request: Any) -> Any:
+            for _ in range(MOST_REPLICAS - 1):
+                with contextlib.suppress(StaleVersionError):
+                    return self._call(signature, request, deadline, server, connected=connected)[2]
+            return self._call(signature, request, deadline, server, connected=connected)[2]
+
+        try:
+            found, response = ask_identity(
+                ask, spec, lambda signature, response: self._where(server, signature, response)
+            )
+        except ServerUnavailableError:
+            if connected and server.generation != generation:
+                return False
+            raise
         if server.generation != generation:
             return False
         with self._first:
@@ -230,7 +302,14 @@ class ServedModel:
         return server.admit(response.model_spec.version.value, generation)
 
     def _call(
-        self, signature: str, request: Any, deadline: Deadline, server: Server | None = None, *, divisible: bool = False
+        self,
+        signature: str,
+        request: Any,
+        deadline: Deadline,
+        server: Server | None = None,
+        *,
+        divisible: bool = False,
+        connected: bool = False,
     ) -> tuple[Server, int, Any]:
         """Send a request; with the answer comes the server's generation in which it was asked for."""
         if self._closed.is_set():
@@ -249,12 +328,13 @@ class ServedModel:
             closed=self._closed,
             where=lambda chosen: self._where(chosen, signature),
             divisible=divisible,
+            connected=connected,
         )
         return answered, generation, response
 
     def _by_turns(self) -> list[Server]:
         turn = next(self._turn) % len(self._servers)
-        return self._servers[turn:] + self._servers[:turn]
+        return sorted(self._servers[turn:] + self._servers[:turn], key=lambda server: server.asked_last)
 
     def _known(self) -> ModelDescription:
         if self._description is None:
@@ -269,20 +349,3 @@ class ServedModel:
         else:
             version = f"version {self._spec.version_label!r}" if self._spec.version_label else "newest version"
         return f"{server.address}, model {self._spec.name!r} ({version}), signature {signature!r}"
-
-
-def _model_spec(name: str, version: int | None, label: str | None) -> Any:
-    if not name:
-        raise InputError(
-            "no model name", wanted="the name that the server knows the model by", cure="give --model NAME"
-        )
-    if version is not None and label is not None:
-        raise InputError(f"version {version} and label {label!r}", wanted="one of the two")
-    if version is not None and version < 0:
-        raise InputError(f"version {version}", wanted="0 or more")
-    spec = ModelSpec(name=name)
-    if version is not None:
-        spec.version.value = version
-    if label is not None:
-        spec.version_label = label
-    return spec

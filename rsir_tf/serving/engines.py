@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.serving.exports import EXPORT_CURE, check_signatures, list_versions, read_signatures, version_folder
+from rsir_tf.serving.exports import (
+    EXPORT_CURE,
+    check_signatures,
+    list_versions,
+    read_signatures,
+    readable,
+    version_folder,
+)
 from rsir_tf.serving.tls import TLS
 
 Engine = Literal["tensorflow_model_server", "docker", "embedded"]
@@ -18,7 +25,7 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 DOCKER_IMAGE = "tensorflow/serving"
 
-LISTENS_EVERYWHERE = frozenset({"tensorflow_model_server"})
+_LISTENS_EVERYWHERE = frozenset({"tensorflow_model_server"})
 """Engines without an option for the address: they listen on all of the machine's."""
 
 
@@ -27,6 +34,24 @@ def choose_engine() -> Engine:
     if shutil.which("tensorflow_model_server"):
         return "tensorflow_model_server"
     return "docker" if _docker_runs() else "embedded"
+
+
+def listening_host(engine: Engine, host: str) -> str:
+    """Give the address that an engine will listen on, where it is asked to listen on `host`."""
+    if engine in _LISTENS_EVERYWHERE:
+        return "0.0.0.0"
+    return _numeric(host) if engine == "docker" else host  # Docker publishes on addresses, not on names
+
+
+def exposure(engine: Engine, port: int, tls: TLS | None) -> str | None:
+    """Say in one line who can reach an engine that listens everywhere; None where nobody needs to be told."""
+    if engine not in _LISTENS_EVERYWHERE or (tls is not None and tls.ca is not None):
+        return None
+    how = "without a password" if tls is not None else "unencrypted and without a password"
+    return (
+        f"{engine} listens on all addresses of this machine, whatever --host says: port {port} is open to the "
+        f"network, {how}; --tls-certificate, --tls-key and --tls-ca close it"
+    )
 
 
 def engine_command(
@@ -38,6 +63,7 @@ def engine_command(
     port: int,
     tls: TLS | None = None,
     ssl_config: Path = Path("ssl.config"),
+    container: str | None = None,
 ) -> list[str]:
     """Give the command line that serves an export.
 
@@ -45,14 +71,19 @@ def engine_command(
         engine: Which server.
         base: `saved_models/NAME`.
         name: What clients call the model.
-        host: The address to listen on, where the engine can choose (see `LISTENS_EVERYWHERE`).
-        port: The gRPC port.
+        host: The address to listen on, where the engine can choose (see `listening_host`).
+        port: The gRPC port. 0 takes a free one, where the engine can say which (the embedded server).
         tls: PEM files for an encrypted connection; None for plain text.
         ssl_config: Where TensorFlow Serving finds what `tls.ssl_config` gives, with `tls`.
+        container: What Docker calls the container; a name of its own choice where None.
 
     Returns:
         The program and its arguments.
+
+    Raises:
+        InputError: The engine cannot listen there.
     """
+    check_choice(engine, port)
     folder, encryption = str(Path(base).resolve()), str(ssl_config.resolve())
     # A damaged version otherwise holds up every other change for five minutes before it is given up.
     no_retries = "--max_num_load_retries=0"
@@ -60,14 +91,19 @@ def engine_command(
         arguments = [f"--port={port}", f"--model_name={name}", f"--model_base_path={folder}", no_retries]
         return [engine, *arguments, *([f"--ssl_config_file={encryption}"] if tls else [])]
     if engine == "docker":
-        published = f"[{host}]:{port}:8500" if ":" in host else f"{host}:{port}:8500"
+        address = listening_host(engine, host)
+        published = f"[{address}]:{port}:8500" if ":" in address else f"{address}:{port}:8500"
         mount = f"type=bind,source={folder},target=/models/{name},readonly"
-        arguments = ["--publish", published, "--mount", mount, "--env", f"MODEL_NAME={name}"]
-        flags = [no_retries]
+        arguments = ["--publish", published, "--mount", mount]
+        flags = ["--port=8500", f"--model_name={name}", f"--model_base_path=/models/{name}", no_retries]
         if tls:
             arguments += ["--mount", f"type=bind,source={encryption},target=/config/ssl.config,readonly"]
             flags += ["--ssl_config_file=/config/ssl.config"]
-        return ["docker", "run", "--rm", "--init", *arguments, DOCKER_IMAGE, *flags]
+        # The server itself instead of the image's shell, which would keep Ctrl-C to itself; and --init, as a first
+        # process gets no signal that it does not ask for.
+        named = ["--name", container] if container else []
+        process = ["--rm", "--init", *named, "--entrypoint", "tensorflow_model_server"]
+        return ["docker", "run", *process, *arguments, DOCKER_IMAGE, *flags]
     options = ["--engine", "embedded", "--model", name, "--host", host, "--port", str(port)]
     if tls:
         files = {"--tls-certificate": tls.certificate, "--tls-key": tls.key, "--tls-ca": tls.ca}
@@ -89,20 +125,35 @@ def check_servable(base: str | os.PathLike[str]) -> int:
         ModelError: It lacks a signature that `rsir-tf export` writes.
     """
     folder = Path(base)
-    if not folder.is_dir():
-        raise ArtifactError(f"{folder}: no such folder", wanted="saved_models/NAME", cure=EXPORT_CURE)
-    if (folder / "saved_model.pb").is_file():
-        raise ArtifactError(
-            f"{folder}: is one version of a model", wanted="the folder above it", cure=f"serve {folder.parent}"
-        )
-    versions = list_versions(folder)
-    if not versions:
-        raise ArtifactError(f"{folder}: holds no numbered version", wanted="1/saved_model.pb", cure=EXPORT_CURE)
-    newest = version_folder(folder, versions[-1])
-    check_signatures(read_signatures(newest), str(newest))
-    if not (newest / "variables" / "variables.index").is_file():
-        raise ArtifactError(f"{newest}: holds no weights (variables/variables.index)", cure=EXPORT_CURE)
+    with readable(folder):
+        if not folder.is_dir():
+            raise ArtifactError(f"{folder}: no such folder", wanted="saved_models/NAME", cure=EXPORT_CURE)
+        if (folder / "saved_model.pb").is_file():
+            raise ArtifactError(
+                f"{folder}: is one version of a model", wanted="the folder above it", cure=f"serve {folder.parent}"
+            )
+        versions = list_versions(folder)
+        if not versions:
+            raise ArtifactError(f"{folder}: holds no numbered version", wanted="1/saved_model.pb", cure=EXPORT_CURE)
+        newest = version_folder(folder, versions[-1])
+        check_signatures(read_signatures(newest), str(newest))
+        if not (newest / "variables" / "variables.index").is_file():
+            raise ArtifactError(f"{newest}: holds no weights (variables/variables.index)", cure=EXPORT_CURE)
     return versions[-1]
+
+
+def check_choice(engine: Engine, port: int) -> None:
+    """Refuse port 0 where nobody could tell which port the engine took.
+
+    Raises:
+        InputError: It is that.
+    """
+    if port == 0 and engine != "embedded":
+        raise InputError(
+            f"port 0: {engine} does not tell which free port it took",
+            wanted="1 to 65535",
+            cure="choose one with --port, or --engine embedded",
+        )
 
 
 def check_port(host: str, port: int) -> None:
@@ -123,6 +174,17 @@ def check_port(host: str, port: int) -> None:
                 wanted="a free port of this machine",
                 cure="choose another with --port",
             ) from error
+
+
+def _numeric(host: str) -> str:
+    """Give a host's address; an IPv4 one where a name has both, as servers here listen on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return str(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"{host}: is no address of this machine", wanted="a name or an IP address", cure="choose with --host"
+        ) from error
 
 
 def has_docker_image() -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,20 @@ EXPORT_CURE = "export the model with `rsir-tf export`"
 
 _GRAPH = "saved_model.pb"
 _LARGEST_VERSION = (1 << 63) - 1
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a folder that may not be read into an error of this package's.
+
+    Raises:
+        ArtifactError: Within the block, something could not be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        raise ArtifactError(f"{place}: cannot be read: {error.strerror}", cure="check who may read it") from error
 
 
 def list_versions(base: Path) -> list[int]:
@@ -56,17 +71,18 @@ def find_export(path: str | os.PathLike[str]) -> Path:
         ArtifactError: There is none.
     """
     base = Path(path)
-    if (base / _GRAPH).is_file():
-        return base
-    if not base.is_dir():
-        raise ArtifactError(f"{base}: no such folder", wanted="an exported model", cure=EXPORT_CURE)
-    versions = list_versions(base)
-    if not versions:
-        raise ArtifactError(f"{base}: holds no numbered version", wanted="NAME/1/saved_model.pb", cure=EXPORT_CURE)
-    newest = version_folder(base, versions[-1])
-    if not (newest / _GRAPH).is_file():
-        raise ArtifactError(f"{newest}: holds no {_GRAPH}", wanted="a whole SavedModel", cure=EXPORT_CURE)
-    return newest
+    with readable(base):
+        if (base / _GRAPH).is_file():
+            return base
+        if not base.is_dir():
+            raise ArtifactError(f"{base}: no such folder", wanted="an exported model", cure=EXPORT_CURE)
+        versions = list_versions(base)
+        if not versions:
+            raise ArtifactError(f"{base}: holds no numbered version", wanted="NAME/1/saved_model.pb", cure=EXPORT_CURE)
+        newest = version_folder(base, versions[-1])
+        if not (newest / _GRAPH).is_file():
+            raise ArtifactError(f"{newest}: holds no {_GRAPH}", wanted="a whole SavedModel", cure=EXPORT_CURE)
+        return newest
 
 
 def read_signatures(folder: Path) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rsir_tf.errors import ModelError
+from rsir_tf.errors import InputError, ModelError
 from rsir_tf.imagery import MIN_SIDE
-from rsir_tf.serving.calls import NeedsInputError
 from rsir_tf.serving.checks import at
 from rsir_tf.serving.contract import (
     CLASS_NAMES,
@@ -21,7 +20,8 @@ from rsir_tf.serving.contract import (
     ModelDescription,
 )
 from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
-from rsir_tf.serving.messages import GetModelMetadataRequest, PredictRequest
+from rsir_tf.serving.messages import GetModelMetadataRequest, ModelSpec, PredictRequest
+from rsir_tf.serving.refusals import NeedsInputError
 from rsir_tf.serving.tensors import decode_strings, encode_images
 
 
@@ -75,6 +75,28 @@ def _read(response: Any, place: str) -> tuple[str, tuple[str, ...]]:
     if len(identity) != 1 or not names:
         raise ModelError(f"{place}: {len(identity)} model ids and {len(names)} class names", wanted="1 and at least 1")
     return identity[0], names
+
+
+def model_spec(name: str, version: int | None, label: str | None) -> Any:
+    """Say which model is meant: its name, and a version or a label, or neither for the newest version.
+
+    Raises:
+        InputError: There can be no such model.
+    """
+    if not name:
+        raise InputError(
+            "no model name", wanted="the name that the server knows the model by", cure="give --model NAME"
+        )
+    if version is not None and label is not None:
+        raise InputError(f"version {version} and label {label!r}", wanted="one of the two")
+    if version is not None and version < 0:
+        raise InputError(f"version {version}", wanted="0 or more")
+    spec = ModelSpec(name=name)
+    if version is not None:
+        spec.version.value = version
+    if label is not None:
+        spec.version_label = label
+    return spec
 
 
 def predict_request(spec: Any, signature: str) -> Any:

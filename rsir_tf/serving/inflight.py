@@ -1,7 +1,10 @@
-"""A bounded number of tasks at work, their results in order."""
+"""Tasks at work together: a bounded number of them with results in order, or all while there is time."""
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -11,7 +14,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[Sequence[Result]]], limit: int) -> Iterator[Result]:
+def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[list[Result]]], limit: int) -> Iterator[Result]:
     """Run tasks and yield what they give, in the tasks' order.
 
     Args:
@@ -26,7 +29,7 @@ def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[Sequence[Res
         Exception: What `tasks` or a task raised, after the results of all tasks before it.
     """
     source = iter(tasks)
-    pending: deque[Future[Sequence[Result]]] = deque()
+    pending: deque[Future[list[Result]]] = deque()
     failure: Exception | None = None
     ended = False
     try:
@@ -46,3 +49,50 @@ def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[Sequence[Res
             future.cancel()
     if failure is not None:
         raise failure
+
+
+def side_by_side(tasks: Sequence[Callable[[], object]], head_start: float, grace: float) -> dict[int, Exception | None]:
+    """Run tasks in threads of their own, until all have ended or one has succeeded and the others took too long.
+
+    Args:
+        tasks: At least one; each must end by itself.
+        head_start: Seconds that the first one has before the others are started, unless it ends sooner.
+        grace: Seconds that the others have once one has succeeded.
+
+    Returns:
+        By place, of each task that has ended: what it raised, or None. The others go on, and nobody hears of them.
+    """
+    ended: queue.SimpleQueue[tuple[int, Exception | None]] = queue.SimpleQueue()
+    found: dict[int, Exception | None] = {}
+
+    def run(place: int) -> None:
+        try:
+            tasks[place]()
+        except Exception as error:  # noqa: BLE001 - handed to the caller
+            ended.put((place, error))
+        else:
+            ended.put((place, None))
+
+    def begin(places: range) -> None:
+        for place in places:
+            threading.Thread(target=run, args=(place,), name="rsir_tf_question", daemon=True).start()
+
+    def hear(patience: float | None) -> bool:
+        try:
+            place, error = ended.get(timeout=patience)
+        except queue.Empty:
+            return False
+        found[place] = error
+        return True
+
+    begin(range(1))
+    if len(tasks) > 1:
+        hear(head_start)
+        begin(range(1, len(tasks)))
+    end: float | None = None
+    while len(found) < len(tasks):
+        if end is None and None in found.values():
+            end = time.monotonic() + grace
+        if not hear(None if end is None else max(0.0, end - time.monotonic())):
+            break
+    return found

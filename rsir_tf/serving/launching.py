@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from rsir_tf.errors import ModelError, ServerUnavailableError
+from rsir_tf.errors import ModelError
 from rsir_tf.serving.engines import (
     DOCKER_IMAGE,
     Engine,
+    check_choice,
     check_port,
     check_servable,
     choose_engine,
     engine_command,
     has_docker_image,
+    listening_host,
 )
-from rsir_tf.serving.tls import TLS, server_credentials, shows_certificate, ssl_config
-
-POLL_SECONDS = 0.2
-"""Between looks at a server that starts."""
-
-
-class StoppedError(ModelError):
-    """The server was told to stop before it served the model."""
+from rsir_tf.serving.processes import (
+    POLL_SECONDS,
+    EngineProcess,
+    end_process,
+    in_words,
+    start_process,
+    stopped_error,
+)
+from rsir_tf.serving.tls import TLS, server_credentials, ssl_config
 
 
 class RunningServer(Protocol):
@@ -75,16 +74,18 @@ def start_server(
         The running server.
 
     Raises:
-        InputError: The port is taken, or a PEM file cannot be used.
+        InputError: The port is taken or cannot be given to the engine, or a PEM file cannot be used.
         ArtifactError: The export cannot be served.
         ModelError: It lacks a signature, or the server ended or failed to load it.
         StoppedError: `stopping` was set before the model was available.
     """
     check_servable(base)
+    chosen = engine or choose_engine()
+    check_choice(chosen, port)
+    host = listening_host(chosen, host)
     check_port(host, port)
     if tls is not None:
         server_credentials(tls)
-    chosen = engine or choose_engine()
     model_name = name or Path(base).resolve().name
     stopping = stopping or threading.Event()
     if chosen == "embedded":
@@ -93,7 +94,7 @@ def start_server(
         embedded = EmbeddedServer(base, model_name, host=host, port=port, tls=tls).start()
         if stopping.is_set():
             embedded.stop()
-            raise _stopped(embedded.address, model_name)
+            raise stopped_error(embedded.address, model_name)
         return embedded
     if chosen == "docker" and not has_docker_image():
         _fetch_image(f"{host}:{port}", model_name, stopping)
@@ -102,167 +103,47 @@ def start_server(
         file = Path(folder, "ssl.config")
         if tls is not None:
             file.write_text(ssl_config(tls), encoding="ascii")
-        command = engine_command(chosen, base, name=model_name, host=host, port=port, tls=tls, ssl_config=file)
-        return EngineProcess(command, name=model_name, host=host, port=port, tls=tls).start(timeout, stopping)
+        # Docker's client may end, or be killed, while its container goes on: so that has a name of ours alone.
+        container = f"rsir-tf-serve-{port}-{os.getpid()}" if chosen == "docker" else None
+        at_last = ["docker", "rm", "--force", container] if container else None
+        command = engine_command(
+            chosen, base, name=model_name, host=host, port=port, tls=tls, ssl_config=file, container=container
+        )
+        process = EngineProcess(command, name=model_name, host=host, port=port, tls=tls, at_last=at_last)
+        return process.start(timeout, stopping)
 
 
-class EngineProcess:
-    """A server in a process of its own; what it says goes to standard error.
-
-    Args:
-        command: Program and arguments.
-        name: What clients call the model.
-        host: Where it listens.
-        port: Its gRPC port.
-        tls: Its certificate, where it encrypts.
-    """
-
-    def __init__(self, command: list[str], *, name: str, host: str, port: int, tls: TLS | None = None) -> None:
-        self.name = name
-        self._command = command
-        self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self._port = port
-        self._tls = tls
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        """`HOST:PORT` for a client on this machine."""
-        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
-
-    def start(self, timeout: float, stopping: threading.Event) -> EngineProcess:
-        """Start the process, and wait until it serves the model.
-
-        Args:
-            timeout: Seconds to wait.
-            stopping: Ends the waiting and the process.
-
-        Raises:
-            ModelError: It cannot be started, ended, could not load the model, or was not ready in time.
-            StoppedError: `stopping` was set.
-        """
-        self._process = _start_process(self._command)
-        try:
-            if self._tls is not None and self._tls.certificate is not None:
-                self._wait_for_certificate(self._tls.certificate, timeout, stopping)
-            else:
-                wait_until_available(
-                    self.address, self.name, timeout=timeout, ended=lambda: self.wait(0), stopping=stopping
-                )
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def _wait_for_certificate(self, certificate: Path, timeout: float, stopping: threading.Event) -> None:
-        """Wait until the port answers: TensorFlow Serving opens it once the model is loaded.
-
-        Its state cannot be asked for: nobody may have given us a certificate that it takes from clients.
-        """
-        end = time.monotonic() + timeout
-        while not shows_certificate(self._host, self._port, certificate):
-            if self.wait(0):
-                raise _ended(self.address, self.name)
-            if time.monotonic() > end:
-                raise ModelError(f"{self.address}: nothing shows {certificate} after {timeout:g} s")
-            if stopping.wait(POLL_SECONDS):
-                raise _stopped(self.address, self.name)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the process ends; True where it has ended."""
-        if self._process is None:
-            return True
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def stop(self) -> None:
-        """End the process: politely, and after ten seconds for certain."""
-        if self._process is not None:
-            _end_process(self._process)
-
-
-def wait_until_available(
-    address: str, name: str, *, timeout: float, ended: Callable[[], bool], stopping: threading.Event
-) -> None:
-    """Wait until a server says that a version of the model is available.
+def wait_until_told(server: RunningServer, stopping: threading.Event) -> None:
+    """Wait until a server shall be stopped.
 
     Args:
-        address: `HOST:PORT`.
-        name: The model's name.
-        timeout: Seconds to wait.
-        ended: Whether the server's process has ended.
-        stopping: Ends the waiting.
+        server: From `start_server`.
+        stopping: Once set, there is nothing to wait for.
 
     Raises:
-        ModelError: It ended, could not load the model, or was not ready in time.
-        StoppedError: `stopping` was set.
+        ModelError: The server ended though nobody asked it to.
     """
-    from rsir_tf.serving.inspection import model_versions
-
-    end = time.monotonic() + timeout
-    found = "nothing answers"
-    while True:
-        if ended():
-            raise _ended(address, name)
-        try:
-            versions = model_versions(address, model_name=name, timeout=2)
-        except ServerUnavailableError:
-            versions = ()
-        except ModelError as error:  # not known yet
-            versions, found = (), error.found
-        if any(version.state == "AVAILABLE" for version in versions):
-            return
-        for version in versions:
-            found = f"version {version.version} is {version.state}"
-            if version.error:
-                raise ModelError(f"{address}: version {version.version} of {name!r} failed: {version.error}")
-        if time.monotonic() > end:
-            raise ModelError(f"{address}: model {name!r} is not served after {timeout:g} s ({found})")
-        if stopping.wait(POLL_SECONDS):
-            raise _stopped(address, name)
+    # In short waits: a signal that another thread has received does not wake this one.
+    while not stopping.is_set():
+        if server.wait(POLL_SECONDS) and not stopping.is_set():
+            how = server.ending if isinstance(server, EngineProcess) else "stopped"
+            raise ModelError(
+                f"{server.address}: the server of model {server.name!r} ended by itself ({how})",
+                cure="see what it wrote, and start it again",
+            )
 
 
 def _fetch_image(address: str, name: str, stopping: threading.Event) -> None:
     """Fetch Docker's image: with the first start it would take of the time that the model has."""
-    process = _start_process(["docker", "pull", DOCKER_IMAGE])
+    process = start_process(["docker", "pull", DOCKER_IMAGE])
     try:
         while process.poll() is None:
             if stopping.wait(POLL_SECONDS):
-                raise _stopped(address, name)
+                raise stopped_error(address, name)
     finally:
-        _end_process(process)
+        end_process(process)
     if process.returncode != 0:
         raise ModelError(
-            f"{DOCKER_IMAGE}: Docker cannot fetch this image (exit code {process.returncode})",
+            f"{DOCKER_IMAGE}: Docker cannot fetch this image ({in_words(process.returncode)})",
             cure="see what it wrote, or take another server (--engine)",
         )
-
-
-def _start_process(command: list[str]) -> subprocess.Popen[bytes]:
-    try:
-        # Its standard output too goes to ours for talk: standard output is for data.
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.__stderr__)
-    except OSError as error:
-        raise ModelError(f"{command[0]}: cannot be started: {error.strerror}") from error
-
-
-def _end_process(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _stopped(address: str, name: str) -> StoppedError:
-    return StoppedError(f"{address}: told to stop before it served model {name!r}")
-
-
-def _ended(address: str, name: str) -> ModelError:
-    return ModelError(f"{address}: the server ended before it served model {name!r}", cure="see what it wrote")

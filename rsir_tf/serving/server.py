@@ -7,6 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+HUNG_SECONDS = 30.0
+"""For how long a server that did not answer in time is asked after the others."""
+
 WATCH_SECONDS = 0.3
 """gRPC looks every 0.2 s whether anybody still watches, and complains on standard error of a closed channel."""
 
@@ -34,6 +37,21 @@ class Server:
         self._verified: set[int] = set()
         self._lock = threading.Lock()
         self._asked = self._watched = self._ready = self._ending = False
+        self._hung_at: float | None = None
+
+    def answered(self) -> None:
+        """Note that it is there."""
+        self.met = True
+        self._hung_at = None
+
+    def hung(self) -> None:
+        """Note that it did not answer in time."""
+        self._hung_at = time.monotonic()
+
+    @property
+    def asked_last(self) -> bool:
+        """Whether it did not answer in time, a short while ago."""
+        return self._hung_at is not None and time.monotonic() - self._hung_at < HUNG_SECONDS
 
     def about_to_ask(self) -> int:
         """Give the generation; from the second request on, watch whether the connection breaks between requests.

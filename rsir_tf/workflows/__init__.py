@@ -5,6 +5,8 @@ indexing     an archive → an index on disk
 querying     an image, or several → ranked hits, and a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
+index_rankings   the images of an index, ranked for each of them    indexed_images   are they the archive's, unchanged?
+left_out     what figures leave out, in words
 visual_words, comparison_costs   what comparing learns beforehand, and what it measures beside
 watching     descriptors of held-out images → retrieval figures, while a network is trained
 
@@ -29,6 +31,7 @@ _HOMES = {
     "evaluate_index": "rsir_tf.workflows.evaluating",
     "index_archive": "rsir_tf.workflows.indexing",
     "is_uc_merced": "rsir_tf.workflows.comparison_report",
+    "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
     "unlike_published": "rsir_tf.workflows.comparison_report",
@@ -48,6 +51,7 @@ __all__ = [
     "evaluate_index",
     "index_archive",
     "is_uc_merced",
+    "published_remarks",
     "query_image",
     "query_images",
     "unlike_published",
@@ -58,7 +62,12 @@ __all__ = [
 if TYPE_CHECKING:
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
     from rsir_tf.workflows.comparison_costs import describe_into_index
-    from rsir_tf.workflows.comparison_report import is_uc_merced, unlike_published, write_comparison
+    from rsir_tf.workflows.comparison_report import (
+        is_uc_merced,
+        published_remarks,
+        unlike_published,
+        write_comparison,
+    )
     from rsir_tf.workflows.describing import Described, describe_prediction
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.indexing import IndexSummary, index_archive

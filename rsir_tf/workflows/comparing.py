@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.baselines import BASELINES, DescribedImages, Descriptor, describe_images, parameters
+from rsir_tf.baselines import BASELINES, DescribedImages, Descriptor, describe_images, library_versions, parameters
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
     MOST_CELLS,
@@ -22,7 +21,6 @@ from rsir_tf.evaluation import (
     SceneConfusion,
     SchemeFigures,
     TagSets,
-    nearest_first,
     rank_error,
     rankings,
 )
@@ -30,6 +28,9 @@ from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.evaluation.significance import PairedTests, paired_tests
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_a_query
 from rsir_tf.workflows.evaluating import SCHEMES, judge_relevance, largest_relevant
+from rsir_tf.workflows.index_rankings import index_rankings
+from rsir_tf.workflows.indexed_images import require_all, require_unchanged
+from rsir_tf.workflows.left_out import graded_left_out, queries_left_out
 from rsir_tf.workflows.visual_words import with_words
 
 if TYPE_CHECKING:
@@ -123,10 +124,11 @@ def compare_descriptors(
     Raises:
         InputError: There are neither scenes nor tags, fewer than two images can be read, nothing is left to compare,
             `against` is not compared, or the index lacks images.
+        MismatchError: An image has changed since it was indexed.
         ArtifactError: The cache is damaged, or the disk is full or read-only.
     """
     tell = progress or (lambda *_: None)
-    remarks: list[str] = []
+    remarks = [f"{line[0].upper()}{line[1:]}." for line in archive.remarks]
     chosen = list(descriptors) if descriptors is not None else [kind() for kind in BASELINES.values()]
     names = [descriptor.name for descriptor in chosen]
     if len(set(names)) < len(names):
@@ -139,8 +141,10 @@ def compare_descriptors(
         raise InputError(f"relevance {relevance!r}", wanted="'scene' or 'tags'")
     judge_relevance([r.scene for r in archive], [r.tags for r in archive], relevance, str(archive.root))
     _require_two(archive.records, str(archive.root))
+    if index is not None:
+        require_unchanged(index, archive.records, tell)
     described: dict[Descriptor, DescribedImages] = {}
-    settings: dict[str, Any] = {"libraries": _libraries()}
+    settings: dict[str, Any] = {"libraries": library_versions("opencv", "scikit-image", "scikit-learn", "scipy")}
     settings |= {"label repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
     images = {record.id: record.image for record in archive}
     for descriptor in chosen:
@@ -148,21 +152,15 @@ def compare_descriptors(
         if fitted is not None:
             described[fitted] = describe_images(images, fitted, cache, processes=processes, progress=tell)
             settings[f"{fitted.name} parameters"] = {**parameters(fitted), "distance": fitted.distance} | origin
+            settings[f"{fitted.name} libraries"] = library_versions(*fitted.libraries)
     skipped = {name: why for found in described.values() for name, why in found.skipped.items()}
-    records = tuple(record for record in archive if record.id not in skipped)
     if index is not None:
-        skipped.update({record.id: index.skipped[record.id] for record in records if record.id in index.skipped})
-        records = tuple(record for record in records if record.id not in skipped)
-        _require_all(index, records)
-    else:
-        remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
+        skipped = {name: why for name, why in index.skipped.items() if name in images} | skipped
+    records = tuple(record for record in archive if record.id not in skipped)
     _require_two(records, str(archive.root), next(iter(skipped.values()), None))
     if not described and index is None:
         raise InputError(f"{archive.root}: nothing to compare. {' '.join(remarks)}", wanted="one descriptor or more")
-    rows, spent = np.empty(0, dtype=np.int64), {}
-    if index is not None:
-        rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
-        spent = {scheme: index_costs(index, scheme, rows) for scheme in SCHEMES}
+    rows, spent = _rows_of(index, records, remarks)
     run = _Run(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, tell)
     for descriptor, found in described.items():
         vectors = _rows(found, records)
@@ -171,7 +169,7 @@ def compare_descriptors(
         run.time(descriptor.name, partial(_vector_rankings, vectors, descriptor.distance))
     if index is not None:
         for scheme in SCHEMES:
-            rank = partial(_index_rankings, index, scheme, rows)
+            rank = partial(index_rankings, index, scheme, rows)
             run.measure(scheme, rank(range(len(records))), spent[scheme])
             run.time(scheme, rank)
         settings["index"] = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
@@ -217,7 +215,7 @@ class _Run:
         if rank_error.anmrr_variant(anmrr_variant).needs_largest:
             self.largest = largest_relevant(self.judge, len(records), query_counts)
         self.schemes: dict[str, SchemeFigures] = {}
-        self.left_out = 0
+        self.left_out = self.graded_queries = 0
         self.found = Comparison(self._evaluation({}), records, self.judge, remarks=remarks)
 
     def measure(self, name: str, ranked: Ranked, costs: Mapping[str, float]) -> None:
@@ -242,7 +240,7 @@ class _Run:
             graded={key: value for key, value in graded.figures().items() if not np.isnan(value)},
             costs=costs,
         )
-        self.left_out = metrics.left_out
+        self.left_out, self.graded_queries = metrics.left_out, graded.queries
         self.found.average_precision[name] = metrics.per_query("map")
         self.found.first_hits[name] = np.array(hits, dtype=np.int64).reshape(len(hits), -1)
         if confusion is not None:
@@ -257,8 +255,13 @@ class _Run:
     def finish(self, details: dict[str, Any], skipped: dict[str, str], against: str | None) -> Comparison:
         self.found.evaluation = self._evaluation(details)
         self.found.skipped = dict(sorted(skipped.items()))
+        tags = [record.tags for record in self.records]
         if self.left_out == len(self.records):
             self.remarks.append("No query has a relevant image: there are no figures.")
+        else:
+            self.remarks += queries_left_out(self.left_out, self.relevance, self.scenes, tags)
+        if self.tags is not None:
+            self.remarks += graded_left_out(tags, self.graded_queries)
         if not self.intervals:
             return self.found
         if against is not None and against not in self.schemes:
@@ -280,6 +283,7 @@ class _Run:
             schemes=self.schemes,
             left_out=self.left_out,
             details=details,
+            graded_queries=None if self.tags is None else self.graded_queries,
         )
 
 
@@ -302,35 +306,22 @@ def _require_two(records: Sequence[Record], where: str, reason: str | None = Non
         raise InputError(f"{where}: {len(records)} images to compare{unread}", wanted="two or more")
 
 
-def _libraries() -> dict[str, str]:
-    """Versions of what the descriptors are made with."""
-    import cv2
-
-    return {"opencv": cv2.__version__, **{name: version(name) for name in ("scikit-image", "scikit-learn", "numpy")}}
-
-
 def _rows(found: DescribedImages, records: Sequence[Record]) -> NDArray[np.float32]:
     place = {name: row for row, name in enumerate(found.ids)}
     return found.vectors[[place[record.id] for record in records]]
 
 
-def _require_all(index: Index, records: Sequence[Record]) -> None:
-    known = set(index.images.ids)
-    lacking = [record.id for record in records if record.id not in known]
-    if lacking:
-        raise InputError(
-            f"{index.path}: lacks {len(lacking)} of the {len(records)} images to compare (first {lacking[0]})",
-            wanted="an index of the same archive and split",
-            cure="run rsir-tf index with this archive and split, or name the model instead",
-        )
+def _rows_of(
+    index: Index | None, records: Sequence[Record], remarks: list[str]
+) -> tuple[NDArray[np.int64], dict[str, dict[str, float]]]:
+    """The index's rows of the images, int64 [N], and what each of its schemes costs; nothing without an index."""
+    if index is None:
+        remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
+        return np.empty(0, dtype=np.int64), {}
+    require_all(index, records)
+    rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
+    return rows, {scheme: index_costs(index, scheme, rows) for scheme in SCHEMES}
 
 
 def _vector_rankings(vectors: NDArray[np.float32], distance: str, queries: range) -> Ranked:
     return rankings(vectors, distance, queries=queries, threads=1)
-
-
-def _index_rankings(index: Index, scheme: str, rows: NDArray[np.int64], queries: range) -> Ranked:
-    """Rankings of the images at `rows` alone, whatever else the index holds."""
-    asking = rows[queries.start : queries.stop].tolist()
-    for place, (_, distances) in zip(queries, index.all_distances(scheme, rows=asking), strict=True):
-        yield place, nearest_first(distances[rows])

@@ -11,6 +11,7 @@ import numpy as np
 
 from rsir_tf.artifacts import manifest, read_manifest, write_json
 from rsir_tf.baselines import DescribedImages
+from rsir_tf.evaluation.figures import TIMED_QUERIES
 from rsir_tf.index import open_index
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from rsir_tf.archives import Archive
     from rsir_tf.index import Index
     from rsir_tf.serving.contract import Model
-
-TIMED_QUERIES = 64
-"""Queries that are ranked once more to be timed; fewer where there are fewer."""
 
 KIND, VERSION = "costs", 1
 
@@ -77,7 +75,11 @@ def index_costs(index: Index, scheme: str, rows: NDArray[np.int64]) -> dict[str,
 
 
 def describe_into_index(
-    archive: Archive, model: Model, to: Path, progress: Callable[[int, int, str], None] | None = None
+    archive: Archive,
+    model: Model,
+    to: Path,
+    resize: tuple[int, int] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Index:
     """Make or continue an index as `index_archive` does, and keep beside it what an image took.
 
@@ -85,6 +87,7 @@ def describe_into_index(
         archive: The images.
         model: From `rsir_tf.load` or `rsir_tf.connect`.
         to: The index's folder; the time is kept in `NAME-costs.json` beside it, for later runs.
+        resize: As for `index_archive`.
         progress: Called with (done, in all, words).
 
     Raises:
@@ -93,7 +96,7 @@ def describe_into_index(
     from rsir_tf.workflows.indexing import index_archive
 
     started = time.perf_counter()
-    summary = index_archive(archive, model, to, progress=progress)
+    summary = index_archive(archive, model, to, resize=resize, progress=progress)
     seconds = time.perf_counter() - started
     index = open_index(to)
     if summary.added:

@@ -11,7 +11,6 @@ import numpy as np
 
 from rsir_tf.artifacts import manifest, write_json, written_aside
 from rsir_tf.evaluation import (
-    MOST_CELLS,
     PUBLISHED_UC_MERCED,
     Picture,
     PublishedRow,
@@ -26,10 +25,17 @@ from rsir_tf.evaluation import (
 )
 from rsir_tf.evaluation.figures import INTERVAL_LEVEL
 from rsir_tf.evaluation.published import SCHEME_TITLES
-from rsir_tf.evaluation.tables import figures_table, interval_table, paired_test_table, scene_table, settings
+from rsir_tf.evaluation.tables import (
+    costs_words,
+    figures_table,
+    interval_table,
+    paired_test_table,
+    scene_plot_left_out,
+    scene_table,
+    settings,
+)
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import save_png
-from rsir_tf.workflows.comparison_costs import TIMED_QUERIES
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -79,6 +85,30 @@ def unlike_published(archive: Archive, comparison: Comparison) -> list[str]:
     if found.anmrr_variant != "2ng":
         differs.append(f'ANMRR is of variant "{found.anmrr_variant}", not "2ng"')
     return differs
+
+
+def published_remarks(comparison: Comparison) -> list[str]:
+    """What to say where the paper's rows stand beside: that images are copies, if they are.
+
+    Args:
+        comparison: From `compare_descriptors`.
+    """
+    copies = [record for record in comparison.records if not _is_tiff(record.image)]
+    if not copies:
+        return []
+    return [
+        f"{len(copies)} of {len(comparison.records)} images are no TIFF files, as the originals are that the published "
+        f"rows are of ({copies[0].id}): what copying changed in them is in the figures measured here."
+    ]
+
+
+def _is_tiff(file: Path) -> bool:
+    """Whatever its name says."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    except OSError:
+        return False
 
 
 def write_comparison(to: Path, comparison: Comparison, *, title: str, published: bool) -> Path:
@@ -148,8 +178,9 @@ def _figures(to: Path, comparison: Comparison, published: Shown) -> Section:
 def _scenes(to: Path, comparison: Comparison) -> list[Section]:
     header, rows = scene_table(comparison.evaluation)
     schemes = comparison.evaluation.schemes
-    content: list[str | Table | Picture] = []
-    if 0 < len(rows) <= MOST_CELLS:
+    no_plot = scene_plot_left_out(comparison.evaluation)
+    content: list[str | Table | Picture] = [] if no_plot is None else [no_plot]
+    if rows and no_plot is None:
         scenes = [row[0] for row in rows]
         values = [
             [f.by_scene[scene].anmrr if scene in f.by_scene else np.nan for f in schemes.values()] for scene in scenes
@@ -176,6 +207,7 @@ def _confusion(to: Path, comparison: Comparison) -> list[Section]:
 def _extremes(to: Path, comparison: Comparison) -> Section:
     content: list[str | Table | Picture] = []
     scenes = [record.scene for record in comparison.records]
+    several = len(set(scenes)) > 1
     for name, figures in comparison.average_precision.items():
         for word, lowest in (("best", False), ("worst", True)):
             rows = []
@@ -190,7 +222,7 @@ def _extremes(to: Path, comparison: Comparison) -> Section:
                 record = comparison.records[query]
                 rows.append((f"AP {figures[query]:.3f}", ShownImage(record.id, read_image(record.image)), hits))
             if rows:
-                title = f"{_title(name)}: {word} queries"
+                title = f"{_title(name)}: {word} queries{', one of each scene class first' if several else ''}"
                 file = to / f"{word}_{_file(name)}.png"
                 save_png(file, extremes_sheet(rows, title=title))
                 content.append(Picture(file, title))
@@ -204,12 +236,8 @@ def _costs(comparison: Comparison) -> Section:
         [_title(name), *(f"{figures.costs[cost]:.4g}" if cost in figures.costs else "–" for cost in names)]
         for name, figures in schemes.items()
     ]
-    words = (
-        "Seconds an image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
-        "indexing by the clock, where this command did it. Seconds a query: of a core's time, ranking all images for "
-        f"the first {TIMED_QUERIES} queries once more, all of them in memory."
-    )
-    return Section("What it costs", [Table(["Descriptor", *names], rows), words])
+    content: list[str | Table] = [Table(["Descriptor", *names], rows), costs_words(comparison.evaluation)]
+    return Section("What it costs", content)
 
 
 def _settings(comparison: Comparison) -> Section:

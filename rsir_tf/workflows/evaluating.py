@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,11 @@ from rsir_tf.evaluation import (
     RankingMetrics,
     TagSets,
     multilabel_figures,
-    nearest_first,
     rank_error,
 )
+from rsir_tf.workflows.comparison_costs import seconds_a_query
+from rsir_tf.workflows.index_rankings import index_rankings
+from rsir_tf.workflows.left_out import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,26 +78,25 @@ def evaluate_index(
     scenes, tags = index.images.scenes, index.images.tags
     judge = judge_relevance(scenes, tags, relevance, str(index.path), jaccard_at=jaccard_at)
     tag_sets = TagSets(tags) if any(tags) else None
-    found, left_out, largest = {}, 0, None
+    found, left_out, graded_queries, largest = {}, 0, 0, None
+    rows = np.arange(len(index), dtype=np.int64)
     if rank_error.anmrr_variant(anmrr_variant).needs_largest:
         largest = largest_relevant(judge, len(index), query_counts)
     for done, scheme in enumerate(schemes):
-        started = time.perf_counter()
         metrics = RankingMetrics(variant=anmrr_variant, cutoffs=cutoffs, max_relevant=largest)
         graded = GradedMetrics(cutoffs)
-        own = {"direction": direction} if scheme == "recnn" else {"metric": metric}
-        for row, distances in index.all_distances(scheme, share_classes=tags_overlap, **own):
-            # Rows are in order of id: ties go by id, as in a search.
-            order = nearest_first(distances)
-            if not query_counts:
-                order = order[order != row]
+        rank = partial(
+            index_rankings, index, scheme, rows, metric=metric, direction=direction, tags_overlap=tags_overlap
+        )
+        for row, ranked in rank(range(len(index))):
+            order = ranked if query_counts else ranked[ranked != row]
             metrics.add(judge(row)[order], scene=scenes[row] if relevance == "scene" else None)
             if tag_sets is not None:
                 graded.add(tag_sets.shared(row)[order])
             if progress:
                 progress(done * len(index) + row + 1, len(schemes) * len(index), f"{scheme}: ranking for each image")
-        left_out = metrics.left_out
-        costs = {"seconds a query": (time.perf_counter() - started) / len(index)}
+        left_out, graded_queries = metrics.left_out, graded.queries
+        costs = {"seconds a query": seconds_a_query(rank, len(index))}
         found[scheme] = replace(metrics.figures(intervals=intervals), graded=graded.figures(), costs=costs)
     settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     settings["recnn+ metric"] = metric or "l1"
@@ -103,9 +104,14 @@ def evaluate_index(
     settings["images that share no class"] = "last" if tags_overlap else "ranked"
     if relevance == "jaccard":
         settings["jaccard at"] = jaccard_at
+    archive = len(index) if query_counts else len(index) - 1
+    remarks = queries_left_out(left_out, relevance, scenes, tags) + graded_left_out(tags, graded_queries)
+    remarks += cutoffs_left_out(cutoffs, archive, graded=tag_sets is not None) + shown_tags_left_out(index)
+    if relevance != "scene" and any(scenes):
+        remarks.append("Figures by scene class are left out: an image is relevant by its tags.")
     return Evaluation(
         queries=len(index),
-        archive=len(index) if query_counts else len(index) - 1,
+        archive=archive,
         relevance=relevance,
         anmrr_variant=anmrr_variant,
         query_counts=query_counts,
@@ -113,6 +119,8 @@ def evaluate_index(
         left_out=left_out,
         details=settings,
         shown_tags=shown_tags(index),
+        graded_queries=None if tag_sets is None else graded_queries,
+        remarks=tuple(remarks),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import MANIFEST
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import pixel_hash, read_image
+from rsir_tf.imagery import pixel_hash, read_image, resize_image
 from rsir_tf.index import Dropped, ImageEntry, IndexSettings, IndexWriter, repair_index
 from rsir_tf.workflows.describing import describe_prediction
 
@@ -56,7 +56,10 @@ class IndexSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A record whose pixels have been read; the pixels themselves travel on to the model alone."""
+    """A record whose pixels have been read; the pixels themselves travel on to the model alone.
+
+    The hash is of the file's pixels, the shape is what the model sees: regions are counted in that.
+    """
 
     record: Record
     shape: tuple[int, int]
@@ -74,6 +77,7 @@ def index_archive(
     min_area: int = 0,
     convention: str = "half_pixel",
     dtype: str = "float32",
+    resize: tuple[int, int] | None = None,
     strict: bool = False,
     prune: bool = False,
     repair: bool = False,
@@ -93,6 +97,8 @@ def index_archive(
         min_area: Smallest region kept, in pixels.
         convention: Bilinear convention of region pooling.
         dtype: Number type of stored vectors.
+        resize: (height, width) to which each image is brought before the model sees it, so that all fit one batch; its
+            regions are then counted in these pixels. None leaves images as they are.
         strict: Fail at the first image that cannot be read; what is done by then is kept.
         prune: Take images out that the archive no longer has.
         repair: First read every byte of the index and drop damaged segments; their images are then asked for again,
@@ -115,6 +121,7 @@ def index_archive(
         convention,
         dtype,
         description.channels,
+        resize,
     )
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():
@@ -186,14 +193,15 @@ class _Run:
                 self.writer.skip(record.id, str(error))
                 self._tell(record)
                 continue
-            read = _Read(record, image.shape[:2], pixel_hash(image), status.st_size, status.st_mtime_ns)
+            seen = resize_image(image, self.writer.settings.resize)
+            read = _Read(record, seen.shape[:2], pixel_hash(image), status.st_size, status.st_mtime_ns)
             if read.content_hash in self.asked:
                 # Its twin is under way: equal pixels get equal descriptors, to the bit, so that their distance is 0.
                 self.twins.append(read)
             elif not self._reuse(read):
                 self.asked.add(read.content_hash)
                 self.waiting.append(read)
-                yield image
+                yield seen
 
     def _reuse(self, read: _Read) -> bool:
         twin = self.writer.find_content(read.content_hash)

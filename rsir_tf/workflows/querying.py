@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import pixel_hash, read_image
+from rsir_tf.imagery import pixel_hash, read_image, resize_image
 from rsir_tf.index import Hit, Index, IndexSettings
 from rsir_tf.workflows.describing import Described, describe_prediction
 
@@ -37,7 +37,8 @@ class QueryResult:
     Attributes:
         query: The query's path, as given.
         scheme: "recnn" or "recnn+".
-        image: uint8 [H, W, 3], the query.
+        image: uint8 [H, W, 3], the query as the model saw it.
+        content_hash: Identity of its file's pixels.
         prediction: What the model answered for it.
         regions: Its m regions; their numbers are what `asked` and matches name.
         asked: The regions that were asked with, ascending: all, or the one that was picked; none under "recnn+".
@@ -49,6 +50,7 @@ class QueryResult:
     query: str
     scheme: str
     image: NDArray[np.uint8]
+    content_hash: str
     prediction: Prediction
     regions: Regions
     asked: tuple[int, ...]
@@ -98,7 +100,8 @@ class _Asked:
 
     Attributes:
         path: As given.
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, 3], as the model saw it.
+        content_hash: Of its file's pixels.
         prediction: What the model answered.
         described: Its regions and descriptors; an indexed image's own where its pixels are in the index.
         regions: Numbers of the regions to ask with.
@@ -106,6 +109,7 @@ class _Asked:
 
     path: Path
     image: NDArray[np.uint8]
+    content_hash: str
     prediction: Prediction
     described: Described
     regions: tuple[int, ...]
@@ -139,7 +143,7 @@ def query_image(
         at: Likewise with the region at this point (x, y) of the query, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter
             by overlapping labels), or with the region's.
-        asked: Settings that the caller insists on ("connectivity", "min_area", "convention"); the index must
+        asked: Settings that the caller insists on ("connectivity", "min_area", "convention", "resize"); the index must
             have the same.
 
     Raises:
@@ -195,19 +199,24 @@ def _results(
 ) -> list[QueryResult]:
     pixels = [read_image(image) for image in images]
     description = model.describe()
-    own = {name: getattr(index.settings, name) for name in ("connectivity", "min_area", "convention", "dtype")}
+    own = {
+        name: getattr(index.settings, name) for name in ("connectivity", "min_area", "convention", "dtype", "resize")
+    }
     settings = {"channels": description.channels, **own, **(insisted or {})}
     wanted = IndexSettings(description.model_id, description.class_names, **settings)
     index.settings.require_equal(wanted, whose="the query")
     asked = []
-    for image, values, prediction in zip(images, pixels, model.predict(pixels), strict=True):
-        described = _described(values, prediction, index)
-        picked = _picked(image, described.regions, region, at) if scheme == "recnn" else ()
+    seen = [resize_image(values, index.settings.resize) for values in pixels]
+    for image, original, values, prediction in zip(images, pixels, seen, model.predict(seen), strict=True):
+        content_hash = pixel_hash(original)
+        described = _described(content_hash, prediction, index)
+        point = _moved(image, at, original.shape, values.shape)
+        picked = _picked(image, described.regions, region, point) if scheme == "recnn" else ()
         if scheme == "recnn" and not picked:
             raise InputError(
                 f"{image}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
             )
-        asked.append(_Asked(image, values, prediction, described, picked))
+        asked.append(_Asked(image, values, content_hash, prediction, described, picked))
     found = index.search_many(
         [each.described.recnn[list(each.regions)] if each.regions else each.described.recnn_plus for each in asked],
         scheme=scheme,
@@ -219,25 +228,34 @@ def _results(
     return [_result(each, hits, index, scheme) for each, hits in zip(asked, found, strict=True)]
 
 
-def _described(image: NDArray[np.uint8], prediction: Prediction, index: Index) -> Described:
+def _described(content_hash: str, prediction: Prediction, index: Index) -> Described:
     """Equal pixels get the very descriptors that the index holds, so that their distance is 0 and not a rounding error.
 
     A batch of another size adds up in another order.
     """
     described = describe_prediction(prediction, index.settings)
-    known = index.find_content(pixel_hash(image))
+    known = index.find_content(content_hash)
     if known is None or not np.array_equal(known.areas, described.regions.areas):
         return described
     return dataclasses.replace(described, recnn=known.recnn, recnn_plus=known.recnn_plus)
+
+
+def _moved(
+    image: Path, at: tuple[int, int] | None, original: tuple[int, ...], seen: tuple[int, ...]
+) -> tuple[int, int] | None:
+    """Give a point of the file's image as one of the image that the model saw."""
+    if at is None:
+        return None
+    (x, y), (height, width) = at, original[:2]
+    if not (0 <= x < width and 0 <= y < height):
+        raise InputError(f"{image}: has no point ({x}, {y})", wanted=f"x below {width} and y below {height}")
+    return (2 * x + 1) * seen[1] // (2 * width), (2 * y + 1) * seen[0] // (2 * height)  # of the pixel's centre
 
 
 def _picked(image: Path, regions: Regions, region: int | None, at: tuple[int, int] | None) -> tuple[int, ...]:
     """The numbers of the regions to ask with."""
     if at is not None:
         x, y = at
-        height, width = regions.labels.shape
-        if not (0 <= x < width and 0 <= y < height):
-            raise InputError(f"{image}: has no point ({x}, {y})", wanted=f"x below {width} and y below {height}")
         region = int(regions.labels[y, x]) - 1
         if region < 0:
             raise InputError(f"{image}: the point ({x}, {y}) lies in no region", cure="choose another point")
@@ -268,6 +286,7 @@ def _result(asked: _Asked, hits: Sequence[Hit], index: Index, scheme: str) -> Qu
         query=str(asked.path),
         scheme=scheme,
         image=asked.image,
+        content_hash=asked.content_hash,
         prediction=asked.prediction,
         regions=asked.described.regions,
         asked=asked.regions,
@@ -303,14 +322,14 @@ def draw_query(
         image=result.image,
         segmentation=result.prediction.segmentation,
         labels=result.regions.labels,
-        scene=scenes.get(pixel_hash(result.image)),
+        scene=scenes.get(result.content_hash),
     )
     found = []
     for rank, (hit, (scene, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1):
         with contextlib.suppress(InputError):
             pixels = read_image(index.images.paths[hit.row])
             if pixel_hash(pixels) == hashes[hit.row]:
-                found.append((rank, hit, scene, tags, pixels))
+                found.append((rank, hit, scene, tags, resize_image(pixels, index.settings.resize)))
     predictions = model.predict([pixels for *_, pixels in found])
     items = []
     for (rank, hit, scene, tags, pixels), prediction in zip(found, predictions, strict=True):

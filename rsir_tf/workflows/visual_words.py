@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import content_hash
 from rsir_tf.baselines import (
+    LEARNING_LIBRARIES,
     BagOfVisualWords,
     Descriptor,
     file_stamp,
+    library_versions,
     parameters,
     read_dictionary,
     write_dictionary,
@@ -53,7 +55,8 @@ def with_words(
         remarks.append("BoVW is left out: there is no training part to learn its words from.")
         return None, {}
     learned_from = content_hash([[record.id, *file_stamp(record.image)] for record in training])
-    path = cache / f"bovw-words-{content_hash([learned_from, parameters(descriptor)])[:12]}.npz"
+    libraries = library_versions(*LEARNING_LIBRARIES)
+    path = cache / f"bovw-words-{content_hash([learned_from, parameters(descriptor), libraries])[:12]}.npz"
     known = read_dictionary(path, descriptor, learned_from)
     if known is None:
         unread: list[str] = []
@@ -70,7 +73,8 @@ def with_words(
             f"BoVW learned without {len(unreadable)} of {len(training)} training images, which could not be read; the "
             f"first: {unreadable[0]}."
         )
-    return fitted, {"learned from": learned_from, "training images": len(training) - len(unreadable)}
+    origin = {"learned from": learned_from, "training images": len(training) - len(unreadable)}
+    return fitted, {**origin, "learned with": libraries}
 
 
 def _images(training: Archive, tell: Callable[[int, int, str], None], unread: list[str]) -> Iterator[NDArray[np.uint8]]:

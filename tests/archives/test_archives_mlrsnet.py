@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_the_published_files(as_published: MlrsnetLabels) -> None:
     tank = [row for image, row in as_published.rows.items() if as_published.categories[image] == "storage_tank"]
     assert not any("stadium" in row for row in stadium)
     assert not any("tanks" in row for row in tank)
-    assert as_published.repairs == ()
+    assert as_published.repairs == as_published.remarks == ()
 
 
 def test_the_repair(repaired: MlrsnetLabels, as_published: MlrsnetLabels) -> None:
@@ -158,7 +159,9 @@ def test_unlisted_labels_are_dropped_where_the_list_is_to_be_kept(tmp_path: Path
     ("text", "words"),
     [
         ("image,road,trees\nx.jpg,1,0\n", "beach.csv: lacks a column 'stadium'; wanted the columns of airplane.csv"),
-        ("image,road,stadium,lake,trees\nx.jpg,1,0,0,0\n", "has a column 'lake'"),
+        ("image,road,stadium,lakes,trees\nx.jpg,1,0,0,0\n", "beach.csv: has a column 'lakes'"),
+        # A lake is a label of MLRSNet.
+        ("image,road,stadium,lake,trees\nx.jpg,1,0,0,0\n", "airplane.csv: lacks a column 'lake'; wanted .* beach.csv"),
         ("image,road,,trees\nx.jpg,1,0,0\n", "has no name for column 3"),
         ("image,road,road,trees\nx.jpg,1,0,0\n", "names the column 'road' twice"),
         ("x.jpg,1,0,0\n", "begins with 'x.jpg,1,0,0'; wanted a header with a column 'image'"),
@@ -175,6 +178,32 @@ def test_bad_tables_are_named(tmp_path: Path, text: str, words: str) -> None:
     table(folder, "beach", text)
     with pytest.raises(InputError, match=words):
         read_mlrsnet_labels(folder)
+
+
+def test_what_most_files_have_is_the_yardstick(tmp_path: Path) -> None:
+    folder = table(tmp_path, "airplane", "image,road,trees\na.jpg,1,0\n")
+    for name in ("beach", "chaparral", "cloud"):
+        table(folder, name, f"{HEADER}\n{name}.jpg,1,0,0\n")
+    words = r"airplane.csv: lacks a column 'stadium'; wanted the columns of beach.csv and 2 other files, in any order"
+    with pytest.raises(InputError, match=words):
+        read_mlrsnet_labels(folder)
+    table(folder, "airplane", "image,road,stadium,sea,trees\na.jpg,1,0,0,0\n")  # Known, but of one file alone.
+    with pytest.raises(InputError, match=r"airplane.csv: has a column 'sea'; wanted the columns of beach.csv"):
+        read_mlrsnet_labels(folder)
+
+
+def test_a_label_that_no_file_has_is_told(real_data: Callable[[str], Path], tmp_path: Path) -> None:
+    for file in sorted(real_data("data/mlrsnet/labels").glob("*.csv"))[:3]:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = [row for row, _ in zip(csv.reader(lines), range(3), strict=False)]
+        gone = rows[0].index("tanks")
+        text = "".join(",".join(row[:gone] + row[gone + 1 :]) + "\n" for row in rows)
+        table(tmp_path / "Labels", file.stem, text)
+    image = text.splitlines()[1].split(",")[0]
+    save_png(tmp_path / "Images" / file.stem / image, np.full((16, 16, 3), 9, np.uint8))
+    line = "no CSV has a column for 1 of MLRSNet's 60 labels: tanks"
+    assert read_mlrsnet_labels(tmp_path / "Labels").remarks == (line,)
+    assert line in check_archive(open_archive(tmp_path)).remarks
 
 
 def test_bad_places_are_named(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +15,16 @@ import numpy as np
 import pytest
 
 from rsir_tf.artifacts import read_json
-from rsir_tf.baselines import ColourHistogram, Statistics, describe_images, extraction
+from rsir_tf.baselines import (
+    BASELINES,
+    ColourHistogram,
+    Descriptor,
+    Statistics,
+    describe_images,
+    extraction,
+    libraries,
+    library_versions,
+)
 from rsir_tf.errors import ArtifactError
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import save_png
@@ -38,6 +49,7 @@ class Counting:
 
     name: ClassVar[str] = "counting"
     distance: ClassVar[str] = "l2"
+    libraries: ClassVar[tuple[str, ...]] = ("scikit-image",)
     asked: ClassVar[list[int]] = []
     fails_at: ClassVar[list[int]] = []
 
@@ -159,6 +171,48 @@ def test_other_parameters_have_a_folder_of_their_own(images: dict[str, Path], tm
         "grey",
         "rgb",
     ]
+
+
+def test_another_version_of_a_library_describes_anew(
+    images: dict[str, Path], tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe_images(images, counting, tmp_path / "cache")
+    (before,) = (tmp_path / "cache").iterdir()
+    versions = read_json(before / "manifest.json")["libraries"]
+    assert versions == {name: version(name) for name in ("numpy", "pillow", "scikit-image")}
+    with monkeypatch.context() as newer:
+        newer.setattr(libraries, "version", lambda name: "99.0" if name == "scikit-image" else version(name))
+        describe_images(images, counting, tmp_path / "cache")
+        assert len(Counting.asked) == 12
+        (after,) = set((tmp_path / "cache").iterdir()) - {before}
+        assert read_json(after / "manifest.json")["libraries"] == {**versions, "scikit-image": "99.0"}
+        newer.setattr(libraries, "version", lambda name: "99.0" if name == "scikit-learn" else version(name))
+        describe_images(images, counting, tmp_path / "cache")  # Not one of its libraries.
+    describe_images(images, counting, tmp_path / "cache")
+    assert len(Counting.asked) == 12
+
+
+@pytest.mark.parametrize("kind", BASELINES.values())
+def test_each_descriptor_names_the_libraries_that_its_file_imports(kind: type[Descriptor]) -> None:
+    source = Path(inspect.getfile(kind)).read_text("utf-8")
+    imported = {"cv2": "opencv", "skimage": "scikit-image", "scipy": "scipy"}
+    named = {name for module, name in imported.items() if f"import {module}" in source or f"from {module}" in source}
+    named |= {"opencv"} if "grey(" in source else set()
+    assert named <= set(kind.libraries)
+    assert list(library_versions(*kind.libraries)) == sorted({"numpy", "pillow", *kind.libraries})
+
+
+def test_a_second_process_is_refused(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+    class Nested(Counting):
+        def describe(self, image: np.ndarray) -> np.ndarray:
+            if image.shape[0] == SIDE:
+                with pytest.raises(ArtifactError, match=rf"another writer \(process {os.getpid()}\)"):
+                    describe_images(images, counting, tmp_path)
+            return super().describe(image)
+
+    assert len(describe_images(images, Nested(), tmp_path).ids) == 6
+    assert len(describe_images(images, counting, tmp_path).ids) == 6  # Given back.
+    assert len(Counting.asked) == 6
 
 
 def test_a_damaged_part_is_named(images: dict[str, Path], tmp_path: Path) -> None:

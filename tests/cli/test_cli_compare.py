@@ -5,25 +5,37 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL
 import pytest
 import skimage
+from PIL import Image
 
 from rsir_tf.archives import Archive, Record, archive_hash, open_archive, stratified_split
 from rsir_tf.archives.synthetic import SCENES, render_archive
 from rsir_tf.artifacts import content_hash, read_manifest
-from rsir_tf.baselines import ColourHistogram, Statistics
+from rsir_tf.baselines import ColourHistogram, Statistics, libraries
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import Evaluation
 from rsir_tf.imagery import read_image
+from rsir_tf.locks import WriterLock
 from rsir_tf.pictures import save_png
-from rsir_tf.workflows import Comparison, compare_descriptors, is_uc_merced, unlike_published, visual_words
+from rsir_tf.workflows import (
+    Comparison,
+    compare_descriptors,
+    is_uc_merced,
+    published_remarks,
+    unlike_published,
+    visual_words,
+)
 
 COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
 FAST = ("--descriptor", "statistics", "--descriptor", "color", "--processes", 1)
@@ -55,18 +67,23 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
     assert details["color parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
     assert details["libraries"]["opencv"] == cv2.__version__
     assert details["libraries"]["scikit-image"] == skimage.__version__
+    assert details["color libraries"] == {"numpy": np.__version__, "pillow": PIL.__version__}
+    assert details["statistics libraries"] == {**details["color libraries"], "opencv": cv2.__version__}
     opened = open_archive(archive)
     assert details["archive hash"] == archive_hash(opened)
     assert details["split hash"] == content_hash(stratified_split(opened, 0.5).to_json())
     assert "label repairs" not in details  # These are MLRSNet's.
     assert "ReCNN and ReCNN+ are left out" in ended.err
     report = to / "report"
+    made_with = f"- color libraries: numpy {np.__version__}, pillow {PIL.__version__}\n"
+    assert made_with in (report / "report.md").read_text("utf-8")
     kept = read_manifest(report / "comparison.json", "comparison", 1)
     assert kept["schemes"] == found["schemes"]
     rows = list(csv.DictReader((report / "report.csv").open()))
     assert [row["descriptor"] for row in rows] == ["statistics", "color"]  # No published rows: not UC Merced.
     page = (report / "index.html").read_text("utf-8")
     assert "://" not in page  # Nothing is fetched.
+    assert "Color: worst queries, one of each scene class first" in page
     pictures = re.findall(r'src="([^"]+)"', page)
     assert {"precision_recall.png", "anmrr_by_scene.png", "confusion_color.png", "worst_color.png"} <= set(pictures)
     assert all((report / picture).is_file() for picture in pictures)
@@ -88,6 +105,19 @@ def test_a_second_run_describes_nothing(
     assert "12 queries, 12 images ranked, relevant: same scene" in second.out
 
 
+def test_a_second_command_into_one_folder_is_refused(command: Callable, archive: Path, tmp_path: Path) -> None:
+    to = tmp_path / "out"
+    to.mkdir()
+    other = WriterLock(to / "writer.lock")
+    ended = command("compare", archive, "--to", to, *FAST)
+    other.release()
+    assert (ended.code, ended.out) == (1, "")
+    assert f"out: another writer (process {os.getpid()}) is at work" in ended.err
+    assert [path.name for path in to.iterdir()] == ["writer.lock"]
+    assert command("compare", archive, "--to", to, *FAST).code == 0
+    assert command("compare", archive, "--to", to, *FAST).code == 0  # It was given back.
+
+
 def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Path, tmp_path: Path) -> None:
     ended = command("compare", archive, "--to", tmp_path / "out", *FAST, "--published")
     assert ended.code == 0, ended.err
@@ -97,6 +127,8 @@ def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Pa
         "- Published rows are shown because they were asked for, though the archive is not UC Merced; 3 images are "
         "compared, not 420, 20 of each scene class."
     ) in text
+    assert "- 3 of 3 images are no TIFF files, as the originals are that the published rows are of (" in text
+    assert "no TIFF files" in ended.err
 
 
 @pytest.fixture
@@ -127,9 +159,14 @@ def test_words_are_learned_from_the_training_part_alone(
     assert found["queries"] == 4
     origin = found["details"]["bovw parameters"]
     assert (origin["words"], origin["training images"], len(origin["learned from"])) == (12, 4, 64)
+    assert list(origin["learned with"]) == ["numpy", "opencv", "pillow", "scikit-learn", "scipy"]
     assert len(list((tmp_path / "out" / "descriptors").glob("bovw-*/*.npz"))) == 1
     assert command(*line).code == 0
     assert len(read) == 4  # Kept.
+    monkeypatch.setattr(libraries, "version", lambda name: "99.0" if name == "scikit-learn" else version(name))
+    newer = json.loads(command(*line).out)["details"]["bovw parameters"]
+    assert len(read) == 8  # Another k-means may find other words.
+    assert newer["learned with"] == {**origin["learned with"], "scikit-learn": "99.0"}
 
 
 def test_training_images_that_cannot_be_read_are_named(command: Callable, textured: Path, tmp_path: Path) -> None:
@@ -175,6 +212,10 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     text = (tmp_path / "two" / "report" / "report.md").read_text("utf-8")
     assert "| Descriptor | bytes an image | seconds a query | seconds an image |" in text
     assert re.search(r"\| ReCNN \| [\d.e+]+ \| [\d.e-]+ \| – \|", text)
+    page = (tmp_path / "two" / "report" / "index.html").read_text("utf-8")
+    images = json.loads(unknown.out)["queries"]
+    for shown in (text, page.replace("&#x27;", "'")):
+        assert f"Seconds a query: of a core's time, searching {images} images and ranking all of them" in shown
     lacking = command("compare", tiny_export.archive, "--all", "--descriptor", "color", "--processes", 1,
                       "--to", tmp_path / "three", "--index", tmp_path / "one" / "index")  # fmt: skip
     assert lacking.code == 1
@@ -314,6 +355,18 @@ def test_where_published_rows_may_stand(tmp_path: Path, change: dict[str, Any], 
     assert unlike_published(uc_merced(tmp_path, range(50)), found) == ["the archive is not UC Merced", *words]
     (tmp_path / "rendered.json").touch()
     assert unlike_published(uc_merced(tmp_path), found) == ["the images are rendered", *words]
+
+
+def test_published_rows_beside_copies_get_a_remark(tmp_path: Path) -> None:
+    image = Image.fromarray(np.zeros((16, 16, 3), np.uint8))
+    image.save(tmp_path / "a.tif")
+    image.save(tmp_path / "b.tif", "JPEG")  # Whatever its name says.
+    records = tuple(Record(name, tmp_path / name, scene="x") for name in ("a.tif", "b.tif"))
+    evaluation = Evaluation(2, 2, "scene", "2ng", True, {})
+    (remark,) = published_remarks(Comparison(evaluation, records, lambda _: np.ones(2, dtype=bool)))
+    assert remark.startswith("1 of 2 images are no TIFF files, as the originals are")
+    assert "(b.tif)" in remark
+    assert published_remarks(Comparison(evaluation, records[:1], lambda _: np.ones(1, dtype=bool))) == []
 
 
 def test_names_of_baselines_in_help_are_all_there_are() -> None:

@@ -126,6 +126,20 @@ def test_nothing_is_relevant(command: Callable, tmp_path: Path) -> None:
     assert "Best by" not in page
 
 
+def test_more_scene_classes_than_a_page_holds(tmp_path: Path) -> None:
+    for number in range(101):
+        save_png(tmp_path / f"many/{number:03}/{number:03}.png", np.full((16, 16, 3), number, np.uint8))
+    found = compare_descriptors(open_archive(tmp_path / "many"), tmp_path / "cache", descriptors=[Statistics()])
+    page = write_comparison(tmp_path / "report", found, title="t", published=False).read_text("utf-8")
+    assert not list((tmp_path / "report").glob("*scene*.png"))
+    for line in (
+        "The plot of ANMRR by scene class is left out: 101 classes are more than 100.",
+        "The confusion of 101 scene classes is left out: more than 100.",
+    ):
+        assert line in page
+        assert line in (tmp_path / "report" / "report.md").read_text("utf-8")
+
+
 def test_one_image_is_refused(command: Callable, flat: Path, tmp_path: Path) -> None:
     for name in list(LEVELS)[2:]:
         (flat / f"{name}.png").unlink()

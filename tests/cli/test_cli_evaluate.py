@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,13 +23,20 @@ IMAGES = {
 }
 
 
-def write_index(to: Path, classes: tuple[str, ...] = CLASSES, *, tagged: bool = True) -> Path:
+def write_index(
+    to: Path,
+    classes: tuple[str, ...] = CLASSES,
+    *,
+    tags: dict[str, Any] | None = None,
+    scenes: dict[str, Any] | None = None,
+) -> Path:
     with IndexWriter.open(to, IndexSettings("made", classes, channels=1)) as writer:
-        for name, (place, tags, shown) in IMAGES.items():
+        for name, (place, own, shown) in IMAGES.items():
             vector = np.array([place], np.float32)
             writer.add(
                 ImageEntry(
-                    name, path=name, height=8, width=8, scene=None, tags=tags if tagged else None, content_hash=name,
+                    name, path=name, height=8, width=8, scene=(scenes or {}).get(name),
+                    tags=own if tags is None else tags[name], content_hash=name,
                     file_size=1, modified_ns=1, classes=np.array([shown], np.int32), areas=np.array([64], np.int64),
                     boxes=np.array([[0, 0, 8, 8]], np.int32), recnn=vector[None], recnn_plus=vector,
                 )
@@ -106,6 +114,54 @@ def test_the_table_of_an_index_with_tags(tagged: Path, command: Callable) -> Non
     assert ended.out.splitlines()[0].endswith("relevant: tags alike (Jaccard index) from 0.25 on")
 
 
+def test_what_is_left_out_is_told_everywhere(tmp_path: Path, command: Callable) -> None:
+    tags = {"a": ("bare-soil", "trees"), "b": None, "c": ("sea",), "d": ()}
+    scenes = {"a": "x", "b": "x", "c": None, "d": "y"}
+    index = write_index(tmp_path / "index", tags=tags, scenes=scenes)
+    lines = [
+        # Without the query a finds nothing with its tags, nor do the others.
+        "4 of 4 queries are in no figure: no ranked image is relevant to them (2 of them have no tags).",
+        "ACG, NDCG and WAP are over 0 of 4 queries: the others share no tag with a ranked image (2 have none).",
+        "P@5, ACG@5 are left out: only 3 images are ranked.",
+        "How well the segmentations show the images' tags is over 3 of 4 images: the tags of the others are not known.",
+        "Figures by scene class are left out: an image is relevant by its tags.",
+    ]
+    report = tmp_path / "report"
+    options = ("--relevance", "tags", "--no-query-counts", "--k", 1, "--k", 5, "--report", report)
+    ended = command("evaluate", index, *options, "--json")
+    found = json.loads(ended.out)
+    assert found["remarks"] == lines
+    assert (found["queries_left_out"], found["graded_queries"]) == (4, 0)
+    assert json.loads((report / "report.json").read_text("utf-8"))["remarks"] == lines
+    text = (report / "report.md").read_text("utf-8")
+    assert all(f"- {line}\n" in text for line in lines)
+    plain = command("evaluate", index, *options)
+    assert plain.err.splitlines()[:-1] == lines  # The last says where the report is.
+    # By scene, itself included: a, b and d find something; a finds a's tags, and c its own.
+    by_scene = json.loads(command("evaluate", index, "--k", 1, "--json").out)
+    assert by_scene["remarks"][:2] == [
+        "1 of 4 queries are in no figure: no ranked image is relevant to them (1 of them have no scene class).",
+        "ACG, NDCG and WAP are over 2 of 4 queries: the others share no tag with a ranked image (2 have none).",
+    ]
+    assert (by_scene["queries_left_out"], by_scene["graded_queries"]) == (1, 2)
+
+
+def test_tags_that_the_model_does_not_know_are_told(tagged: Path, tmp_path: Path, command: Callable) -> None:
+    other = write_index(tmp_path / "other", ("soil", "sea", "forest"))
+    what = "How well the segmentations show the images' tags is left out:"
+    line = f"{what} 2 of 3 tags are no class of the model (bare-soil, trees)."
+    assert line in json.loads(command("evaluate", other, "--relevance", "tags", "--json").out)["remarks"]
+    scenes = dict.fromkeys(IMAGES, "x")
+    plain = write_index(tmp_path / "plain", tags=dict.fromkeys(IMAGES), scenes=scenes)
+    found = json.loads(command("evaluate", plain, "--k", 1, "--json").out)
+    graded = "ACG, NDCG and WAP are left out: the images have no tags."
+    assert found["remarks"] == [graded, f"{what} the images have no tags."]
+    assert "graded_queries" not in found
+    whole = json.loads(command("evaluate", tagged, "--relevance", "tags", "--k", 1, "--json").out)
+    assert "remarks" not in whole  # Nothing is left out.
+    assert whole["graded_queries"] == 4
+
+
 def test_bad_values(tagged: Path, tmp_path: Path, command: Callable) -> None:
     for at in (0, 1.5, "nan"):
         ended = command("evaluate", tagged, "--relevance", "jaccard", "--jaccard-at", at)
@@ -113,7 +169,7 @@ def test_bad_values(tagged: Path, tmp_path: Path, command: Callable) -> None:
         assert "wanted a number above 0, at most 1" in " ".join(ended.err.split())
     ended = command("evaluate", tagged, "--k", 0)
     assert (ended.code, ended.out) == (2, "")
-    ended = command("evaluate", write_index(tmp_path / "plain", tagged=False), "--relevance", "jaccard")
+    ended = command("evaluate", write_index(tmp_path / "plain", tags=dict.fromkeys(IMAGES)), "--relevance", "jaccard")
     assert (ended.code, ended.out) == (1, "")
     assert "its images have no tags; use --relevance scene" in ended.err
     assert "its images have no scene class; use --relevance tags" in command("evaluate", tagged).err

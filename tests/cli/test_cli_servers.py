@@ -1,21 +1,15 @@
-"""Servers and models that are not there, or not the right ones; and `serve` itself."""
+"""Servers and models that are not there, or not the right ones."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-PROGRAM = Path(sys.executable).parent / "rsir-tf"
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +103,6 @@ def test_a_saved_model_that_is_not_there(archive: Path, tmp_path: Path, command)
     one_line(command("export", missing, "--to", tmp_path / "x"), f"{missing}: no run here")
 
 
-def test_serve_prints_the_command_line_of_each_engine(toy: Path, command) -> None:
-    def printed(engine: str) -> str:
-        ended = command("serve", toy, "--port", 9000, "--engine", engine, "--print")
-        assert (ended.code, ended.err) == (0, "")
-        return ended.out
-
-    assert printed("tensorflow_model_server").startswith(
-        f"tensorflow_model_server --port=9000 --model_name=fcn8s --model_base_path={toy.resolve()}"
-    )
-    assert f"source={toy.resolve()},target=/models/fcn8s,readonly" in printed("docker")
-    assert printed("embedded").startswith(f"rsir-tf serve {toy} --engine embedded --model fcn8s")
-
-
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
@@ -152,69 +133,3 @@ def test_an_encrypted_server(archive: Path, toy: Path, tmp_path: Path, certifica
         found = json.loads(command("info", running.address, *client, "--model", "fcn8s", "--json").out)
         assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
         one_line(command("info", running.address, "--timeout", 1), running.address)
-
-
-def test_serve_with_encryption_prints_what_to_run(toy: Path, certificates: Path, tmp_path: Path, command) -> None:
-    files = ("--tls-certificate", certificates / "server.pem", "--tls-key", certificates / "server.key")
-    asked = ("serve", toy, "--print", "--engine")
-    ended = command(*asked, "tensorflow_model_server", *files, "--tls-ca", certificates / "ca.pem")
-    write, serve = ended.out.splitlines()
-    assert "PRIVATE KEY" not in ended.out
-    subprocess.run(write, shell=True, check=True, cwd=tmp_path, timeout=30)
-    assert (tmp_path / "ssl.config").read_text() == (certificates / "ssl.config").read_text()
-    assert serve.endswith(f"--ssl_config_file={Path('ssl.config').resolve()}")
-    assert command(*asked, "embedded", *files).out.endswith(f"--tls-key {certificates / 'server.key'}\n")
-    one_line(command(*asked, "docker", *files[:2]), "server.pem alone", "--tls-key")
-    wrong = (*files[:3], certificates / "client.key")
-    one_line(command("serve", toy, "--engine", "embedded", "--port", 0, *wrong), "is not the private key of")
-
-
-def test_serve_refuses_a_port_that_is_taken(toy: Path, server: str, command) -> None:
-    port = server.rpartition(":")[2]
-    one_line(command("serve", toy, "--port", port, "--engine", "embedded"), f":{port}: cannot be listened on", "--port")
-
-
-def test_serve_ends_while_it_still_starts(toy: Path, tmp_path: Path) -> None:
-    """A program in TensorFlow Serving's place never answers; it ends with the command."""
-    stands_in = tmp_path / "tensorflow_model_server"
-    stands_in.write_text(f"#!/bin/sh\ntrap 'echo ended > {tmp_path}/ended; exit 0' TERM\n"
-                         f"echo begun > {tmp_path}/begun\nwhile :; do sleep 0.1; done\n")  # fmt: skip
-    stands_in.chmod(0o755)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    line = [PROGRAM, "serve", toy, "--port", str(port), "--engine", "tensorflow_model_server"]
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            end = time.monotonic() + 60
-            while not (tmp_path / "begun").exists() and time.monotonic() < end:
-                time.sleep(0.05)
-            process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert (process.returncode, out, err.splitlines()[-1]) == (0, "", "stopping")
-    assert (tmp_path / "ended").exists()
-
-
-def test_serve_answers_until_it_is_told_to_end(toy: Path, command) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    line = [PROGRAM, "serve", toy, "--port", str(port), "--engine", "embedded"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            said = []
-            while not said or "AVAILABLE" not in said[-1]:
-                said.append(process.stderr.readline())
-                assert said[-1], said  # It has ended.
-            assert f"model 'fcn8s' is AVAILABLE at 127.0.0.1:{port} (embedded)" in said[-1]
-            found = json.loads(command("info", f"127.0.0.1:{port}", "--json").out)
-            assert found["description"]["model_id"] == "toy-1"
-            process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    # Start-up notes of TensorFlow would be further lines.
-    assert (process.returncode, out, err, len(said)) == (0, "", "stopping\n", 2)

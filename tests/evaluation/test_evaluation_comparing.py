@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
 
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
@@ -26,18 +26,48 @@ from rsir_tf.evaluation import (
 from rsir_tf.evaluation.tables import figures_csv, markdown
 
 
-@pytest.mark.parametrize(("metric", "theirs"), [("l1", "cityblock"), ("l2", "euclidean"), ("cosine", "cosine")])
-@pytest.mark.parametrize("threads", [1, 3])
-def test_rankings_are_scipys(metric: str, theirs: str, threads: int) -> None:
-    vectors = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)  # More than one block and batch.
-    exact = cdist(vectors.astype(float), vectors.astype(float), theirs)
+def literally(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Distances of all pairs in float64, by the formulas."""
+    wide = vectors.astype(np.float64)
+    if metric == "cosine":
+        unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+        return 1 - unit @ unit.T
+    apart = (np.abs(wide - query).sum(-1) if metric == "l1" else np.square(wide - query).sum(-1) for query in wide)
+    return np.stack(list(apart)) if metric == "l1" else np.sqrt(np.stack(list(apart)))
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
+@pytest.mark.parametrize(("images", "threads"), [(127, 3), (128, 1), (129, 3), (257, 1)])
+def test_rankings_follow_the_formula(metric: str, images: int, threads: int) -> None:
+    # Images around the borders of tiles of 128, whose queries end within a batch of 16.
+    vectors = np.random.default_rng(images).gamma(0.5, 100, (images, 512)).astype(np.float32)
+    exact = literally(vectors, metric)
     found = list(rankings(vectors, metric, threads=threads))
-    assert [row for row, _ in found] == list(range(300))
+    assert [row for row, _ in found] == list(range(images))
     for row, order in found:
         assert order[0] == row
-        assert sorted(order.tolist()) == list(range(300))
-        # Distances are rounded to float32, 2⁻²⁴, over sums of 40: what lies nearer together may change places.
-        assert (np.diff(exact[row, order]) > -1e-5 * exact[row].max()).all()
+        assert sorted(order.tolist()) == list(range(images))
+        # Rounded to float32, 2⁻²⁴ of themselves; products of the cosine are off by a few 1e-7.
+        near = 1e-6 if metric == "cosine" else 2.0**-23 * exact[row].max()
+        assert (np.diff(exact[row, order]) > -near).all()
+
+
+@pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
+def test_equal_vectors_are_equally_far_from_all(metric: str) -> None:
+    generator = np.random.default_rng(1)
+    vectors = generator.normal(size=(50, 33)).astype(np.float32)[generator.integers(0, 50, 203)]
+    groups = [np.flatnonzero((vectors == vector).all(axis=1)) for vector in np.unique(vectors, axis=0)]
+    for _, order in rankings(vectors, metric):
+        ranks = np.argsort(order)
+        for group in groups:  # Next to each other, in order of row.
+            np.testing.assert_array_equal(np.diff(ranks[group]), 1)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_an_angle_does_not_depend_on_lengths(scale: float) -> None:
+    vectors = np.array([[4, 3], [1, 0], [3, 4], [-1, 0]], dtype=np.float32) * np.float32(scale)
+    # Cosines with (4, 3): 1, 4/5, 24/25, −4/5.
+    assert dict(rankings(vectors, "cosine"))[0].tolist() == [0, 2, 1, 3]
 
 
 @given(st.integers(1, 40), st.integers(1, 6), st.sampled_from(["l1", "l2", "cosine"]), st.integers(0, 99))
@@ -146,6 +176,15 @@ def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
     assert rows[0]["p_at_10"] == ""
     assert rows[0]["bytes an image"] == "48.0"
     assert (rows[1]["anmrr"], rows[1]["p_at_10"], rows[1]["bytes an image"]) == ("0.746", "0.279", "")
+
+
+def test_how_costs_are_measured_is_told(evaluation: Evaluation) -> None:
+    assert "Bytes an image: its vectors, as they are kept.\n" in markdown(evaluation, title="t")
+    timed = dataclasses.replace(evaluation.schemes["glcm"], costs={"seconds a query": 0.25})
+    for queries, words in ((4, "searching 4 images and ranking all of them for the first 4"), (99, "the first 64")):
+        text = markdown(dataclasses.replace(evaluation, queries=queries, schemes={"glcm": timed}), title="t")
+        assert f"{words} queries, once more and by itself" in text
+        assert "Bytes" not in text
 
 
 def test_graded_figures_are_shown(evaluation: Evaluation) -> None:

@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from rsir_tf.artifacts import write_json
-from rsir_tf.errors import ArtifactError
+from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.evaluation import (
     PUBLISHED_UC_MERCED,
     Evaluation,
     RankingMetrics,
+    SceneFigures,
+    SchemeFigures,
     anmrr,
     mean_average_precision,
     precision_at,
@@ -171,6 +173,26 @@ def test_plots_draw_each_scheme_in_its_own_colour():
 def test_plots_are_the_same_bytes_each_time_and_take_missing_curves():
     curves = {"recnn": [math.nan] * 11, **{f"scheme {n}": [n / 12] * 11 for n in range(11)}}
     assert precision_recall_plot(curves) == precision_recall_plot(curves)
+
+
+def test_more_scene_classes_than_a_page_holds_are_not_drawn(tmp_path):
+    to = tmp_path / "report"
+    write_report(to, evaluate()[1])
+    assert (to / "scenes.png").exists()
+    figures = SchemeFigures(
+        0.5, 0.5, {5: 0.5}, (0.5,) * 11, by_scene={f"s{n:03}": SceneFigures(1, 0.5, 0.5) for n in range(101)}
+    )
+    many = Evaluation(101, 101, "scene", "2ng", True, {"recnn": figures}, remarks=("first",))
+    write_report(to, many, remarks=["second"])
+    assert not (to / "scenes.png").exists()
+    line = "The plot of ANMRR by scene class is left out: 101 classes are more than 100."
+    assert json.loads((to / "report.json").read_text("utf-8"))["remarks"] == ["first", "second", line]
+    text = (to / "report.md").read_text("utf-8")
+    assert "scenes.png" not in text
+    assert text.count(line) == 2  # Among the remarks, and where the plot would be.
+    assert "| s100 | 1 |" in text
+    with pytest.raises(InputError, match="101 scene classes to plot; wanted at most 100"):
+        scene_plot({"recnn": {f"s{n}": 0.5 for n in range(101)}})
 
 
 def test_markdown_tables_escape_bars():

@@ -161,11 +161,23 @@ def test_distances_and_all_distances_agree_with_equation_3(many, direction):
 def test_all_global_distances_agree_with_search(many, metric):
     index, _ = many
     vectors = index.recnn_plus
-    for row, distances in index.all_distances("recnn+", [7, 3], metric=metric):
-        np.testing.assert_array_equal(distances, global_distance(vectors[row], vectors, metric))
-    for row, distances in index.all_distances("recnn+", metric=metric):
-        np.testing.assert_array_equal(distances, global_distance(vectors[row], vectors, metric))
-        assert distances[row] == 0
+    for rows in ([7, 3], None):
+        for row, distances in index.all_distances("recnn+", rows, metric=metric):
+            wanted = global_distance(vectors[row], vectors, metric)
+            np.testing.assert_allclose(distances, wanted, rtol=1e-12, atol=1e-15)
+            np.testing.assert_array_equal(distances == 0, (vectors == vectors[row]).all(axis=1) | (wanted == 0))
+
+
+@pytest.mark.parametrize("scheme", ["recnn", "recnn+"])
+def test_distances_are_measured_to_no_others_than_those_asked_for(many, scheme):
+    index, _ = many
+    among = [3, 4, 40, 84]
+    everything = dict(index.all_distances(scheme, [3, 5]))
+    for row, distances in index.all_distances(scheme, [3, 5], among=among, share_classes=True):
+        shares = index.shown_classes[:, index.shown_classes[row]].any(axis=1)
+        wanted = np.where(shares, everything[row], np.inf)[among]
+        np.testing.assert_allclose(distances[among], wanted, rtol=1e-10, atol=0)
+        assert np.isnan(np.delete(distances, among)).all()
 
 
 def test_all_distances_with_more_regions_than_one_product_takes(tmp_path):

@@ -28,14 +28,15 @@ IMAGE = random_image(32, 48)
 class FakeService(PredictionServiceServicer):
     """Answers as the toy model; `before` may abort or wait, `change` may spoil the answer.
 
-    With `batching` it refuses calls without inputs, as TensorFlow Serving does with --enable_batching.
+    With `batching` it refuses calls without inputs, as TensorFlow Serving does with --enable_batching; with `strict`
+    calls for another version than its own.
     """
 
     def __init__(self) -> None:
         self.model_id = "toy-1"
         self.version = 1
         self.channels = 512
-        self.batching = False
+        self.batching = self.strict = False
         self.signatures = ("serving_default", "describe", "features", "identify")
         self.before: Callable = lambda request, context: None
         self.change: Callable = lambda response: None
@@ -53,6 +54,7 @@ class FakeService(PredictionServiceServicer):
             self.most_running = max(self.most_running, self.running)
         try:
             self.before(request, context)
+            self._check_version(request, context)
             if self.batching and not request.inputs:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Batching Run() must have at least one input tensor")
             return self._answer(request)
@@ -61,6 +63,7 @@ class FakeService(PredictionServiceServicer):
                 self.running -= 1
 
     def GetModelMetadata(self, request, context):  # noqa: N802
+        self._check_version(request, context)
         response = GetModelMetadataResponse()
         response.model_spec.CopyFrom(request.model_spec)
         signatures = SignatureDefMap()
@@ -71,6 +74,12 @@ class FakeService(PredictionServiceServicer):
             shape.dim.add(size=side)
         response.metadata["signature_def"].Pack(signatures)
         return response
+
+    def _check_version(self, request, context) -> None:
+        spec = request.model_spec
+        if self.strict and spec.HasField("version") and spec.version.value != self.version:
+            details = f"Servable not found for request: Specific({spec.name}, {spec.version.value})"
+            context.abort(grpc.StatusCode.NOT_FOUND, details)
 
     def _answer(self, request):
         response = PredictResponse()
@@ -95,10 +104,11 @@ class FakeService(PredictionServiceServicer):
 
 
 @contextlib.contextmanager
-def running(service: FakeService, port: int = 0) -> Iterator[str]:
+def running(service: FakeService, port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
     add_PredictionServiceServicer_to_server(service, server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    place = f"127.0.0.1:{port}"
+    port = server.add_secure_port(place, credentials) if credentials else server.add_insecure_port(place)
     server.start()
     try:
         yield f"127.0.0.1:{port}"

@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import grpc
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from serving_fake import IMAGE, FakeService, check_all, free_port, running, times
 from serving_toy import random_image
 
-from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
+from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
 from rsir_tf.serving import calls, connect
 from rsir_tf.serving.tensors import encode_reply
 
@@ -161,6 +162,29 @@ def test_asks_how_wide_conv5_3_is_before_it_sends_images(service: FakeService, a
     assert service.features() == []
 
 
+def test_what_was_asked_ahead_is_not_asked_again(service: FakeService, address: str) -> None:
+    with connect(address) as model:
+        model.ask_ahead()
+        assert model.describe().model_id == "toy-1"
+        assert len(service.requests) == 1
+        assert model.describe().model_id == "toy-1"
+        assert len(service.requests) == 2  # a later one is a question of its own
+    service.before = lambda request, context: context.abort(grpc.StatusCode.INTERNAL, "no")
+    with connect(address) as model:
+        model.ask_ahead()
+        with pytest.raises(ModelError, match="refused with INTERNAL"):
+            model.predict([IMAGE])
+    release = threading.Event()
+    service.before = lambda request, context: release.wait(20)
+    model, start = connect(address), time.monotonic()
+    model.ask_ahead()
+    model.close()
+    with pytest.raises(ModelError, match="closed"):
+        model.describe()
+    assert time.monotonic() - start < 5
+    release.set()
+
+
 def test_sends_version_and_label(service: FakeService, address: str) -> None:
     with connect(address, model_name="mine", version=7) as model:
         model.predict([IMAGE])
@@ -220,33 +244,27 @@ def test_questions_about_the_model_count_towards_the_time(service: FakeService, 
         release.set()
 
 
-def test_a_call_that_the_server_cancels_is_no_closed_connection(service: FakeService, address: str) -> None:
+@pytest.mark.parametrize("details", ["", "CANCELLED", "Cancelled", "Received RST_STREAM with error code 8"])
+def test_a_call_that_grpc_cancels_is_one_whose_server_is_gone(service: FakeService, address: str, details: str) -> None:
+    """So end calls that a stopping server has received and given to nobody."""
+    with connect(address) as model:
+        model.predict([IMAGE])
+        (server,) = model._servers
+        before = server.generation
+        service.before = times(1, grpc.StatusCode.CANCELLED, details)
+        service.requests.clear()
+        check_all(model.predict([IMAGE]), [IMAGE])
+        assert server.generation == before + 1  # it may have come back as another: it is asked who it is
+        assert [request.model_spec.signature_name for request in service.requests] == ["features"] * 2 + ["describe"]
+
+
+def test_a_call_that_a_handler_cancels_is_neither_repeated_nor_a_closed_connection(
+    service: FakeService, address: str
+) -> None:
     service.before = times(1, grpc.StatusCode.CANCELLED, "by an operator")
     with connect(address) as model, pytest.raises(ModelError, match=r"refused with CANCELLED \(by an operator\)"):
         model.predict([IMAGE])
-
-
-def test_several_servers_take_turns(service: FakeService, address: str) -> None:
-    second = FakeService()
-    images = [random_image(16, 16, seed=seed) for seed in range(8)]
-    with running(second) as other, connect([address, other], batch_size=1) as model:
-        check_all(model.predict(images), images)
-        assert len(service.features()) == len(second.features()) == 4
-
-
-def test_several_servers_one_away(service: FakeService, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "FIRST_CONTACT", 0.3)
-    images = [random_image(16, 16, seed=seed) for seed in range(4)]
-    with connect([f"127.0.0.1:{free_port()}", address], batch_size=1) as model:
-        check_all(model.predict(images), images)
-
-
-def test_several_servers_must_hold_one_model(service: FakeService, address: str) -> None:
-    second = FakeService()
-    second.model_id = "toy-2"
-    with running(second) as other, connect([address, other]) as model, pytest.raises(MismatchError) as caught:
-        model.describe()
-    assert other in str(caught.value)
+    assert len(service.features()) == 1
 
 
 def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +300,16 @@ def test_waits_for_a_server_that_restarts(service: FakeService) -> None:
 @pytest.mark.parametrize("talk", [b"", os.urandom(100_000), b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_ports_that_speak_something_else(talk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "FIRST_CONTACT", 0.5)
+    with talking(talk) as address:
+        start = time.monotonic()
+        with connect(address, timeout=1.5) as model, pytest.raises(ServerUnavailableError):
+            model.describe()
+        assert time.monotonic() - start < 3
+
+
+@contextlib.contextmanager
+def talking(talk: bytes) -> Iterator[str]:
+    """HOST:PORT of a server that says the same to everybody."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held = []
 
@@ -293,16 +321,40 @@ def test_ports_that_speak_something_else(talk: bytes, monkeypatch: pytest.Monkey
                     connection.sendall(talk)
 
         threading.Thread(target=answer, daemon=True).start()
-        start = time.monotonic()
-        with (
-            connect(f"127.0.0.1:{listener.getsockname()[1]}", timeout=1.5) as model,
-            pytest.raises(ServerUnavailableError),
-        ):
-            model.describe()
-        assert time.monotonic() - start < 3
+        yield "127.0.0.1:{1}".format(*listener.getsockname())
         listener.shutdown(socket.SHUT_RDWR)
         for connection in held:
             connection.close()
+
+
+@pytest.mark.parametrize(
+    ("talk", "said"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "this is a web server: give the gRPC port"),
+        (b"<html><head><title>Bad request</title></head></html>", "check host and port"),
+    ],
+)
+def test_what_is_no_grpc_server_is_told_at_once(talk: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for it to come up: it is up."""
+    monkeypatch.setattr(calls, "FIRST_CONTACT", 60)
+    with talking(talk) as address:
+        start = time.monotonic()
+        with connect(address) as model, pytest.raises(ServerUnavailableError, match=said):
+            model.describe()
+        assert time.monotonic() - start < 20
+
+
+def test_streams_that_outlive_the_model(service: FakeService, address: str) -> None:
+    """What is at work, what waits for a worker, and what was never begun: all say that the model is closed."""
+    service.before = lambda request, context: request.inputs and time.sleep(0.05)
+    model = connect(address, batch_size=1, in_flight=2)
+    streams = [model.predict_stream(iter([IMAGE] * 50)) for _ in range(3)]
+    for stream in streams[:2]:
+        next(stream)
+    model.close()
+    for stream in streams:
+        with pytest.raises(ModelError, match="the connection has been closed; connect again"):
+            list(stream)
 
 
 def test_close_ends_what_is_in_flight(service: FakeService, address: str) -> None:

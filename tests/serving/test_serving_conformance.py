@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -122,9 +123,12 @@ def test_unknown_model(predict, status, metadata) -> None:
     message.model_spec.name = "nope"
     details = refused(status, message, grpc.StatusCode.NOT_FOUND)
     assert details == "Could not find any versions of model nope"
+    ask = GetModelMetadataRequest(model_spec=message.model_spec, metadata_field=["signature_def"])
+    details = refused(metadata, ask, grpc.StatusCode.NOT_FOUND)
+    assert details.startswith("Servable not found for request: Latest(nope)")
 
 
-def test_unknown_version(predict, status) -> None:
+def test_unknown_version(predict, status, metadata) -> None:
     message = request()
     message.model_spec.version.value = 99
     details = refused(predict, message, grpc.StatusCode.NOT_FOUND)
@@ -133,6 +137,9 @@ def test_unknown_version(predict, status) -> None:
     ask.model_spec.CopyFrom(message.model_spec)
     details = refused(status, ask, grpc.StatusCode.NOT_FOUND)
     assert details == "Could not find version 99 of model toy"
+    asked = GetModelMetadataRequest(model_spec=ask.model_spec, metadata_field=["signature_def"])
+    details = refused(metadata, asked, grpc.StatusCode.NOT_FOUND)
+    assert details.startswith("Servable not found for request: Specific(toy, 99)")
 
 
 def test_unknown_label(predict) -> None:
@@ -260,9 +267,20 @@ def test_metadata_fields(metadata) -> None:
 
 
 def test_deadline(channel) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        PredictionServiceStub(channel).Predict(request(images=random_image(1000, 1000)), timeout=0.001)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    """Calls that their clients gave up end, and take no places: later ones are answered, not refused."""
+    stub = PredictionServiceStub(channel)
+    large = request(images=random_image(512, 512))
+    given_up = [stub.Predict.future(large, timeout=0.02) for _ in range(60)]
+    codes = {future.code() for future in given_up}
+    assert grpc.StatusCode.DEADLINE_EXCEEDED in codes
+    assert codes <= {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OK}
+    end = time.monotonic() + 20
+    while (refusal := stub.Predict.future(large, timeout=20).exception()) is not None:
+        assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.details()
+        assert time.monotonic() < end, "still no place after 20 s"
+        time.sleep(0.1)
+    at_once = [stub.Predict.future(request(), timeout=20) for _ in range(4)]  # as many as any server takes
+    assert [future.code() for future in at_once] == [grpc.StatusCode.OK] * 4
 
 
 def test_bytes_that_are_no_message(channel, predict) -> None:

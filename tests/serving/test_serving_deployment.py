@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,25 @@ def test_readme_names_every_file() -> None:
     for path in itertools.chain(FOLDER.iterdir(), CONFIG.iterdir()):
         if path.name != "README.md":
             assert path.name in text, path.name
+
+
+def test_readme_mounts_the_certificates_that_it_makes() -> None:
+    """Made from the project's folder, mounted from compose.yaml's."""
+    text = (FOLDER / "README.md").read_text()
+    (made,) = set(re.findall(r"make_test_certificates\.sh (\S+) myhost", text))
+    (mounted,) = re.findall(r"`(\S+):/tls:ro`", text)
+    assert (FOLDER / mounted).resolve() == (FOLDER.parent / made).resolve()
+
+
+def test_readme_tells_what_is_served_and_what_the_claim_must_be() -> None:
+    text = (FOLDER / "README.md").read_text()
+    (config,) = text_format.Parse((CONFIG / "models.config").read_text(), ModelServerConfig()).model_config_list.config
+    versions = " and ".join(map(str, config.model_version_policy.specific.versions))
+    assert f"**`{config.name}`, version {versions}, and nothing else**" in text
+    volumes = yaml.safe_load((FOLDER / "kubernetes" / "base" / "deployment.yaml").read_text())
+    claims = [volume.get("persistentVolumeClaim") for volume in volumes["spec"]["template"]["spec"]["volumes"]]
+    assert {"claimName": "saved-models", "readOnly": True} in claims
+    assert "several nodes can read: `ReadOnlyMany` or `ReadWriteMany`" in text
 
 
 def test_a_picture_over_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,9 +31,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def states(live: Live) -> list[tuple[str, int]]:
+    return [(status.state, status.version) for status in model_versions(live.address, model_name=live.name)]
+
+
 def available(live: Live) -> list[int]:
-    states = model_versions(live.address, model_name=live.name)
-    return sorted(status.version for status in states if status.state == "AVAILABLE")
+    return sorted(version for state, version in states(live) if state == "AVAILABLE")
 
 
 def test_no_request_fails_while_versions_come_and_go(swapped: Live) -> None:
@@ -57,9 +60,7 @@ def test_no_request_fails_while_versions_come_and_go(swapped: Live) -> None:
             until(lambda: available(swapped) == [2])
             (swapped.base / "4").mkdir()
             (swapped.base / "4" / "saved_model.pb").write_bytes(b"not a model")
-            until(
-                lambda: any(status.version == 4 for status in model_versions(swapped.address, model_name=swapped.name))
-            )
+            until(lambda: ("END", 4) in states(swapped))
             assert available(swapped) == [2]
         finally:
             stop = True

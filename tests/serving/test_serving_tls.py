@@ -8,19 +8,23 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from serving_fake import FakeService, running
 from serving_toy import random_image
 
 from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
 from rsir_tf.serving import TLS, calls, connect
 from rsir_tf.serving.channel import open_channel
 from rsir_tf.serving.embedded import EmbeddedServer
-from rsir_tf.serving.launching import EngineProcess, start_server
-from rsir_tf.serving.tls import shows_certificate, ssl_config, ssl_config_command
+from rsir_tf.serving.launching import start_server
+from rsir_tf.serving.processes import EngineProcess
+from rsir_tf.serving.tls import server_credentials, shows_certificate, ssl_config, ssl_config_command
 
 SCRIPT = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
 IMAGE = random_image(16, 16)
@@ -74,37 +78,73 @@ def test_encrypted(toy_base: Path, certs: Path, other_certs: Path) -> None:
             model.describe()  # the server lives on
 
 
-def test_mutual(toy_base: Path, certs: Path, other_certs: Path) -> None:
+def test_mutual(toy_base: Path, certs: Path, other_certs: Path, tmp_path: Path) -> None:
+    old = expired(certs, tmp_path / "old", "client")
     with EmbeddedServer(toy_base, port=0, tls=server_tls(certs, mutual=True)) as server:
         shown = TLS(ca=certs / "ca.pem", certificate=certs / "client.pem", key=certs / "client.key")
         with connect(server.address, model_name="toy", tls=shown) as model:
             assert len(model.predict([IMAGE])) == 1
-        foreign = TLS(ca=certs / "ca.pem", certificate=other_certs / "client.pem", key=other_certs / "client.key")
-        for refused in (TLS(ca=certs / "ca.pem"), foreign):
-            with connect(server.address, model_name="toy", tls=refused) as model, pytest.raises(ServerUnavailableError):
+        # None, of another authority, and no longer good: the server closes the connection and says no more.
+        own = TLS(ca=certs / "ca.pem")
+        for folder in (None, other_certs, old):
+            refused = replace(own, certificate=folder / "client.pem", key=folder / "client.key") if folder else own
+            said = r"server encrypts: it may want .*--tls-certificate\) that it trusts and that has not expired"
+            with (
+                connect(server.address, model_name="toy", tls=refused) as model,
+                pytest.raises(ServerUnavailableError, match=said),
+            ):
                 model.describe()
 
 
-def test_expired(toy_base: Path, certs: Path, tmp_path: Path) -> None:
-    old = Path(shutil.copytree(certs, tmp_path / "old"))
+def expired(certs: Path, folder: Path, name: str) -> Path:
+    """A copy in which a certificate is as the authority gave it out years ago, for a day."""
+    old = Path(shutil.copytree(certs, folder))
     (old / "index").touch()
     (old / "ca.config").write_text(
         "[ca]\ndefault_ca=this\n[this]\ndatabase=index\nnew_certs_dir=.\nserial=ca.srl\ndefault_md=sha256\n"
         "policy=any\n[any]\ncommonName=supplied\n[names]\nsubjectAltName=IP:127.0.0.1\n"
     )
-    ask = "openssl req -new -key server.key -subj /CN=localhost -out server.csr"
+    ask = f"openssl req -new -key {name}.key -subj /CN=localhost -out {name}.csr"
     sign = (
-        "openssl ca -batch -config ca.config -cert ca.pem -keyfile ca.key -in server.csr -out server.pem -notext "
+        f"openssl ca -batch -config ca.config -cert ca.pem -keyfile ca.key -in {name}.csr -out {name}.pem -notext "
         "-extensions names -startdate 20200101000000Z -enddate 20200102000000Z"
     )
     for line in (ask, sign):
         subprocess.run(line.split(), check=True, timeout=30, cwd=old, capture_output=True)
+    return old
+
+
+def test_expired(toy_base: Path, certs: Path, tmp_path: Path) -> None:
+    old = expired(certs, tmp_path / "old", "server")
     with (
         EmbeddedServer(toy_base, port=0, tls=server_tls(old)) as server,
         connect(server.address, model_name="toy", tls=TLS(ca=old / "ca.pem")) as model,
         pytest.raises(ServerUnavailableError, match=r"certificate has expired.*their dates"),
     ):
         model.describe()
+
+
+def test_a_certificate_that_cannot_be_trusted_any_more_is_told_at_once(certs: Path, other_certs: Path) -> None:
+    """Of a server that has answered before: its connection broke, and it comes back with another certificate."""
+    service = FakeService()
+    with running(service, 0, server_credentials(server_tls(certs))) as address:
+        model = connect(address, tls=TLS(ca=certs / "ca.pem"), timeout=60)
+        model.predict([IMAGE])
+    start = time.monotonic()
+    port = int(address.rpartition(":")[2])
+    with running(service, port, server_credentials(server_tls(other_certs))), model:
+        with pytest.raises(ServerUnavailableError, match=r"CERTIFICATE_VERIFY_FAILED.*check the certificates"):
+            model.predict([IMAGE])
+        assert time.monotonic() - start < 20
+
+
+def test_one_of_several_that_cannot_be_trusted(certs: Path, other_certs: Path) -> None:
+    services = [FakeService(), FakeService()]
+    good, bad = (server_credentials(server_tls(folder)) for folder in (certs, other_certs))
+    with running(services[0], 0, bad) as first, running(services[1], 0, good) as second:
+        with connect([first, second], tls=TLS(ca=certs / "ca.pem"), batch_size=1) as model:
+            assert len(model.predict([IMAGE] * 6)) == 6
+        assert [len(service.features()) for service in services] == [0, 6]
 
 
 def test_files_that_are_no_certificates(toy_base: Path, tmp_path: Path, certs: Path) -> None:
@@ -164,7 +204,7 @@ flags = dict(argument.split("=", 1) for argument in sys.argv[1:])
 shutil.copy2(flags["--ssl_config_file"], {seen!r})
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain({certificate!r}, {key!r})
-listener = socket.create_server(("127.0.0.1", int(flags["--port"])))
+listener = socket.create_server(("0.0.0.0", int(flags["--port"])))
 while True:
     context.wrap_socket(listener.accept()[0], server_side=True).close()
 """
@@ -184,7 +224,9 @@ def test_start_tensorflow_serving(toy_base: Path, certs: Path, tmp_path: Path, m
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    server = start_server(toy_base, engine="tensorflow_model_server", port=port, tls=tls, timeout=60)
+    # An address of nobody's (RFC 5737): this engine listens on all there are, and is waited for on loopback.
+    server = start_server(toy_base, engine="tensorflow_model_server", host="192.0.2.1", port=port, tls=tls, timeout=60)
+    assert server.address == f"127.0.0.1:{port}"
     assert not server.wait(0)
     server.stop()
     assert seen.read_text() == ssl_config(tls)

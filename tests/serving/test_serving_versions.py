@@ -221,13 +221,18 @@ def test_two_embedded_servers_do_not_share_a_port(server: EmbeddedServer, base: 
 
 
 def test_stop_lets_calls_finish_and_frees_the_port(base: Path) -> None:
+    """A client at work meets its end and the next server at the port, and loses nothing."""
     server = EmbeddedServer(base, port=0).start()
     assert not server.wait(0)
-    with connect(server.address, model_name="toy") as model:
-        stream = model.predict_stream(iter([IMAGE] * 64))
-        next(stream)
+    images = [random_image(32, 32, seed=seed) for seed in range(64)]
+    with connect(server.address, model_name="toy", timeout=60, batch_size=1) as model:
+        stream = model.predict_stream(iter(images))
+        answered = [next(stream)]
         server.stop()
-    server.stop()
-    assert server.wait(0)
-    with EmbeddedServer(base, port=server.port):
-        pass
+        server.stop()
+        assert server.wait(0)
+        with EmbeddedServer(base, port=server.port):
+            answered.extend(stream)
+    assert len(answered) == len(images)
+    for prediction, image in zip(answered, images, strict=True):
+        np.testing.assert_allclose(prediction.conv5_3, toy_conv5_3(image), atol=1e-5)

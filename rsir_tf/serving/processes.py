@@ -1,0 +1,217 @@
+"""A server in a process of its own: started, waited for until it serves the model, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rsir_tf.errors import ModelError, ServerUnavailableError
+from rsir_tf.serving.tls import TLS, shows_certificate
+
+POLL_SECONDS = 0.2
+"""Between looks at a server that starts, or runs."""
+
+END_SECONDS = 10.0
+"""That a process has to end when it is told to; then it is killed."""
+
+
+class StoppedError(ModelError):
+    """The server was told to stop before it served the model."""
+
+
+class EngineProcess:
+    """A server in a process of its own; what it says goes to standard error.
+
+    Args:
+        command: Program and arguments.
+        name: What clients call the model.
+        host: Where it listens.
+        port: Its gRPC port.
+        tls: Its certificate, where it encrypts.
+        at_last: Run when it has been stopped, to end what it may have left running.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        name: str,
+        host: str,
+        port: int,
+        tls: TLS | None = None,
+        at_last: list[str] | None = None,
+    ) -> None:
+        self.name = name
+        self._command = command
+        self._at_last = at_last
+        self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self._port = port
+        self._tls = tls
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` for a client on this machine."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
+
+    @property
+    def ending(self) -> str:
+        """How the process ended, in words."""
+        code = None if self._process is None else self._process.poll()
+        return "not started" if self._process is None else "still runs" if code is None else in_words(code)
+
+    def start(self, timeout: float, stopping: threading.Event) -> EngineProcess:
+        """Start the process, and wait until it serves the model.
+
+        Args:
+            timeout: Seconds to wait.
+            stopping: Ends the waiting and the process.
+
+        Raises:
+            ModelError: It cannot be started, ended, could not load the model, or was not ready in time.
+            StoppedError: `stopping` was set.
+        """
+        self._process = start_process(self._command)
+        try:
+            if self._tls is not None and self._tls.certificate is not None:
+                self._wait_for_certificate(self._tls.certificate, timeout, stopping)
+            else:
+                wait_until_available(self.address, self.name, timeout=timeout, ended=self._ended, stopping=stopping)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _wait_for_certificate(self, certificate: Path, timeout: float, stopping: threading.Event) -> None:
+        """Wait until the port answers: TensorFlow Serving opens it once the model is loaded.
+
+        Its state cannot be asked for: nobody may have given us a certificate that it takes from clients.
+        """
+        end = time.monotonic() + timeout
+        while not shows_certificate(self._host, self._port, certificate):
+            if stopping.is_set():
+                raise stopped_error(self.address, self.name)
+            if how := self._ended():
+                raise _ended_error(self.address, self.name, how)
+            if time.monotonic() > end:
+                raise ModelError(
+                    f"{self.address}: nothing shows {certificate} after {timeout:g} s",
+                    cure="allow more time (--timeout), or see what it wrote",
+                )
+            stopping.wait(POLL_SECONDS)
+
+    def _ended(self) -> str:
+        return self.ending if self.wait(0) else ""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the process ends; True where it has ended."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End the process: politely, and after a while for certain."""
+        if self._process is not None:
+            end_process(self._process)
+            if self._at_last is not None:
+                with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                    subprocess.run(self._at_last, capture_output=True, check=False, timeout=30)
+
+
+def wait_until_available(
+    address: str, name: str, *, timeout: float, ended: Callable[[], str], stopping: threading.Event
+) -> None:
+    """Wait until a server says that a version of the model is available.
+
+    Args:
+        address: `HOST:PORT`.
+        name: The model's name.
+        timeout: Seconds to wait.
+        ended: How the server's process has ended; an empty text while it runs.
+        stopping: Ends the waiting.
+
+    Raises:
+        ModelError: It ended, could not load the model, or was not ready in time.
+        StoppedError: `stopping` was set.
+    """
+    from rsir_tf.serving.inspection import model_versions
+
+    end = time.monotonic() + timeout
+    found = "nothing answers"
+    while True:
+        if stopping.is_set():
+            raise stopped_error(address, name)
+        if how := ended():
+            raise _ended_error(address, name, how)
+        try:
+            versions = model_versions(address, model_name=name, timeout=2)
+        except ServerUnavailableError:
+            versions = ()
+        except ModelError as error:  # not known yet
+            versions, found = (), error.found
+        if any(version.state == "AVAILABLE" for version in versions):
+            return
+        for version in versions:
+            found = f"version {version.version} is {version.state}"
+            if version.error:
+                raise ModelError(f"{address}: version {version.version} of {name!r} failed: {version.error}")
+        if time.monotonic() > end:
+            raise ModelError(
+                f"{address}: model {name!r} is not served after {timeout:g} s ({found})",
+                cure="allow more time (--timeout), or see what it wrote",
+            )
+        stopping.wait(POLL_SECONDS)
+
+
+def start_process(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a program; what it says goes to standard error.
+
+    Raises:
+        ModelError: It cannot be started.
+    """
+    try:
+        # Its standard output too goes to ours for talk: standard output is for data.
+        # In a session of its own: Ctrl-C is for us, who end it in an orderly way; a terminal tells the whole group.
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.__stderr__, start_new_session=True)
+    except OSError as error:
+        raise ModelError(f"{command[0]}: cannot be started: {error.strerror}") from error
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process: politely, and after a while for certain."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def stopped_error(address: str, name: str) -> StoppedError:
+    """Say that a server was told to stop too soon."""
+    return StoppedError(f"{address}: told to stop before it served model {name!r}")
+
+
+def _ended_error(address: str, name: str, how: str) -> ModelError:
+    return ModelError(f"{address}: the server ended before it served model {name!r} ({how})", cure="see what it wrote")
+
+
+def in_words(code: int) -> str:
+    """Put a process's exit code into words; a negative one is the signal that ended it."""
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"

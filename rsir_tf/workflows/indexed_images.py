@@ -1,0 +1,65 @@
+"""Whether an index holds the images of an archive, as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rsir_tf.baselines import file_stamp
+from rsir_tf.errors import InputError, MismatchError
+from rsir_tf.imagery import pixel_hash, read_image
+
+if TYPE_CHECKING:
+    from rsir_tf.archives import Record
+    from rsir_tf.index import Index
+
+
+def require_unchanged(
+    index: Index, records: Sequence[Record], tell: Callable[[int, int, str], None] = lambda *_: None
+) -> None:
+    """Refuse an index of images whose pixels have changed since: its vectors are of what they showed then.
+
+    An image whose file has another size or time of change is read; a copy with the same pixels has not changed. What
+    the index does not hold, and what cannot be read any more, is others' to tell.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        records: Of the archive.
+        tell: Called with (done, in all, words).
+
+    Raises:
+        MismatchError: An image differs; the first is named.
+    """
+    images = index.images
+    rows = {name: row for row, name in enumerate(images.ids)}
+    known = [record for record in records if record.id in rows]
+    for done, record in enumerate(known, start=1):
+        row = rows[record.id]
+        if file_stamp(record.image) != (images.file_sizes[row], images.modified_ns[row]):
+            try:
+                same = pixel_hash(read_image(record.image)) == images.content_hashes[row]
+            except InputError:
+                same = True
+            if not same:
+                raise MismatchError(
+                    f"{index.path}: {record.id} ({record.image}) has changed since it was indexed",
+                    wanted="an index of the images as they are",
+                    cure="run rsir-tf index again with this archive and index",
+                )
+        tell(done, len(known), "comparing files with the index")
+
+
+def require_all(index: Index, records: Sequence[Record]) -> None:
+    """Refuse an index that lacks images.
+
+    Raises:
+        InputError: It lacks some; the first is named.
+    """
+    known = set(index.images.ids)
+    lacking = [record.id for record in records if record.id not in known]
+    if lacking:
+        raise InputError(
+            f"{index.path}: lacks {len(lacking)} of the {len(records)} images to compare (first {lacking[0]})",
+            wanted="an index of the same archive and split",
+            cure="run rsir-tf index with this archive and split, or name the model instead",
+        )
