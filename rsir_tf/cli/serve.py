@@ -65,7 +65,8 @@ def command(
     engines.check_port(engines.listening_host(chosen, host), port)
     # A flag, not an exception: one that is raised in a callback of gRPC's would be lost.
     told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    hung_up = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # Windows has none.
+    for number in (signal.SIGTERM, signal.SIGINT, *hung_up):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, lambda *_: told.set())
     console.say(f"starting {chosen} for {saved_model} …")

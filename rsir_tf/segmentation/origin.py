@@ -37,19 +37,23 @@ def digest_files(archive: Archive, progress: Progress) -> Digests:
     return found
 
 
-def describe_origin(archive: Archive, label_set: LabelSet, split: Split, digests: Mapping[str, Any]) -> dict[str, Any]:
+def describe_origin(
+    archive: Archive, label_set: LabelSet, split: Split, digests: Mapping[str, Any], *, tagged: bool
+) -> dict[str, Any]:
     """Describe an archive and its split for a run's manifest.
 
     Args:
-        archive: Any; its tags count where the label set has been made of them or beside them.
+        archive: Any.
         label_set: What is learned.
         split: Which images are for what.
         digests: From `digest_files`.
+        tagged: Whether the images' tags are learned from.
 
     Returns:
         JSON types: where the archive lies, its format and size, and hashes of all that training depends on.
     """
     return {
+        **({"tags": content_hash([record.tags for record in archive])} if tagged else {}),
         "path": str(archive.root),
         "format": archive.format,
         "images": len(archive),

@@ -168,6 +168,7 @@ def sole_writer(path: Path) -> Iterator[None]:
         yield
     finally:
         if not (path / MANIFEST).exists():
+            # While it is held: whoever opens the name now is refused or makes a new one, and there is no run to harm.
             (path / LOCK).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # It holds something else.
                 path.rmdir()

@@ -19,7 +19,7 @@ from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.splits import Split, select, write_split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
-from rsir_tf.artifacts import MANIFEST, content_hash, remove_leftovers, write_json
+from rsir_tf.artifacts import MANIFEST, remove_leftovers, write_json
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.segmentation.checkpoints import load_last, save_epoch
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
@@ -86,9 +86,7 @@ def train(
     progress = progress or (lambda *_: None)
     label_set = _label_set(archive, settings)
     digests = digest_files(archive, progress)
-    origin = describe_origin(archive, label_set, split, digests)
-    if settings.supervision != "masks":
-        origin["tags"] = content_hash([record.tags for record in archive])
+    origin = describe_origin(archive, label_set, split, digests, tagged=settings.supervision != "masks")
     with sole_writer(path):
         run = None
         if (path / MANIFEST).exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,17 @@ def index(archive: Path, server: str, tmp_path_factory: pytest.TempPathFactory, 
     ended = command("index", archive, "--to", to, "--server", server)
     assert ended.code == 0, ended.err
     return to
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of test certificates for `fcn8s.example`; not to be changed."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on PATH")
+    folder = tmp_path_factory.mktemp("certificates")
+    script = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
+    subprocess.run(["sh", script, folder, "fcn8s.example"], check=True, timeout=60)
+    return folder
 
 
 @pytest.fixture

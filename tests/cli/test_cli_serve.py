@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -36,16 +35,6 @@ def test_serve_prints_the_command_line_of_each_engine(toy: Path, command) -> Non
     )
     assert f"source={toy.resolve()},target=/models/fcn8s,readonly" in printed("docker")
     assert printed("embedded").startswith(f"rsir-tf serve {toy} --engine embedded --model fcn8s")
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl on PATH")
-    folder = tmp_path_factory.mktemp("certificates")
-    script = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
-    subprocess.run(["sh", script, folder, "fcn8s.example"], check=True, timeout=60)
-    return folder
 
 
 def test_serve_with_encryption_prints_what_to_run(toy: Path, certificates: Path, tmp_path: Path, command) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,16 +100,6 @@ def test_a_saved_model_that_is_not_there(archive: Path, tmp_path: Path, command)
     one_line(ended, f"{missing}: no such folder; wanted an exported model; export the model with `rsir-tf export`")
     one_line(command("serve", missing), f"{missing}: no such folder; wanted saved_models/NAME")
     one_line(command("export", missing, "--to", tmp_path / "x"), f"{missing}: no run here")
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl on PATH")
-    folder = tmp_path_factory.mktemp("certificates")
-    script = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
-    subprocess.run(["sh", script, folder, "fcn8s.example"], check=True, timeout=60)
-    return folder
 
 
 def test_an_encrypted_server(archive: Path, toy: Path, tmp_path: Path, certificates: Path, command) -> None:
