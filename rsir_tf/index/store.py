@@ -235,7 +235,6 @@ class Index:
         *,
         metric: str | None = None,
         direction: str = "query",
-        share_classes: bool = False,
         among: Sequence[int] | None = None,
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Every image as the query, for evaluation.
@@ -245,7 +244,6 @@ class Index:
             rows: Which images are queries; None takes all.
             metric: As for `search`.
             direction: As for `search`.
-            share_classes: Put images that share no class with the query at infinity, which ranks them last.
             among: Rows of the images to measure the distance to, and no others; None takes all.
 
         Yields:
@@ -268,11 +266,7 @@ class Index:
         else:
             answers = every.all_recnn_plus_distances(self._descriptors, positions, metric, wanted)
         for row, distances in zip(asked, answers, strict=True):
-            apart = distances[self._descriptors.positions]
-            if share_classes:
-                shares = self.shown_classes[:, self.shown_classes[row]].any(axis=1)
-                apart[~shares & ~np.isnan(apart)] = np.inf
-            yield row, apart
+            yield row, distances[self._descriptors.positions]
 
     def verify(self) -> None:
         """Read every byte and compare it with what was written.
