@@ -148,7 +148,9 @@ def test_sheet_places_tiles_and_frames():
     assert count(page, RED) == 20 * 40
     assert count(page, BLUE) == 2 * 4 * (20 + 40 + 2 * 4)
     assert count(page, GREEN) == 2 * 40 * 40
-    assert page.shape[0] == 14 + 2 * (48 + 4 + 14)
+    # The first row is as high as its one tile: 20 + 2·4.
+    assert page.shape[0] == 14 + (28 + 4 + 14) + (48 + 4 + 14)
+    assert (page[14 + 4 : 14 + 4 + 20, 14 + 4 : 14 + 4 + 40] == RED).all()
     assert (page[:, 14 + 48 : 14 + 48 + 14] == 255).all()  # Nothing between the columns.
 
 

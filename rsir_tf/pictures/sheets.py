@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.pictures.drawing import Colour, check_image, scale
+from rsir_tf.pictures.drawing import Colour, check_image, scale, scaled_size
 from rsir_tf.pictures.text import font, line_height, wrap
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def sheet(
 ) -> NDArray[np.uint8]:
     """Lay tiles out in rows, on white, each scaled to fit a square of the same size, with its caption below.
 
-    Captions stay within their tile's width and never overlap; what does not fit ends in "…".
+    A row is as high as its highest tile. Captions stay within their tile's width and never overlap; what does not fit
+    ends in "…".
 
     Args:
         tiles: Rows of tiles; None leaves a place empty. Rows may be of different lengths.
@@ -73,6 +74,7 @@ def sheet(
     columns = max((len(row) for row in tiles), default=0)
     if not any(tile is not None for row in tiles for tile in row):
         raise InputError("a sheet without tiles", wanted="one tile or more")
+    heights = [max((_height(tile, side) for tile in row if tile is not None), default=0) for row in tiles]
     cell = side + 2 * _FRAME
     inside = columns * cell + (columns - 1) * _MARGIN
     title_lines = wrap(title, font(_TITLE, bold=True), inside, 2) if title else []
@@ -80,9 +82,9 @@ def sheet(
     captions = [[_caption(tile, cell) for tile in row] for row in tiles]
     line = line_height(_TEXT)
     tops, y = [], _MARGIN + len(title_lines) * line_height(_TITLE) + (8 if title_lines else 0)
-    for row in captions:
+    for row, height in zip(captions, heights, strict=True):
         tops.append(y)
-        y += cell + 4 + max((len(lines) for lines in row), default=0) * line + _MARGIN
+        y += height + 2 * _FRAME + 4 + max((len(lines) for lines in row), default=0) * line + _MARGIN
     key = _legend_picture(legend, inside) if legend else None
     if key is not None:
         key_top, y = y, y + key.height + _MARGIN
@@ -93,14 +95,14 @@ def sheet(
     draw = ImageDraw.Draw(page)
     for number, text in enumerate(title_lines):
         draw.text((_MARGIN, _MARGIN + number * line_height(_TITLE)), text, INK, font(_TITLE, bold=True))
-    for top, tile_row, caption_row in zip(tops, tiles, captions, strict=True):
+    for top, height, tile_row, caption_row in zip(tops, heights, tiles, captions, strict=True):
         for column, (tile, lines) in enumerate(zip(tile_row, caption_row, strict=True)):
             if tile is None:
                 continue
             left = _MARGIN + column * (cell + _MARGIN)
-            _paste_tile(page, draw, tile, left, top, side)
+            _paste_tile(page, draw, tile, (left, top), (side, height))
             for number, (text, bold) in enumerate(lines):
-                place = (left, top + cell + 4 + number * line)
+                place = (left, top + height + 2 * _FRAME + 4 + number * line)
                 draw.text(place, text, INK if bold else FAINT_INK, font(_TEXT, bold=bold))
     if key is not None:
         page.paste(key, (_MARGIN, key_top))
@@ -138,13 +140,20 @@ def _caption(tile: Tile | None, width: int) -> list[tuple[str, bool]]:
     ]
 
 
-def _paste_tile(page: Any, draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int, side: int) -> None:
+def _height(tile: Tile, side: int) -> int:
+    check_image(tile.image, "tile")
+    return scaled_size(tile.image.shape, side)[0]
+
+
+def _paste_tile(
+    page: Any, draw: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], room: tuple[int, int]
+) -> None:
+    """Paste a tile into the middle of its room (width, height), which begins a frame's width from a corner (x, y)."""
     from PIL import Image
 
-    check_image(tile.image, "tile")
-    picture = scale(tile.image, side, smooth=tile.smooth)
+    picture = scale(tile.image, room[0], smooth=tile.smooth)
     height, width = picture.shape[:2]
-    x, y = left + _FRAME + (side - width) // 2, top + _FRAME + (side - height) // 2
+    x, y = corner[0] + _FRAME + (room[0] - width) // 2, corner[1] + _FRAME + (room[1] - height) // 2
     if tile.frame is not None:
         draw.rectangle((x - _FRAME, y - _FRAME, x + width + _FRAME - 1, y + height + _FRAME - 1), fill=tile.frame)
     page.paste(Image.fromarray(picture), (x, y))

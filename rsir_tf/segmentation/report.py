@@ -129,7 +129,7 @@ def _mask_markdown(scores: dict[str, Any]) -> list[str]:
 
 def _epochs_markdown(history: list[dict[str, Any]]) -> list[str]:
     figures = _figures(history)
-    heads = ["epoch", "loss", *(f"{name.replace('_', ' ')} (held out)" for name in figures)]
+    heads = ["epoch", "loss", *(f"{_title(name)} (held out)" for name in figures)]
     heads += ["learning rate", "images/s", "seconds"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for entry in history:
@@ -140,12 +140,19 @@ def _epochs_markdown(history: list[dict[str, Any]]) -> list[str]:
 
 
 def _figures(history: list[dict[str, Any]]) -> list[str]:
-    """Names of what was scored in any epoch: a run that is resumed elsewhere may be watched otherwise."""
-    return list(dict.fromkeys(name for entry in history for name in entry if name not in FITTING))
+    """Names of what has a value in any epoch: a run that is resumed elsewhere may be watched otherwise."""
+    valued = (name for entry in history for name, value in entry.items() if value is not None)
+    return list(dict.fromkeys(name for name in valued if name not in FITTING))
+
+
+def _title(name: str) -> str:
+    """A figure's name as people write it."""
+    words = {"iu": "IU", "f1": "F1", "map": "mAP", "anmrr": "ANMRR"}
+    return " ".join(words.get(word, word) for word in name.split("_"))
 
 
 def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
-    """Draw loss and figures by epoch.
+    """Draw loss and figures by epoch; the loss alone where nothing was held out.
 
     Args:
         path: A PNG file, replaced.
@@ -157,18 +164,19 @@ def write_curves(path: Path, history: list[dict[str, Any]]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    epochs = [entry["epoch"] for entry in history]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    epochs, names = [entry["epoch"] for entry in history], _figures(history)
+    figure = Figure(figsize=(9, 3.6) if names else (4.5, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    loss, held = figure.subplots(1, 2)
+    loss, *held = figure.subplots(1, 2 if names else 1, squeeze=False)[0]
     loss.plot(epochs, [entry["loss"] for entry in history], marker="o", color="#1e5ac8")
     loss.set(xlabel="epoch", ylabel="training loss (nats)")
-    for name in _figures(history):
-        values = [np.nan if entry.get(name) is None else entry[name] for entry in history]
-        held.plot(epochs, values, marker="o", label=name.replace("_", " "))
-    held.set(xlabel="epoch", ylabel="on what was held out", ylim=(0, 1))
-    held.legend()
-    for axes in (loss, held):
+    for axes in held:
+        for name in names:
+            values = [np.nan if entry.get(name) is None else entry[name] for entry in history]
+            axes.plot(epochs, values, marker="o", label=_title(name))
+        axes.set(xlabel="epoch", ylabel="on what was held out", ylim=(0, 1))
+        axes.legend()
+    for axes in (loss, *held):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)
     with written_aside(path, replace=True) as aside:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from training_samples import SETTINGS, KilledError
 
 from rsir_tf.archives import Archive, read_mask, select, stratified_split
@@ -29,7 +30,7 @@ from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.monitoring import TrainingError
-from rsir_tf.segmentation.report import write_run_report
+from rsir_tf.segmentation.report import write_curves, write_run_report
 from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, open_run, why_complete
 from rsir_tf.segmentation.training import hold_out, train
 
@@ -345,3 +346,12 @@ def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split
     assert json.loads((run.path / "report" / "scores.json").read_text()) == scores
     for name in ("report.md", "curves.png", "examples.png"):
         assert (run.path / "report" / name).stat().st_size > 100
+    assert "| mean IU (held out) | learning rate |" in (run.path / "report" / "report.md").read_text()
+
+
+def test_curves_of_nothing_held_out_are_the_loss_alone(tmp_path: Path) -> None:
+    fitted = {"epoch": 1, "loss": 0.7, "learning_rate": 1e-3, "seconds": 3.0}
+    for history, width in (([fitted, {**fitted, "mean_iu": 0.2}], 1080), ([{**fitted, "mean_iu": None}], 540)):
+        write_curves(tmp_path / "curves.png", history)
+        with Image.open(tmp_path / "curves.png") as picture:
+            assert picture.size == (width, 432)
