@@ -29,10 +29,11 @@ def open_archive(
     - `Images/<class>/…` beside `Labels/<class>/…`: DLRSD.
     - A folder of images beside a folder of masks (`images`, `masks` or `labels`, in any case), at any depth: images and
       masks, the folder above being the group.
-    - Any other folder: its images, the scene being the folder that an image lies in. With UC Merced's
-      `LandUse_Multilabeled.txt` in it, or beside it where it is called `Images`, that gives the tags. With MLRSNet's
-      CSVs in a folder `Labels` in it, or beside it, those give tags and scenes.
-    - An image file: an archive of one.
+    - Any other folder: its images, the scene being the folder that an image lies in. With MLRSNet's CSVs in a folder
+      `Labels` in it, or beside it where it is called `Images`, those give tags and scenes.
+    - An image file: an archive of one, without tags.
+
+    UC Merced's `LandUse_Multilabeled.txt` in a folder, or beside it where that is called `Images`, gives the tags.
 
     Args:
         path: A folder, or an image file.
@@ -45,7 +46,8 @@ def open_archive(
         The archive, in order of id, the same on every machine.
 
     Raises:
-        InputError: There is nothing at the path, no image, masks without a label set, or a tags file that is wrong.
+        InputError: There is nothing at the path, no image, masks without a label set, or a label set, a tags file or
+            MLRSNet's CSVs that are wrong.
     """
     root = Path(path)
     label_set = None if labels is None else as_label_set(labels)

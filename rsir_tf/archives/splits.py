@@ -26,12 +26,12 @@ class Split:
         train: Ids, sorted.
         test: Ids, sorted; none is in `train`.
         by: "scene" (the same fraction of each scene), "image" (no scenes known) or "group" (groups stay whole).
-        seed: What the draw depended on; None where the groups were named.
+        seed: What the draw depended on; None where nothing was drawn, because the groups were named.
         fraction: Of the images (or groups) that was asked for as test; None where the groups were named.
         groups: The test groups of a split by group, sorted; otherwise ().
         archive_hash: `archive_hash` of the archive that was divided.
         validation: Ids, sorted; none is in another part. () where no such part was drawn.
-        validation_fraction: That was asked for; None where no such part was drawn.
+        validation_fraction: Of the images (or groups) that was asked for; None where no such part was drawn.
     """
 
     train: tuple[str, ...]
@@ -73,10 +73,7 @@ def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0, *, vali
     Raises:
         InputError: A fraction or their sum is not between 0 and 1, or one of the parts would be empty.
     """
-    _check_fraction(test)
-    if validation is not None:
-        _check_fraction(validation)
-        _check_fraction(test + validation)
+    _check_fractions(test, validation)
     strata: dict[str | None, list[str]] = defaultdict(list)
     for record in archive:
         strata[record.scene].append(record.id)
@@ -88,31 +85,30 @@ def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0, *, vali
         held_out.update(ordered[tests : tests + round((validation or 0) * len(ids))])
     by = "image" if set(strata) == {None} else "scene"
     split = _divide(archive, lambda record: record.id in drawn, by, seed=seed, fraction=test)
-    if validation is None:
-        return split
-    train = tuple(name for name in split.train if name not in held_out)
-    if not train or not held_out:
-        raise InputError(
-            f"{archive.root}: the split leaves {len(train)} images to train and {len(held_out)} to validate on",
-            wanted="at least one each",
-            cure="choose other fractions",
-        )
-    return dataclasses.replace(split, train=train, validation=tuple(sorted(held_out)), validation_fraction=validation)
+    return _with_validation(archive, split, held_out, validation)
 
 
 def group_split(
-    archive: Archive, test_groups: Sequence[str] | None = None, *, test: float = 0.2, seed: int = 0
+    archive: Archive,
+    test_groups: Sequence[str] | None = None,
+    *,
+    test: float = 0.2,
+    seed: int = 0,
+    validation: float | None = None,
 ) -> Split:
-    """Draw whole groups for testing (tiles of one scene, say, whose neighbours look alike).
+    """Draw whole groups for testing (tiles of one scene, say, whose neighbours look alike), and others for validation.
 
     Args:
         archive: Each of its records has a group.
         test_groups: The groups to test on. None draws round(test · groups) of them, at least one.
         test: Fraction of the groups, where they are drawn.
         seed: Another seed gives another draw.
+        validation: Fraction of the groups for a third part: round(validation · groups) of those that are not tested on,
+            at least one. The test part is the same with and without it.
 
     Raises:
-        InputError: Records have no group, a named group does not exist, or one of the parts would be empty.
+        InputError: Records have no group, a named group does not exist, a fraction or their sum is not between 0 and 1,
+            or one of the parts would be empty.
     """
     lacking = [record.id for record in archive if record.group is None]
     if lacking:
@@ -122,14 +118,38 @@ def group_split(
             cure="split by scene instead",
         )
     known = {str(record.group) for record in archive}
+    drawn = test_groups is None
+    _check_fractions(test if drawn else None, validation)
     if test_groups is None:
-        _check_fraction(test)
         chosen = set(_ordered(known, seed)[: max(1, round(test * len(known)))])
-        return _divide(archive, lambda record: record.group in chosen, "group", seed=seed, fraction=test, groups=chosen)
-    unknown = sorted(set(test_groups) - known)
-    if unknown:
-        raise InputError(f"{archive.root}: has no group {unknown[0]!r}", wanted="of " + ", ".join(sorted(known)))
-    return _divide(archive, lambda record: record.group in test_groups, "group", groups=test_groups)
+    else:
+        chosen = set(test_groups)
+        if unknown := sorted(chosen - known):
+            raise InputError(f"{archive.root}: has no group {unknown[0]!r}", wanted="of " + ", ".join(sorted(known)))
+    split = _divide(
+        archive,
+        lambda record: record.group in chosen,
+        "group",
+        seed=seed if drawn or validation is not None else None,
+        fraction=test if drawn else None,
+        groups=chosen,
+    )
+    held = set(_ordered(known - chosen, seed)[: max(1, round((validation or 0) * len(known)))])
+    return _with_validation(archive, split, {record.id for record in archive if record.group in held}, validation)
+
+
+def _with_validation(archive: Archive, split: Split, held_out: set[str], fraction: float | None) -> Split:
+    """The split with some of its training part held out; as it is where no fraction was asked for."""
+    if fraction is None:
+        return split
+    train = tuple(name for name in split.train if name not in held_out)
+    if not train or not held_out:
+        raise InputError(
+            f"{archive.root}: the split leaves {len(train)} images to train and {len(held_out)} to validate on",
+            wanted="at least one each",
+            cure="choose other fractions",
+        )
+    return dataclasses.replace(split, train=train, validation=tuple(sorted(held_out)), validation_fraction=fraction)
 
 
 def select(archive: Archive, split: Split, part: Literal["train", "validation", "test"]) -> Archive:
@@ -209,9 +229,12 @@ def _ordered(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest())
 
 
-def _check_fraction(test: float) -> None:
-    if not 0 < test < 1:
-        raise InputError(f"split: the test fraction is {test}", wanted="more than 0 and less than 1")
+def _check_fractions(test: float | None, validation: float | None) -> None:
+    given = {"test": test, "validation": validation}
+    fractions = {what: fraction for what, fraction in given.items() if fraction is not None}
+    for what, fraction in (*fractions.items(), (" and ".join(fractions), sum(fractions.values()))):
+        if fractions and not 0 < fraction < 1:
+            raise InputError(f"split: the {what} fraction is {fraction}", wanted="more than 0 and less than 1")
 
 
 def _divide(

@@ -50,7 +50,7 @@ def command(
     ] = False,
     intervals: Annotated[bool, typer.Option(help="Add 95% bootstrap intervals over queries.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write JSON, a Markdown table and plots into this folder.")
+        Path | None, typer.Option(help="Write JSON, CSV, a Markdown table and plots into this folder.")
     ] = None,
     published: Annotated[bool, typer.Option(help="Show the paper's figures beside; they are for UC Merced.")] = False,
     json: options.Json = False,

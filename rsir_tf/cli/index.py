@@ -40,7 +40,7 @@ def command(
     ] = options.Convention.half_pixel,
     half: Annotated[bool, typer.Option("--float16", help="Store vectors in half the space.")] = False,
     strict: Annotated[bool, typer.Option(help="Fail at the first image that cannot be read.")] = False,
-    prune: Annotated[bool, typer.Option(help="Take out images that the archive no longer has.")] = False,
+    prune: Annotated[bool, typer.Option(help="Take out images that are not among those given.")] = False,
     repair: Annotated[
         bool,
         typer.Option(help="First read every byte of the index; drop damaged segments and index their images again."),

@@ -35,7 +35,7 @@ def command(
         typer.Option(help="For recnn; query: Eq. 3 as it stands; both: the mean of Eq. 3 there and back."),
     ] = options.Direction.query,
     region: Annotated[
-        int | None, typer.Option(help="Ask with one region alone, by its number: --json tells them.")
+        int | None, typer.Option(help="Ask with one region alone, by its number: --scheme recnn --json tells them.")
     ] = None,
     at: Annotated[
         tuple[int, int] | None,

@@ -30,7 +30,8 @@ def command(
     port: Annotated[int, typer.Option(help="The gRPC port.")] = 8500,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     engine: Annotated[
-        EngineName, typer.Option(help="auto: TensorFlow Serving where it is, else the embedded server.")
+        EngineName,
+        typer.Option(help="auto: TensorFlow Serving where it is installed, or Docker runs; else the embedded one."),
     ] = EngineName.auto,
     model: Annotated[str | None, typer.Option(help="The name that clients use; the folder's where not given.")] = None,
     tls_certificate: Annotated[

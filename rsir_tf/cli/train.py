@@ -121,7 +121,7 @@ def command(
     clip_norm: Annotated[
         float, typer.Option(help="Largest norm of the gradients; 0: no limit.", rich_help_panel=_FITTING)
     ] = 1.0,
-    dropout: Annotated[float, typer.Option(help="After fc6 and fc7.", rich_help_panel=_FITTING)] = 0.5,
+    dropout: Annotated[float, typer.Option(help="After fc6 and fc7; on descriptors.", rich_help_panel=_FITTING)] = 0.5,
     best_by: Annotated[
         str,
         typer.Option(

@@ -21,6 +21,7 @@ from rsir_tf.index.layout import (
     segment_folder,
     write_layout,
 )
+from rsir_tf.index.settings import IndexSettings
 from rsir_tf.locks import WriterLock
 
 
@@ -74,7 +75,7 @@ def verify_index(
     return _problems(Path(path), read_layout(Path(path)), progress)
 
 
-def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
+def repair_index(path: str | os.PathLike[str], settings: IndexSettings | None = None) -> list[Dropped]:
     """Take damaged segments out of an index, so that it opens again and their images can be indexed again.
 
     Every byte is read. A segment of which only derived files are damaged stays, without them: it is searched all the
@@ -82,11 +83,13 @@ def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
 
     Args:
         path: The index's folder.
+        settings: What the images are to be indexed again with: nothing is dropped where the index has others.
 
     Returns:
         What was dropped; empty where nothing was.
 
     Raises:
+        MismatchError: The index was made with other settings; both values are named.
         ArtifactError: There is no index, its format is newer, its manifest itself is damaged, it is read-only, or
             another writer is at work on it.
     """
@@ -95,6 +98,8 @@ def repair_index(path: str | os.PathLike[str]) -> list[Dropped]:
     lock = WriterLock(folder / LOCK)
     try:
         layout = read_layout(folder)
+        if settings is not None:
+            layout.settings.require_equal(settings, whose="what is to be added")
         damaged: dict[str, set[str]] = {}
         for problem in _problems(folder, layout):
             damaged.setdefault(problem.segment, set()).add(problem.file)

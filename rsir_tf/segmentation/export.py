@@ -84,6 +84,9 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
 
     Returns:
         The model's id.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
     """
     model_id = identity(network, class_names)
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])

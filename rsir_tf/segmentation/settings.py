@@ -39,7 +39,7 @@ class TrainingSettings:
         freeze: Blocks of VGG-16 that stay as they are, counted from the image (0 to 5).
         cached_views: 0 computes the frozen blocks anew for each crop. N keeps their outputs of the crops of the first N
             epochs on disk (half precision), and goes round them: far fewer computations, less variety.
-        dropout: After fc6 and fc7.
+        dropout: After fc6 and fc7 and, where tags supervise, on the image's descriptor.
         clip_norm: Largest norm of all gradients together; 0 for no limit.
         class_weights: "none", or "balanced" by the median frequency of the training masks' classes.
         precision: Of the layers' computations: "float32", "mixed_float16" or "mixed_bfloat16"; weights, logits and loss
@@ -56,6 +56,9 @@ class TrainingSettings:
         seed: Of crops, augmentation, initial weights and dropout. On one machine's processors and one stack the same
             seed gives the same run; a resumed one too, but under Keras 2 for dropout's draws and the loss scale of
             "mixed_float16", of which it keeps no state. Kernels of GPUs may add in any order.
+
+    Raises:
+        InputError: A value is out of its range, two exclude each other, or XLA is asked for under Keras 2.
     """
 
     supervision: Literal["masks", "tags", "mixed"] = "masks"

@@ -58,7 +58,7 @@ def train(
     progress: Progress | None = None,
     watch: Watched | None = None,
 ) -> Run:
-    """Train on the split's training part; after each epoch score a tenth of it that is held out.
+    """Train on the split's training part; after each epoch score what is held out.
 
     A run that was begun with the same settings, archive and split goes on after the last epoch it finished; one that is
     complete (`why_complete`) is left as it is.
@@ -73,13 +73,14 @@ def train(
         watch: Gives further figures of the held-out images' descriptors after each epoch, where tags supervise.
 
     Returns:
-        The run, with its best checkpoint: highest mean IU on windows of the held-out images, or micro F1 of their tags;
-        the last one where none are held out.
+        The run, with its best checkpoint: the highest `settings.figure` on the held-out images (mean IU on windows of
+        them, F1 of their tags, or mAP); the last one where none are held out.
 
     Raises:
-        InputError: The archive lacks masks, tags or a label set, no mask has a labelled pixel, an image or mask cannot
-            be used, nothing is held out to be patient by, or the best epoch is to be chosen by map without a `watch`.
-        MismatchError: The folder holds a run of other settings or another archive.
+        InputError: The archive lacks masks, tags, a label set, or images that the split names; a tag is no class; no
+            mask has a labelled pixel; an image or mask cannot be used; the weights cannot be had; the split leaves
+            nothing to train on; or nothing is held out to be patient by, or to have the figure that is to choose.
+        MismatchError: The folder holds a run of other settings or another archive, in which something was computed.
         ArtifactError: The folder cannot be written, is something else, or another process trains in it.
         TrainingError: The loss is no longer finite, or memory does not suffice.
     """

@@ -123,9 +123,10 @@ def compare_descriptors(
 
     Raises:
         InputError: There are neither scenes nor tags, fewer than two images can be read, nothing is left to compare,
-            `against` is not compared, or the index lacks images.
+            `against` is not compared, an option has no such value, or the index lacks images.
         MismatchError: An image has changed since it was indexed.
-        ArtifactError: The cache is damaged, or the disk is full or read-only.
+        ArtifactError: The cache is damaged, another process is writing it, or the disk is full or read-only.
+        RsirError: A process that described images was killed.
     """
     tell = progress or (lambda *_: None)
     remarks = [f"{line[0].upper()}{line[1:]}." for line in archive.remarks]

@@ -125,6 +125,7 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
 
     Raises:
         ArtifactError: `to` holds something else, or the disk is full or read-only.
+        InputError: An image that is shown can no longer be read.
     """
     rows: Shown = PUBLISHED_UC_MERCED if published else None
     remarks = [*comparison.remarks, *_unread(comparison)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsir_tf.evaluation import nearest_first, rankings
+from rsir_tf.index.distances import require_direction, require_metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +45,9 @@ def index_rankings(
     Raises:
         InputError: There is no such scheme, metric or direction.
     """
+    require_direction(direction)
+    if metric is not None:
+        require_metric(metric)
     if scheme == "recnn+":
         # All rows are the common case: their vectors are not copied.
         vectors = index.recnn_plus if len(rows) == len(index) else index.recnn_plus[rows]

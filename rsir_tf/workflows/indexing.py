@@ -100,7 +100,7 @@ def index_archive(
         resize: (height, width) to which each image is brought before the model sees it, so that all fit one batch; its
             regions are then counted in these pixels. None leaves images as they are.
         strict: Fail at the first image that cannot be read; what is done by then is kept.
-        prune: Take images out that the archive no longer has.
+        prune: Take images out that the archive does not have: those of other parts too, where it is one part.
         repair: First read every byte of the index and drop damaged segments; their images are then asked for again,
             where the archive has them.
         merge: At the end, merge small segments and those that lack images, however few there are.
@@ -108,7 +108,7 @@ def index_archive(
 
     Raises:
         MismatchError: The index was made by another model or with other settings; both values are named.
-        InputError: Under `strict`, an image cannot be read.
+        InputError: Under `strict`, an image cannot be read; or a setting is one that no index can have.
         ModelError: The model does not answer; what is done by then is kept.
         ArtifactError: The index cannot be written, or another process is writing it.
     """
@@ -125,7 +125,7 @@ def index_archive(
     )
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():
-        summary.dropped = repair_index(to)
+        summary.dropped = repair_index(to, settings)
     with IndexWriter.open(to, settings) as writer:
         _Run(archive, model, writer, summary, strict, progress or (lambda *_: None)).go()
         if prune:

@@ -147,12 +147,15 @@ def query_image(
             have the same.
 
     Raises:
-        InputError: The image cannot be used, has no region under "recnn", or not the one that was picked.
+        InputError: The image cannot be used, has no region under "recnn", or not the one that was picked; a region is
+            picked under "recnn+", or twice; or an option has no such value.
         MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
         ModelError: The model does not answer.
     """
     if (region is not None or at is not None) and scheme != "recnn":
         raise InputError("a region is asked with under scheme recnn+", wanted="scheme recnn")
+    if region is not None and at is not None:
+        raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
     (result,) = _results([image], index, model, scheme, top, metric, direction, region, at, tags_overlap, asked)
     return result
 
@@ -311,6 +314,7 @@ def draw_query(
         uint8 [H, W, 3], RGB. A hit whose file is gone or shows something else by now is left out.
 
     Raises:
+        MismatchError: A server holds another model than before.
         ModelError: The model does not answer.
     """
     from rsir_tf.evaluation import SheetItem, contact_sheet

@@ -145,6 +145,26 @@ def test_drawn_groups() -> None:
     assert len({group_split(TILES, test=0.25, seed=seed).groups for seed in range(6)}) > 1
 
 
+def test_groups_to_validate_on_are_neither_trained_nor_tested_on() -> None:
+    groups = {record.id: record.group for record in TILES}
+    plain = group_split(TILES, test=0.25, seed=3)
+    split = group_split(TILES, test=0.25, seed=3, validation=0.25)
+    parts = [{groups[name] for name in part} for part in (split.train, split.validation, split.test)]
+    assert [len(part) for part in parts] == [4, 2, 2]  # of 8; round(0.25 · 8) = 2
+    assert set.union(*parts) == set(groups.values())
+    assert sorted((*split.train, *split.validation, *split.test)) == sorted(groups)
+    assert (split.test, split.groups, split.validation_fraction) == (plain.test, plain.groups, 0.25)
+    named = group_split(TILES, ["tile 3"], validation=0.01, seed=5)
+    assert len({groups[name] for name in named.validation}) == 1  # at least one
+    assert (named.groups, named.seed, named.fraction) == (("tile 3",), 5, None)
+    assert len({group_split(TILES, ["tile 3"], validation=0.2, seed=seed).validation for seed in range(6)}) > 1
+    for fractions in ({"test": 0.6, "validation": 0.4}, {"test": 0.5, "validation": 0.0}):
+        with pytest.raises(InputError, match="validation fraction is"):
+            group_split(TILES, **fractions)
+    with pytest.raises(InputError, match="leaves 0 images to train and 4 to validate on"):
+        group_split(TILES, [f"tile {number}" for number in range(7)], validation=0.2)
+
+
 def test_groups_that_are_wrong() -> None:
     with pytest.raises(InputError, match=r"has no group 'tile 9'; wanted of tile 0, tile 1"):
         group_split(TILES, ["tile 3", "tile 9"])

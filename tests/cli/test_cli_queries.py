@@ -88,6 +88,17 @@ def test_regions_that_cannot_be_asked_with(
     assert words in " ".join(ended.err.replace("│", " ").split())
 
 
+def test_one_region_is_picked_once_and_under_its_scheme() -> None:
+    from rsir_tf.errors import InputError
+    from rsir_tf.workflows import query_image
+
+    # Before index and model are looked at.
+    with pytest.raises(InputError, match=r"both region 0 and the point \(1, 2\) are picked; wanted one of them"):
+        query_image(Path("any.png"), None, None, scheme="recnn", region=0, at=(1, 2))
+    with pytest.raises(InputError, match=r"under scheme recnn\+; wanted scheme recnn"):
+        query_image(Path("any.png"), None, None, region=0)
+
+
 def test_query_in_both_directions(halves: Path, tmp_path: Path, server: str, command) -> None:
     lone = picture(tmp_path / "lone.png", (200, 10, 10), 0)  # the left half of 0.png
     to = tmp_path / "index"

@@ -1,7 +1,9 @@
+import dataclasses
+
 import pytest
 from index_samples import random_entry, settings
 
-from rsir_tf.errors import ArtifactError
+from rsir_tf.errors import ArtifactError, MismatchError
 from rsir_tf.index import Dropped, IndexWriter, merging, open_index, repair_index, verify_index
 
 
@@ -80,6 +82,16 @@ def test_a_damaged_derived_file_costs_no_image(tmp_path, monkeypatch, name):
     assert len(index.search(index.entry(0).recnn_plus, scheme="recnn+")) == 6
     assert len(index.search(index.entry(0).recnn)) == 6
     assert verify_index(path) == []
+
+
+def test_nothing_is_dropped_that_would_not_be_made_again(whole):
+    flip(whole / "segments/000002/recnn.npy")
+    before = (whole / "manifest.json").read_bytes()
+    with pytest.raises(MismatchError, match="what is to be added has connectivity 4; wanted 8, with which"):
+        repair_index(whole, dataclasses.replace(settings(), connectivity=4))
+    assert (whole / "manifest.json").read_bytes() == before
+    assert len(verify_index(whole)) == 1
+    assert repair_index(whole, settings()) == [Dropped("000002", 2, ("3", "5"))]
 
 
 def test_what_cannot_be_repaired_is_refused(whole, tmp_path):

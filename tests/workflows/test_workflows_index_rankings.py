@@ -109,6 +109,11 @@ def test_what_is_not_known_is_refused(index: Index) -> None:
     for scheme, options in (("other", {}), ("recnn+", {"metric": "l3"}), ("recnn", {"direction": "back"})):
         with pytest.raises(InputError, match="wanted"):
             list(index_rankings(index, scheme, np.arange(3), range(3), **options))
+    # Also what the other scheme alone would look at.
+    with pytest.raises(InputError, match="direction is 'back'"):
+        evaluate_index(index, schemes=("recnn+",), direction="back")
+    with pytest.raises(InputError, match="metric is 'l3'"):
+        evaluate_index(index, schemes=("recnn",), metric="l3")
 
 
 @pytest.mark.parametrize("counts", [True, False])
