@@ -13,7 +13,7 @@ import tensorflow as tf
 from rsir_tf.artifacts import content_hash, disk_errors, manifest, remove_leftovers, write_json, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.inference import PAD_MULTIPLE
+from rsir_tf.segmentation.inference import PAD_MULTIPLE, tie_breaks
 from rsir_tf.segmentation.runs import Run
 from rsir_tf.serving.contract import (
     CLASS_NAMES,
@@ -138,7 +138,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
 
 
 def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
-    """Hash of a network's weights, scales and class names: equal ids, equal answers.
+    """Hash of a network's weights, scales and class names, and of what is made of its logits: equal ids, equal answers.
 
     Args:
         network: From `build_fcn`.
@@ -148,6 +148,7 @@ def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
         32 hexadecimal digits.
     """
     digest = hashlib.sha256(content_hash(list(class_names)).encode())
+    digest.update(tie_breaks(len(class_names)).data)
     for layer in network.layers:
         digest.update(f"{layer.name} {getattr(layer, 'scale', '')}".encode())
         for weight in layer.get_weights():
@@ -174,7 +175,7 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
     padding = ((0, 0), (0, -80 % PAD_MULTIPLE), (0, -112 % PAD_MULTIPLE), (0, 0))
     logits, conv5_3 = both.predict_on_batch(np.pad(image, padding, mode="symmetric").astype(np.float32))
-    logits = np.asarray(logits, np.float64)[0, :80, :112]
+    logits = np.asarray(logits, np.float64)[0, :80, :112] + tie_breaks(len(class_names))
     for name, answer in ((SERVING_DEFAULT, default), (FEATURES, features)):
         chosen = np.take_along_axis(logits, answer[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
         # Where two classes are equally likely, rounding decides: the served class must be as good as the best.
@@ -217,7 +218,7 @@ def _apply(both: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
     logits, conv5_3 = both(tf.cast(tf.pad(images, padding, mode="SYMMETRIC"), tf.float32), training=False)
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
     return {
-        SEGMENTATION: tf.cast(tf.argmax(logits, axis=-1), tf.uint8)[:, :height, :width],
+        SEGMENTATION: tf.cast(tf.argmax(logits + tie_breaks(logits.shape[-1]), axis=-1), tf.uint8)[:, :height, :width],
         CONV5_3: tf.cast(conv5_3, tf.float32)[:, :rows, :columns],
     }
 

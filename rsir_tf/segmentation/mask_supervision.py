@@ -21,6 +21,7 @@ from rsir_tf.segmentation.data import (
     validation_crops,
     validation_dataset,
 )
+from rsir_tf.segmentation.inference import most_likely
 from rsir_tf.segmentation.losses import (
     count_pixels,
     median_frequency_weights,
@@ -121,7 +122,7 @@ class MaskSupervision:
         confusion, pictures, seen = np.zeros((classes, classes), np.int64), [], 0
         shown = set(np.linspace(0, len(self.cells) - 1, SHOWN).round().astype(int).tolist())
         for images, masks in self.windows.as_numpy_iterator():
-            predicted = np.argmax(np.asarray(network.predict_on_batch(images)), axis=-1)
+            predicted = most_likely(np.asarray(network.predict_on_batch(images)))
             confusion += confusion_matrix(masks, predicted, classes)
             for number, (image, prediction, truth) in enumerate(zip(images, predicted, masks, strict=True), seen):
                 if number in shown:

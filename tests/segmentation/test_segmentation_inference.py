@@ -1,0 +1,55 @@
+"""The class of a pixel: the likeliest, and the first of those that only rounding tells apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from rsir_tf.segmentation.inference import TIE, most_likely, segment, tie_breaks
+from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
+from rsir_tf.segmentation.weights import initialise
+
+
+def test_by_hand() -> None:
+    # The second is ahead of the first by 0.00005, by less than a tie's 0.0001; in the second row by 0.1.
+    logits = np.array([[0.5, 0.50005, 0.2], [0.5, 0.6, 0.2], [-3.0, -3.0, -3.0]], np.float32)
+    assert most_likely(logits).tolist() == [0, 1, 0]
+    assert most_likely(logits).dtype == np.uint8
+
+
+@settings(deadline=None, max_examples=50)
+@given(arrays.arrays(np.float32, (4, 6), elements=st.floats(-50, 50, width=32)))
+def test_what_is_ahead_by_more_is_what_argmax_says(logits: np.ndarray) -> None:
+    ordered = np.sort(logits.astype(np.float64), axis=-1)
+    # Five classes further, a tie's advantage is five times as large; half as much again for rounding.
+    clear = ordered[:, -1] - ordered[:, -2] > 5.5 * TIE
+    np.testing.assert_array_equal(most_likely(logits)[clear], np.argmax(logits, axis=-1)[clear])
+
+
+def test_ties_go_to_the_first_of_any_number_of_classes() -> None:
+    for classes in (2, 17, 255):
+        assert tie_breaks(classes)[0] == 0
+        assert (np.diff(tie_breaks(classes)) < 0).all()
+        assert most_likely(np.full((1, classes), 7.5, np.float32)).tolist() == [0]
+
+
+def test_classes_that_are_learned_alike_do_not_speckle() -> None:
+    trunk = build_trunk()
+    initialise(trunk, "none")
+    network = build_fcn(trunk, Architecture(2, 32, 8))
+    layer, random = network.get_layer("score_fc7"), np.random.default_rng(0)
+    image = random.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    # As two tags that always come together end up: the same but for the last digits.
+    kernel = random.normal(size=(1, 1, 8, 1)) * (1 + 1e-6 * random.normal(size=(1, 1, 8, 2)))
+    layer.set_weights([kernel, np.zeros(2)])
+    logits = np.asarray(network.predict_on_batch(image[None].astype(np.float32)))[0]
+    kernel /= np.abs(logits).max()
+    layer.set_weights([kernel, np.zeros(2)])
+    logits = np.asarray(network.predict_on_batch(image[None].astype(np.float32)))[0]
+    assert np.argmax(logits, axis=-1).any(), "the last digits would choose the second"
+    assert not segment(network, image).any()
+    # A score of its own counts as before: the second class has 1 more everywhere.
+    layer.set_weights([kernel, np.array([0.0, 1.0])])
+    assert segment(network, image)[16:-16, 16:-16].all()
