@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import io
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # A server that someone's shell names is not the tests'.
 os.environ.pop("RSIR_TF_SERVER", None)
+# A shell's background ignores Ctrl-C, nohup ignores hanging up, and the processes that tests start and interrupt would
+# inherit it. A handler that does nothing is not inherited.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
