@@ -232,7 +232,7 @@ def _ordered(names: Iterable[str], seed: int) -> list[str]:
 def _check_fractions(test: float | None, validation: float | None) -> None:
     given = {"test": test, "validation": validation}
     fractions = {what: fraction for what, fraction in given.items() if fraction is not None}
-    for what, fraction in (*fractions.items(), (" and ".join(fractions), sum(fractions.values()))):
+    for what, fraction in (*fractions.items(), (" plus ".join(fractions), sum(fractions.values()))):
         if fractions and not 0 < fraction < 1:
             raise InputError(f"split: the {what} fraction is {fraction}", wanted="more than 0 and less than 1")
 
