@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from rsir_tf.segmentation.export import export_network, run_as_server
 from rsir_tf.segmentation.inference import TIE, most_likely, segment, tie_breaks
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 from rsir_tf.segmentation.weights import initialise
@@ -35,7 +38,7 @@ def test_ties_go_to_the_first_of_any_number_of_classes() -> None:
         assert most_likely(np.full((1, classes), 7.5, np.float32)).tolist() == [0]
 
 
-def test_classes_that_are_learned_alike_do_not_speckle() -> None:
+def test_classes_that_are_learned_alike_do_not_speckle(tmp_path: Path) -> None:
     trunk = build_trunk()
     initialise(trunk, "none")
     network = build_fcn(trunk, Architecture(2, 32, 8))
@@ -50,6 +53,9 @@ def test_classes_that_are_learned_alike_do_not_speckle() -> None:
     logits = np.asarray(network.predict_on_batch(image[None].astype(np.float32)))[0]
     assert np.argmax(logits, axis=-1).any(), "the last digits would choose the second"
     assert not segment(network, image).any()
+    export_network(network, ("dock", "ship"), tmp_path / "1", card={})
+    for signature in ("serving_default", "features"):
+        assert not run_as_server(tmp_path / "1", signature, image[None])["segmentation"].any()
     # A score of its own counts as before: the second class has 1 more everywhere.
     layer.set_weights([kernel, np.array([0.0, 1.0])])
     assert segment(network, image)[16:-16, 16:-16].all()
