@@ -6,12 +6,13 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     workflows       the only place where rooms meet: index_archive, query_image, evaluate_index, compare_descriptors
     archives/       label sets, records, one reader a format, splits, the synthetic archive
     segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top
-    serving/        names and types of the model's contract, gRPC client, in-process model, embedded server, engines
+    serving/        a model behind a server (the gRPC client) or in this process, the embedded server, engines
     regions/        connected components, exact region max pooling
     baselines/      the descriptors that the paper compares with
     index/          segments on disk, distances, exact search
     evaluation/     relevance, ranking and multi-label metrics, tables, plots, contact sheets, pages
     pictures/       class maps as colours, outlines, sheets of tiles
+    contract        what a model answers: names of signatures and tensors, Prediction, ModelDescription, Model
     locks           one writer a folder
     artifacts       what is left on disk: written aside and renamed, with a manifest
     imagery         one image file to uint8 RGB
@@ -20,7 +21,7 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     errors          what was found, what was wanted, what to do
     lazily          public names that load their file when first used
 
-Two exceptions: `segmentation` reads `archives`, and everything may use the plain types of `serving.contract`.
+One exception: `segmentation` reads `archives`.
 Attributes of this package load their room when first used, so `import rsir_tf` stays light.
 """
 

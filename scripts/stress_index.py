@@ -34,7 +34,7 @@ import numpy as np
 
 from rsir_tf.archives import open_archive
 from rsir_tf.index import merging, writer
-from rsir_tf.serving.contract import ModelDescription, Prediction
+from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.workflows import index_archive
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rsir_tf.contract import Model
     from rsir_tf.serving import TLS
-    from rsir_tf.serving.contract import Model
 
 
 class Scheme(str, Enum):

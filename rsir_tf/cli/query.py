@@ -11,8 +11,8 @@ import typer
 from rsir_tf.cli import console, options
 
 if TYPE_CHECKING:
+    from rsir_tf.contract import Model
     from rsir_tf.index import Index
-    from rsir_tf.serving.contract import Model
     from rsir_tf.workflows import QueryResult
 
 NAME = "query"

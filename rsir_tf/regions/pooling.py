@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsir_tf.contract import STRIDE
 from rsir_tf.errors import InputError
 from rsir_tf.regions.sampling import Axis, Convention, Samples, deciding_samples, sample_axis
-from rsir_tf.serving.contract import STRIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,11 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from rsir_tf.artifacts import content_hash, disk_errors, manifest, remove_leftovers, write_json, written_aside
-from rsir_tf.errors import ArtifactError
-from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.inference import PAD_MULTIPLE, tie_breaks
-from rsir_tf.segmentation.runs import Run
-from rsir_tf.serving.contract import (
+from rsir_tf.contract import (
     CLASS_NAMES,
     CONV5_3,
     DESCRIBE,
@@ -27,6 +23,10 @@ from rsir_tf.serving.contract import (
     SERVING_DEFAULT,
     STRIDE,
 )
+from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation.checkpoints import load_best
+from rsir_tf.segmentation.inference import PAD_MULTIPLE, tie_breaks
+from rsir_tf.segmentation.runs import Run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,9 +11,9 @@ from rsir_tf.lazily import attributes
 
 _HOMES = {
     "TLS": "rsir_tf.serving.tls",
-    "Model": "rsir_tf.serving.contract",
-    "ModelDescription": "rsir_tf.serving.contract",
-    "Prediction": "rsir_tf.serving.contract",
+    "Model": "rsir_tf.contract",
+    "ModelDescription": "rsir_tf.contract",
+    "Prediction": "rsir_tf.contract",
     "connect": "rsir_tf.serving.client",
     "load": "rsir_tf.serving.local",
 }
@@ -21,8 +21,8 @@ _HOMES = {
 __all__ = ["TLS", "Model", "ModelDescription", "Prediction", "connect", "load"]
 
 if TYPE_CHECKING:
+    from rsir_tf.contract import Model, ModelDescription, Prediction
     from rsir_tf.serving.client import connect
-    from rsir_tf.serving.contract import Model, ModelDescription, Prediction
     from rsir_tf.serving.local import load
     from rsir_tf.serving.tls import TLS
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.contract import CONV5_3, SEGMENTATION, STRIDE, ModelDescription, Prediction
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.imagery import MIN_SIDE
-from rsir_tf.serving.contract import CONV5_3, SEGMENTATION, STRIDE, ModelDescription, Prediction
 
 BATCH_PIXELS = 1 << 19
 """Pixels in one request with several images (8 of 256×256): longer calls than that gain nothing and meet deadlines."""

@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.calls import Deadline, Pauses, call
-from rsir_tf.serving.channel import open_channel, parse_address
-from rsir_tf.serving.checks import at, check_image, grouped, split_answer
-from rsir_tf.serving.contract import (
+from rsir_tf.contract import (
     CONV5_3,
     DESCRIBE,
     FEATURES,
@@ -28,6 +24,10 @@ from rsir_tf.serving.contract import (
     ModelDescription,
     Prediction,
 )
+from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
+from rsir_tf.serving.calls import Deadline, Pauses, call
+from rsir_tf.serving.channel import open_channel, parse_address
+from rsir_tf.serving.checks import at, check_image, grouped, split_answer
 from rsir_tf.serving.identity import ask_identity, model_spec, output, predict_request
 from rsir_tf.serving.inflight import in_order, side_by_side
 from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rsir_tf.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFAULT
 from rsir_tf.errors import ArtifactError, ModelError
-from rsir_tf.serving.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFAULT
 
 SIGNATURES = (SERVING_DEFAULT, FEATURES, DESCRIBE)
 """What the client needs. `identify` is younger, and only asked for by servers that batch."""

@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rsir_tf.errors import InputError, ModelError
-from rsir_tf.imagery import MIN_SIDE
-from rsir_tf.serving.checks import at
-from rsir_tf.serving.contract import (
+from rsir_tf.contract import (
     CLASS_NAMES,
     DESCRIBE,
     FEATURES,
@@ -19,6 +16,9 @@ from rsir_tf.serving.contract import (
     MODEL_ID,
     ModelDescription,
 )
+from rsir_tf.errors import InputError, ModelError
+from rsir_tf.imagery import MIN_SIDE
+from rsir_tf.serving.checks import at
 from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
 from rsir_tf.serving.messages import GetModelMetadataRequest, ModelSpec, PredictRequest
 from rsir_tf.serving.refusals import NeedsInputError

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rsir_tf.contract import ModelDescription
 from rsir_tf.serving.calls import Deadline, call
 from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.client import connect
-from rsir_tf.serving.contract import ModelDescription
 from rsir_tf.serving.exports import SIGNATURES, unpack_signatures
 from rsir_tf.serving.messages import (
     DataType,

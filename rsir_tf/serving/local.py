@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.errors import ArtifactError, ModelError
-from rsir_tf.serving.checks import at, check_image, grouped, split_answer
-from rsir_tf.serving.contract import (
+from rsir_tf.contract import (
     CLASS_NAMES,
     CONV5_3,
     DESCRIBE,
@@ -22,6 +20,8 @@ from rsir_tf.serving.contract import (
     ModelDescription,
     Prediction,
 )
+from rsir_tf.errors import ArtifactError, ModelError
+from rsir_tf.serving.checks import at, check_image, grouped, split_answer
 from rsir_tf.serving.exports import EXPORT_CURE, conv5_3_channels, find_export, read_signatures
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.serving.contract import SERVING_DEFAULT
+from rsir_tf.contract import SERVING_DEFAULT
 from rsir_tf.serving.exports import read_signatures
 from rsir_tf.serving.local import to_array
 from rsir_tf.serving.messages import DataType

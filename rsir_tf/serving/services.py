@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from rsir_tf.serving.contract import SERVING_DEFAULT
+from rsir_tf.contract import SERVING_DEFAULT
 from rsir_tf.serving.messages import (
     GetModelMetadataResponse,
     GetModelStatusResponse,

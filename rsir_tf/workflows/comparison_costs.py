@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.archives import Archive
+    from rsir_tf.contract import Model
     from rsir_tf.index import Index
-    from rsir_tf.serving.contract import Model
 
 KIND, VERSION = "costs", 1
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rsir_tf.serving.contract import Prediction
+    from rsir_tf.contract import Prediction
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.archives import Archive, Record
-    from rsir_tf.serving.contract import Model
+    from rsir_tf.contract import Model
 
 Progress = Callable[[int, int, str], None]
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from rsir_tf.contract import Model, Prediction
     from rsir_tf.regions import Regions
-    from rsir_tf.serving.contract import Model, Prediction
 
 IMAGES_AT_ONCE = 32
 """Queries that are described and then searched for together."""
