@@ -19,7 +19,8 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     pairwise        distances from some vectors to many, in tiles
     processors      how many cores this process may use, and work spread over them
     errors          what was found, what was wanted, what to do
-    lazily          public names that load their file when first used
+    lazy_attributes public names that load their file when first used
+    progress        how long work tells how far it is
 
 One exception: `segmentation` reads `archives`.
 Attributes of this package load their room when first used, so `import rsir_tf` stays light.
@@ -29,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rsir_tf.lazily import attributes
+from rsir_tf.lazy_attributes import attributes
 
 __version__ = "0.1.0"
 

@@ -11,7 +11,8 @@ import pytest
 import rsir_tf
 
 ROOT = Path(rsir_tf.__file__).parent
-BOTTOM = {"errors", "artifacts", "contract", "imagery", "lazily", "locks", "pairwise", "pictures", "processors"}
+BOTTOM = {"errors", "artifacts", "contract", "imagery", "lazy_attributes", "locks", "pairwise", "pictures"}
+BOTTOM |= {"processors", "progress"}
 ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "evaluation"}
 HEAVY = ("tensorflow", "keras", "tensorflow_addons", "tensorflow_serving", "rsir_tf.segmentation")
 STANDS_IN = "rsir_tf.serving.messages"  # Loads TensorFlow's messages with an empty module in TensorFlow's place.

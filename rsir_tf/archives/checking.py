@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,6 +18,7 @@ from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport, ClassShare
 from rsir_tf.errors import InputError
 from rsir_tf.imagery import read_image
+from rsir_tf.progress import Progress, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,12 +38,12 @@ class _Finding:
     mask_error: InputError | None
 
 
-def check_archive(archive: Archive, progress: Callable[[int, int], None] | None = None) -> ArchiveReport:
+def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveReport:
     """Read every image and mask of an archive and report; a bad file is named and never stops it.
 
     Args:
         archive: From `open_archive`.
-        progress: Called with (images done, images in all) after each.
+        progress: Called after each image.
 
     Returns:
         The report, with `problems` (training would fail), `remarks` and `trainable`.
@@ -67,8 +68,7 @@ def check_archive(archive: Archive, progress: Callable[[int, int], None] | None 
             report.masks_with_unknown_values[name] = str(finding.mask_error)
         elif finding.mask_error is not None:
             report.unreadable_masks[name] = str(finding.mask_error)
-        if progress is not None:
-            progress(done, len(archive))
+        progress(done, len(archive), name)
     report.sizes = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
     total = max(int(pixels.sum()), 1)
     if archive.label_set is not None:

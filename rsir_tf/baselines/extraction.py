@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from rsir_tf.baselines.libraries import library_versions
 from rsir_tf.errors import ArtifactError, InputError, RsirError
 from rsir_tf.imagery import read_image
 from rsir_tf.locks import WriterLock
+from rsir_tf.progress import Progress, silent
 
 KIND, VERSION = "descriptors", 2
 """Raised when a descriptor gives other vectors for the same parameters, so that old ones are not mixed with new."""
@@ -38,8 +39,6 @@ PART_SECONDS = 20.0
 
 ALONE_SECONDS = 2.0
 """Work below this is done before the first process has started."""
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def describe_images(
     to: Path,
     *,
     processes: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> DescribedImages:
     """Describe images, or find in the cache what was described before.
 
@@ -92,7 +91,7 @@ def describe_images(
         folder.mkdir(parents=True, exist_ok=True)
     lock = WriterLock(folder / LOCK)
     try:
-        return _described(images, descriptor, _Cache(folder, descriptor), processes, progress or (lambda *_: None))
+        return _described(images, descriptor, _Cache(folder, descriptor), processes, progress)
     finally:
         lock.release()
 

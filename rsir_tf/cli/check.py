@@ -29,7 +29,7 @@ def command(
 
     opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
     with console.progress("reading") as tell:
-        report = check_archive(opened, progress=lambda done, total: tell(done, total, ""))
+        report = check_archive(opened, progress=tell)
     if json:
         console.put_json(report.to_json())
     else:

@@ -7,10 +7,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-Progress = Callable[[int, int, str], None]
+from rsir_tf.progress import Progress
 
 PLAIN_INTERVAL = 10.0
 """Seconds between lines where stderr is no terminal (a log file, CI)."""

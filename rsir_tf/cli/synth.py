@@ -29,6 +29,6 @@ def command(
             size=size,
             seed=seed,
             scenes=scene,
-            progress=lambda done, total: tell(done, total, ""),
+            progress=tell,
         )
     console.put(str(out))

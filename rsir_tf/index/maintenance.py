@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from rsir_tf.index.layout import (
 )
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.locks import WriterLock
+from rsir_tf.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,7 @@ class Dropped:
     ids: tuple[str, ...] | None
 
 
-def verify_index(
-    path: str | os.PathLike[str], *, progress: Callable[[int, int, str], None] | None = None
-) -> list[Problem]:
+def verify_index(path: str | os.PathLike[str], *, progress: Progress = silent) -> list[Problem]:
     """Read every byte of an index and compare it with its manifest.
 
     Args:
@@ -120,13 +118,12 @@ def repair_index(path: str | os.PathLike[str], settings: IndexSettings | None = 
         lock.release()
 
 
-def _problems(folder: Path, layout: Layout, progress: Callable[[int, int, str], None] | None = None) -> list[Problem]:
+def _problems(folder: Path, layout: Layout, progress: Progress = silent) -> list[Problem]:
     problems = []
     total, done = sum(sum(record.sizes.values()) for record in layout.segments), 0
     for record in layout.segments:
         for name, wanted in record.hashes.items():
-            if progress:
-                progress(done >> 20, total >> 20, f"{record.name}/{name}")
+            progress(done >> 20, total >> 20, f"{record.name}/{name}")
             done += record.sizes.get(name, 0)
             file = segment_folder(folder, record.name) / name
             try:
@@ -138,8 +135,7 @@ def _problems(folder: Path, layout: Layout, progress: Callable[[int, int, str], 
             if found != wanted:
                 text = f"{file}: is damaged, its SHA-256 begins with {found[:8]}, the manifest's with {wanted[:8]}"
                 problems.append(Problem(record.name, name, text, REPAIR))
-    if progress:
-        progress(total >> 20, total >> 20, "")
+    progress(total >> 20, total >> 20, "")
     return problems
 
 

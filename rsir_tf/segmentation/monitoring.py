@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from rsir_tf.errors import RsirError
+from rsir_tf.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Progress = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do, and a few words."""
 
 
 class TrainingError(RsirError):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rsir_tf.archives.labels import LabelSet
     from rsir_tf.archives.records import Archive, Record
     from rsir_tf.archives.splits import Split
-    from rsir_tf.segmentation.monitoring import Progress
+    from rsir_tf.progress import Progress
 
 Digests = dict[str, list[str | None]]
 """By image: what its file and its mask's file hold, as the first 16 digits of SHA-256; None where there is none."""

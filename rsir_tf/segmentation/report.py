@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from rsir_tf.archives.records import Archive
 from rsir_tf.artifacts import write_json, written_aside
 from rsir_tf.pictures import Tile, colour_map, save_png, sheet
+from rsir_tf.progress import Progress, silent
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.inference import segment
@@ -29,9 +29,7 @@ PICTURES = 6
 """Test images on the sheet of examples, spread evenly over the test part."""
 
 
-def write_run_report(
-    run: Run, test: Archive, *, progress: Callable[[int, int, str], None] | None = None
-) -> dict[str, Any] | None:
+def write_run_report(run: Run, test: Archive, *, progress: Progress = silent) -> dict[str, Any] | None:
     """Score the run's best network on whole test images and write `report/` into the run's folder.
 
     Files: `scores.json`, `report.md`, `curves.png`, `examples.png`; each replaced atomically.
@@ -80,7 +78,7 @@ def write_run_report(
 
 
 def _look_at_all(
-    network: keras.Model, reader: PairReader, run: Run, progress: Callable[[int, int, str], None] | None
+    network: keras.Model, reader: PairReader, run: Run, progress: Progress
 ) -> tuple[SegmentationScores, list[list[Tile]]]:
     classes, colours = run.architecture.classes, run.label_set.colours
     confusion = np.zeros((classes, classes), np.int64)
@@ -102,8 +100,7 @@ def _look_at_all(
                     Tile(colour_map(truth, colours), ("truth",), smooth=False),
                 ]
             )
-        if progress:
-            progress(index + 1, len(reader), "scoring whole test images")
+        progress(index + 1, len(reader), "scoring whole test images")
     return segmentation_scores(confusion), examples
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from rsir_tf.archives.records import Record
 from rsir_tf.archives.tag_labels import tag_table
 from rsir_tf.imagery import read_image
 from rsir_tf.pictures import Tile, colour_map
+from rsir_tf.progress import Progress
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.multiple_instance import tagging_model
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
@@ -25,7 +26,7 @@ def score_tags(
     records: Sequence[Record],
     label_set: LabelSet,
     shown: int,
-    progress: Callable[[int, int, str], None] | None,
+    progress: Progress,
 ) -> tuple[dict[str, Any], list[list[Tile]]]:
     """Score the tags that a network reads from whole images.
 
@@ -42,8 +43,7 @@ def score_tags(
     truth = tag_table(records, label_set) > 0
 
     def tell(done: int) -> None:
-        if progress:
-            progress(done, len(records), "scoring tags of test images")
+        progress(done, len(records), "scoring tags of test images")
 
     logits, _ = read_tags_of(
         tagging_model(network), lambda i: read_image(records[i].image), len(records), batch=BATCH, progress=tell

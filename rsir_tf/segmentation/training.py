@@ -21,9 +21,10 @@ from rsir_tf.archives.splits import Split, select, write_split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.artifacts import MANIFEST, remove_leftovers, write_json
 from rsir_tf.errors import InputError, MismatchError
+from rsir_tf.progress import Progress, silent
 from rsir_tf.segmentation.checkpoints import load_last, save_epoch
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
-from rsir_tf.segmentation.monitoring import Progress, TrainingError, Watch, log_to_tensorboard, require_finite
+from rsir_tf.segmentation.monitoring import TrainingError, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
 from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
 from rsir_tf.segmentation.origin import Digests, describe_origin, digest_files
@@ -55,7 +56,7 @@ def train(
     path: Path,
     settings: TrainingSettings,
     *,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     watch: Watched | None = None,
 ) -> Run:
     """Train on the split's training part; after each epoch score what is held out.
@@ -84,7 +85,6 @@ def train(
         ArtifactError: The folder cannot be written, is something else, or another process trains in it.
         TrainingError: The loss is no longer finite, or memory does not suffice.
     """
-    progress = progress or (lambda *_: None)
     label_set = _label_set(archive, settings)
     digests = digest_files(archive, progress)
     origin = describe_origin(archive, label_set, split, digests, tagged=settings.supervision != "masks")

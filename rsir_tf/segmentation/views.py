@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from rsir_tf.artifacts import disk_errors, written_aside
+from rsir_tf.progress import Progress
 from rsir_tf.segmentation.multiple_instance import DESCRIPTOR
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class CachedViews:
         freeze: int,
         supervision: Supervision,
         count: int,
-        progress: Callable[[int, int, str], None],
+        progress: Progress,
     ) -> None:
         self.folder, self.supervision, self.count, self.progress = folder, supervision, count, progress
         self.names = boundary(model, freeze)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rsir_tf.lazily import attributes
+from rsir_tf.lazy_attributes import attributes
 
 _HOMES = {
     "TLS": "rsir_tf.serving.tls",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rsir_tf.lazily import attributes
+from rsir_tf.lazy_attributes import attributes
 
 _HOMES = {
     "Comparison": "rsir_tf.workflows.comparing",

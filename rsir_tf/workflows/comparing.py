@@ -26,6 +26,7 @@ from rsir_tf.evaluation import (
 )
 from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.evaluation.significance import PairedTests, paired_tests
+from rsir_tf.progress import Progress, silent
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_a_query
 from rsir_tf.workflows.evaluating import SCHEMES, judge_relevance, largest_relevant
 from rsir_tf.workflows.index_rankings import index_rankings
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from rsir_tf.archives import Archive, Record
     from rsir_tf.index import Index
 
-Progress = Callable[[int, int, str], None]
 Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
 
 GRADED_AT = 10
@@ -99,7 +99,7 @@ def compare_descriptors(
     against: str | None = None,
     processes: int = 1,
     details: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Comparison:
     """Let every image be the query once under each descriptor (paper, III.D and Table I).
 
@@ -128,7 +128,6 @@ def compare_descriptors(
         ArtifactError: The cache is damaged, another process is writing it, or the disk is full or read-only.
         RsirError: A process that described images was killed.
     """
-    tell = progress or (lambda *_: None)
     remarks = [f"{line[0].upper()}{line[1:]}." for line in archive.remarks]
     chosen = list(descriptors) if descriptors is not None else [kind() for kind in BASELINES.values()]
     names = [descriptor.name for descriptor in chosen]
@@ -143,15 +142,15 @@ def compare_descriptors(
     judge_relevance([r.scene for r in archive], [r.tags for r in archive], relevance, str(archive.root))
     _require_two(archive.records, str(archive.root))
     if index is not None:
-        require_unchanged(index, archive.records, tell)
+        require_unchanged(index, archive.records, progress)
     described: dict[Descriptor, DescribedImages] = {}
     settings: dict[str, Any] = {"libraries": library_versions("opencv", "scikit-image", "scikit-learn", "scipy")}
     settings |= {"label repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
     images = {record.id: record.image for record in archive}
     for descriptor in chosen:
-        fitted, origin = with_words(descriptor, training, cache, tell, remarks)
+        fitted, origin = with_words(descriptor, training, cache, progress, remarks)
         if fitted is not None:
-            described[fitted] = describe_images(images, fitted, cache, processes=processes, progress=tell)
+            described[fitted] = describe_images(images, fitted, cache, processes=processes, progress=progress)
             settings[f"{fitted.name} parameters"] = {**parameters(fitted), "distance": fitted.distance} | origin
             settings[f"{fitted.name} libraries"] = library_versions(*fitted.libraries)
     skipped = {name: why for found in described.values() for name, why in found.skipped.items()}
@@ -162,7 +161,7 @@ def compare_descriptors(
     if not described and index is None:
         raise InputError(f"{archive.root}: nothing to compare. {' '.join(remarks)}", wanted="one descriptor or more")
     rows, spent = _rows_of(index, records, remarks)
-    run = _Run(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, tell)
+    run = _Run(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress)
     for descriptor, found in described.items():
         vectors = _rows(found, records)
         costs = describing_costs(found, [record.id for record in records], descriptor.dimensions)

@@ -13,6 +13,7 @@ from rsir_tf.artifacts import manifest, read_manifest, write_json
 from rsir_tf.baselines import DescribedImages
 from rsir_tf.evaluation.figures import TIMED_QUERIES
 from rsir_tf.index import open_index
+from rsir_tf.progress import Progress, silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +80,7 @@ def describe_into_index(
     model: Model,
     to: Path,
     resize: tuple[int, int] | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress = silent,
 ) -> Index:
     """Make or continue an index as `index_archive` does, and keep beside it what an image took.
 

@@ -21,6 +21,7 @@ from rsir_tf.evaluation import (
     multilabel_figures,
     rank_error,
 )
+from rsir_tf.progress import Progress, silent
 from rsir_tf.workflows.comparison_costs import seconds_a_query
 from rsir_tf.workflows.index_rankings import index_rankings
 from rsir_tf.workflows.left_out import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
@@ -46,7 +47,7 @@ def evaluate_index(
     direction: str = "query",
     tags_overlap: bool = False,
     intervals: bool = False,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Let every image of an index be the query once and measure the rankings (paper, III.D).
 
@@ -93,8 +94,7 @@ def evaluate_index(
             metrics.add(judge(row)[order], scene=scenes[row] if relevance == "scene" else None)
             if tag_sets is not None:
                 graded.add(tag_sets.shared(row)[order])
-            if progress:
-                progress(done * len(index) + row + 1, len(schemes) * len(index), f"{scheme}: ranking for each image")
+            progress(done * len(index) + row + 1, len(schemes) * len(index), f"{scheme}: ranking for each image")
         left_out, graded_queries = metrics.left_out, graded.queries
         costs = {"seconds a query": seconds_a_query(rank, len(index))}
         found[scheme] = replace(metrics.figures(intervals=intervals), graded=graded.figures(), costs=costs)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rsir_tf.baselines import file_stamp
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.imagery import pixel_hash, read_image
+from rsir_tf.progress import Progress, silent
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Record
     from rsir_tf.index import Index
 
 
-def require_unchanged(
-    index: Index, records: Sequence[Record], tell: Callable[[int, int, str], None] = lambda *_: None
-) -> None:
+def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:
     """Refuse an index of images whose pixels have changed since: its vectors are of what they showed then.
 
     An image whose file has another size or time of change is read; a copy with the same pixels has not changed. What

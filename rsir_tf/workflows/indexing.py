@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from rsir_tf.artifacts import MANIFEST
 from rsir_tf.errors import InputError
 from rsir_tf.imagery import pixel_hash, read_image, resize_image
 from rsir_tf.index import Dropped, ImageEntry, IndexSettings, IndexWriter, repair_index
+from rsir_tf.progress import Progress, silent
 from rsir_tf.workflows.describing import describe_prediction
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     from rsir_tf.archives import Archive, Record
     from rsir_tf.contract import Model
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(slots=True)
@@ -82,7 +81,7 @@ def index_archive(
     prune: bool = False,
     repair: bool = False,
     merge: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> IndexSummary:
     """Ask the model about each image of an archive and keep its descriptors.
 
@@ -127,7 +126,7 @@ def index_archive(
     if repair and (to / MANIFEST).exists():
         summary.dropped = repair_index(to, settings)
     with IndexWriter.open(to, settings) as writer:
-        _Run(archive, model, writer, summary, strict, progress or (lambda *_: None)).go()
+        _Run(archive, model, writer, summary, strict, progress).go()
         if prune:
             gone = {*writer.ids, *writer.skipped} - {record.id for record in archive}
             summary.removed = writer.remove(gone)

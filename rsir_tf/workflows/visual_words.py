@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from rsir_tf.baselines import (
 )
 from rsir_tf.errors import InputError
 from rsir_tf.imagery import read_image
+from rsir_tf.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,7 @@ def with_words(
     descriptor: Descriptor,
     training: Archive | None,
     cache: Path,
-    tell: Callable[[int, int, str], None],
+    tell: Progress,
     remarks: list[str],
 ) -> tuple[Descriptor | None, dict[str, Any]]:
     """Give a descriptor its dictionary where it needs one.
@@ -77,7 +78,7 @@ def with_words(
     return fitted, {**origin, "learned with": libraries}
 
 
-def _images(training: Archive, tell: Callable[[int, int, str], None], unread: list[str]) -> Iterator[NDArray[np.uint8]]:
+def _images(training: Archive, tell: Progress, unread: list[str]) -> Iterator[NDArray[np.uint8]]:
     for done, record in enumerate(training, start=1):
         try:
             image = read_image(record.image)

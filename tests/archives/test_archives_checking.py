@@ -41,7 +41,7 @@ def archive_with_every_fault(tmp_path: Path, draw_image: Draw, draw_mask: Draw) 
 def test_every_fault_is_named_and_none_stops_it(archive_with_every_fault: Path) -> None:
     seen: list[tuple[int, int]] = []
     report = check_archive(
-        open_archive(archive_with_every_fault, labels=THREE), lambda done, total: seen.append((done, total))
+        open_archive(archive_with_every_fault, labels=THREE), lambda done, total, words: seen.append((done, total))
     )
     assert seen == [(done, 7) for done in range(1, 8)]
     assert report.images == 7

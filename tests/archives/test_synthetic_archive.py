@@ -77,7 +77,7 @@ def test_progress_counts_every_image(tmp_path):
     render_archive(
         tmp_path / "archive", images_per_scene=1, size=64, scenes=CHOSEN, progress=lambda *done: told.append(done)
     )
-    assert told == [(1, 2), (2, 2)]
+    assert told == [(1, 2, "beach/beach00"), (2, 2, "harbor/harbor00")]
 
 
 def test_what_exists_is_not_touched(tmp_path):
@@ -90,7 +90,7 @@ def test_what_exists_is_not_touched(tmp_path):
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path):
-    def stop(done, total):
+    def stop(done, total, words):
         if done == 2:
             raise KeyboardInterrupt
 

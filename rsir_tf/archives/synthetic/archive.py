@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from rsir_tf.archives.masks import write_mask
 from rsir_tf.archives.tags import UCMERCED_TAGS
 from rsir_tf.artifacts import manifest, write_json, written_aside
 from rsir_tf.errors import InputError
+from rsir_tf.progress import Progress, silent
 
 SCENES: tuple[str, ...] = (
     "agricultural",
@@ -94,7 +95,7 @@ def render_archive(
     size: int = 256,
     seed: int = 0,
     scenes: Sequence[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Render an archive in DLRSD's format: `Images/SCENE/SCENENN.tif` and `Labels/SCENE/SCENENN.png`.
 
@@ -110,7 +111,7 @@ def render_archive(
         size: Pixels a side, 64 to 4096.
         seed: Another seed gives another archive.
         scenes: Which of `SCENES`; all where left out.
-        progress: Called after each image with the count done and the count in all.
+        progress: Called after each image.
 
     Returns:
         `to`.
@@ -138,8 +139,7 @@ def render_archive(
             write_mask(aside / "Labels" / f"{name}.png", mask, labels)
             present = np.bincount(mask.ravel(), minlength=len(labels.names)) > 0
             tags.append([f"{scene}{number:02d}", *(str(int(there)) for there in present)])
-            if progress is not None:
-                progress(done + 1, total)
+            progress(done + 1, total, name)
         lines = ["\t".join(row) for row in tags]
         (aside / UCMERCED_TAGS).write_text("\n".join(lines) + "\n", encoding="utf-8")
         facts = {"images_per_scene": images_per_scene, "size": size, "seed": seed, "scenes": list(chosen)}
