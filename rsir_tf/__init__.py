@@ -6,7 +6,7 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     workflows       the only place where rooms meet: index_archive, query_image, evaluate_index, compare_descriptors
     archives/       label sets, records, one reader a format, splits, the synthetic archive
     segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top
-    serving/        a model behind a server (the gRPC client) or in this process, the embedded server, engines
+    serving/        client/: a model behind a server; server/: the embedded server, engines; a model in this process
     regions/        connected components, exact region max pooling
     baselines/      the descriptors that the paper compares with
     index/          segments on disk, distances, exact search

@@ -26,9 +26,14 @@ from PIL import Image
 
 from rsir_tf.imagery import read_image
 from rsir_tf.serving import connect
-from rsir_tf.serving.channel import MAX_MESSAGE
 from rsir_tf.serving.exports import SIGNATURES
-from rsir_tf.serving.messages import GetModelMetadataResponse, PredictRequest, PredictResponse, SignatureDefMap
+from rsir_tf.serving.messages import (
+    MAX_MESSAGE,
+    GetModelMetadataResponse,
+    PredictRequest,
+    PredictResponse,
+    SignatureDefMap,
+)
 from rsir_tf.serving.tensors import decode, encode_images, encode_reply
 
 SIDE, CLASSES = 256, 17

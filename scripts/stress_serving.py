@@ -32,7 +32,7 @@ import numpy as np
 
 from rsir_tf.errors import ModelError, ServerUnavailableError
 from rsir_tf.serving import connect
-from rsir_tf.serving.inspection import model_versions
+from rsir_tf.serving.client.inspection import model_versions
 
 PROGRAM = Path(sys.executable).parent / "rsir-tf"
 NAME = "fcn8s"

@@ -24,7 +24,7 @@ LIGHT_PARTS = [
     "rsir_tf.pictures",
     "rsir_tf.serving",
     "rsir_tf.serving.client",
-    "rsir_tf.serving.inspection",
+    "rsir_tf.serving.client.inspection",
     "rsir_tf.serving.messages",
     *(f"rsir_tf.workflows.{stage}" for stage in ("comparing", "comparison_report", "describing", "evaluating")),
     *(f"rsir_tf.workflows.{stage}" for stage in ("indexing", "querying", "watching")),

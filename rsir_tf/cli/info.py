@@ -64,7 +64,7 @@ def _server(address: str, model: str, timeout: float, tls: TLS | None) -> dict[s
     if ":" not in address:
         raise ArtifactError(f"{address}: no such file or folder", wanted="a path, or HOST:PORT of a server")
     options.quiet_grpc()
-    from rsir_tf.serving.inspection import inspect_server
+    from rsir_tf.serving.client.inspection import inspect_server
 
     report = inspect_server(address, model_name=model, timeout=timeout, tls=tls)
     return {"kind": "server", **dataclasses.asdict(report)}

@@ -48,7 +48,8 @@ def command(
     print_only: Annotated[bool, typer.Option("--print", help="Only print the command line that would be run.")] = False,
 ) -> None:
     """Serve a model over gRPC until Ctrl-C or SIGTERM; new versions are picked up as they appear."""
-    from rsir_tf.serving import TLS, engines, launching, processes, tls
+    from rsir_tf.serving import TLS, tls
+    from rsir_tf.serving.server import engines, launching, processes
 
     files = TLS(ca=tls_ca, certificate=tls_certificate, key=tls_key) if tls_ca or tls_certificate or tls_key else None
     chosen = engines.choose_engine() if engine is EngineName.auto else engine.value

@@ -13,6 +13,9 @@ import sys
 import types
 from collections.abc import Iterator
 
+MAX_MESSAGE = (1 << 31) - 1
+"""Bytes: gRPC's and protobuf's own limit. Python's client refuses replies over 4 MiB unless told otherwise."""
+
 
 @contextlib.contextmanager
 def _bare_tensorflow() -> Iterator[None]:
@@ -64,6 +67,7 @@ __all__ = [
     "DT_FLOAT",
     "DT_STRING",
     "DT_UINT8",
+    "MAX_MESSAGE",
     "DataType",
     "GetModelMetadataRequest",
     "GetModelMetadataResponse",

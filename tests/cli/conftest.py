@@ -40,7 +40,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(toy: Path) -> Iterator[str]:
     """HOST:PORT of a server with the toy model, under the default name."""
-    from rsir_tf.serving.embedded import EmbeddedServer
+    from rsir_tf.serving.server.embedded import EmbeddedServer
 
     with EmbeddedServer(toy, port=0) as running:
         yield running.address

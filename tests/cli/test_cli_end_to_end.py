@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rsir_tf.index import open_index
-from rsir_tf.serving.embedded import EmbeddedServer
+from rsir_tf.serving.server.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of a server whose fcn8s is another model."""
     from serving_toy import export_toy
 
-    from rsir_tf.serving.embedded import EmbeddedServer
+    from rsir_tf.serving.server.embedded import EmbeddedServer
 
     base = tmp_path_factory.mktemp("other") / "fcn8s"
     base.mkdir()
@@ -85,7 +85,7 @@ def test_an_index_answers_only_for_the_model_that_made_it(
 
 
 def test_a_model_that_lacks_a_signature(archive: Path, tmp_path: Path, lacking: Path, command) -> None:
-    from rsir_tf.serving.embedded import EmbeddedServer
+    from rsir_tf.serving.server.embedded import EmbeddedServer
 
     line = ("index", archive, "--to", tmp_path / "new")
     one_line(command(*line, "--saved-model", lacking), "lacks the signature 'features'", "rsir-tf export")
@@ -104,7 +104,7 @@ def test_a_saved_model_that_is_not_there(archive: Path, tmp_path: Path, command)
 
 def test_an_encrypted_server(archive: Path, toy: Path, tmp_path: Path, certificates: Path, command) -> None:
     from rsir_tf.serving import TLS
-    from rsir_tf.serving.embedded import EmbeddedServer
+    from rsir_tf.serving.server.embedded import EmbeddedServer
 
     own = TLS(*(certificates / name for name in ("ca.pem", "server.pem", "server.key")))
     client = ("--tls-ca", certificates / "ca.pem", "--tls-certificate", certificates / "client.pem",

@@ -18,12 +18,11 @@ from pathlib import Path
 
 import pytest
 from serving_fake import FakeService, running
-from serving_live import LABELS, NAMES, Live, export_models
+from serving_live import LABELS, NAMES, Live, embedded, export_models
 from serving_toy import export_toy
 
 from rsir_tf.errors import ModelError
 from rsir_tf.serving import connect
-from rsir_tf.serving.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +68,7 @@ def server_address(toy_base: Path, external_server: str | None) -> Iterator[str]
     if external_server is not None:
         yield external_server
         return
-    with EmbeddedServer(toy_base, port=0) as server:
+    with embedded(toy_base) as server:
         yield server.address
 
 
@@ -81,7 +80,7 @@ def swapped(models: Path, toy_base: Path, external_server: str | None) -> Iterat
         yield Live(external_server, "swapped", base)
         return
     shutil.copytree(toy_base, base)
-    with EmbeddedServer(base, port=0, poll_seconds=0.05) as server:
+    with embedded(base, poll_seconds=0.05) as server:
         yield Live(server.address, "swapped", base)
 
 
@@ -94,7 +93,7 @@ def labelled(models: Path, toy_base: Path, external_server: str | None) -> Itera
         return
     shutil.copytree(toy_base, base)
     export_toy(base, 2, model_id="toy-2", scale=2)
-    with EmbeddedServer(base, port=0, keep=2, labels=LABELS) as server:
+    with embedded(base, keep=2, labels=LABELS) as server:
         yield Live(server.address, "labelled", base)
 
 
@@ -104,7 +103,7 @@ def overloaded(toy_base: Path, external_server: str | None) -> Iterator[Live]:
     if external_server is not None:
         yield Live(external_server, "toy", toy_base)
         return
-    with EmbeddedServer(toy_base, port=0, max_calls=2) as server:
+    with embedded(toy_base, max_calls=2) as server:
         yield Live(server.address, "toy", toy_base)
 
 

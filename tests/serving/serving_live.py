@@ -8,6 +8,8 @@ from pathlib import Path
 
 from serving_toy import export_toy
 
+from rsir_tf.serving.server.embedded import EmbeddedServer
+
 NAMES = ("toy", "swapped", "labelled")
 LABELS = {"stable": 1, "canary": 2}
 
@@ -19,6 +21,15 @@ class Live:
     address: str
     name: str
     base: Path
+
+
+def embedded(base: Path, **settings: object) -> EmbeddedServer:
+    """An embedded server at a free port, not started yet, told to behave as `settings` say."""
+    server = EmbeddedServer(base, port=0)
+    for name, value in settings.items():
+        assert hasattr(server, name)
+        setattr(server, name, value)
+    return server
 
 
 def publish(version: Path, base: Path, number: int) -> None:

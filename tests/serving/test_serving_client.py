@@ -16,7 +16,8 @@ from serving_fake import IMAGE, FakeService, check_all, free_port, running, time
 from serving_toy import random_image
 
 from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
-from rsir_tf.serving import calls, connect
+from rsir_tf.serving import connect
+from rsir_tf.serving.client import calls
 from rsir_tf.serving.tensors import encode_reply
 
 

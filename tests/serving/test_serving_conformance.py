@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from serving_toy import CHANNELS, random_image, toy_conv5_3, toy_segmentation
 
-from rsir_tf.serving.channel import open_channel
+from rsir_tf.serving.client.channel import open_channel
 from rsir_tf.serving.messages import (
     GetModelMetadataRequest,
     GetModelStatusRequest,

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from rsir_tf.errors import InputError, ModelError
-from rsir_tf.serving import TLS, connect, engines, processes
-from rsir_tf.serving.engines import check_port, choose_engine, engine_command, exposure
-from rsir_tf.serving.launching import start_server, wait_until_told
-from rsir_tf.serving.processes import EngineProcess, StoppedError
+from rsir_tf.serving import TLS, connect
+from rsir_tf.serving.server import engines, processes
+from rsir_tf.serving.server.engines import check_port, choose_engine, engine_command, exposure
+from rsir_tf.serving.server.launching import start_server, wait_until_told
+from rsir_tf.serving.server.processes import EngineProcess, StoppedError
 
 
 def program(folder: Path, name: str, code: int) -> None:
@@ -135,8 +136,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from serving_fake import FakeService
 from rsir_tf.serving.messages import *
-from rsir_tf.serving.services import ModelService
-from rsir_tf.serving.versions import VersionState
+from rsir_tf.serving.server.services import ModelService
+from rsir_tf.serving.server.versions import VersionState
 class Versions:
     asked = 0
     def states(self, name):

@@ -12,9 +12,9 @@ from serving_toy import export_toy, random_image
 
 from rsir_tf.errors import ArtifactError, ModelError
 from rsir_tf.serving import connect, load
-from rsir_tf.serving.embedded import EmbeddedServer
-from rsir_tf.serving.engines import check_servable
 from rsir_tf.serving.exports import find_export, list_versions
+from rsir_tf.serving.server.embedded import EmbeddedServer
+from rsir_tf.serving.server.engines import check_servable
 
 
 def test_versions_are_numbers_in_order(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from serving_toy import CLASSES
 
 from rsir_tf.errors import MismatchError, ModelError
 from rsir_tf.serving import connect
-from rsir_tf.serving.server import WATCH_SECONDS, Server
+from rsir_tf.serving.client.servers import WATCH_SECONDS, Server
 
 
 def test_notices_another_model(service: FakeService, address: str) -> None:

@@ -15,8 +15,8 @@ from serving_toy import random_image, toy_conv5_3
 
 from rsir_tf.errors import ModelError
 from rsir_tf.serving import connect
-from rsir_tf.serving.channel import open_channel
-from rsir_tf.serving.inspection import model_versions
+from rsir_tf.serving.client.channel import open_channel
+from rsir_tf.serving.client.inspection import model_versions
 from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
 from rsir_tf.serving.tensors import encode_images
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serving_live import embedded
 from serving_toy import CHANNELS, CLASSES, random_image, toy_conv5_3, toy_segmentation
 
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.serving import Model, ModelDescription, connect, load
-from rsir_tf.serving.embedded import EmbeddedServer
 
 
 def check(prediction, image: np.ndarray) -> None:
@@ -158,7 +158,7 @@ def served(server_address: str) -> Iterator[Model]:
 def content_address(toy_base: Path, external_server: str | None) -> Iterator[str]:
     if external_server is not None:
         pytest.skip("the external server's encoding is its own flag")
-    with EmbeddedServer(toy_base, port=0, tensor_content=True) as server:
+    with embedded(toy_base, tensor_content=True) as server:
         yield server.address
 
 

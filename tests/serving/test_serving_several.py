@@ -11,8 +11,9 @@ from serving_fake import IMAGE, FakeService, check_all, free_port, running, time
 from serving_toy import random_image
 
 from rsir_tf.errors import MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving import calls, connect
-from rsir_tf.serving.inflight import side_by_side
+from rsir_tf.serving import connect
+from rsir_tf.serving.client import calls
+from rsir_tf.serving.client.inflight import side_by_side
 
 IMAGES = [random_image(16, 16, seed=seed) for seed in range(6)]
 

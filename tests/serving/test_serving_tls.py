@@ -19,11 +19,12 @@ from serving_fake import FakeService, running
 from serving_toy import random_image
 
 from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
-from rsir_tf.serving import TLS, calls, connect
-from rsir_tf.serving.channel import open_channel
-from rsir_tf.serving.embedded import EmbeddedServer
-from rsir_tf.serving.launching import start_server
-from rsir_tf.serving.processes import EngineProcess
+from rsir_tf.serving import TLS, connect
+from rsir_tf.serving.client import calls
+from rsir_tf.serving.client.channel import open_channel
+from rsir_tf.serving.server.embedded import EmbeddedServer
+from rsir_tf.serving.server.launching import start_server
+from rsir_tf.serving.server.processes import EngineProcess
 from rsir_tf.serving.tls import server_credentials, shows_certificate, ssl_config, ssl_config_command
 
 SCRIPT = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"

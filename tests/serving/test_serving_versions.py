@@ -14,18 +14,18 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from serving_live import publish
+from serving_live import embedded, publish
 from serving_toy import export_toy, random_image, toy_conv5_3
 
 from rsir_tf.errors import ArtifactError, InputError, MismatchError, ModelError
 from rsir_tf.serving import connect
-from rsir_tf.serving.channel import open_channel
-from rsir_tf.serving.embedded import EmbeddedServer
-from rsir_tf.serving.inspection import inspect_server, model_versions
+from rsir_tf.serving.client.channel import open_channel
+from rsir_tf.serving.client.inspection import inspect_server, model_versions
 from rsir_tf.serving.messages import ModelSpec, PredictionServiceStub, PredictRequest
-from rsir_tf.serving.servable import Servable
+from rsir_tf.serving.server.embedded import EmbeddedServer
+from rsir_tf.serving.server.servable import Servable
+from rsir_tf.serving.server.versions import Versions
 from rsir_tf.serving.tensors import encode_images
-from rsir_tf.serving.versions import Versions
 
 IMAGE = random_image(32, 32)
 
@@ -38,7 +38,7 @@ def base(toy_base: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(base: Path) -> Iterator[EmbeddedServer]:
-    with EmbeddedServer(base, port=0, poll_seconds=0.05) as server:
+    with embedded(base, poll_seconds=0.05) as server:
         yield server
 
 
@@ -116,7 +116,7 @@ def test_calls_beyond_the_bound(base: Path, monkeypatch: pytest.MonkeyPatch) -> 
     request.model_spec.name = "toy"
     request.model_spec.signature_name = "features"
     encode_images([IMAGE], request.inputs["images"])
-    with EmbeddedServer(base, port=0, max_calls=2) as server, open_channel(server.address, None) as channel:
+    with embedded(base, max_calls=2) as server, open_channel(server.address, None) as channel:
         stub = PredictionServiceStub(channel)
         held = [stub.Predict.future(request, timeout=20) for _ in range(2)]
         time.sleep(0.2)
@@ -130,7 +130,7 @@ def test_calls_beyond_the_bound(base: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert all(future.result().outputs for future in held)
 
 
-def test_what_is_gone_from_the_disk_is_forgotten(tmp_path: Path) -> None:
+def test_what_is_gone_from_the_disk_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither states nor weights pile up; a loaded model that refers to itself is freed at once."""
 
     class Circular:
@@ -139,7 +139,8 @@ def test_what_is_gone_from_the_disk_is_forgotten(tmp_path: Path) -> None:
                 raise ValueError("damaged")
             self.itself = self
 
-    versions = Versions(tmp_path, "toy", load=Circular)
+    monkeypatch.setattr("rsir_tf.serving.server.versions.Servable", Circular)
+    versions = Versions(tmp_path, "toy")
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
         versions.poll()
@@ -173,7 +174,7 @@ def test_looking_for_versions_goes_on_after_anything(base: Path, monkeypatch: py
         real_poll(self)
 
     monkeypatch.setattr(Versions, "poll", poll)
-    with EmbeddedServer(base, port=0, poll_seconds=0.02) as server:
+    with embedded(base, poll_seconds=0.02) as server:
         until(lambda: len(failures) == 2)
         publish(base / "1", base, 2)
         until(lambda: states(server).get(2) == "AVAILABLE")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsir_tf.contract import ModelDescription
-from rsir_tf.serving.calls import Deadline, call
-from rsir_tf.serving.channel import open_channel, parse_address
-from rsir_tf.serving.client import connect
+from rsir_tf.serving.client.calls import Deadline, call
+from rsir_tf.serving.client.channel import open_channel, parse_address
+from rsir_tf.serving.client.model import connect
+from rsir_tf.serving.client.servers import Server
 from rsir_tf.serving.exports import SIGNATURES, unpack_signatures
 from rsir_tf.serving.messages import (
     DataType,
@@ -20,7 +21,6 @@ from rsir_tf.serving.messages import (
     ModelVersionStatus,
     PredictionServiceStub,
 )
-from rsir_tf.serving.server import Server
 from rsir_tf.serving.tls import TLS
 
 _INIT_OPERATION = "__saved_model_init_op"

@@ -144,7 +144,7 @@ def wait_until_available(
         ModelError: It ended, could not load the model, or was not ready in time.
         StoppedError: `stopping` was set.
     """
-    from rsir_tf.serving.inspection import model_versions
+    from rsir_tf.serving.client.inspection import model_versions
 
     end = time.monotonic() + timeout
     found = "nothing answers"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import grpc
 
 from rsir_tf.serving.exports import list_versions, version_folder
 from rsir_tf.serving.messages import ModelVersionStatus
-from rsir_tf.serving.servable import Servable, invalid, not_found
+from rsir_tf.serving.server.servable import Servable, invalid, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,6 @@ class Versions:
         name: The model's.
         keep: How many of the newest versions are served.
         labels: Version by label.
-        load: Makes a servable of a version's folder.
     """
 
     def __init__(
@@ -50,13 +49,11 @@ class Versions:
         *,
         keep: int = 1,
         labels: Mapping[str, int] | None = None,
-        load: Callable[[Path], Servable] = Servable,
     ) -> None:
         self._base = base
         self._name = name
         self._keep = keep
         self._labels = dict(labels or {})
-        self._load = load
         self._loaded: dict[int, Servable] = {}
         self._failed: dict[int, tuple[tuple[str, int, int], ...]] = {}
         self._states: dict[int, VersionState] = {}
@@ -129,7 +126,7 @@ class Versions:
             return  # as it was when it failed; a folder that is still being copied changes, and is tried again
         self._set(version, VersionState(ModelVersionStatus.LOADING))
         try:
-            servable = self._load(folder)
+            servable = Servable(folder)
         except Exception as error:  # noqa: BLE001 - TensorFlow raises many types; the other versions go on
             self._failed[version] = content
             code = int(getattr(error, "error_code", grpc.StatusCode.INTERNAL.value[0]))

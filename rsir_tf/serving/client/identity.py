@@ -19,9 +19,9 @@ from rsir_tf.contract import (
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.imagery import MIN_SIDE
 from rsir_tf.serving.checks import at
+from rsir_tf.serving.client.refusals import NeedsInputError
 from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
 from rsir_tf.serving.messages import GetModelMetadataRequest, ModelSpec, PredictRequest
-from rsir_tf.serving.refusals import NeedsInputError
 from rsir_tf.serving.tensors import decode_strings, encode_images
 
 

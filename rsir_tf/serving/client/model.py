@@ -25,14 +25,14 @@ from rsir_tf.contract import (
     Prediction,
 )
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.calls import Deadline, Pauses, call
-from rsir_tf.serving.channel import open_channel, parse_address
 from rsir_tf.serving.checks import at, check_image, grouped, split_answer
-from rsir_tf.serving.identity import ask_identity, model_spec, output, predict_request
-from rsir_tf.serving.inflight import in_order, side_by_side
+from rsir_tf.serving.client.calls import Deadline, Pauses, call
+from rsir_tf.serving.client.channel import open_channel, parse_address
+from rsir_tf.serving.client.identity import ask_identity, model_spec, output, predict_request
+from rsir_tf.serving.client.inflight import in_order, side_by_side
+from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
+from rsir_tf.serving.client.servers import Server, close_all
 from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
-from rsir_tf.serving.refusals import BatchTooLargeError, StaleVersionError, closed_error
-from rsir_tf.serving.server import Server, close_all
 from rsir_tf.serving.tensors import decode, encode_images
 from rsir_tf.serving.tls import TLS
 

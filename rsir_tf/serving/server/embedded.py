@@ -6,9 +6,8 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +15,25 @@ import grpc
 
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.processors import usable_cores
-from rsir_tf.serving.channel import MAX_MESSAGE
 from rsir_tf.serving.exports import EXPORT_CURE
-from rsir_tf.serving.health import Health
-from rsir_tf.serving.messages import add_ModelServiceServicer_to_server, add_PredictionServiceServicer_to_server
-from rsir_tf.serving.services import ModelService, PredictionService
+from rsir_tf.serving.messages import (
+    MAX_MESSAGE,
+    add_ModelServiceServicer_to_server,
+    add_PredictionServiceServicer_to_server,
+)
+from rsir_tf.serving.server.services import ModelService, PredictionService
+from rsir_tf.serving.server.versions import Versions
 from rsir_tf.serving.tls import TLS, server_credentials
-from rsir_tf.serving.versions import Versions
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _SPARE_CALLS = 4
 """Calls beyond `max_calls`: the server says how it is, and refuses, while all others compute."""
+
+
+_HEALTH_NAMES = ("", "PredictionService", "ModelService")
+"""The services that TensorFlow Serving reports the health of; the empty name is the server itself."""
 
 
 @dataclass(eq=False)
@@ -40,13 +45,16 @@ class EmbeddedServer:
         name: What clients call the model; the folder's name where none is given.
         host: The address to listen on; loopback unless told otherwise.
         port: 0 takes a free one, which stands here once the server is started.
+        tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
         poll_seconds: How often the folder is looked at for new versions.
         keep: How many of the newest versions are served.
         labels: Version by label.
-        max_calls: Requests with images at one time; more are refused with RESOURCE_EXHAUSTED. Four a processor where
-            None.
-        tensor_content: Write replies as raw bytes instead of typed fields.
-        tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
+        max_calls: Requests with images at one time; more are refused with RESOURCE_EXHAUSTED.
+        tensor_content: Whether replies are written as raw bytes instead of typed fields.
+        max_connection_seconds: After how long a connection is closed, once its calls have been answered; 0 for never.
+
+    The attributes from `poll_seconds` on imitate what a TensorFlow Serving can be told to do. They may be set until
+    the server is started.
     """
 
     base: str | os.PathLike[str]
@@ -54,19 +62,19 @@ class EmbeddedServer:
     _: KW_ONLY
     host: str = "127.0.0.1"
     port: int = 8500
-    poll_seconds: float = 1.0
-    keep: int = 1
-    labels: Mapping[str, int] | None = None
-    max_calls: int | None = None
-    tensor_content: bool = False
     tls: TLS | None = None
+    poll_seconds: float = field(default=1.0, init=False)
+    keep: int = field(default=1, init=False)
+    labels: dict[str, int] = field(default_factory=dict, init=False)
+    max_calls: int = field(default_factory=lambda: 4 * usable_cores(), init=False)
+    tensor_content: bool = field(default=False, init=False)
+    max_connection_seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        base = Path(self.base)
-        self.name = self.name or base.resolve().name
-        self._versions = Versions(base, self.name, keep=self.keep, labels=self.labels)
+        self.name = self.name or Path(self.base).resolve().name
+        self._versions = Versions(Path(self.base), self.name)
         self._server: Any = None
-        self._health: Health | None = None
+        self._health: Any = None
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="rsir_tf_versions", daemon=True)
 
@@ -86,27 +94,35 @@ class EmbeddedServer:
             InputError: The port is taken or the host is none of this machine's.
             ArtifactError: No version can be loaded.
         """
-        max_calls = self.max_calls or 4 * usable_cores()
+        from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_send_message_length", MAX_MESSAGE),
+            ("grpc.so_reuseport", 0),  # otherwise two servers share a port, and a client meets either
+        ]
+        if self.max_connection_seconds:
+            options.append(("grpc.max_connection_age_ms", round(1000 * self.max_connection_seconds)))
+        calls = self.max_calls + _SPARE_CALLS
         server = grpc.server(
-            ThreadPoolExecutor(max_calls + _SPARE_CALLS, thread_name_prefix="rsir_tf_call"),
-            maximum_concurrent_rpcs=max_calls + _SPARE_CALLS,
-            options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE),
-                ("grpc.max_send_message_length", MAX_MESSAGE),
-                ("grpc.so_reuseport", 0),  # otherwise two servers share a port, and a client meets either
-            ],
+            ThreadPoolExecutor(calls, thread_name_prefix="rsir_tf_call"), maximum_concurrent_rpcs=calls, options=options
         )
-        predict = PredictionService(self._versions, max_calls=max_calls, tensor_content=self.tensor_content)
+        self._versions = Versions(Path(self.base), self.name, keep=self.keep, labels=self.labels)
+        predict = PredictionService(self._versions, max_calls=self.max_calls, tensor_content=self.tensor_content)
         add_PredictionServiceServicer_to_server(predict, server)
         add_ModelServiceServicer_to_server(ModelService(self._versions), server)
-        health = Health(server)
+        # As TensorFlow Serving has it with --enable_grpc_healthcheck_service.
+        self._health = health.HealthServicer()
+        for name in _HEALTH_NAMES:
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         self.port = self._bind(server)
         self._versions.poll()
         if not self._versions.any_available():
             server.stop(None)
             raise self._nothing_to_serve()
         server.start()
-        self._server, self._health = server, health
+        self._server = server
         self._poller.start()
         return self
 
@@ -128,8 +144,8 @@ class EmbeddedServer:
             grace: Seconds that calls in flight may take.
         """
         self._stopping.set()
-        if self._server is not None and self._health is not None:
-            self._health.leave()
+        if self._server is not None:
+            self._health.enter_graceful_shutdown()  # from now on NOT_SERVING, so that balancers send nothing more
             self._server.stop(grace).wait()
             self._poller.join()
 

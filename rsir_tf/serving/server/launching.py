@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rsir_tf.errors import ModelError
-from rsir_tf.serving.engines import (
+from rsir_tf.serving.server.engines import (
     DOCKER_IMAGE,
     Engine,
     check_choice,
@@ -20,7 +20,7 @@ from rsir_tf.serving.engines import (
     has_docker_image,
     listening_host,
 )
-from rsir_tf.serving.processes import (
+from rsir_tf.serving.server.processes import (
     POLL_SECONDS,
     EngineProcess,
     end_process,
@@ -89,7 +89,7 @@ def start_server(
     model_name = name or Path(base).resolve().name
     stopping = stopping or threading.Event()
     if chosen == "embedded":
-        from rsir_tf.serving.embedded import EmbeddedServer
+        from rsir_tf.serving.server.embedded import EmbeddedServer
 
         embedded = EmbeddedServer(base, model_name, host=host, port=port, tls=tls).start()
         if stopping.is_set():

@@ -12,8 +12,8 @@ from typing import Any
 
 import grpc
 
-from rsir_tf.serving.refusals import BatchTooLargeError, Refusal, closed_error, explain
-from rsir_tf.serving.server import Server
+from rsir_tf.serving.client.refusals import BatchTooLargeError, Refusal, closed_error, explain
+from rsir_tf.serving.client.servers import Server
 
 FIRST_CONTACT = 3.0
 """Seconds that a server which has never answered may refuse connections: a wrong port is told at once."""

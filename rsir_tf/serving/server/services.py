@@ -19,9 +19,9 @@ from rsir_tf.serving.messages import (
     PredictResponse,
     SignatureDefMap,
 )
-from rsir_tf.serving.servable import RefusedError, invalid, not_found
+from rsir_tf.serving.server.servable import RefusedError, invalid, not_found
+from rsir_tf.serving.server.versions import Versions
 from rsir_tf.serving.tensors import encode_content, encode_reply
-from rsir_tf.serving.versions import Versions
 
 _COMPUTING = 2
 """Requests computed at one time: TensorFlow gives each all processors, the second fills the first one's gaps."""

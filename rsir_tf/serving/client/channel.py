@@ -6,10 +6,8 @@ import re
 from typing import Any
 
 from rsir_tf.errors import InputError
+from rsir_tf.serving.messages import MAX_MESSAGE
 from rsir_tf.serving.tls import TLS, client_credentials
-
-MAX_MESSAGE = (1 << 31) - 1
-"""Bytes: gRPC's and protobuf's own limit. Python's client refuses replies over 4 MiB unless told otherwise."""
 
 _SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:")
 
