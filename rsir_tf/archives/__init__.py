@@ -22,6 +22,7 @@ from rsir_tf.archives.report import ArchiveReport
 from rsir_tf.archives.splits import (
     Split,
     archive_hash,
+    draw_split,
     group_split,
     read_split,
     select,
@@ -42,6 +43,7 @@ __all__ = [
     "archive_hash",
     "check_archive",
     "class_colours",
+    "draw_split",
     "group_split",
     "load_label_set",
     "open_archive",

@@ -66,7 +66,7 @@ def stratified_split(archive: Archive, test: float = 0.2, seed: int = 0, *, vali
     Args:
         archive: Images without a scene form a stratum of their own.
         test: Fraction, between 0 and 1. Of a scene with n images, round(test · n) are drawn (half to even).
-        seed: Another seed gives another draw.
+        seed: What the draw depends on; the same seed draws the same images.
         validation: Fraction for a third part, for example 0.1 beside test = 0.5, as MLRSNet's paper divides. The test
             part is the same with and without it.
 
@@ -102,7 +102,7 @@ def group_split(
         archive: Each of its records has a group.
         test_groups: The groups to test on. None draws round(test · groups) of them, at least one.
         test: Fraction of the groups, where they are drawn.
-        seed: Another seed gives another draw.
+        seed: What the draw depends on; the same seed draws the same images.
         validation: Fraction of the groups for a third part: round(validation · groups) of those that are not tested on,
             at least one. The test part is the same with and without it.
 
@@ -136,6 +136,31 @@ def group_split(
     )
     held = set(_ordered(known - chosen, seed)[: max(1, round((validation or 0) * len(known)))])
     return _with_validation(archive, split, {record.id for record in archive if record.group in held}, validation)
+
+
+def draw_split(
+    archive: Archive,
+    test: float = 0.2,
+    test_groups: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    validation: float | None = None,
+) -> Split:
+    """Draw the split that suits an archive: by groups that are named or that all images have, otherwise by scene.
+
+    Args:
+        archive: Any.
+        test: As for `stratified_split` and `group_split`.
+        test_groups: The groups to test on; none named where None or empty.
+        seed: What the draw depends on.
+        validation: As for `stratified_split` and `group_split`.
+
+    Raises:
+        InputError: As `stratified_split` and `group_split`.
+    """
+    if test_groups or all(record.group is not None for record in archive):
+        return group_split(archive, test_groups or None, test=test, seed=seed, validation=validation)
+    return stratified_split(archive, test, seed, validation=validation)
 
 
 def _with_validation(archive: Archive, split: Split, held_out: set[str], fraction: float | None) -> Split:

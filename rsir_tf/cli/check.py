@@ -16,18 +16,17 @@ NAME = "check"
 
 def command(
     archive: options.Archive,
-    labels: options.Labels = None,
-    tags: options.Tags = None,
-    labels_as_published: options.AsPublished = False,
+    *,
+    annotations: options.Annotations,
     json: options.Json = False,
 ) -> None:
-    """Count images, sizes, scenes, tags and mask pixels, and name every file that training would fail at.
+    """Read every file of an archive, count what is in it, and name each file that training would fail at.
 
-    Exit code 1 where training would fail.
+    The exit code is 1 if training would fail.
     """
-    from rsir_tf.archives import check_archive, open_archive
+    from rsir_tf.archives import check_archive
 
-    opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
+    opened = annotations.open(archive)
     with console.progress("reading") as tell:
         report = check_archive(opened, progress=tell)
     if json:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import typer
 
 from rsir_tf.cli import check, compare, evaluate, export, index, info, query, serve, split, synth, train
+from rsir_tf.cli.option_groups import with_groups
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
     for module in (synth, check, split, train, export, serve, index, query, evaluate, compare, info):
-        app.command(module.NAME)(module.command)
+        app.command(module.NAME)(with_groups(module.command))

@@ -1,4 +1,4 @@
-"""What the command line says: data on stdout, talk and progress on stderr."""
+"""What the command line says: data on stdout, messages and progress on stderr."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PLAIN_INTERVAL = 10.0
 
 
 def say(text: str) -> None:
-    """Talk: to stderr."""
+    """Print a message to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
-    """Data: to stdout."""
+    """Print data to stdout."""
     print(text, flush=True)
 
 
 def put_json(content: Any) -> None:
-    """Data for programs: to stdout."""
+    """Print data for programs, as JSON, to stdout."""
     put(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
 
 

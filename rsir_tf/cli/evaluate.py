@@ -26,46 +26,55 @@ class Relevance(str, Enum):
 
 
 def command(
-    index: Annotated[Path, typer.Argument(help="An index's folder.")],
-    scheme: Annotated[list[options.Scheme] | None, typer.Option(help="Only this scheme; both where not given.")] = None,
+    index: Annotated[Path, typer.Argument(help="The index's folder.")],
+    scheme: Annotated[
+        list[options.Scheme] | None,
+        typer.Option(help="Evaluate only this scheme. Repeat the option for several. The default is all."),
+    ] = None,
     relevance: Annotated[
-        Relevance, typer.Option(help="Same scene class, a shared tag, or tags of a Jaccard index from --jaccard-at on.")
+        Relevance,
+        typer.Option(
+            help="Which images are relevant to a query. scene: those of the same scene class. tags: those that share a "
+            "tag. jaccard: those whose tags have a Jaccard index of at least --jaccard-at with the query's."
+        ),
     ] = Relevance.scene,
-    jaccard_at: Annotated[float, typer.Option(help="For --relevance jaccard: above 0, at most 1.")] = 0.5,
+    jaccard_at: Annotated[
+        float, typer.Option(help="The smallest Jaccard index of a relevant image, above 0 and at most 1.")
+    ] = 0.5,
     k: Annotated[
         list[int] | None,
         typer.Option(
-            "--k", min=1, help="Of P@k, recall@k, ACG@k, NDCG@k; repeat for several. 5, 10, 20, 50 if not given."
+            "--k",
+            min=1,
+            help="A cut-off of P@k, recall@k, ACG@k and NDCG@k. Repeat the option for several. The default is 5, 10, "
+            "20 and 50.",
         ),
     ] = None,
-    anmrr_variant: Annotated[str, typer.Option(help="Which definition of ANMRR; the default is the paper's.")] = "2ng",
-    query_counts: Annotated[bool, typer.Option(help="Whether the query is ranked too, and relevant.")] = True,
-    metric: Annotated[options.Metric | None, typer.Option(help="For recnn+; l1 where not given.")] = None,
-    direction: Annotated[
-        options.Direction,
-        typer.Option(help="For recnn; query: Eq. 3 as it stands; both: the mean of Eq. 3 there and back."),
-    ] = options.Direction.query,
+    anmrr_variant: options.AnmrrVariant = "2ng",
+    query_counts: options.QueryCounts = True,
+    metric: options.MetricOfScheme = None,
+    direction: options.DirectionOfScheme = options.Direction.query,
     tags_overlap: Annotated[
-        bool, typer.Option(help="Rank images last whose segmentation shares no class with the query's.")
+        bool, typer.Option(help="Rank images last if their segmentation shares no class with the query's.")
     ] = False,
-    intervals: Annotated[bool, typer.Option(help="Add 95% bootstrap intervals over queries.")] = False,
+    intervals: Annotated[bool, typer.Option(help="Add 95% bootstrap intervals, drawn over queries.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Write JSON, CSV, a Markdown table and plots into this folder.")
+        Path | None, typer.Option(help="Write a report (JSON, CSV, a Markdown table and plots) into this folder.")
     ] = None,
-    published: Annotated[bool, typer.Option(help="Show the paper's figures beside; they are for UC Merced.")] = False,
+    published: Annotated[
+        bool, typer.Option(help="Show the paper's figures for UC Merced beside the measured ones in the report.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Let each image be the query once: ANMRR, mAP, P@k, recall@k and the 11-point precision-recall curve.
+    """Measure how well an index retrieves: each image is the query once, and all images are ranked for it.
 
-    Where images have tags: ACG, NDCG and WAP too and, where the tags are the model's classes, how well the
-    segmentations show them.
+    The figures are ANMRR, mAP, P@k, recall@k and the 11-point precision-recall curve. If images have tags, ACG, NDCG
+    and WAP are added; if the tags are classes of the model, so is how well the segmentations show them.
     """
-    from rsir_tf.evaluation import ANMRR_VARIANTS, CUTOFFS, PUBLISHED_UC_MERCED, check_report_target, write_report
+    from rsir_tf.evaluation import CUTOFFS, PUBLISHED_UC_MERCED, check_report_target, write_report
     from rsir_tf.index import open_index
     from rsir_tf.workflows import evaluate_index
 
-    if anmrr_variant not in ANMRR_VARIANTS:
-        raise typer.BadParameter(f"--anmrr-variant {anmrr_variant}: wanted one of {', '.join(ANMRR_VARIANTS)}")
     if not 0 < jaccard_at <= 1:
         raise typer.BadParameter(f"--jaccard-at {jaccard_at}: wanted a number above 0, at most 1")
     if report is not None:

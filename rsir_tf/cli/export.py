@@ -13,13 +13,18 @@ NAME = "export"
 
 
 def command(
-    run: Annotated[Path, typer.Argument(help="A run's folder, from `rsir-tf train`.")],
-    to: Annotated[Path, typer.Option(help="saved_models/NAME; the next free version number is taken.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run that `rsir-tf train` made.")],
+    to: Annotated[
+        Path, typer.Option(help="The model's folder, saved_models/NAME. The next free version number is taken.")
+    ],
 ) -> None:
-    """Write a run's best network as the next version of a served model, checked as a server loads it."""
+    """Write a run's best network as the next version of a served model.
+
+    The export is loaded as a server loads it, and its answers are compared with the network's, before it appears.
+    """
     from rsir_tf.artifacts import RUN_VERSION, read_manifest
 
-    read_manifest(run, "run", RUN_VERSION)  # Before TensorFlow's two seconds: a wrong path is told at once.
+    read_manifest(run, "run", RUN_VERSION)  # Before TensorFlow's seconds: a wrong path is told at once.
     with console.quiet_tensorflow():
         from rsir_tf.segmentation import export_run, open_run
 

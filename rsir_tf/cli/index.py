@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.connection import Connection
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -15,67 +17,62 @@ if TYPE_CHECKING:
 NAME = "index"
 
 
+class Part(str, Enum):
+    """A part of a split."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
 def command(
     images: options.Archive,
-    to: Annotated[Path, typer.Option(help="The index's folder: made, or continued.")],
-    server: options.Servers = None,
-    saved_model: options.SavedModel = None,
-    model: options.ModelName = "fcn8s",
-    version: options.Version = None,
-    version_label: options.VersionLabel = None,
-    timeout: options.Timeout = 300.0,
-    batch_size: options.BatchSize = 4,
+    to: Annotated[Path, typer.Option(help="The index's folder. It is made, or continued if it holds an index.")],
+    *,
+    connection: Connection,
     resize: options.Resize = None,
-    tls: options.Encrypted = False,
-    tls_ca: options.CertificateAuthority = None,
-    tls_certificate: options.Certificate = None,
-    tls_key: options.Key = None,
-    tls_server_name: options.ServerName = None,
-    split: Annotated[Path | None, typer.Option(help="Only one part of this split file.")] = None,
-    part: Annotated[str, typer.Option(help="Which part: 'train', 'validation' or 'test'.")] = "test",
-    connectivity: Annotated[options.Connectivity, typer.Option(help="Of regions.")] = options.Connectivity.eight,
-    min_area: Annotated[int, typer.Option(help="Smallest region kept, in pixels.")] = 0,
+    split: Annotated[
+        Path | None, typer.Option(help="A split file from `rsir-tf split`. Only one part of it is indexed.")
+    ] = None,
+    part: Annotated[Part, typer.Option(help="The part of --split to index.")] = Part.test,
+    connectivity: Annotated[
+        options.Connectivity, typer.Option(help="How many neighbours of a pixel can belong to the same region.")
+    ] = options.Connectivity.eight,
+    min_area: Annotated[int, typer.Option(help="Leave out regions with fewer pixels than this.")] = 0,
     convention: Annotated[
-        options.Convention, typer.Option(help="Bilinear convention of region pooling.")
+        options.Convention,
+        typer.Option(help="How conv5_3 is interpolated to the image's size before it is pooled over regions."),
     ] = options.Convention.half_pixel,
-    half: Annotated[bool, typer.Option("--float16", help="Store vectors in half the space.")] = False,
-    strict: Annotated[bool, typer.Option(help="Fail at the first image that cannot be read.")] = False,
-    prune: Annotated[bool, typer.Option(help="Take out images that are not among those given.")] = False,
+    half: Annotated[bool, typer.Option("--float16", help="Store descriptors as float16, in half the space.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Stop at the first image that cannot be read. By default it is skipped and listed.")
+    ] = False,
+    prune: Annotated[bool, typer.Option(help="Remove images from the index that are not among those given.")] = False,
     repair: Annotated[
         bool,
-        typer.Option(help="First read every byte of the index; drop damaged segments and index their images again."),
+        typer.Option(help="First read every byte of the index, drop damaged segments and index their images again."),
     ] = False,
     merge: Annotated[
-        bool, typer.Option(help="At the end, merge small segments and those that lack images into large ones.")
+        bool,
+        typer.Option(help="At the end, merge small segments and segments with removed images into large ones."),
     ] = False,
-    tags: options.Tags = None,
-    labels: options.Labels = None,
-    labels_as_published: options.AsPublished = False,
+    annotations: options.Annotations,
     json: options.Json = False,
 ) -> None:
-    """Ask the model about each image, pool its features over regions, and write them to an index.
+    """Ask a model about each image of an archive, and write the descriptors of its regions to an index.
 
-    Images that are in the index and unchanged are not asked for again: a stopped command goes on where it was.
+    Images that are in the index and have not changed are not sent again, so a stopped command can be continued.
     """
-    if part not in ("train", "validation", "test"):
-        raise typer.BadParameter(f"--part {part}: wanted 'train', 'validation' or 'test'")
 
     def open_images() -> Archive:
-        from rsir_tf.archives import open_archive, read_split, select
+        from rsir_tf.archives import read_split, select
 
-        archive = open_archive(images, labels=labels, tags=tags, repair=not labels_as_published)
-        if split is None:
-            return archive
-        return select(archive, read_split(split), cast(Literal["train", "validation", "test"], part))
+        archive = annotations.open(images)
+        return archive if split is None else select(archive, read_split(split), part.value)
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
-    archive = None if saved_model is None else open_images()
-    opened = options.open_model(
-        server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
-        batch_size=batch_size, encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key,
-        server_name=tls_server_name,
-    )  # fmt: skip
-    with opened, console.progress("indexing") as tell:
+    archive = None if connection.saved_model is None else open_images()
+    with connection.open() as opened, console.progress("indexing") as tell:
         archive = open_images() if archive is None else archive
         from rsir_tf.workflows import index_archive
 

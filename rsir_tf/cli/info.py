@@ -9,32 +9,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.option_groups import Without
 from rsir_tf.errors import ArtifactError
 
 if TYPE_CHECKING:
     from rsir_tf.index import Problem
-    from rsir_tf.serving import TLS
 
 NAME = "info"
+
+PATIENT = Connection(timeout=20.0)
+"""What the model options stand at: nobody waits five minutes to hear that there is no server."""
 
 
 def command(
     what: Annotated[
-        str, typer.Argument(help="A run, an export, an index, a split or a report; or HOST:PORT of a server.")
+        str,
+        typer.Argument(help="The path of a run, an export, an index, a split or a report; or the address of a server."),
     ],
-    model: Annotated[str, typer.Option("--model", help="The model's name on the server.")] = "fcn8s",
+    *,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Of an index: read every byte and name what is damaged (exit code 1).")
+        bool,
+        typer.Option(
+            "--verify", help="Read every byte of an index and name what is damaged. The exit code is 1 if something is."
+        ),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the server.")] = 20.0,
-    tls: options.Encrypted = False,
-    tls_ca: options.CertificateAuthority = None,
-    tls_certificate: options.Certificate = None,
-    tls_key: options.Key = None,
-    tls_server_name: options.ServerName = None,
+    connection: Annotated[
+        Connection, Without("server", "saved_model", "version", "version_label", "batch_size")
+    ] = PATIENT,
     json: options.Json = False,
 ) -> None:
-    """Say what lies at a path, or which model a server holds."""
+    """Describe what lies at a path, or the model that a server holds."""
     if Path(what).exists():
         problems = _verify(Path(what)) if verify else []
         content: dict[str, Any] = {"path": what, "kind": "rsir_tf.index"} if problems else _path(Path(what))
@@ -43,8 +48,7 @@ def command(
     elif verify:
         raise ArtifactError(f"{what}: no such folder", wanted="an index to verify")
     else:
-        encryption = options.client_tls(tls, tls_ca, tls_certificate, tls_key, tls_server_name)
-        content = _server(what, model, timeout, encryption)
+        content = _server(what, connection)
     if json:
         console.put_json(content)
     else:
@@ -60,14 +64,10 @@ def _verify(path: Path) -> list[Problem]:
         return verify_index(path, progress=tell)
 
 
-def _server(address: str, model: str, timeout: float, tls: TLS | None) -> dict[str, Any]:
+def _server(address: str, connection: Connection) -> dict[str, Any]:
     if ":" not in address:
         raise ArtifactError(f"{address}: no such file or folder", wanted="a path, or HOST:PORT of a server")
-    options.quiet_grpc()
-    from rsir_tf.serving.client.inspection import inspect_server
-
-    report = inspect_server(address, model_name=model, timeout=timeout, tls=tls)
-    return {"kind": "server", **dataclasses.asdict(report)}
+    return {"kind": "server", **dataclasses.asdict(connection.inspect(address))}
 
 
 def _path(path: Path) -> dict[str, Any]:

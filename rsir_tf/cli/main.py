@@ -18,8 +18,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Which images of an archive show what this image shows? Train, export and serve an FCN; index, query and "
-    "evaluate archives of aerial images with it.",
+    help="Which images of an archive show what this image shows? Train, export and serve a fully convolutional "
+    "network; index, search and evaluate archives of aerial images with it.",
 )
 
 
@@ -32,14 +32,14 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the trace of an error, and TensorFlow's own talk.")
+        bool, typer.Option("--debug", help="Show the full trace of an error, and TensorFlow's own messages.")
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version),
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
-    """Options before a command; `main` has taken --debug already."""
+    """Options before a command; `main` has read --debug already."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

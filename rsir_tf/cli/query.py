@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.option_groups import OptionGroup, Without
 
 if TYPE_CHECKING:
     from rsir_tf.contract import Model
@@ -17,57 +20,80 @@ if TYPE_CHECKING:
 
 NAME = "query"
 
+_SETTINGS = "Settings that the index must have"
+
+
+@dataclass(frozen=True)
+class RequiredSettings(OptionGroup):
+    """Settings of an index that a query insists on: an index with other ones is refused."""
+
+    connectivity: Annotated[
+        options.Connectivity | None,
+        typer.Option(help="How many neighbours of a pixel can belong to the same region.", rich_help_panel=_SETTINGS),
+    ] = None
+    min_area: Annotated[
+        int | None,
+        typer.Option(help="The smallest area of a region that was kept, in pixels.", rich_help_panel=_SETTINGS),
+    ] = None
+    convention: Annotated[
+        options.Convention | None,
+        typer.Option(help="How conv5_3 was interpolated to the image's size.", rich_help_panel=_SETTINGS),
+    ] = None
+    resize: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            metavar="HEIGHT WIDTH",
+            help="The size that images were resized to. The query image is always resized as the index's images were.",
+            rich_help_panel=_SETTINGS,
+        ),
+    ] = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The settings that the command line names, as an index's manifest has them."""
+        values = {
+            "connectivity": int(self.connectivity.value) if self.connectivity else None,
+            "min_area": self.min_area,
+            "convention": self.convention.value if self.convention else None,
+            "resize": self.resize,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
 
 def command(
-    images: Annotated[list[Path], typer.Argument(help="The image to ask with, or several.", metavar="IMAGE...")],
-    index: Annotated[Path, typer.Option(help="An index's folder.")],
+    images: Annotated[list[Path], typer.Argument(help="The query image, or several.", metavar="IMAGE...")],
+    index: Annotated[Path, typer.Option(help="The index's folder.")],
+    *,
     scheme: Annotated[
         options.Scheme | None,
         typer.Option(
-            help="recnn: region against region (Eq. 3); recnn+: whole images. recnn+ where not given and no region is "
-            "picked."
+            help="How images are compared. recnn: region by region (the paper's Eq. 3). recnn+: as a whole. The "
+            "default is recnn+, or recnn if --region or --at picks a region."
         ),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many hits.")] = 10,
-    metric: Annotated[options.Metric | None, typer.Option(help="For recnn+; l1 where not given.")] = None,
-    direction: Annotated[
-        options.Direction,
-        typer.Option(help="For recnn; query: Eq. 3 as it stands; both: the mean of Eq. 3 there and back."),
-    ] = options.Direction.query,
+    top: Annotated[int, typer.Option(help="How many hits to print.")] = 10,
+    metric: options.MetricOfScheme = None,
+    direction: options.DirectionOfScheme = options.Direction.query,
     region: Annotated[
-        int | None, typer.Option(help="Ask with one region alone, by its number: --scheme recnn --json tells them.")
+        int | None,
+        typer.Option(help="Search with one region of the query image: its number, as --scheme recnn --json prints it."),
     ] = None,
     at: Annotated[
         tuple[int, int] | None,
-        typer.Option(help="Ask with the region at a point of the image, in pixels from its top left.", metavar="X Y"),
+        typer.Option(
+            metavar="X Y",
+            help="Search with the region at this point of the query image, in pixels from the top left corner.",
+        ),
     ] = None,
     tags_overlap: Annotated[
-        bool, typer.Option(help="Only images whose segmentation shares a class with the query's.")
+        bool, typer.Option(help="Leave out images whose segmentation shares no class with the query's.")
     ] = False,
-    montage: Annotated[Path | None, typer.Option(help="Also draw query and hits into this PNG file.")] = None,
-    server: options.Servers = None,
-    saved_model: options.SavedModel = None,
-    model: options.ModelName = "fcn8s",
-    version: options.Version = None,
-    version_label: options.VersionLabel = None,
-    timeout: options.Timeout = 300.0,
-    tls: options.Encrypted = False,
-    tls_ca: options.CertificateAuthority = None,
-    tls_certificate: options.Certificate = None,
-    tls_key: options.Key = None,
-    tls_server_name: options.ServerName = None,
-    connectivity: Annotated[
-        options.Connectivity | None, typer.Option(help="Insist on it; refused where the index has another.")
-    ] = None,
-    min_area: Annotated[int | None, typer.Option(help="Insist on it, likewise.")] = None,
-    convention: Annotated[options.Convention | None, typer.Option(help="Insist on it, likewise.")] = None,
-    resize: Annotated[
-        tuple[int, int] | None,
-        typer.Option(metavar="HEIGHT WIDTH", help="Insist on it, likewise; the query is brought to the index's size."),
-    ] = None,
+    montage: Annotated[Path | None, typer.Option(help="Also draw the query and its hits into this PNG file.")] = None,
+    connection: Annotated[Connection, Without("batch_size")],
+    required: RequiredSettings,
     json: options.Json = False,
 ) -> None:
-    """Rank the images of an index by their distance to an image, or to one of its regions; exact."""
+    """Rank the images of an index by their distance to an image, or to one of its regions. The search is exact."""
     one_region = region is not None or at is not None
     if len(images) > 1 and (one_region or montage is not None):
         raise typer.BadParameter("--region, --at and --montage are for one image")
@@ -79,25 +105,16 @@ def command(
         raise typer.BadParameter("--direction both is for --scheme recnn")
     chosen = scheme or (options.Scheme.recnn if one_region else options.Scheme.recnn_plus)
 
-    asked = {
-        "connectivity": int(connectivity.value) if connectivity else None,
-        "min_area": min_area,
-        "convention": convention.value if convention else None,
-        "resize": resize,
-    }
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.
-    opened_index = None if saved_model is None else _open(index)
-    opened = options.open_model(
-        server, saved_model, model_name=model, version=version, label=version_label, timeout=timeout,
-        encrypted=tls, ca=tls_ca, certificate=tls_certificate, key=tls_key, server_name=tls_server_name,
-    )  # fmt: skip
+    opened_index = None if connection.saved_model is None else _open(index)
+    opened = connection.open()
     settings: dict[str, Any] = {
         "scheme": chosen.value,
         "top": top,
         "metric": metric.value if metric else None,
         "direction": direction.value,
         "tags_overlap": tags_overlap,
-        "asked": {name: value for name, value in asked.items() if value is not None},
+        "asked": required.named,
     }
     with opened:
         if opened_index is None:

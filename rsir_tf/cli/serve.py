@@ -26,28 +26,38 @@ class EngineName(str, Enum):
 
 
 def command(
-    saved_model: Annotated[Path, typer.Argument(help="saved_models/NAME, the folder of numbered versions.")],
-    port: Annotated[int, typer.Option(help="The gRPC port.")] = 8500,
+    saved_model: Annotated[Path, typer.Argument(help="The model's folder of numbered versions, saved_models/NAME.")],
+    port: Annotated[int, typer.Option(help="The port to listen on for gRPC.")] = 8500,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     engine: Annotated[
         EngineName,
-        typer.Option(help="auto: TensorFlow Serving where it is installed, or Docker runs; else the embedded one."),
+        typer.Option(
+            help="The server to start. auto: TensorFlow Serving if it is installed, its Docker image if Docker runs, "
+            "and otherwise the embedded server."
+        ),
     ] = EngineName.auto,
-    model: Annotated[str | None, typer.Option(help="The name that clients use; the folder's where not given.")] = None,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(help="PEM file with the server's certificate: turns encryption on.")
+    model: Annotated[
+        str | None, typer.Option(help="The name that clients use. The default is the folder's name.")
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM file with its private key.")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="A PEM file with the server's certificate. Turns encryption on.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="A PEM file with the private key of the server's certificate.")
+    ] = None,
     tls_ca: Annotated[
-        Path | None, typer.Option(help="PEM file of who signs clients' certificates: clients must show one.")
+        Path | None,
+        typer.Option(
+            help="A PEM file with the certificate authority that signs clients' certificates. Clients must show one."
+        ),
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=0.0, help="Seconds until the model must be available; the embedded server takes its time."),
+        typer.Option(min=0.0, help="How many seconds to wait for the model to be available before giving up."),
     ] = 180.0,
     print_only: Annotated[bool, typer.Option("--print", help="Only print the command line that would be run.")] = False,
 ) -> None:
-    """Serve a model over gRPC until Ctrl-C or SIGTERM; new versions are picked up as they appear."""
+    """Serve a model over gRPC until Ctrl-C or SIGTERM. New versions are picked up as they appear."""
     from rsir_tf.serving import TLS, tls
     from rsir_tf.serving.server import engines, launching, processes
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli import split as split_command
+from rsir_tf.cli.option_groups import OptionGroup
+
+if TYPE_CHECKING:
+    from rsir_tf.segmentation import Crops
 
 NAME = "train"
 
@@ -46,164 +52,223 @@ class Precision(str, Enum):
     mixed_bfloat16 = "mixed_bfloat16"
 
 
-def command(
-    context: typer.Context,
-    archive: options.Archive,
-    run: Annotated[Path, typer.Option(help="The run's folder: made, or resumed where it holds the same run.")],
-    epochs: Annotated[int, typer.Option(help="Passes over the archive.", rich_help_panel=_FITTING)] = 50,
+@dataclass(frozen=True)
+class Settings(OptionGroup):
+    """The fields of `TrainingSettings` that are an option each, under the same names and with the same defaults."""
+
+    epochs: Annotated[
+        int, typer.Option(help="How many times the network sees the archive.", rich_help_panel=_FITTING)
+    ] = 50
     weights: Annotated[
-        str, typer.Option(help="'imagenet', 'none', or a VGG-16 .h5 file.", rich_help_panel=_NETWORK)
-    ] = "imagenet",
-    stride: Annotated[int, typer.Option(help="8, 16 or 32: FCN-8s, FCN-16s, FCN-32s.", rich_help_panel=_NETWORK)] = 8,
+        str,
+        typer.Option(
+            help="The weights to start from: 'imagenet' (VGG-16, downloaded by Keras), a VGG-16 weights file (.h5), or "
+            "'none' (random).",
+            rich_help_panel=_NETWORK,
+        ),
+    ] = "imagenet"
+    stride: Annotated[
+        int, typer.Option(help="The network: 8 for FCN-8s, 16 for FCN-16s, 32 for FCN-32s.", rich_help_panel=_NETWORK)
+    ] = 8
     head_width: Annotated[
-        int, typer.Option(help="Channels of fc6 and fc7; fewer for small machines.", rich_help_panel=_NETWORK)
-    ] = 4096,
+        int,
+        typer.Option(
+            help="The number of channels of fc6 and fc7. Small machines need fewer.", rich_help_panel=_NETWORK
+        ),
+    ] = 4096
     freeze: Annotated[
-        int, typer.Option(help="Blocks of VGG-16 that stay as they are, 0 to 5.", rich_help_panel=_NETWORK)
-    ] = 0,
+        int, typer.Option(help="How many of VGG-16's five blocks keep their weights, 0 to 5.", rich_help_panel=_NETWORK)
+    ] = 0
     cached_views: Annotated[
         int,
         typer.Option(
-            help="Compute the frozen blocks once for so many crops of each image; 0: anew for each crop.",
+            help="Compute the outputs of the frozen blocks once, for this number of crops of each image, and keep them "
+            "on disk. 0 computes them for each new crop.",
             rich_help_panel=_FITTING,
         ),
-    ] = 0,
+    ] = 0
+    validation: Annotated[
+        float,
+        typer.Option(
+            help="The fraction of the training images that is held out to choose the best epoch.", rich_help_panel=_DATA
+        ),
+    ] = 0.1
+    validation_windows: Annotated[
+        int,
+        typer.Option(
+            help="How many windows of the held-out images are scored after each epoch. 0 scores all.",
+            rich_help_panel=_DATA,
+        ),
+    ] = 64
+    keep_in_memory: Annotated[
+        bool, typer.Option(help="Keep decoded images in memory, 4 bytes a pixel.", rich_help_panel=_DATA)
+    ] = False
+    learning_rate: Annotated[
+        float, typer.Option(help="The highest learning rate of AdamW.", rich_help_panel=_FITTING)
+    ] = 1e-4
+    schedule: Annotated[
+        Schedule, typer.Option(help="How the learning rate changes after the warm-up.", rich_help_panel=_FITTING)
+    ] = Schedule.cosine
+    warm_up: Annotated[
+        float,
+        typer.Option(
+            help="The fraction of all steps in which the learning rate rises from 0 to its highest value.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = 0.05
+    trunk_rate: Annotated[
+        float, typer.Option(help="A factor on the learning rate of VGG-16's layers.", rich_help_panel=_FITTING)
+    ] = 1.0
+    weight_decay: Annotated[
+        float,
+        typer.Option(
+            help="The weight decay of AdamW: in each step a weight shrinks by this value times the learning rate.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = 0.0
+    class_weights: Annotated[
+        ClassWeights,
+        typer.Option(
+            help="How much a class counts in the loss. balanced: the more, the rarer it is.", rich_help_panel=_FITTING
+        ),
+    ] = ClassWeights.none
+    clip_norm: Annotated[
+        float,
+        typer.Option(help="The largest norm of all gradients together. 0 sets no limit.", rich_help_panel=_FITTING),
+    ] = 1.0
+    dropout: Annotated[
+        float,
+        typer.Option(
+            help="The dropout rate after fc6 and fc7 and, when learning from tags, on the image's descriptor.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = 0.5
+    best_by: Annotated[
+        str,
+        typer.Option(
+            help="The figure that chooses the best epoch: mean_iu when learning from masks; micro_f1 (the default), "
+            "macro_f1 or map when learning from tags; any of them with mixed supervision.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = ""
+    patience: Annotated[
+        int,
+        typer.Option(
+            help="Stop when this number of epochs in a row has brought no better figure. 0 never stops early.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = 0
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            help="The number type that layers compute in. The mixed ones are for GPUs.", rich_help_panel=_FITTING
+        ),
+    ] = Precision.float32
+    xla: Annotated[bool, typer.Option(help="Compile the training step with XLA.", rich_help_panel=_FITTING)] = False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """As `TrainingSettings` takes them."""
+        found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value.value if isinstance(value, Enum) else value for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class CropOptions(OptionGroup):
+    """What the network sees of an image in one step."""
+
+    crop: Annotated[
+        int,
+        typer.Option(help="The width and height of a crop in pixels, a multiple of 32.", rich_help_panel=_DATA),
+    ] = 256
+    batch: Annotated[int, typer.Option(help="How many crops are in one step.", rich_help_panel=_DATA)] = 8
+    crops_per_epoch: Annotated[
+        int,
+        typer.Option(
+            help="How many crops are in one epoch. 0 takes as many as cover the archive once.", rich_help_panel=_DATA
+        ),
+    ] = 0
+    scale: Annotated[
+        tuple[float, float],
+        typer.Option(help="The smallest and the largest magnification of a crop.", rich_help_panel=_DATA),
+    ] = (0.9, 1.1)
+    augment: Annotated[
+        bool, typer.Option(help="Vary crops by flips, quarter turns and colour.", rich_help_panel=_DATA)
+    ] = True
+
+    @property
+    def crops(self) -> Crops:
+        """As `TrainingSettings` takes them."""
+        from rsir_tf.segmentation import Augmentation, Crops
+
+        varied = Augmentation(scale=self.scale)
+        if not self.augment:
+            varied = Augmentation(self.scale, flips=False, turns=False, brightness=0.0, contrast=0.0, saturation=0.0)
+        return Crops(self.crop, self.batch, self.crops_per_epoch, varied)
+
+
+def command(
+    context: typer.Context,
+    archive: options.Archive,
+    run: Annotated[
+        Path, typer.Option(help="The run's folder. It is made, or continued if it holds a run of the same settings.")
+    ],
+    *,
+    settings: Settings,
     supervision: Annotated[
         Supervision | None,
         typer.Option(
-            help="'masks', 'tags', or 'mixed' (masks where they are, tags elsewhere). Default: masks, if any.",
+            help="What the network learns from. mixed: from masks, and from tags where an image has no mask. The "
+            "default is masks, or tags if the archive has no masks.",
             rich_help_panel=_DATA,
         ),
     ] = None,
-    labels: options.Labels = None,
-    tags: options.Tags = None,
-    labels_as_published: options.AsPublished = False,
+    annotations: options.Annotations,
     split: Annotated[
         Path | None, typer.Option(help="A split file from `rsir-tf split`.", rich_help_panel=_DATA)
     ] = None,
     test: split_command.Test = 0.2,
     test_group: split_command.TestGroup = None,
-    crop: Annotated[int, typer.Option(help="Pixels a side of a crop, a multiple of 32.", rich_help_panel=_DATA)] = 256,
-    batch: Annotated[int, typer.Option(help="Crops a step.", rich_help_panel=_DATA)] = 8,
-    crops_per_epoch: Annotated[
-        int, typer.Option(help="0: as many as cover the archive once.", rich_help_panel=_DATA)
-    ] = 0,
-    scale: Annotated[
-        tuple[float, float], typer.Option(help="Smallest and largest magnification.", rich_help_panel=_DATA)
-    ] = (0.9, 1.1),
-    augment: Annotated[bool, typer.Option(help="Flips, quarter turns and colour.", rich_help_panel=_DATA)] = True,
-    keep_in_memory: Annotated[
-        bool, typer.Option(help="Keep decoded images (4 bytes a pixel).", rich_help_panel=_DATA)
-    ] = False,
-    validation: Annotated[
-        float,
-        typer.Option(help="Of the training images, held out to choose the best epoch.", rich_help_panel=_DATA),
-    ] = 0.1,
-    validation_windows: Annotated[
-        int, typer.Option(help="Windows scored after each epoch; 0: all.", rich_help_panel=_DATA)
-    ] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Adam's, at its highest.", rich_help_panel=_FITTING)] = 1e-4,
-    schedule: Annotated[
-        Schedule, typer.Option(help="Of the learning rate.", rich_help_panel=_FITTING)
-    ] = Schedule.cosine,
-    warm_up: Annotated[
-        float, typer.Option(help="Fraction of the steps in which the rate rises from 0.", rich_help_panel=_FITTING)
-    ] = 0.05,
-    trunk_rate: Annotated[
-        float, typer.Option(help="Factor on the learning rate of VGG-16's layers.", rich_help_panel=_FITTING)
-    ] = 1.0,
-    weight_decay: Annotated[
-        float, typer.Option(help="AdamW's: a weight shrinks by rate × this a step.", rich_help_panel=_FITTING)
-    ] = 0.0,
-    class_weights: Annotated[
-        ClassWeights, typer.Option(help="'balanced' lets rare classes count more.", rich_help_panel=_FITTING)
-    ] = ClassWeights.none,
-    clip_norm: Annotated[
-        float, typer.Option(help="Largest norm of the gradients; 0: no limit.", rich_help_panel=_FITTING)
-    ] = 1.0,
-    dropout: Annotated[float, typer.Option(help="After fc6 and fc7; on descriptors.", rich_help_panel=_FITTING)] = 0.5,
-    best_by: Annotated[
-        str,
-        typer.Option(
-            help="Chooses the best epoch: mean_iu with masks; micro_f1 (default), macro_f1, map with tags; mixed: any.",
-            rich_help_panel=_FITTING,
-        ),
-    ] = "",
-    patience: Annotated[
-        int, typer.Option(help="Stop after so many epochs that are not better; 0: never.", rich_help_panel=_FITTING)
-    ] = 0,
-    precision: Annotated[
-        Precision, typer.Option(help="What layers compute in; half precision for GPUs.", rich_help_panel=_FITTING)
-    ] = Precision.float32,
-    xla: Annotated[bool, typer.Option(help="Compile the step with XLA.", rich_help_panel=_FITTING)] = False,
+    crops: CropOptions,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Train a network on an archive with pixel labels or tags, score it on the test part, and write pictures.
+    """Train a network on an archive with masks or tags, score it on the test part, and write pictures of the result.
 
-    A run that was stopped goes on after its last whole epoch when the same command is given again; one that is complete
-    is scored again and not trained further.
+    If the run was stopped, the same command continues it after its last complete epoch. If the run is complete, it is
+    scored again but not trained further.
     """
-    from rsir_tf.archives import open_archive, read_split, select
+    from rsir_tf.archives import draw_split, read_split
 
     source = context.get_parameter_source("test")
     if split and (test_group or (source and source.name == "COMMANDLINE")):
         raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
-    opened = open_archive(archive, labels=labels, tags=tags, repair=not labels_as_published)
-    kind = supervision or (Supervision.tags if opened.label_set is None and opened.tag_names else Supervision.masks)
-    drawn = read_split(split) if split else split_command.draw(opened, test, test_group, seed)
-    with console.quiet_tensorflow(small_maps=cached_views > 0):
-        from rsir_tf import segmentation
-        from rsir_tf.segmentation.network import Stride
+    opened = annotations.open(archive)
+    drawn = read_split(split) if split else draw_split(opened, test, test_group, seed=seed)
+    with console.quiet_tensorflow(small_maps=settings.cached_views > 0):
+        from rsir_tf.segmentation import TrainingSettings
         from rsir_tf.segmentation.software import software
-        from rsir_tf.workflows import watch_retrieval
-    varied = segmentation.Augmentation(scale=scale)
-    if not augment:
-        varied = segmentation.Augmentation(
-            scale, flips=False, turns=False, brightness=0.0, contrast=0.0, saturation=0.0
-        )
-    settings = segmentation.TrainingSettings(
-        supervision=kind.value,
-        epochs=epochs,
-        weights=weights,
-        stride=cast(Stride, stride),
-        head_width=head_width,
-        crops=segmentation.Crops(crop, batch, crops_per_epoch, varied),
-        learning_rate=learning_rate,
-        schedule=schedule.value,
-        warm_up=warm_up,
-        weight_decay=weight_decay,
-        trunk_rate=trunk_rate,
-        freeze=freeze,
-        cached_views=cached_views,
-        dropout=dropout,
-        clip_norm=clip_norm,
-        class_weights=class_weights.value,
-        precision=precision.value,
-        best_by=best_by,
-        patience=patience,
-        validation=validation,
-        validation_windows=validation_windows,
-        keep_in_memory=keep_in_memory,
-        xla=xla,
+        from rsir_tf.workflows import train_archive, usual_supervision
+    chosen = TrainingSettings(
+        supervision=supervision.value if supervision else usual_supervision(opened),
+        crops=crops.crops,
         seed=seed,
+        **settings.values,
     )
     # TensorFlow's own complaint about a GPU that it cannot use was kept quiet: --debug shows it.
     console.say(f"training on {software()['device']}")
     with console.progress("training") as tell:
-        trained = segmentation.train(opened, drawn, run, settings, progress=tell, watch=watch_retrieval)
-    console.say(f"{run}: {segmentation.why_complete(trained, epochs, patience)}")
-    with console.progress("scoring") as tell:
-        scores = segmentation.write_run_report(trained, select(opened, drawn, "test"), progress=tell)
+        summary = train_archive(opened, drawn, run, chosen, progress=tell)
+    console.say(f"{run}: {summary.ended}")
     if json:
-        console.put_json({"run": str(run), "epochs": len(trained.history()), "scores": scores})
+        console.put_json(summary.to_json())
         return
-    for line in _told(scores or {}):
+    for line in _scores(summary.scores or {}):
         console.say(f"{line}; see {run / 'report' / 'report.md'}")
     console.put(str(run))
 
 
-def _told(scores: dict[str, Any]) -> list[str]:
+def _scores(scores: dict[str, Any]) -> list[str]:
     lines = []
     if "mean_iu" in scores:
         figures = ", ".join(f"{name.replace('_', ' ')} {{{name}:.4f}}" for name in ("pixel_accuracy", "mean_accuracy"))

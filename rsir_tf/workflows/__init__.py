@@ -1,10 +1,12 @@
 """The only place where rooms meet; each stage takes paths and options and gives a path or plain data.
 
+training     an archive → a run: a network that was trained and scored
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk
 querying     an image, or several → ranked hits, and a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
+archive_comparison   both, and the index that a model gives
 index_rankings   the images of an index, ranked for each of them    indexed_images   are they the archive's, unchanged?
 left_out     what figures leave out, in words
 visual_words, comparison_costs   what comparing learns beforehand, and what it measures beside
@@ -24,6 +26,8 @@ _HOMES = {
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
     "QueryResult": "rsir_tf.workflows.querying",
+    "TrainingSummary": "rsir_tf.workflows.training",
+    "compare_archive": "rsir_tf.workflows.archive_comparison",
     "compare_descriptors": "rsir_tf.workflows.comparing",
     "describe_into_index": "rsir_tf.workflows.comparison_costs",
     "describe_prediction": "rsir_tf.workflows.describing",
@@ -34,7 +38,9 @@ _HOMES = {
     "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
+    "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
+    "usual_supervision": "rsir_tf.workflows.training",
     "watch_retrieval": "rsir_tf.workflows.watching",
     "write_comparison": "rsir_tf.workflows.comparison_report",
 }
@@ -44,6 +50,8 @@ __all__ = [
     "Described",
     "IndexSummary",
     "QueryResult",
+    "TrainingSummary",
+    "compare_archive",
     "compare_descriptors",
     "describe_into_index",
     "describe_prediction",
@@ -54,12 +62,15 @@ __all__ = [
     "published_remarks",
     "query_image",
     "query_images",
+    "train_archive",
     "unlike_published",
+    "usual_supervision",
     "watch_retrieval",
     "write_comparison",
 ]
 
 if TYPE_CHECKING:
+    from rsir_tf.workflows.archive_comparison import compare_archive
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
     from rsir_tf.workflows.comparison_costs import describe_into_index
     from rsir_tf.workflows.comparison_report import (
@@ -72,6 +83,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
     from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images
+    from rsir_tf.workflows.training import TrainingSummary, train_archive, usual_supervision
     from rsir_tf.workflows.watching import watch_retrieval
 
 __getattr__ = attributes(__name__, _HOMES)

@@ -296,7 +296,7 @@ def test_ties_everywhere(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (("--descriptor", "surf"), "--descriptor surf"),
-        (("--anmrr-variant", "9ng"), "--anmrr-variant 9ng"),
+        (("--anmrr-variant", "9ng"), "'--anmrr-variant': 9ng: wanted one of 2ng"),
         (("--all", "--split", "x.json"), "both --all and --split"),
         (("--index", "x", "--saved-model", "y"), "both --index and a model are given"),
         (("--index", "x", "--server", "localhost:1"), "both --index and a model are given"),

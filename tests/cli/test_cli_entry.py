@@ -12,7 +12,7 @@ import pytest
 from rsir_tf import __version__
 from rsir_tf.cli import check
 
-COMMANDS = ["synth", "check", "split", "train", "export", "serve", "index", "query", "evaluate", "info"]
+COMMANDS = ["synth", "check", "split", "train", "export", "serve", "index", "query", "evaluate", "compare", "info"]
 PROGRAM = Path(sys.executable).parent / "rsir-tf"
 
 

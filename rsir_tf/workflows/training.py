@@ -1,0 +1,66 @@
+"""From an archive to a run: a network that was trained, scored on the test part and drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rsir_tf.archives import select
+from rsir_tf.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from rsir_tf.archives import Archive, Split
+    from rsir_tf.segmentation import TrainingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSummary:
+    """What `train_archive` did.
+
+    Attributes:
+        run: The run's folder.
+        epochs: How many it has.
+        ended: Why it has no more, in words.
+        scores: On the test part, as in the run's `report/scores.json`; None where the test part has no labels.
+    """
+
+    run: Path
+    epochs: int
+    ended: str
+    scores: dict[str, Any] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {"run": str(self.run), "epochs": self.epochs, "scores": self.scores}
+
+
+def usual_supervision(archive: Archive) -> Literal["masks", "tags"]:
+    """What a network learns from where nothing is said: masks, or tags if the archive has only those."""
+    return "tags" if archive.label_set is None and archive.tag_names else "masks"
+
+
+def train_archive(
+    archive: Archive, split: Split, run: Path, settings: TrainingSettings, *, progress: Progress = silent
+) -> TrainingSummary:
+    """Train a network on an archive, score it on the test part, and write the report with its pictures.
+
+    A run that was stopped goes on after its last whole epoch; a complete one is only scored again.
+
+    Args:
+        archive: With masks and a label set, or with tags, as the settings' supervision says.
+        split: Which images train and which test.
+        run: The run's folder; made, or continued where it holds the same run.
+        settings: What changes the result.
+        progress: Called after each step and each test image.
+
+    Raises:
+        RsirError: As `rsir_tf.segmentation.train` and `rsir_tf.segmentation.write_run_report`.
+    """
+    from rsir_tf.segmentation import train, why_complete, write_run_report
+    from rsir_tf.workflows import watch_retrieval
+
+    trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval)
+    scores = write_run_report(trained, select(archive, split, "test"), progress=progress)
+    ended = why_complete(trained, settings.epochs, settings.patience)
+    return TrainingSummary(run, len(trained.history()), ended or "not complete", scores)
