@@ -7,8 +7,10 @@ import typer
 from rsir_tf.cli import check, compare, evaluate, export, index, info, query, serve, split, synth, train
 from rsir_tf.cli.option_groups import with_groups
 
+MODULES = (synth, check, split, train, export, serve, index, query, evaluate, compare, info)
+
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
-    for module in (synth, check, split, train, export, serve, index, query, evaluate, compare, info):
+    for module in MODULES:
         app.command(module.NAME)(with_groups(module.command))
