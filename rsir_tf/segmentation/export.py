@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ from rsir_tf.contract import (
 )
 from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.inference import PAD_MULTIPLE, tie_breaks
+from rsir_tf.segmentation.inference import PAD_MODE, margins, padded, tie_breaks
 from rsir_tf.segmentation.runs import Run
 
 if TYPE_CHECKING:
@@ -90,15 +92,15 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
     """
     model_id = identity(network, class_names)
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
+    # The archive finds the variables that its endpoints use. Told of the network too (`track`), it saves each twice.
     archive = keras.export.ExportArchive()
-    archive.track(both)
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name=IMAGES)]
 
     def segmented(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return {SEGMENTATION: _apply(both, images)[SEGMENTATION]}
 
     def featured(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _apply(both, images)
+        return {**_apply(both, images), MODEL_ID: tf.fill(tf.shape(images)[:1], tf.constant(model_id))}
 
     @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
     def described() -> dict[str, tf.Tensor]:
@@ -126,7 +128,10 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
             ) from error
     signatures = {
         SERVING_DEFAULT: {"in": "images uint8 [N,H,W,3] RGB", "out": "segmentation uint8 [N,H,W]"},
-        FEATURES: {"in": "as above", "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512]"},
+        FEATURES: {
+            "in": "as above",
+            "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512], model_id string [N]",
+        },
         DESCRIBE: {"in": "nothing", "out": "class_names string [K], model_id string"},
         IDENTIFY: {"in": "images as above", "out": "class_names string [N,K], model_id string [N]"},
     }
@@ -167,17 +172,16 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
     """
     image = np.random.default_rng(0).integers(0, 256, (1, 80, 112, 3), dtype=np.uint8)
     try:
-        default, features = (run_as_server(path, name, image) for name in (SERVING_DEFAULT, FEATURES))
-        described = run_as_server(path, DESCRIBE, None)
-        identified = run_as_server(path, IDENTIFY, image.repeat(2, axis=0))
+        with loaded_as_server(path) as answer:
+            default, features = answer(SERVING_DEFAULT, image), answer(FEATURES, image)
+            described, identified = answer(DESCRIBE, None), answer(IDENTIFY, image.repeat(2, axis=0))
     except (tf.errors.OpError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path.name}: the export does not load as a server loads it ({error})") from error
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
-    padding = ((0, 0), (0, -80 % PAD_MULTIPLE), (0, -112 % PAD_MULTIPLE), (0, 0))
-    logits, conv5_3 = both.predict_on_batch(np.pad(image, padding, mode="symmetric").astype(np.float32))
+    logits, conv5_3 = both.predict_on_batch(padded(image))
     logits = np.asarray(logits, np.float64)[0, :80, :112] + tie_breaks(len(class_names))
-    for name, answer in ((SERVING_DEFAULT, default), (FEATURES, features)):
-        chosen = np.take_along_axis(logits, answer[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
+    for name, found in ((SERVING_DEFAULT, default), (FEATURES, features)):
+        chosen = np.take_along_axis(logits, found[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
         # Where two classes are equally likely, rounding decides: the served class must be as good as the best.
         if not np.allclose(chosen, logits.max(axis=-1), rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(logits).max()))):
             raise ArtifactError(f"{path.name}: signature {name!r} segments otherwise than the trained network does")
@@ -185,37 +189,45 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
     if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
         raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network does")
     model_id, names = identity(network, class_names).encode(), [name.encode() for name in class_names]
-    for name, answer, wanted_id, wanted_names in (
-        (DESCRIBE, described, model_id, names),
-        (IDENTIFY, identified, [model_id] * 2, [names] * 2),
+    for name, output, found, said in (
+        (FEATURES, MODEL_ID, features, [model_id]),
+        (DESCRIBE, MODEL_ID, described, model_id),
+        (DESCRIBE, CLASS_NAMES, described, names),
+        (IDENTIFY, MODEL_ID, identified, [model_id] * 2),
+        (IDENTIFY, CLASS_NAMES, identified, [names] * 2),
     ):
-        found = np.asarray(answer[MODEL_ID], object).tolist(), np.asarray(answer[CLASS_NAMES], object).tolist()
-        if found != (wanted_id, wanted_names):
+        if np.asarray(found[output], object).tolist() != said:
             raise ArtifactError(f"{path.name}: signature {name!r} does not name the trained network")
 
 
-def run_as_server(path: Path, signature: str, images: NDArray[np.uint8] | None) -> dict[str, NDArray[Any]]:
-    """Answer one request with the session loader, which restores variables as TensorFlow Serving does.
+@contextlib.contextmanager
+def loaded_as_server(path: Path) -> Iterator[Callable[[str, NDArray[np.uint8] | None], dict[str, NDArray[Any]]]]:
+    """Load an export with the session loader, which restores variables as TensorFlow Serving does.
 
     Args:
         path: A version's folder.
-        signature: The signature's name.
-        images: uint8 [N, H, W, 3], or None for a signature without inputs.
 
-    Returns:
-        Output arrays by name.
+    Yields:
+        What answers a request: takes a signature's name, and uint8 [N, H, W, 3] or, for a signature without inputs,
+        None; gives output arrays by name.
     """
-    with tf.compat.v1.Session(graph=tf.Graph()) as session:
-        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
-        definition = meta.signature_def[signature]
-        feed = {definition.inputs[IMAGES].name: images} if images is not None else {}
-        return dict(session.run({name: info.name for name, info in definition.outputs.items()}, feed))
+    # Closed by hand: in a `with` block its graph would be the default one, and no tensor would have a value.
+    with contextlib.closing(tf.compat.v1.Session(graph=tf.Graph())) as session:
+        with session.graph.as_default():
+            meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
+
+        def answer(signature: str, images: NDArray[np.uint8] | None) -> dict[str, NDArray[Any]]:
+            definition = meta.signature_def[signature]
+            feed = {definition.inputs[IMAGES].name: images} if images is not None else {}
+            return dict(session.run({name: info.name for name, info in definition.outputs.items()}, feed))
+
+        yield answer
 
 
 def _apply(both: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
     height, width = tf.shape(images)[1], tf.shape(images)[2]
-    padding = [[0, 0], [0, -height % PAD_MULTIPLE], [0, -width % PAD_MULTIPLE], [0, 0]]
-    logits, conv5_3 = both(tf.cast(tf.pad(images, padding, mode="SYMMETRIC"), tf.float32), training=False)
+    mirrored = tf.pad(images, [[0, 0], *margins(height, width)], mode=PAD_MODE)
+    logits, conv5_3 = both(tf.cast(mirrored, tf.float32), training=False)
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
     return {
         SEGMENTATION: tf.cast(tf.argmax(logits + tie_breaks(logits.shape[-1]), axis=-1), tf.uint8)[:, :height, :width],

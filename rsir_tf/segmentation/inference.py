@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 PAD_MULTIPLE = 32
 """VGG-16 halves an image five times."""
+
+PAD_MODE: Literal["symmetric"] = "symmetric"
+"""The pixels beyond the border are the image's own, mirrored; the outermost ones are repeated."""
 
 TIE = 1e-4
 """Advantage, in logits, of each class over the next."""
@@ -44,18 +47,30 @@ def most_likely(logits: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.asarray(np.argmax(logits + tie_breaks(logits.shape[-1]), axis=-1).astype(np.uint8))
 
 
-def padded(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Mirror an image at the right and the bottom up to multiples of 32.
+def margins(height: Any, width: Any) -> list[list[Any]]:
+    """The rule by which images are padded, here and inside exports: behind their last row and column, to 32.
 
     Args:
-        image: uint8 [H, W, 3], sides ≥ 16.
+        height: Pixels; an int, or a scalar tensor of TensorFlow.
+        width: Likewise.
 
     Returns:
-        float32 [⌈H/32⌉·32, ⌈W/32⌉·32, 3], 0..255.
+        What is added before and after each axis of [H, W, 3], for `numpy.pad` and `tensorflow.pad` with `PAD_MODE`.
     """
-    height, width = image.shape[:2]
-    margins = ((0, -height % PAD_MULTIPLE), (0, -width % PAD_MULTIPLE), (0, 0))
-    return np.pad(image, margins, mode="symmetric").astype(np.float32)
+    return [[0, -height % PAD_MULTIPLE], [0, -width % PAD_MULTIPLE], [0, 0]]
+
+
+def padded(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mirror images at the right and the bottom up to multiples of 32.
+
+    Args:
+        images: uint8 [..., H, W, 3], sides ≥ 16.
+
+    Returns:
+        float32 [..., ⌈H/32⌉·32, ⌈W/32⌉·32, 3], 0..255.
+    """
+    leading = [[0, 0]] * (images.ndim - 3)
+    return np.pad(images, leading + margins(*images.shape[-3:-1]), mode=PAD_MODE).astype(np.float32)
 
 
 def segment(model: keras.Model, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

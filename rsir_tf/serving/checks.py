@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.contract import CONV5_3, SEGMENTATION, STRIDE, ModelDescription, Prediction
-from rsir_tf.errors import InputError, ModelError
+from rsir_tf.contract import CONV5_3, MODEL_ID, SEGMENTATION, STRIDE, ModelDescription, Prediction
+from rsir_tf.errors import InputError, MismatchError, ModelError, RsirError
 from rsir_tf.imagery import MIN_SIDE
+
+Refused = TypeVar("Refused", bound=RsirError)
 
 BATCH_PIXELS = 1 << 19
 """Pixels in one request with several images (8 of 256×256): longer calls than that gain nothing and meet deadlines."""
@@ -75,6 +77,7 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
 def split_answer(
     segmentation: NDArray[Any],
     conv5_3: NDArray[Any],
+    model_ids: Sequence[str],
     images: Sequence[NDArray[np.uint8]],
     description: ModelDescription,
 ) -> list[Prediction]:
@@ -83,16 +86,22 @@ def split_answer(
     Args:
         segmentation: Should be uint8 [N, H, W], indices of the model's classes.
         conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, channels], finite.
+        model_ids: Who gave the answer, once for each of the N images.
         images: The N images of the request, each [H, W, 3].
-        description: What the model said of itself.
+        description: Of the model that should have answered.
 
     Returns:
         One prediction an image.
 
     Raises:
+        MismatchError: Another model gave it.
         ModelError: The answer is not that.
     """
     count, (height, width, _) = len(images), images[0].shape
+    for model_id in model_ids:
+        check_model(model_id, description.model_id)
+    if len(model_ids) != count:
+        raise ModelError(f"output {MODEL_ID!r} holds {len(model_ids)} values", wanted=f"{count}, one an image")
     if segmentation.dtype != np.uint8 or segmentation.shape != (count, height, width):
         raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
     cells = (count, -(-height // STRIDE), -(-width // STRIDE), description.channels)
@@ -112,7 +121,25 @@ def split_answer(
     return [Prediction(segmentation[place], conv5_3[place]) for place in range(count)]
 
 
-def at(where: str, error: ModelError) -> ModelError:
+def check_model(found: str, wanted: str) -> None:
+    """Refuse what another model said: answers of two models must not be mixed.
+
+    Args:
+        found: The id of the model that said it.
+        wanted: The id of the model that answered before.
+
+    Raises:
+        MismatchError: They are two.
+    """
+    if found != wanted:
+        raise MismatchError(
+            f"holds model {found}",
+            wanted=f"model {wanted}, as answered before",
+            cure="let all servers serve one model, or connect to a version by its number",
+        )
+
+
+def at(where: str, error: Refused) -> Refused:
     """Give the same error with the model it concerns in front."""
     return type(error)(f"{where}: {error.found}", wanted=error.wanted, cure=error.cure)
 

@@ -20,7 +20,7 @@ from rsir_tf.contract import (
     ModelDescription,
     Prediction,
 )
-from rsir_tf.errors import ArtifactError, ModelError
+from rsir_tf.errors import ArtifactError, MismatchError, ModelError
 from rsir_tf.serving.checks import at, check_image, grouped, split_answer
 from rsir_tf.serving.exports import EXPORT_CURE, conv5_3_channels, find_export, read_signatures
 
@@ -68,8 +68,8 @@ class LoadedModel:
         if self._description is None:
             answer = self._run(DESCRIBE)
             self._description = ModelDescription(
-                model_id=answer[MODEL_ID].item().decode("utf-8"),
-                class_names=tuple(name.decode("utf-8") for name in answer[CLASS_NAMES].tolist()),
+                model_id=_texts(answer[MODEL_ID])[0],
+                class_names=tuple(_texts(answer[CLASS_NAMES])),
                 channels=self._channels,
             )
         return self._description
@@ -102,8 +102,10 @@ class LoadedModel:
     def _predict_group(self, group: Sequence[NDArray[np.uint8]], description: ModelDescription) -> list[Prediction]:
         answer = self._run(FEATURES, **{IMAGES: np.stack(group)})
         try:
-            return split_answer(answer[SEGMENTATION], answer[CONV5_3], group, description)
-        except ModelError as error:
+            own = [description.model_id] * len(group)  # an older export's answers do not say it
+            model_ids = _texts(answer[MODEL_ID]) if MODEL_ID in answer else own
+            return split_answer(answer[SEGMENTATION], answer[CONV5_3], model_ids, group, description)
+        except (ModelError, MismatchError) as error:
             raise at(f"{self._where}, signature {FEATURES!r}", error) from error
 
     def _run(self, signature: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -118,6 +120,10 @@ class LoadedModel:
             first_line = str(error).strip().partition("\n")[0]
             raise ModelError(f"{self._where}: signature {signature!r} failed ({first_line})") from error
         return {name: to_array(tensor) for name, tensor in answer.items()}
+
+
+def _texts(array: NDArray[Any]) -> list[str]:
+    return [value.decode("utf-8") for value in array.ravel().tolist()]
 
 
 def to_array(tensor: Any) -> NDArray[Any]:

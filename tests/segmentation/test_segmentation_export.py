@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -15,7 +17,7 @@ from rsir_tf.archives import Archive
 from rsir_tf.archives.splits import Split
 from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.export import export_run, identity, run_as_server
+from rsir_tf.segmentation.export import export_run, identity, loaded_as_server
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.runs import Run, open_run
 from rsir_tf.segmentation.training import train
@@ -26,14 +28,26 @@ def version(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_run(run, tmp_path_factory.mktemp("saved_models") / "tiny")
 
 
+Answer = Callable[[str, "np.ndarray | None"], dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def served(version: Path) -> Iterator[Answer]:
+    """The export as TensorFlow Serving loads it."""
+    with loaded_as_server(version) as answer:
+        yield answer
+
+
 @pytest.mark.parametrize("size", [(256, 256), (75, 41), (17, 33), (1000, 40)])
-def test_the_export_answers_as_the_live_network_in_both_loaders(run: Run, version: Path, size: tuple[int, int]) -> None:
+def test_the_export_answers_as_the_live_network_in_both_loaders(
+    run: Run, version: Path, served: Answer, size: tuple[int, int]
+) -> None:
     height, width = size
     image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     network = load_best(run)
     features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
     loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
-    restored = run_as_server(version, "features", image)
+    restored = served("features", image)
     for answer in ({name: value.numpy() for name, value in loaded.items()}, restored):
         assert answer["segmentation"].dtype == np.uint8
         # Equal logits may round either way; on random weights that is a handful of pixels at most.
@@ -43,13 +57,34 @@ def test_the_export_answers_as_the_live_network_in_both_loaders(run: Run, versio
         assert answer["conv5_3"].shape == conv5_3.shape
         np.testing.assert_allclose(answer["conv5_3"], conv5_3, rtol=1e-3, atol=1e-4 * float(conv5_3.max()))
         assert answer["conv5_3"].min() >= 0
-    np.testing.assert_array_equal(
-        run_as_server(version, "serving_default", image)["segmentation"], restored["segmentation"]
-    )
+    np.testing.assert_array_equal(served("serving_default", image)["segmentation"], restored["segmentation"])
 
 
-def test_the_export_says_which_model_it_is(run: Run, version: Path) -> None:
-    answer = run_as_server(version, "describe", None)
+def test_each_answer_says_who_gave_it(version: Path, served: Answer) -> None:
+    model_id = served("describe", None)["model_id"]
+    for count in (1, 3):
+        images = np.zeros((count, 16, 16, 3), np.uint8)
+        assert served("features", images)["model_id"].tolist() == [model_id] * count
+    loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(images))
+    assert loaded["model_id"].numpy().tolist() == [model_id] * count
+
+
+def test_an_export_holds_each_weight_once(run: Run, version: Path) -> None:
+    weights = sum(weight.nbytes for weight in load_best(run).get_weights())
+    written = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+    assert weights < written < weights + 2_000_000
+
+
+def test_a_model_keeps_its_id() -> None:
+    """Indexes hold it: what is the same model today must be so to every later version of this package."""
+    image = keras.Input((None, None, 3), name="images")
+    network = keras.Model(image, keras.layers.Conv2D(2, 1, name="score")(image))
+    network.set_weights([np.arange(6, dtype=np.float32).reshape(1, 1, 3, 2), np.array([0.5, -1], np.float32)])
+    assert identity(network, ("land", "water")) == "7219f5c423e9b1b1ff5df6d906e35571"
+
+
+def test_the_export_says_which_model_it_is(run: Run, version: Path, served: Answer) -> None:
+    answer = served("describe", None)
     assert [name.decode() for name in answer["class_names"]] == list(run.label_set.names)
     model_id = answer["model_id"].decode()
     assert model_id == identity(load_best(run), run.label_set.names)
@@ -59,15 +94,15 @@ def test_the_export_says_which_model_it_is(run: Run, version: Path) -> None:
     assert card["run"]["settings"] == run.settings
 
 
-def test_a_batching_server_can_ask_which_model_it_is_with_images(version: Path) -> None:
-    described = run_as_server(version, "describe", None)
+def test_a_batching_server_can_ask_which_model_it_is_with_images(served: Answer) -> None:
+    described = served("describe", None)
     for count in (1, 3):
-        answer = run_as_server(version, "identify", np.zeros((count, 16, 16, 3), np.uint8))
+        answer = served("identify", np.zeros((count, 16, 16, 3), np.uint8))
         assert answer["model_id"].tolist() == [described["model_id"]] * count
         assert answer["class_names"].tolist() == [described["class_names"].tolist()] * count
 
 
-def test_warm_up_requests_are_answered(version: Path) -> None:
+def test_warm_up_requests_are_answered(version: Path, served: Answer) -> None:
     from tensorflow_serving.apis import prediction_log_pb2
 
     records = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
@@ -75,7 +110,7 @@ def test_warm_up_requests_are_answered(version: Path) -> None:
     for record in records:
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         images = tf.make_ndarray(request.inputs["images"])
-        answer = run_as_server(version, request.model_spec.signature_name, images)
+        answer = served(request.model_spec.signature_name, images)
         assert answer["segmentation"].shape == images.shape[:3]
 
 
@@ -96,6 +131,7 @@ def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) ->
     [
         ("segmentation", None, "segments otherwise"),
         ("conv5_3", None, "other features"),
+        ("model_id", "features", "'features' does not name"),
         ("model_id", "describe", "'describe' does not name"),
         ("model_id", "identify", "'identify' does not name"),
     ],
@@ -107,20 +143,25 @@ def test_an_export_that_answers_otherwise_is_not_published(
 
     network = load_best(run)
     export.verify_export(version, network, run.label_set.names)
-    right = run_as_server
+    right = loaded_as_server
 
-    def wrong(path: Path, signature: str, images: object) -> dict[str, np.ndarray]:
-        answer = right(path, signature, images)
-        if spoiled not in (None, signature):
-            return answer
-        change = {
-            "segmentation": lambda value: (value + 1) % run.architecture.classes,
-            "conv5_3": lambda value: value[..., ::-1],
-            "model_id": lambda value: b"another",
-        }[output]
-        return {name: change(value) if name == output else value for name, value in answer.items()}
+    @contextlib.contextmanager
+    def wrong(path: Path) -> Iterator[Answer]:
+        def answer(signature: str, images: np.ndarray | None) -> dict[str, np.ndarray]:
+            found = served(signature, images)
+            if spoiled not in (None, signature):
+                return found
+            change = {
+                "segmentation": lambda value: (value + 1) % run.architecture.classes,
+                "conv5_3": lambda value: value[..., ::-1],
+                "model_id": lambda value: b"another",
+            }[output]
+            return {name: change(value) if name == output else value for name, value in found.items()}
 
-    monkeypatch.setattr(export, "run_as_server", wrong)
+        with right(path) as served:
+            yield answer
+
+    monkeypatch.setattr(export, "loaded_as_server", wrong)
     with pytest.raises(ArtifactError, match=complaint):
         export.verify_export(version, network, run.label_set.names)
 

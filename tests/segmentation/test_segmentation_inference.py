@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rsir_tf.segmentation.export import export_network, run_as_server
+from rsir_tf.segmentation.export import export_network, loaded_as_server
 from rsir_tf.segmentation.inference import TIE, most_likely, segment, tie_breaks
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 from rsir_tf.segmentation.weights import initialise
@@ -54,8 +54,9 @@ def test_classes_that_are_learned_alike_do_not_speckle(tmp_path: Path) -> None:
     assert np.argmax(logits, axis=-1).any(), "the last digits would choose the second"
     assert not segment(network, image).any()
     export_network(network, ("dock", "ship"), tmp_path / "1", card={})
-    for signature in ("serving_default", "features"):
-        assert not run_as_server(tmp_path / "1", signature, image[None])["segmentation"].any()
+    with loaded_as_server(tmp_path / "1") as answer:
+        for signature in ("serving_default", "features"):
+            assert not answer(signature, image[None])["segmentation"].any()
     # A score of its own counts as before: the second class has 1 more everywhere.
     layer.set_weights([kernel, np.array([0.0, 1.0])])
     assert segment(network, image)[16:-16, 16:-16].all()

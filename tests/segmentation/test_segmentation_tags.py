@@ -21,7 +21,7 @@ from rsir_tf.imagery import read_image
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import Crops, PairReader
-from rsir_tf.segmentation.export import export_run, run_as_server
+from rsir_tf.segmentation.export import export_run, loaded_as_server
 from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 from rsir_tf.segmentation.report import write_run_report
@@ -246,7 +246,8 @@ def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split:
         "scores.json",
     }
     version = export_run(run, tmp_path / "served")
-    described = run_as_server(version, "describe", None)
+    with loaded_as_server(version) as answer:
+        described = answer("describe", None)
     assert [name.decode() for name in described["class_names"]] == list(run.label_set.names)
 
 

@@ -29,14 +29,14 @@ class FakeService(PredictionServiceServicer):
     """Answers as the toy model; `before` may abort or wait, `change` may spoil the answer.
 
     With `batching` it refuses calls without inputs, as TensorFlow Serving does with --enable_batching; with `strict`
-    calls for another version than its own.
+    calls for another version than its own. An `older` export's answers do not say which model gave them.
     """
 
     def __init__(self) -> None:
         self.model_id = "toy-1"
         self.version = 1
         self.channels = 512
-        self.batching = self.strict = False
+        self.batching = self.strict = self.older = False
         self.signatures = ("serving_default", "describe", "features", "identify")
         self.before: Callable = lambda request, context: None
         self.change: Callable = lambda response: None
@@ -46,6 +46,9 @@ class FakeService(PredictionServiceServicer):
 
     def features(self) -> list:
         return [request for request in self.requests if request.model_spec.signature_name == "features"]
+
+    def signatures_asked(self) -> list[str]:
+        return [request.model_spec.signature_name for request in self.requests]
 
     def Predict(self, request, context):  # noqa: N802
         with self._lock:
@@ -99,6 +102,9 @@ class FakeService(PredictionServiceServicer):
             conv5_3 = np.stack([toy_conv5_3(image) for image in images])
             response.outputs["segmentation"].CopyFrom(encode_reply(segmentation))
             response.outputs["conv5_3"].CopyFrom(encode_reply(conv5_3))
+            if not self.older:
+                model_ids = np.array([self.model_id.encode()] * len(images), dtype=object)
+                response.outputs["model_id"].CopyFrom(encode_reply(model_ids))
             self.change(response)
         return response
 

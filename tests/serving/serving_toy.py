@@ -42,7 +42,8 @@ def export_toy(
 ) -> Path:
     """Write the toy model to `base/version`, by rename, as a publisher must.
 
-    `features` is "right", or how the answer is wrong: "nan", "half" (float16), "small" (a cell short), "class" (9).
+    `features` is "right", or "older" (without model id), or how the answer is wrong: "nan", "half" (float16), "small"
+    (a cell short), "class" (9), "another" (of two images the second is by another model).
     """
     import tensorflow as tf
 
@@ -71,7 +72,13 @@ def export_toy(
                 conv5_3 = conv5_3[:, 1:]
             elif features == "class":
                 segmentation = segmentation * 0 + 9
-            return {"segmentation": segmentation, "conv5_3": conv5_3}
+            answer = {"segmentation": segmentation, "conv5_3": conv5_3}
+            if features == "older":
+                return answer
+            model_ids = tf.fill(shape[:1], model_id)
+            if features == "another":
+                model_ids = tf.concat([model_ids[:1], tf.fill([shape[0] - 1], "toy-9")], 0)
+            return {**answer, "model_id": model_ids}
 
         @tf.function(input_signature=[])
         def describe(self):

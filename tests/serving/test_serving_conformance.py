@@ -66,7 +66,8 @@ def test_features(predict) -> None:
     response = predict(request())
     assert (response.model_spec.name, response.model_spec.version.value) == ("toy", 1)
     assert response.model_spec.signature_name == "features"
-    assert sorted(response.outputs) == ["conv5_3", "segmentation"]
+    assert sorted(response.outputs) == ["conv5_3", "model_id", "segmentation"]
+    assert decode_strings(response.outputs["model_id"], "") == ["toy-1"]
     np.testing.assert_array_equal(decode(response.outputs["segmentation"], "")[0], toy_segmentation(IMAGE))
     np.testing.assert_allclose(decode(response.outputs["conv5_3"], "")[0], toy_conv5_3(IMAGE), atol=1e-5)
 
@@ -98,7 +99,8 @@ def test_output_filter(predict) -> None:
     assert sorted(predict(message).outputs) == ["conv5_3"]
     message.output_filter[:] = ["zz"]
     assert refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT) == (
-        "output tensor alias not found in signature: zz Outputs expected to be in the set {conv5_3,segmentation}."
+        "output tensor alias not found in signature: zz "
+        "Outputs expected to be in the set {conv5_3,model_id,segmentation}."
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from serving_toy import export_toy, random_image
 
-from rsir_tf.errors import ArtifactError, ModelError
+from rsir_tf.errors import ArtifactError, MismatchError, ModelError, RsirError
 from rsir_tf.serving import connect, load
 from rsir_tf.serving.exports import find_export, list_versions
 from rsir_tf.serving.server.embedded import EmbeddedServer
@@ -88,19 +88,22 @@ def test_missing_signature(tmp_path: Path, missing: str) -> None:
     [
         ("nan", "holds NaN or infinity"),
         ("half", r"'conv5_3' is (float16|half)"),
-        ("small", r"'conv5_3' is float32 \[1, 1, 2, 512\]; wanted float32 \[1, 2, 2, 512\]"),
+        ("small", r"'conv5_3' is float32 \[2, 1, 2, 512\]; wanted float32 \[2, 2, 2, 512\]"),
         ("class", "holds class 9; wanted 0 to 2"),
+        ("another", "signature 'features': holds model toy-9; wanted model toy-1"),
     ],
 )
 def test_both_ways_refuse_a_wrong_model(tmp_path: Path, wrong: str, said: str) -> None:
     base = tmp_path / "toy"
     base.mkdir()
     export_toy(base, features=wrong)
-    with load(base) as model, pytest.raises(ModelError, match=said):
-        model.predict([random_image(32, 32)])
+    images = [random_image(32, 32)] * 2
+    with load(base) as model, pytest.raises(RsirError, match=said):
+        model.predict(images)
     with (
         EmbeddedServer(base, port=0) as server,
         connect(server.address, model_name="toy") as model,
-        pytest.raises(ModelError, match=said),
+        pytest.raises(RsirError, match=said) as caught,
     ):
-        model.predict([random_image(32, 32)])
+        model.predict(images)
+    assert isinstance(caught.value, MismatchError if wrong == "another" else ModelError)

@@ -1,27 +1,69 @@
-"""Which model answers: restarts, swaps, other models behind the same address, servers that batch."""
+"""Which model answers: restarts, swaps, other models behind the same address, servers that batch.
+
+`older` exports' answers do not say which model gave them: the server is asked after each.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
+from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
-from serving_fake import IMAGE, FakeService, check_all, free_port, running, times, until
-from serving_toy import CLASSES
+from serving_fake import IMAGE, FakeService, check_all, free_port, running, times
+from serving_live import embedded
+from serving_toy import CLASSES, export_toy, random_image
 
 from rsir_tf.errors import MismatchError, ModelError
 from rsir_tf.serving import connect
-from rsir_tf.serving.client.servers import WATCH_SECONDS, Server
+from rsir_tf.serving.server.servable import Servable
+from rsir_tf.serving.server.services import PredictionService
+from rsir_tf.serving.tensors import encode_reply
+
+each_kind = pytest.mark.parametrize("older", [False, True], ids=["tells", "older"])
+TWO_MODELS = "holds model toy-2; wanted model toy-1, as answered before"
 
 
-def test_notices_another_model(service: FakeService, address: str) -> None:
+@each_kind
+def test_notices_another_model(service: FakeService, address: str, older: bool) -> None:
+    service.older = older
     with connect(address) as model:
         model.predict([IMAGE])
         service.version = 2  # the same model, published again
         check_all(model.predict([IMAGE]), [IMAGE])
         service.version, service.model_id = 3, "toy-2"
-        with pytest.raises(MismatchError, match=r"holds model toy-2; wanted model toy-1"):
+        with pytest.raises(MismatchError, match=rf"version 3\), signature 'features': {TWO_MODELS}"):
             model.predict([IMAGE])
+
+
+def test_answers_that_say_who_gave_them_need_no_question(service: FakeService, address: str) -> None:
+    """Neither when a version takes another's place, nor when the server has restarted."""
+    with connect(address) as model:
+        model.predict([IMAGE])
+        service.version = 2
+        service.before = times(1, grpc.StatusCode.UNAVAILABLE)
+        for _ in range(2):
+            check_all(model.predict([IMAGE]), [IMAGE])
+        assert service.signatures_asked() == ["describe", *["features"] * 4]
+
+
+def test_an_older_export_that_takes_the_place_of_a_younger_one(service: FakeService, address: str) -> None:
+    with connect(address) as model:
+        model.predict([IMAGE])
+        service.version, service.older = 2, True
+        check_all(model.predict([IMAGE]), [IMAGE])
+        service.model_id = "toy-2"
+        with pytest.raises(MismatchError, match=TWO_MODELS):
+            model.predict([IMAGE])
+
+
+def test_an_answer_of_two_models(service: FakeService, address: str) -> None:
+    both = np.array([b"toy-1", b"toy-2"], dtype=object)
+    service.change = lambda response: response.outputs["model_id"].CopyFrom(encode_reply(both))
+    with connect(address) as model, pytest.raises(MismatchError, match=TWO_MODELS):
+        model.predict([IMAGE] * 2)
 
 
 def test_version_that_is_unloaded_while_in_use(service: FakeService, address: str) -> None:
@@ -39,6 +81,7 @@ def test_swap_between_answer_and_question(service: FakeService, address: str) ->
             service.version = 3
             context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Specific(fcn8s, 2)")
 
+    service.older = True
     with connect(address) as model:
         model.predict([IMAGE])
         service.version, service.before = 2, swapped
@@ -46,83 +89,93 @@ def test_swap_between_answer_and_question(service: FakeService, address: str) ->
         assert len(service.features()) == 3  # once, then in vain by version 2, then by version 3
 
 
-def test_notices_another_model_after_a_restart(service: FakeService, address: str) -> None:
+def test_a_connection_that_breaks_between_answer_and_question(service: FakeService, address: str) -> None:
+    """The server may come back with another model, and that one did not give the answer: it is asked for again."""
+    left = [1]
+
+    def breaks(request, context) -> None:
+        if request.model_spec.signature_name == "describe" and left.pop():
+            left.append(0)
+            service.model_id = "toy-2"
+            context.abort(grpc.StatusCode.UNAVAILABLE, "recvmsg:Connection reset by peer")
+
+    service.older = True
+    with connect(address) as model:
+        model.describe()
+        service.before = breaks
+        with pytest.raises(MismatchError, match=TWO_MODELS):
+            model.predict([IMAGE])
+        assert len(service.features()) == 2
+
+
+@each_kind
+def test_notices_another_model_after_a_restart(service: FakeService, address: str, older: bool) -> None:
+    service.older = older
     with connect(address) as model:
         model.predict([IMAGE])
         # Under the same version number; that the connection broke is all that can be seen of it.
         service.before = times(1, grpc.StatusCode.UNAVAILABLE)
         service.model_id = "toy-2"
-        with pytest.raises(MismatchError, match=r"holds model toy-2; wanted model toy-1"):
+        with pytest.raises(MismatchError, match=TWO_MODELS):
             model.predict([IMAGE])
 
 
-def test_a_server_that_comes_back_as_another_while_nothing_is_in_flight(service: FakeService) -> None:
+@each_kind
+def test_a_server_that_comes_back_as_another_while_nothing_is_in_flight(service: FakeService, older: bool) -> None:
     port = free_port()
+    service.older = older
     with running(service, port) as address:
         model = connect(address)
         model.predict([IMAGE])
-        model.predict([IMAGE])  # watched from here on
-        (server,) = model._servers
-        until(lambda: server._ready)
-        assert server.generation == 0
     other = FakeService()
-    other.model_id = "toy-2"
+    other.model_id, other.older = "toy-2", older
     try:
-        until(lambda: server.generation == 1)  # noticed without a call
-        with running(other, port), pytest.raises(MismatchError, match=r"holds model toy-2; wanted model toy-1"):
+        with running(other, port), pytest.raises(MismatchError, match=TWO_MODELS):
             model.predict([IMAGE])
     finally:
         model.close()
 
 
-def test_what_another_thread_learned_too_late_is_not_used(service: FakeService, address: str) -> None:
-    """Version 1 answers, is asked who it is, and its server is replaced before that answer is in."""
-    replaced = []
+@each_kind
+def test_connections_that_are_closed_gracefully_cost_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    """However often the server asks its clients to connect anew, each image is computed once."""
+    real_run, real_predict = Servable.run, PredictionService.Predict
+    counting, asked, peers = threading.Lock(), [], set()
 
-    def replace(request, context) -> None:
-        if request.model_spec.signature_name == "describe" and service.version == 2 and not replaced:
-            replaced.append(True)
-            model._servers[0].forget()  # as when the connection breaks in between
+    def run(self, signature, inputs, output_filter):
+        with counting:
+            asked.append(signature)
+        if signature == "features":
+            time.sleep(0.03)
+        return real_run(self, signature, inputs, output_filter)
 
-    with connect(address) as model:
-        model.predict([IMAGE])
-        service.version, service.before = 2, replace
-        check_all(model.predict([IMAGE]), [IMAGE])
-        answers = [request.model_spec.signature_name for request in service.requests]
-        # The second answer was thrown away with what was learned of it, and asked for again.
-        assert answers == [
-            "describe", "features", "describe",  # asked before and after, as nothing watches the connection yet
-            "features", "describe",
-            "features", "describe",
-        ]  # fmt: skip
+    def predict(self, request, context):
+        peers.add(context.peer())
+        return real_predict(self, request, context)
 
-
-def test_generations() -> None:
-    with grpc.insecure_channel("localhost:1") as channel:
-        check_generations(Server("localhost:1", channel))
-
-
-def check_generations(server: Server) -> None:
-    assert server.about_to_ask() == 0
-    assert server.admit(1, 0)
-    assert not server.knows(1, 0)  # nothing watches yet
-    assert server.about_to_ask() == 0
-    assert server.admit(1, 0)
-    assert server.knows(1, 0)
-    server.forget()
-    assert not server.knows(1, 0)
-    assert not server.admit(1, 0)  # learned before, told after
-    assert not server.knows(1, 1)
-    for state, generation in [("IDLE", 1), ("READY", 1), ("READY", 1), ("TRANSIENT_FAILURE", 2), ("IDLE", 2)]:
-        server._changed(grpc.ChannelConnectivity[state])
-        assert server.generation == generation
-    assert server.unwatch()
-    assert not server.unwatch()
-    time.sleep(WATCH_SECONDS)
+    monkeypatch.setattr(Servable, "run", run)
+    monkeypatch.setattr(PredictionService, "Predict", predict)
+    base = tmp_path / "toy"
+    base.mkdir()
+    export_toy(base, features="older" if older else "right")
+    images = [random_image(32, 32, seed=seed) for seed in range(80)]
+    with (
+        embedded(base, max_connection_seconds=0.2) as server,
+        connect(server.address, model_name="toy", batch_size=1) as model,
+    ):
+        check_all(model.predict(images), images)
+    assert len(peers) > 3
+    if older:  # a question that meets the end of its connection leaves its answer in doubt
+        assert len(images) <= asked.count("features") < 1.2 * len(images)
+    else:
+        assert (asked.count("features"), asked.count("describe")) == (len(images), 1)
 
 
-def test_a_server_that_batches_is_asked_with_an_image(service: FakeService, address: str) -> None:
-    service.batching = True
+@each_kind
+def test_a_server_that_batches_is_asked_with_an_image(service: FakeService, address: str, older: bool) -> None:
+    service.batching, service.older = True, older
     with connect(address) as model:
         assert model.describe().class_names == CLASSES
         check_all(model.predict([IMAGE]), [IMAGE])
@@ -133,7 +186,7 @@ def test_a_server_that_batches_is_asked_with_an_image(service: FakeService, addr
     assert all([side.size for side in images.tensor_shape.dim] == [1, 16, 16, 3] for images in asked)
 
 
-def test_a_server_that_batches_an_older_export(service: FakeService, address: str) -> None:
+def test_a_server_that_batches_an_export_without_identify(service: FakeService, address: str) -> None:
     service.batching = True
     service.signatures = ("serving_default", "describe", "features")
     said = r"signature 'identify': the server batches requests.*export it again.*or turn batching off"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from serving_live import embedded
-from serving_toy import CHANNELS, CLASSES, random_image, toy_conv5_3, toy_segmentation
+from serving_toy import CHANNELS, CLASSES, export_toy, random_image, toy_conv5_3, toy_segmentation
 
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.serving import Model, ModelDescription, connect, load
@@ -140,6 +140,54 @@ class TestServedModelWithTensorContent(ModelContract):
     @pytest.fixture
     def closable(self, content_address: str) -> Model:
         return connect(content_address, model_name="toy")
+
+
+class TestLoadedOlderExport(ModelContract):
+    @pytest.fixture
+    def model(self, loaded_older: Model) -> Model:
+        return loaded_older
+
+    @pytest.fixture
+    def closable(self, older_base: Path) -> Model:
+        return load(older_base)
+
+
+class TestServedOlderExport(ModelContract):
+    """One whose answers do not say which model gave them."""
+
+    @pytest.fixture
+    def model(self, served_older: Model) -> Model:
+        return served_older
+
+    @pytest.fixture
+    def closable(self, older_address: str) -> Model:
+        return connect(older_address, model_name="older")
+
+
+@pytest.fixture(scope="module")
+def older_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("saved_models") / "older"
+    base.mkdir()
+    export_toy(base, features="older")
+    return base
+
+
+@pytest.fixture(scope="module")
+def older_address(older_base: Path) -> Iterator[str]:
+    with embedded(older_base) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="module")
+def loaded_older(older_base: Path) -> Iterator[Model]:
+    with load(older_base) as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def served_older(older_address: str) -> Iterator[Model]:
+    with connect(older_address, model_name="older", timeout=20) as model:
+        yield model
 
 
 @pytest.fixture(scope="module")

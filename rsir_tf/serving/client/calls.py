@@ -1,4 +1,4 @@
-"""One call to a server: deadline and retries."""
+"""One call to one of several servers: deadline, retries, and which of them to ask."""
 
 from __future__ import annotations
 
@@ -13,13 +13,48 @@ from typing import Any
 import grpc
 
 from rsir_tf.serving.client.refusals import BatchTooLargeError, Refusal, closed_error, explain
-from rsir_tf.serving.client.servers import Server
 
 FIRST_CONTACT = 3.0
 """Seconds that a server which has never answered may refuse connections: a wrong port is told at once."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
 """Seconds between attempts: doubled from the first to the longest, times 0.5 to 1.5 by chance."""
+
+
+HUNG_SECONDS = 30.0
+"""For how long a server that did not answer in time is asked after the others."""
+
+
+class Server:
+    """A server, and how it has answered so far.
+
+    Args:
+        address: As the user gave it.
+        channel: Its gRPC channel.
+
+    Attributes:
+        met: Whether it has ever answered.
+    """
+
+    def __init__(self, address: str, channel: Any) -> None:
+        self.address = address
+        self.channel = channel
+        self.met = False
+        self._hung_at: float | None = None
+
+    def answered(self) -> None:
+        """Note that it is there."""
+        self.met = True
+        self._hung_at = None
+
+    def hung(self) -> None:
+        """Note that it did not answer in time."""
+        self._hung_at = time.monotonic()
+
+    @property
+    def asked_last(self) -> bool:
+        """Whether it did not answer in time, a short while ago."""
+        return self._hung_at is not None and time.monotonic() - self._hung_at < HUNG_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +135,6 @@ def call(
             refusal = Refusal.of(error)
             if refusal.must_divide(divisible):
                 raise BatchTooLargeError(where(server), refusal.details) from error
-            if refusal.gone:
-                server.forget()  # it may come back with another model
             if refusal.late:
                 server.hung()
             if refusal.misdirected:

@@ -24,46 +24,60 @@ from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
 from rsir_tf.serving.messages import GetModelMetadataRequest, ModelSpec, PredictRequest
 from rsir_tf.serving.tensors import decode_strings, encode_images
 
+Ask = Callable[[str, Any], Any]
+"""Sends a PredictRequest or GetModelMetadataRequest that concerns a signature, and gives the response."""
 
-def ask_identity(
-    ask: Callable[[str, Any], Any], spec: Any, where: Callable[[str, Any], str]
-) -> tuple[ModelDescription, Any]:
-    """Ask for class names and model id, and how wide conv5_3 is.
+Where = Callable[[str, Any], str]
+"""Names server, model, version and signature for errors, from a signature and a response or None."""
+
+
+def ask_description(ask: Ask, spec: Any, where: Where) -> ModelDescription:
+    """Ask for model id and class names, and how wide conv5_3 is.
 
     Args:
-        ask: Sends a PredictRequest or GetModelMetadataRequest that concerns a signature, and gives the response.
+        ask: Asks one server.
         spec: ModelSpec of the version that is meant.
-        where: Names server, model, version and signature for errors, from a signature and a response or None.
-
-    Returns:
-        What the model says of itself, and the response in which it said it.
+        where: For errors.
 
     Raises:
-        ModelError: It lacks a signature, or its answer is none of this package's.
+        ModelError: The model lacks a signature, or its answer is none of this package's.
     """
-    description: tuple[str, tuple[str, ...]] | None = None
+    said: tuple[str, tuple[str, ...]] | None = None
     unasked: NeedsInputError | None = None
     try:
-        response = ask(DESCRIBE, predict_request(spec, DESCRIBE))
-        description = _read(response, where(DESCRIBE, response))
+        said = ask_describe(ask, spec, where)
     except NeedsInputError as error:  # a server that batches
         unasked = error
     metadata = ask(DESCRIBE, GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"]))
     place = where(FEATURES, metadata)
     signatures = unpack_signatures(metadata, place)
     channels = conv5_3_channels(signatures, place)
-    if description is None:
+    if said is None:
         if IDENTIFY not in signatures:
             raise ModelError(
                 f"{where(IDENTIFY, metadata)}: the server batches requests, for which the model lacks this signature",
                 cure="export it again with `rsir-tf export`, or turn batching off (--enable_batching)",
             ) from unasked
-        request = predict_request(spec, IDENTIFY)
-        encode_images([np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)], request.inputs[IMAGES])
-        response = ask(IDENTIFY, request)
-        description = _read(response, where(IDENTIFY, response))
-    model_id, class_names = description
-    return ModelDescription(model_id, class_names, channels), response
+        said = ask_identify(ask, spec, where)
+    return ModelDescription(*said, channels)
+
+
+def ask_describe(ask: Ask, spec: Any, where: Where) -> tuple[str, tuple[str, ...]]:
+    """Ask for model id and class names without sending an image.
+
+    Raises:
+        NeedsInputError: The server batches requests.
+    """
+    response = ask(DESCRIBE, predict_request(spec, DESCRIBE))
+    return _read(response, where(DESCRIBE, response))
+
+
+def ask_identify(ask: Ask, spec: Any, where: Where) -> tuple[str, tuple[str, ...]]:
+    """Ask a server that batches requests for model id and class names, with an image."""
+    request = predict_request(spec, IDENTIFY)
+    encode_images([np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)], request.inputs[IMAGES])
+    response = ask(IDENTIFY, request)
+    return _read(response, where(IDENTIFY, response))
 
 
 def _read(response: Any, place: str) -> tuple[str, tuple[str, ...]]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsir_tf.contract import ModelDescription
-from rsir_tf.serving.client.calls import Deadline, call
+from rsir_tf.serving.client.calls import Deadline, Server, call
 from rsir_tf.serving.client.channel import open_channel, parse_address
 from rsir_tf.serving.client.model import connect
-from rsir_tf.serving.client.servers import Server
 from rsir_tf.serving.exports import SIGNATURES, unpack_signatures
 from rsir_tf.serving.messages import (
     DataType,

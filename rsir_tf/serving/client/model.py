@@ -1,8 +1,7 @@
-"""The client of a TensorFlow Serving server; it does not import TensorFlow."""
+"""A model behind servers: requests at work together, parts where a server takes no more, one model in all answers."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import threading
@@ -20,20 +19,21 @@ from rsir_tf.contract import (
     DESCRIBE,
     FEATURES,
     IMAGES,
+    MODEL_ID,
     SEGMENTATION,
     ModelDescription,
     Prediction,
 )
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.checks import at, check_image, grouped, split_answer
-from rsir_tf.serving.client.calls import Deadline, Pauses, call
+from rsir_tf.serving.checks import at, check_image, check_model, grouped, split_answer
+from rsir_tf.serving.client.calls import Deadline, Pauses, Server, call
 from rsir_tf.serving.client.channel import open_channel, parse_address
-from rsir_tf.serving.client.identity import ask_identity, model_spec, output, predict_request
+from rsir_tf.serving.client.identity import ask_description, model_spec, output, predict_request
 from rsir_tf.serving.client.inflight import in_order, side_by_side
+from rsir_tf.serving.client.older_exports import ask_giver
 from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
-from rsir_tf.serving.client.servers import Server, close_all
 from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
-from rsir_tf.serving.tensors import decode, encode_images
+from rsir_tf.serving.tensors import decode, decode_strings, encode_images
 from rsir_tf.serving.tls import TLS
 
 if TYPE_CHECKING:
@@ -44,9 +44,6 @@ LONGEST_DESCRIBE = 60.0
 
 HEAD_START, GRACE = 0.5, 1.0
 """Seconds that the first of several servers is asked alone, and that the others have once one has answered."""
-
-MOST_REPLICAS = 4
-"""Times that a version is asked for behind one name, where whoever is next may not have it yet, or not any more."""
 
 
 def connect(
@@ -124,7 +121,7 @@ class ServedModel:
         self._first = threading.Lock()
         self._description: ModelDescription | None = None
         self._ahead: Future[ModelDescription] | None = None
-        self._end = weakref.finalize(self, close_all, self._servers)  # a model that nobody closed, too
+        self._end = weakref.finalize(self, _close_all, self._servers)  # a model that nobody closed, too
 
     def ask_ahead(self) -> None:
         """Begin to ask which model it is while the caller does something else; `describe` then gives the answer."""
@@ -144,7 +141,7 @@ class ServedModel:
         )
         for place, server in enumerate(self._servers):
             if place not in ended:
-                server.hung()  # verified before its first answer is used, should it come up
+                server.hung()
         errors = [error for _, error in sorted(ended.items()) if error is not None]
         for error in errors:
             if not isinstance(error, ServerUnavailableError):
@@ -201,7 +198,7 @@ class ServedModel:
         request = predict_request(self._spec, FEATURES)
         encode_images(group, request.inputs[IMAGES])
         try:
-            server, response = self._verified_answer(request, deadline, divisible=len(group) > 1)
+            server, response, model_ids = self._answer(request, len(group), deadline)
         except BatchTooLargeError as error:
             largest = error.largest or len(group) // 2
             if largest == 0 or len(group) == 1:
@@ -211,126 +208,73 @@ class ServedModel:
                 ) from error
             self._largest = min(self._largest, largest, len(group) - 1)
             return self._predict_group(group, deadline)
-        where = self._where(server, FEATURES, response)
         try:
             segmentation = decode(output(response, SEGMENTATION), SEGMENTATION)
             conv5_3 = decode(output(response, CONV5_3), CONV5_3)
-            return split_answer(segmentation, conv5_3, group, self._known())
-        except ModelError as error:
-            raise at(where, error) from error
+            return split_answer(segmentation, conv5_3, model_ids, group, self._known())
+        except (ModelError, MismatchError) as error:
+            raise at(self._where(server, FEATURES, response), error) from error
 
-    def _verified_answer(self, request: Any, deadline: Deadline, *, divisible: bool) -> tuple[Server, Any]:
-        """Ask; where a version answers for the first time, ask which model it is before its answer is used."""
+    def _answer(self, request: Any, count: int, deadline: Deadline) -> tuple[Server, Any, list[str]]:
+        """Send images; with the answer comes who gave it, once for each image."""
         pauses = Pauses()
         while True:
-            server, generation, response = self._call(FEATURES, request, deadline, divisible=divisible)
-            version = response.model_spec.version.value
-            if server.knows(version, generation):
-                return server, response
-            spec = type(self._spec)()
-            spec.CopyFrom(self._spec)
-            if version and not spec.HasField("version"):
-                spec.version.value = version  # takes the label's place
+            server, response = self._call(FEATURES, request, self._by_turns(), deadline, divisible=count > 1)
+            if MODEL_ID in response.outputs:
+                try:
+                    return server, response, decode_strings(response.outputs[MODEL_ID], MODEL_ID)
+                except ModelError as error:
+                    raise at(self._where(server, FEATURES, response), error) from error
+            remaining = max(0.0, deadline.end - time.monotonic())
+            brief = deadline.at_most(min(LONGEST_DESCRIBE, remaining / 2))
+            ask = functools.partial(self._ask, server, brief, connected=True)
             try:
-                if self._verify(server, spec, generation, self._for_identity(deadline), connected=True):
-                    return server, response
-                place = self._where(server, DESCRIBE, response)
-                unverified: ModelError = ServerUnavailableError(
-                    f"{place}: breaks the connection when it is asked which model it holds", cure="try again later"
-                )
-            except StaleVersionError as error:  # replaced in between, or not yet with all that stand behind one name
-                unverified = error
-            except ServerUnavailableError as error:
-                if len(self._servers) == 1:
+                giver = ask_giver(ask, self._spec, response, functools.partial(self._where, server))
+            except (StaleVersionError, ServerUnavailableError) as error:  # replaced or gone since it answered
+                wait = pauses.next()
+                if time.monotonic() + wait > deadline.end:
                     raise
-                unverified = error  # another may be up
-            wait = pauses.next()
-            if time.monotonic() + wait > deadline.end:
-                raise unverified
-            if self._closed.wait(wait):
-                raise closed_error(self._where(server, FEATURES))
-
-    def _for_identity(self, deadline: Deadline) -> Deadline:
-        """A question takes little; where there are other servers, they have the rest of the time."""
-        remaining = max(0.0, deadline.end - time.monotonic())
-        return deadline.at_most(min(LONGEST_DESCRIBE, remaining if len(self._servers) == 1 else remaining / 2))
+                if self._closed.wait(wait):
+                    raise closed_error(self._where(server, FEATURES)) from error
+            else:
+                return server, response, [giver] * count
 
     def _introduce(self, server: Server, deadline: Deadline) -> None:
-        while not self._verify(server, self._spec, server.generation, deadline):
-            pass  # it restarted in between
-
-    def _verify(
-        self, server: Server, spec: Any, generation: int, deadline: Deadline, *, connected: bool = False
-    ) -> bool:
-        """Ask one server which model it holds, and compare.
-
-        Args:
-            server: Which.
-            spec: ModelSpec of the version that is meant.
-            generation: Of the connection whose answers are in question.
-            deadline: Of all questions together.
-            connected: Whether to stop where the connection breaks, instead of waiting for the server to come back.
-
-        Returns:
-            Whether the connection held since `generation`; otherwise the answers may be those of two models.
-        """
-
-        def ask(signature: str, request: Any) -> Any:
-            for _ in range(MOST_REPLICAS - 1):
-                with contextlib.suppress(StaleVersionError):
-                    return self._call(signature, request, deadline, server, connected=connected)[2]
-            return self._call(signature, request, deadline, server, connected=connected)[2]
-
-        try:
-            found, response = ask_identity(
-                ask, spec, lambda signature, response: self._where(server, signature, response)
-            )
-        except ServerUnavailableError:
-            if connected and server.generation != generation:
-                return False
-            raise
-        if server.generation != generation:
-            return False
+        """Ask one server which model it holds, and compare with what others have said."""
+        ask, where = functools.partial(self._ask, server, deadline), functools.partial(self._where, server)
+        found = ask_description(ask, self._spec, where)
         with self._first:
             known = self._description = self._description or found
-        if found != known:
-            raise MismatchError(
-                f"{self._where(server, DESCRIBE, response)}: holds model {found.model_id}",
-                wanted=f"model {known.model_id}, as answered before",
-                cure="let all servers serve one model, or connect to a version by its number",
-            )
-        return server.admit(response.model_spec.version.value, generation)
+        try:
+            check_model(found.model_id, known.model_id)
+        except MismatchError as error:
+            raise at(where(DESCRIBE), error) from error
+
+    def _ask(self, server: Server, deadline: Deadline, signature: str, request: Any, *, connected: bool = False) -> Any:
+        return self._call(signature, request, [server], deadline, connected=connected)[1]
 
     def _call(
         self,
         signature: str,
         request: Any,
+        servers: Sequence[Server],
         deadline: Deadline,
-        server: Server | None = None,
         *,
         divisible: bool = False,
         connected: bool = False,
-    ) -> tuple[Server, int, Any]:
-        """Send a request; with the answer comes the server's generation in which it was asked for."""
+    ) -> tuple[Server, Any]:
         if self._closed.is_set():
-            raise closed_error(self._where(self._servers[0], signature))
-        servers = [server] if server is not None else self._by_turns()
+            raise closed_error(self._where(servers[0], signature))
         method = "Predict" if isinstance(request, PredictRequest) else "GetModelMetadata"
-
-        def attempt(chosen: Server, seconds: float) -> tuple[int, Any]:
-            generation = chosen.about_to_ask() if signature == FEATURES else chosen.generation
-            return generation, getattr(PredictionServiceStub(chosen.channel), method)(request, timeout=seconds)
-
-        answered, (generation, response) = call(
-            attempt,
+        return call(
+            lambda server, seconds: getattr(PredictionServiceStub(server.channel), method)(request, timeout=seconds),
             servers,
             deadline=deadline,
             closed=self._closed,
-            where=lambda chosen: self._where(chosen, signature),
+            where=lambda server: self._where(server, signature),
             divisible=divisible,
             connected=connected,
         )
-        return answered, generation, response
 
     def _by_turns(self) -> list[Server]:
         turn = next(self._turn) % len(self._servers)
@@ -349,3 +293,9 @@ class ServedModel:
         else:
             version = f"version {self._spec.version_label!r}" if self._spec.version_label else "newest version"
         return f"{server.address}, model {self._spec.name!r} ({version}), signature {signature!r}"
+
+
+def _close_all(servers: Sequence[Server]) -> None:
+    """Close the servers' channels, which ends calls in flight."""
+    for server in servers:
+        server.channel.close()
