@@ -9,20 +9,22 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     serving/        client/: a model behind a server; server/: the embedded server, engines; a model in this process
     regions/        connected components, exact region max pooling
     baselines/      the descriptors that the paper compares with
-    index/          segments on disk, distances, exact search
+    index/          segments on disk: what was described, of which image, with what; it knows no distance
+    ranking/        schemes (what "near" means), what makes them quick, search over an index
     evaluation/     relevance, ranking and multi-label metrics, tables, plots, contact sheets, pages
     pictures/       class maps as colours, outlines, sheets of tiles
     contract        what a model answers: names of signatures and tensors, Prediction, ModelDescription, Model
     locks           one writer a folder
     artifacts       what is left on disk: written aside and renamed, with a manifest
     imagery         one image file to uint8 RGB
-    pairwise        distances from some vectors to many, in tiles
+    distances       L1, L2 and cosine between vectors
+    vector_rankings every image ranked for every image by its vector
     processors      how many cores this process may use, and work spread over them
     errors          what was found, what was wanted, what to do
     lazy_attributes public names that load their file when first used
     progress        how long work tells how far it is
 
-One exception: `segmentation` reads `archives`.
+Two exceptions: `segmentation` reads `archives`, and `ranking` reads `index`.
 Attributes of this package load their room when first used, so `import rsir_tf` stays light.
 """
 
@@ -39,7 +41,7 @@ _HOMES = {
     "read_image": "rsir_tf.imagery",
     "connect": "rsir_tf.serving",
     "load": "rsir_tf.serving",
-    "open_index": "rsir_tf.index",
+    "open_index": "rsir_tf.ranking",
     "RsirError": "rsir_tf.errors",
 }
 
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from rsir_tf.archives import open_archive
     from rsir_tf.errors import RsirError
     from rsir_tf.imagery import read_image
-    from rsir_tf.index import open_index
+    from rsir_tf.ranking import open_index
     from rsir_tf.serving import connect, load
 
 

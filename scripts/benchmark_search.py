@@ -30,8 +30,9 @@ from typing import Any
 
 import numpy as np
 
-from rsir_tf.index import ImageEntry, Index, IndexSettings, IndexWriter, open_index, region_set_distance
+from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 from rsir_tf.processors import usable_cores
+from rsir_tf.ranking import Index, derived_files, open_index, region_set_distance
 
 HELD_BACK = 40
 CUTS = 6
@@ -46,7 +47,7 @@ def anonymous():
     return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1e3
 before = anonymous()
 import numpy as np
-from rsir_tf.index import open_index
+from rsir_tf.ranking import open_index
 query = np.load(sys.argv[2])
 hits = open_index(sys.argv[1]).search(query if sys.argv[3] == "recnn" else query.max(axis=0), scheme=sys.argv[3])
 print(time.perf_counter() - started, anonymous() - before)
@@ -90,7 +91,7 @@ class Material:
 def build(path: Path, material: Material, images: int, dtype: str) -> None:
     names = tuple(f"class {at}" for at in range(CLASSES))
     settings = IndexSettings("benchmark", names, dtype=dtype, channels=len(material.mean))
-    with IndexWriter.open(path, settings) as writer:
+    with IndexWriter.open(path, settings, derived=derived_files()) as writer:
         for at in range(images):
             regions = material.image(HELD_BACK, len(material.cuts))
             writer.add(
@@ -125,7 +126,7 @@ def brute_recnn(index: Index, query: np.ndarray, top: int) -> np.ndarray:
     """Eq. 3 by blocked matrix products, the plain way: the first positions; nothing looks after ties and rounding."""
     distances = []
     squared = np.einsum("ij,ij->i", query, query)
-    for segment in index._segments:
+    for segment in index.vectors.segments:
         offsets = segment.offsets
         for begin in range(0, len(offsets) - 1, 512):
             bounds = offsets[begin : begin + 513]
@@ -141,7 +142,7 @@ def brute_recnn_plus(index: Index, query: np.ndarray, top: int) -> np.ndarray:
     """L1 in float32, block by block."""
     distances = [
         np.abs(segment.recnn_plus[at : at + 256].astype(np.float32, copy=False) - query).sum(axis=1)
-        for segment in index._segments
+        for segment in index.vectors.segments
         for at in range(0, segment.record.images, 256)
     ]
     return np.argsort(np.concatenate(distances), kind="stable")[:top]
@@ -155,8 +156,8 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], top: int, brute_too: bool) -> dict:
     index = open_index(path)
-    vectors = [segment.recnn for segment in index._segments]
-    whole = [segment.recnn_plus for segment in index._segments]
+    vectors = [segment.recnn for segment in index.vectors.segments]
+    whole = [segment.recnn_plus for segment in index.vectors.segments]
     raw = sum(each.nbytes for each in (*vectors, *whole))
     disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     walls: dict[str, list[float]] = {}
@@ -165,12 +166,14 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
         plus = query.max(axis=0)
         works: dict[str, Callable[[], Any]] = {
             "read recnn": lambda: read_once(vectors),
-            "recnn": lambda query=query: index.search(query, top=top),
+            "recnn": lambda query=query: index.search(query, top=top, scheme="recnn"),
             "recnn, shared classes": lambda query=query, shared=shared: index.search(
-                query, top=top, share_classes=shared.tolist()
+                query, top=top, share_classes=shared.tolist(), scheme="recnn"
             ),
-            "recnn, both directions": lambda query=query: index.search(query, top=top, direction="both"),
-            "recnn, ten queries at once": lambda: index.search_many(queries[:10], top=top),
+            "recnn, both directions": lambda query=query: index.search(
+                query, top=top, direction="both", scheme="recnn"
+            ),
+            "recnn, ten queries at once": lambda: index.search_many(queries[:10], top=top, scheme="recnn"),
             "read recnn+": lambda: read_once(whole),
             "recnn+ l1": lambda plus=plus: index.search(plus, scheme="recnn+", top=top),
         }
@@ -205,7 +208,7 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
 
 def check(index: Index, query: np.ndarray, hits: list, brute: np.ndarray) -> None:
     """The exact search finds nothing farther than brute force does, by the reference's distances."""
-    exact = sorted(region_set_distance(query, index._descriptors.recnn(int(position))) for position in brute)
+    exact = sorted(region_set_distance(query, index.vectors.recnn(int(position))) for position in brute)
     for hit, reference in zip(hits, exact, strict=True):
         if hit.distance > reference:
             raise SystemExit(f"{hit.id} at {hit.distance} where brute force found {reference}")

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from rsir_tf.artifacts import MANIFEST
-from rsir_tf.index import open_index, verify_index
+from rsir_tf.index import verify_index
+from rsir_tf.ranking import open_index
 
 WORKER = """
 import sys

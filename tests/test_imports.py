@@ -11,9 +11,19 @@ import pytest
 import rsir_tf
 
 ROOT = Path(rsir_tf.__file__).parent
-BOTTOM = {"errors", "artifacts", "contract", "imagery", "lazy_attributes", "locks", "pairwise", "pictures"}
+BOTTOM = {
+    "errors",
+    "artifacts",
+    "contract",
+    "imagery",
+    "lazy_attributes",
+    "locks",
+    "distances",
+    "pictures",
+    "vector_rankings",
+}
 BOTTOM |= {"processors", "progress"}
-ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "evaluation"}
+ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "ranking", "evaluation"}
 HEAVY = ("tensorflow", "keras", "tensorflow_addons", "tensorflow_serving", "rsir_tf.segmentation")
 STANDS_IN = "rsir_tf.serving.messages"  # Loads TensorFlow's messages with an empty module in TensorFlow's place.
 
@@ -21,6 +31,7 @@ ALLOWED = {
     **dict.fromkeys(BOTTOM, BOTTOM),
     **dict.fromkeys(ROOMS, BOTTOM),
     "segmentation": BOTTOM | {"archives"},
+    "ranking": BOTTOM | {"index"},
     "workflows": BOTTOM | ROOMS,
     "cli": BOTTOM | ROOMS | {"workflows"},
 }

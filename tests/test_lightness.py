@@ -20,6 +20,7 @@ LIGHT_PARTS = [
     "rsir_tf.archives.synthetic",
     "rsir_tf.regions",
     "rsir_tf.index",
+    "rsir_tf.ranking",
     "rsir_tf.evaluation",
     "rsir_tf.pictures",
     "rsir_tf.serving",

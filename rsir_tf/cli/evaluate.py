@@ -72,7 +72,7 @@ def command(
     and WAP are added; if the tags are classes of the model, so is how well the segmentations show them.
     """
     from rsir_tf.evaluation import CUTOFFS, PUBLISHED_UC_MERCED, check_report_target, write_report
-    from rsir_tf.index import open_index
+    from rsir_tf.ranking import open_index
     from rsir_tf.workflows import evaluate_index
 
     if not 0 < jaccard_at <= 1:
@@ -114,7 +114,7 @@ def relevant_words(relevance: str) -> str:
 def _table(found: Evaluation) -> str:
     words = relevant_words(found.relevance)
     if found.relevance == "jaccard":
-        words += f" from {found.details['jaccard at']:g} on"
+        words += f" from {found.details['jaccard_at']:g} on"
     lines = [f"{found.queries} queries, {found.archive} images ranked, relevant: {words}"]
     cutoffs = next(iter(found.schemes.values())).precision
     rows = {name: [each.anmrr, each.map, *each.precision.values()] for name, each in found.schemes.items()}

@@ -91,7 +91,7 @@ def _known(path: Path, content: Any) -> dict[str, Any]:
         raise ArtifactError(f"{path}: was not written by rsir_tf")
     found = {"path": str(path), **content}
     if content["kind"] == "rsir_tf.index":
-        from rsir_tf.index import open_index
+        from rsir_tf.ranking import open_index
 
         index = open_index(path)
         found["images"] = len(index)

@@ -15,7 +15,7 @@ from rsir_tf.cli.option_groups import OptionGroup, Without
 
 if TYPE_CHECKING:
     from rsir_tf.contract import Model
-    from rsir_tf.index import Index
+    from rsir_tf.ranking import Index
     from rsir_tf.workflows import QueryResult
 
 NAME = "query"
@@ -135,7 +135,7 @@ def command(
 
 
 def _open(index: Path) -> Index:
-    from rsir_tf.index import open_index
+    from rsir_tf.ranking import open_index
 
     return open_index(index)
 

@@ -25,7 +25,6 @@ from rsir_tf.evaluation.precision import (
 )
 from rsir_tf.evaluation.published import PUBLISHED_UC_MERCED, PublishedRow
 from rsir_tf.evaluation.rank_error import ANMRR_VARIANTS, anmrr, nmrr
-from rsir_tf.evaluation.ranking import nearest_first, rankings
 from rsir_tf.evaluation.relevance import (
     TagSets,
     jaccard,
@@ -36,6 +35,7 @@ from rsir_tf.evaluation.relevance import (
 )
 from rsir_tf.evaluation.report import check_report_target, write_report
 from rsir_tf.evaluation.streaming import RankingMetrics
+from rsir_tf.vector_rankings import nearest_first, rankings
 
 __all__ = [
     "ANMRR_VARIANTS",

@@ -46,7 +46,7 @@ class SchemeFigures:
         by_scene: From a scene class to its figures; empty where queries have no scene.
         intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty if not asked for.
         graded: Figures by the number of shared tags ("acg_at_10", "ndcg_at_10", "wap"); empty where there are no tags.
-        costs: From what is measured, with its unit (for example "seconds a query"), to the figure; `costs_words` of
+        costs: From what is measured, with its unit (for example "seconds_per_query"), to the figure; `costs_words` of
             the tables says how each is measured.
         recall: From k to recall@k, 0..1.
     """

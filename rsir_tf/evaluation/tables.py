@@ -89,7 +89,7 @@ def settings(evaluation: Evaluation) -> list[str]:
     relevance = {
         "scene": "it shows the query's scene class",
         "tags": "it shares a tag with the query",
-        "jaccard": "the Jaccard index of its tags and the query's is high enough (jaccard at)",
+        "jaccard": "the Jaccard index of its tags and the query's is high enough (jaccard_at)",
     }
     lines = [
         f"{evaluation.queries} queries, each ranking {evaluation.archive} images.",
@@ -199,12 +199,12 @@ def costs_words(evaluation: Evaluation) -> str:
     """How the costs were measured: a sentence on each that a scheme has, the same in every report."""
     timed = min(TIMED_QUERIES, evaluation.queries)
     words = {
-        "bytes an image": "Bytes an image: its vectors, as they are kept.",
-        "seconds a query": (
+        "bytes_per_image": "Bytes per image: its vectors, as they are kept.",
+        "seconds_per_query": (
             f"Seconds a query: of a core's time, searching {evaluation.queries} images and ranking all of them for the "
             f"first {timed} queries, once more and by itself, with all vectors in memory."
         ),
-        "seconds an image": (
+        "seconds_per_image": (
             "Seconds an image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
             "indexing by the clock, where this command did it."
         ),

@@ -1,27 +1,48 @@
-"""The index: descriptors on disk in immutable segments, and exact search among them."""
+"""The index: what was described, on disk in immutable segments. It knows no distance; `rsir_tf.ranking` searches it."""
 
 from __future__ import annotations
 
-from rsir_tf.index.distances import global_distance, region_set_distance
+import importlib
+import warnings
+from typing import Any
+
+from rsir_tf.index.derived import DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
-from rsir_tf.index.hits import Hit, Match
 from rsir_tf.index.maintenance import Dropped, Problem, repair_index, verify_index
 from rsir_tf.index.settings import IndexSettings
-from rsir_tf.index.store import Index, open_index
+from rsir_tf.index.store import StoredIndex
 from rsir_tf.index.writer import IndexWriter
 
 __all__ = [
+    "DerivedFile",
     "Dropped",
-    "Hit",
     "ImageEntry",
-    "Index",
     "IndexSettings",
     "IndexWriter",
-    "Match",
     "Problem",
-    "global_distance",
-    "open_index",
-    "region_set_distance",
+    "SegmentVectors",
+    "StoredIndex",
     "repair_index",
     "verify_index",
 ]
+
+_MOVED = {
+    "Hit": "rsir_tf.ranking",
+    "Index": "rsir_tf.ranking",
+    "Match": "rsir_tf.ranking",
+    "global_distance": "rsir_tf.distances",
+    "open_index": "rsir_tf.ranking",
+    "region_set_distance": "rsir_tf.ranking",
+}
+"""Names that this room had in version 0.1.0 → where they are now."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        f"rsir_tf.index.{name} has moved; import it from {_MOVED[name]}. The old place goes with the next version.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return getattr(importlib.import_module(_MOVED[name]), name)

@@ -1,17 +1,76 @@
-"""Files that are derived from a segment's vectors: arrays in an uncompressed zip archive, read whole and checked."""
+"""Files that are derived from a segment's vectors, by those who rank: this room stores, lists, hashes and drops them.
+
+A segment without them is whole. `IndexWriter.open` is told which files merging is to make; who reads an index asks a
+segment for them (`Segment.derived`). Here, too, is how such files hold arrays: an uncompressed zip archive, read whole
+and checked.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rsir_tf.errors import ArtifactError
+
+Content_co = TypeVar("Content_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentVectors:
+    """What a file can be derived from.
+
+    Attributes:
+        recnn: [n, C] region vectors in the index's number type, grouped by image; may be mapped: read them in chunks.
+        recnn_plus: [P, C] global vectors, likewise.
+        counts: int64 [P], the regions of each image; their sum is n.
+    """
+
+    recnn: NDArray[np.floating]
+    recnn_plus: NDArray[np.floating]
+    counts: NDArray[np.int64]
+
+
+class DerivedFile(Protocol[Content_co]):
+    """A kind of derived file.
+
+    Attributes:
+        name: The file's name in a segment's folder.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def worth(self, images: int, regions: int, large: bool) -> bool:
+        """Whether a merged segment of so many images and regions is to have this file.
+
+        Args:
+            images: At least 1.
+            regions: From 0 on.
+            large: Whether the segment is full: it will not be merged again, unless images are removed from it.
+        """
+        ...
+
+    def write(self, file: Path, vectors: SegmentVectors) -> None:
+        """Make the file; its bytes depend on the vectors alone."""
+        ...
+
+    def read(self, source: Any, vectors: SegmentVectors, damaged: Callable[[str], ArtifactError]) -> Content_co:
+        """Read the file and check it.
+
+        Args:
+            source: A binary file that can be sought in.
+            vectors: Of the segment.
+            damaged: Composes the error that is raised where the file is not as it was written.
+        """
+        ...
 
 
 def read_arrays(

@@ -27,9 +27,11 @@ class ImageEntry:
         modified_ns: The file's time of change, nanoseconds since 1970.
         classes: int32 [m], class index of each region.
         areas: int64 [m], pixels of each region, at least 1.
-        boxes: int32 [m, 4], (top, left, bottom, right) of each region in pixels.
+        boxes: int32 [m, 4], (top, left, bottom, right) of each region in pixels, half-open.
         recnn: float32 [m, C], finite.
         recnn_plus: float32 [C], finite.
+        centroids: float32 [m, 2], (y, x) of each region in the pixels of `boxes`, as `connected_regions` defines them;
+            NaN where they are not known, as in segments of format 1. None when an entry is made means that none is.
     """
 
     id: str
@@ -46,6 +48,11 @@ class ImageEntry:
     boxes: NDArray[np.int32]
     recnn: NDArray[np.float32]
     recnn_plus: NDArray[np.float32]
+    centroids: NDArray[np.float32] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.centroids is None:
+            object.__setattr__(self, "centroids", np.full((np.size(self.classes), 2), np.nan, "f4"))
 
 
 def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
@@ -62,7 +69,8 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
 
     Raises:
         InputError: A text that is no valid Unicode, an impossible number, a wrong shape, a class that the index does
-            not have, a box outside the image, or a vector with NaN, infinity or a value too large for `settings.dtype`.
+            not have, a box outside the image, a centroid outside its box, or a vector with NaN, infinity or a value
+            too large for `settings.dtype`.
     """
     _check_facts(entry)
     m = np.shape(entry.classes)[0] if np.ndim(entry.classes) == 1 else -1
@@ -93,6 +101,7 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
         classes=classes,
         areas=areas,
         boxes=boxes,
+        centroids=_centroids(entry, boxes),
         recnn=finite_vectors(entry.recnn, (m, settings.channels), settings.dtype, f"{entry.id}: recnn"),
         recnn_plus=finite_vectors(entry.recnn_plus, (settings.channels,), settings.dtype, f"{entry.id}: recnn_plus"),
     )
@@ -158,6 +167,20 @@ def _check_text(image: str, name: str, text: object) -> None:
         raise InputError(
             f"{image!a}: its {name} is not valid Unicode", wanted="a name in UTF-8", cure="rename the file"
         ) from error
+
+
+def _centroids(entry: ImageEntry, boxes: NDArray[np.signedinteger]) -> NDArray[np.float32]:
+    array = np.asarray(entry.centroids)
+    if array.shape != (len(boxes), 2) or not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"{entry.id}: centroids is {array.dtype} {list(array.shape)}", wanted=f"float32 [{len(boxes)}, 2]"
+        )
+    centroids = np.array(array, dtype=np.float32, order="C")
+    known = ~np.isnan(centroids).all(axis=1)
+    # A box may be empty where an entry was made by hand: its edges count as inside.
+    if not ((boxes[known, :2] <= centroids[known]) & (centroids[known] <= boxes[known, 2:])).all():
+        raise InputError(f"{entry.id}: a region's centroid lies outside its box", wanted="(y, x) within it, or NaN")
+    return centroids
 
 
 def _whole(

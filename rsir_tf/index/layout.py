@@ -7,16 +7,20 @@
     segments/000001/regions.parquet  one row a region, grouped by image
     segments/000001/recnn.npy        [regions, C], row by row as in regions.parquet
     segments/000001/recnn_plus.npy   [images, C], row by row as in images.parquet
-    segments/000001/levels.npz       derived from it, where merging made a large segment: see `levels`
-    segments/000001/components.npz   derived from recnn.npy, where merging found it worth it: see `components`
+    segments/000001/*.npz            derived from these by who ranks, where merging found it worth it: see `derived`
 
 A segment never changes once it has its name; what the manifest does not list does not belong to the index.
+
+Format 2 adds the regions' centroids to regions.parquet, and to the manifest whether a segment is a large one that
+merging made. A program that knows format 1 alone could not merge segments of both, so the manifest's version keeps it
+away. Indexes of format 1 open as they are; the first change that is written makes them format 2, segment by segment:
+what was written before has no centroids.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,7 @@ from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError
 from rsir_tf.index.settings import IndexSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SEGMENTS = "segments"
 SKIPPED = "skipped.json"
 LOCK = "writer.lock"
@@ -32,9 +36,6 @@ IMAGES = "images.parquet"
 REGIONS = "regions.parquet"
 RECNN = "recnn.npy"
 RECNN_PLUS = "recnn_plus.npy"
-LEVELS = "levels.npz"
-COMPONENTS = "components.npz"
-DERIVED_FILES = (COMPONENTS, LEVELS)
 SEGMENT_FILES = (IMAGES, RECNN, RECNN_PLUS, REGIONS)
 
 REBUILD = "restore it from a copy, or run rsir-tf index anew to another folder"
@@ -49,9 +50,10 @@ class SegmentRecord:
         name: Its folder's name, a number of at least six digits.
         images: Rows of images.parquet.
         regions: Rows of regions.parquet.
-        sizes: Bytes of each of `SEGMENT_FILES`, and of those of `DERIVED_FILES` that are there.
+        sizes: Bytes of each of `SEGMENT_FILES`, and of the derived files that are there.
         hashes: SHA-256 of the same files, hexadecimal.
         removed: Rows of images.parquet that no longer belong to the index, ascending.
+        merged: Whether it is a large one that merging made.
     """
 
     name: str
@@ -60,16 +62,21 @@ class SegmentRecord:
     sizes: dict[str, int]
     hashes: dict[str, str]
     removed: tuple[int, ...] = ()
+    merged: bool = False
 
     @property
     def live(self) -> int:
         """Number of images that still belong to the index."""
         return self.images - len(self.removed)
 
-    @property
-    def merged(self) -> bool:
-        """Whether it is a large one that merging made."""
-        return LEVELS in self.sizes
+    def without_derived_files(self) -> SegmentRecord:
+        """The same segment with the files alone that every segment has; it is merged once more, which makes others."""
+        return replace(
+            self,
+            sizes={name: self.sizes[name] for name in SEGMENT_FILES},
+            hashes={name: self.hashes[name] for name in SEGMENT_FILES},
+            merged=False,
+        )
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,7 @@ def _segment_to_json(segment: SegmentRecord) -> dict[str, Any]:
         "images": segment.images,
         "regions": segment.regions,
         "removed": list(segment.removed),
+        "merged": segment.merged,
         "files": {name: {"bytes": segment.sizes[name], "sha256": segment.hashes[name]} for name in segment.sizes},
     }
 
@@ -165,7 +173,9 @@ def _segment_to_json(segment: SegmentRecord) -> dict[str, Any]:
 def _segment_from_json(content: Any) -> SegmentRecord:
     """Build a record; whatever is wrong raises one of the types that `read_layout` turns into its error."""
     files = content["files"]
-    names = [*SEGMENT_FILES, *(name for name in DERIVED_FILES if name in files)]
+    names = [*SEGMENT_FILES, *sorted(set(files) - set(SEGMENT_FILES))]
+    # In format 1 a segment that merging had made large was told by this file, which all of them had.
+    merged = content.get("merged", "levels.npz" in files)
     segment = SegmentRecord(
         name=content["name"],
         images=_count(content["images"]),
@@ -173,12 +183,16 @@ def _segment_from_json(content: Any) -> SegmentRecord:
         sizes={name: _count(files[name]["bytes"]) for name in names},
         hashes={name: str(files[name]["sha256"]) for name in names},
         removed=tuple(_count(row) for row in content["removed"]),
+        merged=merged is True,
     )
     if not re.fullmatch(r"\d{6,}", segment.name):
         raise ValueError(f"a segment is named {segment.name!r}")
+    for name in names:
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError(f"a file of segment {segment.name} is named {name!r}")
     rows = segment.removed
     if list(rows) != sorted(set(rows)) or any(row >= segment.images for row in rows):
-        raise ValueError(f"segment {segment.name} lacks rows that it does not have")
+        raise ValueError(f"rows {list(rows)} are removed from segment {segment.name}, which has {segment.images}")
     return segment
 
 

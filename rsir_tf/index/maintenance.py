@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsir_tf.artifacts import file_hash
 from rsir_tf.index.layout import (
-    DERIVED_FILES,
     IMAGES,
     LOCK,
     REPAIR,
+    SEGMENT_FILES,
     Layout,
     SegmentRecord,
     read_layout,
@@ -103,14 +102,14 @@ def repair_index(path: str | os.PathLike[str], settings: IndexSettings | None = 
             damaged.setdefault(problem.segment, set()).add(problem.file)
         if not damaged:
             return []
-        lost = [record for record in layout.segments if damaged.get(record.name, set()) - {*DERIVED_FILES}]
+        lost = [record for record in layout.segments if damaged.get(record.name, set()) & {*SEGMENT_FILES}]
         dropped = [_dropped(folder, record, damaged[record.name]) for record in lost]
         kept = [
-            _without_derived_files(record) if record.name in damaged else record
+            record.without_derived_files() if record.name in damaged else record
             for record in layout.segments
             if record not in lost
         ]
-        write_layout(folder, dataclasses.replace(layout, segments=tuple(kept)))
+        write_layout(folder, replace(layout, segments=tuple(kept)))
         for record in lost:
             shutil.rmtree(segment_folder(folder, record.name), ignore_errors=True)
         return dropped
@@ -148,11 +147,3 @@ def _dropped(folder: Path, record: SegmentRecord, damaged: set[str]) -> Dropped:
         gone = set(record.removed)
         ids = tuple(image for row, image in enumerate(column.to_pylist()) if row not in gone)
     return Dropped(record.name, record.live, ids)
-
-
-def _without_derived_files(record: SegmentRecord) -> SegmentRecord:
-    return dataclasses.replace(
-        record,
-        sizes={name: size for name, size in record.sizes.items() if name not in DERIVED_FILES},
-        hashes={name: found for name, found in record.hashes.items() if name not in DERIVED_FILES},
-    )

@@ -1,4 +1,4 @@
-"""Small segments made into large ones: fewer files to open, removed images gone, and what makes search quick."""
+"""Small segments made into large ones: fewer files to open, removed images gone, and derived files for who ranks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.artifacts import written_aside
-from rsir_tf.index.components import write_components
-from rsir_tf.index.layout import COMPONENTS, IMAGES, LEVELS, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
-from rsir_tf.index.levels import write_levels
+from rsir_tf.index.derived import DerivedFile, SegmentVectors
+from rsir_tf.index.layout import IMAGES, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
 from rsir_tf.index.segment import Segment, describe_segment, write_table
-from rsir_tf.index.settings import IndexSettings
 
 MERGED_IMAGES = 4096
 MERGED_REGIONS = 1 << 17
 """A merged segment is full where it has as many images, or as many regions."""
 
-WORTH_COMPONENTS = 1 << 13
-"""Regions of which a segment that is still to grow has components too: a search would look at each of them else."""
-
 MOST_SMALL = 16
-"""As many small segments are merged, full or not."""
+"""Where there are so many small segments they are merged, even if the result is small too."""
 
 
 def due_for_merging(records: Iterable[SegmentRecord]) -> tuple[SegmentRecord, ...]:
@@ -46,32 +41,38 @@ def due_for_merging(records: Iterable[SegmentRecord]) -> tuple[SegmentRecord, ..
     return tuple(group) if len(group) >= MOST_SMALL else ()
 
 
-def worth_merging(records: Iterable[SegmentRecord]) -> list[tuple[SegmentRecord, ...]]:
+def worth_merging(
+    records: Iterable[SegmentRecord], derived: Sequence[DerivedFile[Any]]
+) -> list[tuple[SegmentRecord, ...]]:
     """Group all that merging makes smaller or fewer.
 
     Args:
         records: The segments, in order of their numbers.
+        derived: The files that are derived from segments.
 
     Returns:
         Groups of small segments, of segments that lack images, and of those that lack a derived file.
     """
     groups: list[list[SegmentRecord]] = [[]]
     for record in records:
-        if not record.merged or _lacks_something(record):
+        if not record.merged or _lacks_something(record, derived):
             groups[-1].append(record)
             if _full(groups[-1]):
                 groups.append([])
-    return [tuple(group) for group in groups if len(group) > 1 or any(map(_lacks_something, group))]
+    lacking = [any(_lacks_something(record, derived) for record in group) for group in groups]
+    return [tuple(group) for group, lacks in zip(groups, lacking, strict=True) if len(group) > 1 or lacks]
 
 
-def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: IndexSettings) -> SegmentRecord:
+def write_merged(
+    index: Path, name: str, segments: Sequence[Segment], derived: Sequence[DerivedFile[Any]]
+) -> SegmentRecord:
     """Write the images of several segments, without the removed ones, as a new segment.
 
     Args:
         index: The index's folder.
         name: Of the new segment; a folder of this name that no manifest lists is replaced.
         segments: At least one image among them is not removed.
-        settings: Of the index.
+        derived: The files to derive, where they are worth it.
 
     Returns:
         What the manifest is to say of it.
@@ -87,7 +88,8 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
     ).combine_chunks()
     live_regions = [np.repeat(kept, np.diff(segment.offsets)) for segment, kept in zip(segments, live, strict=True)]
     regions = pa.concat_tables(
-        [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)]
+        [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)],
+        promote_options="default",  # Older segments have no centroids: null, where others have.
     ).combine_chunks()
     counts = images.column("regions").to_numpy().astype(np.int64)
     owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -101,24 +103,22 @@ def write_merged(index: Path, name: str, segments: Sequence[Segment], settings: 
         _write_vectors(aside / RECNN, [segment.recnn for segment in segments], live_regions)
         _write_vectors(aside / RECNN_PLUS, [segment.recnn_plus for segment in segments], live)
         large = _is_large(len(counts), len(owners))
-        if large:
-            write_levels(aside / LEVELS, np.load(aside / RECNN_PLUS, mmap_mode="r"))
-        if _worth_components(len(owners), large):
-            write_components(aside / COMPONENTS, np.load(aside / RECNN, mmap_mode="r"), counts)
-        return describe_segment(aside, name, images=len(counts), regions=len(owners))
+        made = [kind for kind in derived if kind.worth(len(counts), len(owners), large)]
+        if made:
+            recnn, recnn_plus = (np.load(aside / file, mmap_mode="r") for file in (RECNN, RECNN_PLUS))
+            for kind in made:
+                kind.write(aside / kind.name, SegmentVectors(recnn, recnn_plus, counts))
+        names = [kind.name for kind in made]
+        return describe_segment(aside, name, images=len(counts), regions=len(owners), derived=names, merged=large)
 
 
 def _is_large(images: int, regions: int) -> bool:
     return images >= MERGED_IMAGES or regions >= MERGED_REGIONS
 
 
-def _worth_components(regions: int, large: bool) -> bool:
-    return regions >= (1 if large else WORTH_COMPONENTS)
-
-
-def _lacks_something(record: SegmentRecord) -> bool:
-    lacks_components = COMPONENTS not in record.sizes and _worth_components(record.regions, record.merged)
-    return bool(record.removed) or lacks_components
+def _lacks_something(record: SegmentRecord, derived: Sequence[DerivedFile[Any]]) -> bool:
+    worth = (kind for kind in derived if kind.name not in record.sizes)
+    return bool(record.removed) or any(kind.worth(record.images, record.regions, record.merged) for kind in worth)
 
 
 def _full(group: Sequence[SegmentRecord]) -> bool:

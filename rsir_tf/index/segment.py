@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 
 from rsir_tf.artifacts import file_hash, written_aside
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.component_bounds import Components
+from rsir_tf.index.derived import Content_co, DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.layout import (
-    COMPONENTS,
-    DERIVED_FILES,
     IMAGES,
-    LEVELS,
     RECNN,
     RECNN_PLUS,
     REGIONS,
@@ -28,7 +25,6 @@ from rsir_tf.index.layout import (
     SegmentRecord,
     segment_folder,
 )
-from rsir_tf.index.levels import Levels
 from rsir_tf.index.settings import IndexSettings
 
 
@@ -65,12 +61,14 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
         }
     )
     boxes = np.concatenate([entry.boxes for entry in entries])
+    centroids = np.concatenate([entry.centroids for entry in entries])
     regions = pa.table(
         {
             "image": np.repeat(np.arange(len(entries), dtype=np.int32), counts),
             "class": np.concatenate([entry.classes for entry in entries]),
             "area": np.concatenate([entry.areas for entry in entries]),
             **{side: np.ascontiguousarray(boxes[:, at]) for at, side in enumerate(BOX_SIDES)},
+            **{axis: np.ascontiguousarray(centroids[:, at]) for at, axis in enumerate(CENTROID)},
         }
     )
     folder = segment_folder(index, name)
@@ -86,6 +84,7 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
 
 
 BOX_SIDES = ("top", "left", "bottom", "right")
+CENTROID = ("centroid_y", "centroid_x")
 
 
 def write_table(table: Any, file: Path) -> None:
@@ -96,15 +95,18 @@ def write_table(table: Any, file: Path) -> None:
     parquet.write_table(table, file, compression="zstd", store_schema=False, write_page_checksum=True)
 
 
-def describe_segment(folder: Path, name: str, *, images: int, regions: int) -> SegmentRecord:
+def describe_segment(
+    folder: Path, name: str, *, images: int, regions: int, derived: Sequence[str] = (), merged: bool = False
+) -> SegmentRecord:
     """Measure and hash a written segment's files."""
-    files = [file for file in (*SEGMENT_FILES, *DERIVED_FILES) if (folder / file).exists()]
+    files = (*SEGMENT_FILES, *sorted(derived))
     return SegmentRecord(
         name=name,
         images=images,
         regions=regions,
         sizes={file: (folder / file).stat().st_size for file in files},
         hashes={file: file_hash(folder / file) for file in files},
+        merged=merged,
     )
 
 
@@ -131,6 +133,7 @@ class Segment:
         """[regions, C] in the index's number type, mapped."""
         self.recnn_plus = self._vectors(RECNN_PLUS, record.images, settings)
         """[images, C] in the index's number type, mapped."""
+        self._derived: dict[str, Any] = {}
 
     @cached_property
     def images(self) -> Any:
@@ -161,38 +164,47 @@ class Segment:
         return np.asarray(self.regions.column("class").to_numpy(), dtype=np.int32)
 
     @cached_property
+    def areas(self) -> NDArray[np.int64]:
+        """int64 [regions], pixels of each region."""
+        return np.asarray(self.regions.column("area").to_numpy(), dtype=np.int64)
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int32]:
+        """int32 [regions, 4], (top, left, bottom, right) of each region in pixels, half-open."""
+        columns = [self.regions.column(side).to_numpy() for side in BOX_SIDES]
+        return np.array(np.stack(columns, axis=1), dtype=np.int32)
+
+    @cached_property
+    def centroids(self) -> NDArray[np.float32]:
+        """float32 [regions, 2], (y, x) of each region in pixels; NaN where the segment, or a part of it, is older."""
+        if CENTROID[0] not in self.regions.column_names:
+            return np.full((self.record.regions, 2), np.nan, dtype=np.float32)
+        columns = [self.regions.column(axis).to_numpy() for axis in CENTROID]
+        return np.array(np.stack(columns, axis=1), dtype=np.float32)
+
+    @cached_property
     def shown_classes(self) -> NDArray[np.bool_]:
         """Whether an image has a region of a class: bool [images, classes]."""
         shown = np.zeros((self.record.images, self._known_classes), dtype=bool)
         shown[np.repeat(np.arange(self.record.images), np.diff(self.offsets)), self.classes] = True
         return shown
 
-    @cached_property
-    def levels(self) -> Levels | None:
-        """From which L1 distances are bounded; None where there are none."""
-        if not self.record.merged:
+    def derived(self, kind: DerivedFile[Content_co]) -> Content_co | None:
+        """Read a derived file, once; None where the segment has none of this kind.
+
+        Raises:
+            ArtifactError: It is damaged.
+        """
+        if kind.name not in self.record.sizes:
             return None
-        import pyarrow as pa
+        if kind.name not in self._derived:
+            import pyarrow as pa
 
-        source = pa.BufferReader(self._buffers[LEVELS])
-        shape = (self.record.images, self.recnn_plus.shape[1])
-        return Levels(source, shape, partial(self.damaged, LEVELS))
-
-    @cached_property
-    def components(self) -> Components | None:
-        """From which distances of Eq. 3 are bounded; None where there are none."""
-        if COMPONENTS not in self.record.sizes:
-            return None
-        import pyarrow as pa
-
-        source = pa.BufferReader(self._buffers[COMPONENTS])
-        return Components(source, np.diff(self.offsets), self.recnn.shape[1], partial(self.damaged, COMPONENTS))
-
-    def boxes(self, row: int) -> NDArray[np.int32]:
-        """int32 [m, 4], (top, left, bottom, right) of each region of one image."""
-        regions = self.regions.slice(int(self.offsets[row]), int(self.offsets[row + 1] - self.offsets[row]))
-        columns = [regions.column(side).to_numpy() for side in BOX_SIDES]
-        return np.array(np.stack(columns, axis=1), dtype=np.int32)
+            source = pa.BufferReader(self._buffers[kind.name])
+            vectors = SegmentVectors(self.recnn, self.recnn_plus, np.diff(self.offsets))
+            self._derived[kind.name] = kind.read(source, vectors, partial(self.damaged, kind.name))
+        found: Content_co = self._derived[kind.name]
+        return found
 
     def entry(self, row: int) -> ImageEntry:
         """Read one image back as it was added.
@@ -203,15 +215,15 @@ class Segment:
         facts = {name: self.images.column(name)[row].as_py() for name in self.images.column_names if name != "regions"}
         if facts["tags"] is not None:
             facts["tags"] = tuple(facts["tags"])
-        start, end = int(self.offsets[row]), int(self.offsets[row + 1])
-        regions = self.regions.slice(start, end - start)
+        own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         return ImageEntry(
             **facts,
-            classes=self.classes[start:end].copy(),
-            areas=np.array(regions.column("area").to_numpy(), dtype=np.int64),
-            boxes=self.boxes(row),
-            recnn=self.recnn[start:end].astype(np.float32),
+            classes=self.classes[own].copy(),
+            areas=self.areas[own].copy(),
+            boxes=self.boxes[own].copy(),
+            recnn=self.recnn[own].astype(np.float32),
             recnn_plus=self.recnn_plus[row].astype(np.float32),
+            centroids=self.centroids[own].copy(),
         )
 
     def damaged(self, name: str, what: str) -> ArtifactError:

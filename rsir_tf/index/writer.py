@@ -9,9 +9,11 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.index.derived import DerivedFile
 from rsir_tf.index.entry import ImageEntry, checked
 from rsir_tf.index.layout import (
     LOCK,
@@ -57,12 +59,20 @@ class IndexWriter:
         settings: Of the index.
     """
 
-    def __init__(self, path: Path, lock: WriterLock, layout: Layout, images_per_segment: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: WriterLock,
+        layout: Layout,
+        images_per_segment: int,
+        derived: Sequence[DerivedFile[Any]],
+    ) -> None:
         self.path = path
         self.settings = layout.settings
         self._lock: WriterLock | None = lock
         self._layout = layout
         self._images_per_segment = images_per_segment
+        self._derived = tuple(derived)
         self._pending: dict[str, ImageEntry] = {}
         self._pending_regions = 0
         self._removed: dict[str, set[int]] = {record.name: set(record.removed) for record in layout.segments}
@@ -82,6 +92,7 @@ class IndexWriter:
         settings: IndexSettings,
         *,
         images_per_segment: int = IMAGES_PER_SEGMENT,
+        derived: Sequence[DerivedFile[Any]] = (),
     ) -> IndexWriter:
         """Create an index, or continue one that was made with the same settings.
 
@@ -89,6 +100,8 @@ class IndexWriter:
             path: The index's folder; made where missing.
             settings: What the descriptors are made with.
             images_per_segment: Images after which a segment is written by itself.
+            derived: Files that merging derives from segments, usually `rsir_tf.ranking.derived_files()`. Segments that
+                are merged without them are searched all the same, and get them when `merge` is called with them.
 
         Raises:
             ArtifactError: The folder holds something else, is read-only, is damaged, or another writer holds it.
@@ -109,7 +122,7 @@ class IndexWriter:
             layout = read_layout(folder)
             layout.settings.require_equal(settings, whose="what is to be added")
             _clean(folder, layout)
-            return cls(folder, lock, layout, images_per_segment)
+            return cls(folder, lock, layout, images_per_segment, derived)
         except BaseException:
             lock.release()
             raise
@@ -253,7 +266,7 @@ class IndexWriter:
             ArtifactError: A segment is damaged, or the disk is full or read-only; the index is as before.
         """
         self.commit()
-        for group in worth_merging(self._layout.segments):
+        for group in worth_merging(self._layout.segments, self._derived):
             self._merge(group)
 
     def close(self) -> None:
@@ -302,7 +315,7 @@ class IndexWriter:
         """Put one segment in the place of several; nothing may be pending."""
         name = f"{self._layout.next_segment:06d}"
         segments = [Segment(self.path, record, self.settings) for record in group]
-        merged = write_merged(self.path, name, segments, self.settings)
+        merged = write_merged(self.path, name, segments, self._derived)
         self._removed[name] = set()
         kept = (record for record in self._layout.segments if record not in group)
         layout = dataclasses.replace(self._layout, segments=(*kept, merged), next_segment=self._layout.next_segment + 1)

@@ -23,12 +23,16 @@ class Regions:
         areas: int64 [m], pixels of each region.
         boxes: int32 [m, 4], (top, left, bottom, right) in pixels, half-open: `labels[top:bottom, left:right]` is the
             smallest window that holds the region.
+        centroids: float32 [m, 2], (y, x) in pixels, in the coordinates of `boxes`: the mean of the middles of the
+            region's pixels, where the middle of the image's top left pixel is (0.5, 0.5). Computed in float64 and then
+            rounded. It may lie outside the region, but never outside its box.
     """
 
     labels: NDArray[np.int32]
     classes: NDArray[np.int32]
     areas: NDArray[np.int64]
     boxes: NDArray[np.int32]
+    centroids: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -75,12 +79,16 @@ def connected_regions(
     np.maximum.at(boxes[:, 2], component, rows + 1)
     np.maximum.at(boxes[:, 3], component, lefts + lengths)
 
+    # Each run's pixels have the same y, and the mean of their x is the run's middle.
+    sums = [np.bincount(component, weights=lengths * middle) for middle in (rows + 0.5, lefts + lengths / 2)]
+    centroids = (np.stack(sums, axis=1) / areas[:, None]).astype(np.float32)
+
     kept = areas >= min_area
     if void is not None:
         kept &= classes != void
     label = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
     labels = np.repeat(label[component], lengths).reshape(segmentation.shape)
-    return Regions(labels, classes[kept], areas[kept], boxes[kept].astype(np.int32))
+    return Regions(labels, classes[kept], areas[kept], boxes[kept].astype(np.int32), centroids[kept])
 
 
 def _components(

@@ -7,7 +7,7 @@ querying     an image, or several → ranked hits, and a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
 archive_comparison   both, and the index that a model gives
-index_rankings   the images of an index, ranked for each of them    indexed_images   are they the archive's, unchanged?
+indexed_images   are the images of an index the archive's, unchanged?
 left_out     what figures leave out, in words
 visual_words, comparison_costs   what comparing learns beforehand, and what it measures beside
 watching     descriptors of held-out images → retrieval figures, while a network is trained

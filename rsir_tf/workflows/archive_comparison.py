@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from rsir_tf.archives import archive_hash, select
 from rsir_tf.artifacts import content_hash, disk_errors
 from rsir_tf.evaluation import check_report_target
-from rsir_tf.index import open_index
 from rsir_tf.locks import WriterLock
 from rsir_tf.progress import Progress, silent
+from rsir_tf.ranking import open_index
 from rsir_tf.workflows.comparing import Comparison, compare_descriptors
 from rsir_tf.workflows.comparison_costs import describe_into_index
 from rsir_tf.workflows.comparison_report import published_remarks, unlike_published, write_comparison

@@ -27,9 +27,10 @@ from rsir_tf.evaluation import (
 from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.evaluation.significance import PairedTests, paired_tests
 from rsir_tf.progress import Progress, silent
-from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_a_query
-from rsir_tf.workflows.evaluating import SCHEMES, judge_relevance, largest_relevant
-from rsir_tf.workflows.index_rankings import index_rankings
+from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
+from rsir_tf.ranking.schemes import SCHEMES
+from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_per_query
+from rsir_tf.workflows.evaluating import judge_relevance, largest_relevant
 from rsir_tf.workflows.indexed_images import require_all, require_unchanged
 from rsir_tf.workflows.left_out import graded_left_out, queries_left_out
 from rsir_tf.workflows.visual_words import with_words
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.archives import Archive, Record
-    from rsir_tf.index import Index
+    from rsir_tf.ranking import Index
 
 Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
 
@@ -92,6 +93,7 @@ def compare_descriptors(
     descriptors: Sequence[Descriptor] | None = None,
     training: Archive | None = None,
     index: Index | None = None,
+    schemes: Sequence[str | Scheme] = tuple(SCHEMES),
     relevance: str | None = None,
     anmrr_variant: str = "2ng",
     query_counts: bool = True,
@@ -111,7 +113,8 @@ def compare_descriptors(
         cache: A folder; see `rsir_tf.baselines.describe_images`.
         descriptors: Baselines; None takes all with their defaults.
         training: Images that the visual words are learned from; none of `archive`. Without it BoVW is left out.
-        index: From `rsir_tf.open_index`, with these images, for ReCNN and ReCNN+. Without it they are left out.
+        index: From `rsir_tf.open_index`, with these images, for `schemes`. Without it they are left out.
+        schemes: "recnn", "recnn+", or any other `rsir_tf.ranking.Scheme`.
         relevance: "scene" or "tags"; None takes scenes where there are any, else tags.
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
@@ -130,12 +133,8 @@ def compare_descriptors(
     """
     remarks = [f"{line[0].upper()}{line[1:]}." for line in archive.remarks]
     chosen = list(descriptors) if descriptors is not None else [kind() for kind in BASELINES.values()]
-    names = [descriptor.name for descriptor in chosen]
-    if len(set(names)) < len(names):
-        raise InputError(f"descriptors are {', '.join(names)}", wanted="each name once, since tables go by name")
-    compared = [*names, *(SCHEMES if index is not None else ())]
-    if against is not None and against not in compared:
-        raise InputError(f"to test against {against!r}", wanted=f"one of {', '.join(compared)}, which are compared")
+    built = make_schemes(schemes) if index is not None else []
+    _check_names([*(each.name for each in chosen), *(each.name for each in built)], against)
     relevance = relevance or _relevance(archive)
     if relevance not in ("scene", "tags"):
         raise InputError(f"relevance {relevance!r}", wanted="'scene' or 'tags'")
@@ -145,14 +144,14 @@ def compare_descriptors(
         require_unchanged(index, archive.records, progress)
     described: dict[Descriptor, DescribedImages] = {}
     settings: dict[str, Any] = {"libraries": library_versions("opencv", "scikit-image", "scikit-learn", "scipy")}
-    settings |= {"label repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
+    settings |= {"label_repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
     images = {record.id: record.image for record in archive}
     for descriptor in chosen:
         fitted, origin = with_words(descriptor, training, cache, progress, remarks)
         if fitted is not None:
             described[fitted] = describe_images(images, fitted, cache, processes=processes, progress=progress)
-            settings[f"{fitted.name} parameters"] = {**parameters(fitted), "distance": fitted.distance} | origin
-            settings[f"{fitted.name} libraries"] = library_versions(*fitted.libraries)
+            settings[f"{fitted.name}_parameters"] = {**parameters(fitted), "distance": fitted.distance} | origin
+            settings[f"{fitted.name}_libraries"] = library_versions(*fitted.libraries)
     skipped = {name: why for found in described.values() for name, why in found.skipped.items()}
     if index is not None:
         skipped = {name: why for name, why in index.skipped.items() if name in images} | skipped
@@ -160,7 +159,10 @@ def compare_descriptors(
     _require_two(records, str(archive.root), next(iter(skipped.values()), None))
     if not described and index is None:
         raise InputError(f"{archive.root}: nothing to compare. {' '.join(remarks)}", wanted="one descriptor or more")
-    rows, spent = _rows_of(index, records, remarks)
+    if index is None:
+        remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
+    else:
+        require_all(index, records)
     run = _Run(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress)
     for descriptor, found in described.items():
         vectors = _rows(found, records)
@@ -168,10 +170,11 @@ def compare_descriptors(
         run.measure(descriptor.name, rankings(vectors, descriptor.distance), costs)
         run.time(descriptor.name, partial(_vector_rankings, vectors, descriptor.distance))
     if index is not None:
-        for scheme in SCHEMES:
-            rank = partial(index_rankings, index, scheme, rows)
-            run.measure(scheme, rank(range(len(records))), spent[scheme])
-            run.time(scheme, rank)
+        rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
+        for scheme in built:
+            rank = partial(archive_rankings, index, scheme, rows)
+            run.measure(scheme.name, rank(range(len(records))), index_costs(index, scheme, rows))
+            run.time(scheme.name, rank)
         settings["index"] = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     return run.finish({**(details or {}), **settings}, skipped, against)
 
@@ -249,7 +252,7 @@ class _Run:
     def time(self, name: str, rank: Callable[[range], Ranked]) -> None:
         """Add what a query costs; after `measure`, so that all that is read from disk lies in memory."""
         figures = self.schemes[name]
-        costs = {**figures.costs, "seconds a query": seconds_a_query(rank, len(self.records))}
+        costs = {**figures.costs, "seconds_per_query": seconds_per_query(rank, len(self.records))}
         self.schemes[name] = replace(figures, costs=costs)
 
     def finish(self, details: dict[str, Any], skipped: dict[str, str], against: str | None) -> Comparison:
@@ -287,6 +290,13 @@ class _Run:
         )
 
 
+def _check_names(compared: Sequence[str], against: str | None) -> None:
+    if len(set(compared)) < len(compared):
+        raise InputError(f"descriptors are {', '.join(compared)}", wanted="each name once, since tables go by name")
+    if against is not None and against not in compared:
+        raise InputError(f"to test against {against!r}", wanted=f"one of {', '.join(compared)}, which are compared")
+
+
 def _relevance(archive: Archive) -> str:
     if any(record.scene is not None for record in archive):
         return "scene"
@@ -309,18 +319,6 @@ def _require_two(records: Sequence[Record], where: str, reason: str | None = Non
 def _rows(found: DescribedImages, records: Sequence[Record]) -> NDArray[np.float32]:
     place = {name: row for row, name in enumerate(found.ids)}
     return found.vectors[[place[record.id] for record in records]]
-
-
-def _rows_of(
-    index: Index | None, records: Sequence[Record], remarks: list[str]
-) -> tuple[NDArray[np.int64], dict[str, dict[str, float]]]:
-    """The index's rows of the images, int64 [N], and what each of its schemes costs; nothing without an index."""
-    if index is None:
-        remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
-        return np.empty(0, dtype=np.int64), {}
-    require_all(index, records)
-    rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
-    return rows, {scheme: index_costs(index, scheme, rows) for scheme in SCHEMES}
 
 
 def _vector_rankings(vectors: NDArray[np.float32], distance: str, queries: range) -> Ranked:

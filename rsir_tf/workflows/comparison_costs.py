@@ -1,4 +1,4 @@
-"""What a descriptor costs: seconds an image, bytes an image, seconds a query."""
+"""What a descriptor costs: seconds per image, bytes per image, seconds per query."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 from rsir_tf.artifacts import manifest, read_manifest, write_json
 from rsir_tf.baselines import DescribedImages
 from rsir_tf.evaluation.figures import TIMED_QUERIES
-from rsir_tf.index import open_index
 from rsir_tf.progress import Progress, silent
+from rsir_tf.ranking import open_index
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.archives import Archive
     from rsir_tf.contract import Model
-    from rsir_tf.index import Index
+    from rsir_tf.ranking import Index, Scheme
 
 KIND, VERSION = "costs", 1
 
 
-def seconds_a_query(rank: Callable[[range], Iterator[object]], queries: int) -> float:
+def seconds_per_query(rank: Callable[[range], Iterator[object]], queries: int) -> float:
     """Time ranking by itself: nobody else takes its turn, and nothing is done with the rankings.
 
     Args:
@@ -53,26 +53,27 @@ def describing_costs(found: DescribedImages, ids: Sequence[str], dimensions: int
     """
     seconds = dict(zip(found.ids, found.seconds.tolist(), strict=True))
     return {
-        "seconds an image": float(np.mean([seconds[name] for name in ids])),
-        "bytes an image": float(np.dtype(np.float32).itemsize * dimensions),
+        "seconds_per_image": float(np.mean([seconds[name] for name in ids])),
+        "bytes_per_image": float(np.dtype(np.float32).itemsize * dimensions),
     }
 
 
-def index_costs(index: Index, scheme: str, rows: NDArray[np.int64]) -> dict[str, float]:
-    """Costs of ReCNN or ReCNN+, over the images that are compared.
+def index_costs(index: Index, scheme: Scheme, rows: NDArray[np.int64]) -> dict[str, float]:
+    """Costs of a ranking scheme, over the images that are compared.
 
     Args:
         index: It may hold more images.
-        scheme: "recnn" or "recnn+".
+        scheme: Its vectors are counted: one a region, one an image, or both.
         rows: int64 [N], the index's rows of the images that are compared.
 
     Returns:
-        "seconds an image" only where `describe_into_index` made the index.
+        "seconds_per_image" only where `describe_into_index` made the index.
     """
-    vectors = float(np.mean(index.images.region_counts[rows])) if scheme == "recnn" else 1.0
-    costs = {"bytes an image": vectors * index.settings.channels * np.dtype(index.settings.dtype).itemsize}
+    vectors = float(np.mean(index.images.region_counts[rows])) if "recnn" in scheme.reads else 0.0
+    vectors += "recnn_plus" in scheme.reads
+    costs = {"bytes_per_image": vectors * index.settings.channels * np.dtype(index.settings.dtype).itemsize}
     kept = _kept(index)
-    return {"seconds an image": kept[1] / kept[0], **costs} if kept else costs
+    return {"seconds_per_image": kept[1] / kept[0], **costs} if kept else costs
 
 
 def describe_into_index(

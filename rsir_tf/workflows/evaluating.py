@@ -22,29 +22,28 @@ from rsir_tf.evaluation import (
     rank_error,
 )
 from rsir_tf.progress import Progress, silent
-from rsir_tf.workflows.comparison_costs import seconds_a_query
-from rsir_tf.workflows.index_rankings import index_rankings
+from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of
+from rsir_tf.ranking.schemes import SCHEMES
+from rsir_tf.workflows.comparison_costs import seconds_per_query
 from rsir_tf.workflows.left_out import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rsir_tf.index import Index
-
-SCHEMES = ("recnn", "recnn+")
+    from rsir_tf.ranking import Index
 
 
 def evaluate_index(
     index: Index,
     *,
-    schemes: Sequence[str] = SCHEMES,
+    schemes: Sequence[str | Scheme] = tuple(SCHEMES),
     relevance: str = "scene",
     jaccard_at: float = 0.5,
     cutoffs: Sequence[int] = CUTOFFS,
     anmrr_variant: str = "2ng",
     query_counts: bool = True,
     metric: str | None = None,
-    direction: str = "query",
+    direction: str | None = None,
     tags_overlap: bool = False,
     intervals: bool = False,
     progress: Progress = silent,
@@ -56,7 +55,7 @@ def evaluate_index(
 
     Args:
         index: From `rsir_tf.open_index`.
-        schemes: "recnn", "recnn+".
+        schemes: "recnn", "recnn+", or any other `rsir_tf.ranking.Scheme`.
         relevance: "scene": of the query's scene class, as in the paper; "tags": shares a tag with the query; "jaccard":
             the Jaccard index of its tags and the query's is `jaccard_at` or more.
         jaccard_at: For "jaccard", above 0 and at most 1.
@@ -64,7 +63,7 @@ def evaluate_index(
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
-        direction: For "recnn": "query" (Eq. 3) or "both" (the mean of Eq. 3 there and back).
+        direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
         tags_overlap: Rank images last whose segmentation shares no class with the query's (paper, IV: the coarse
             filter by overlapping labels).
         intervals: Whether to add 95% bootstrap intervals over queries.
@@ -80,30 +79,28 @@ def evaluate_index(
     judge = judge_relevance(scenes, tags, relevance, str(index.path), jaccard_at=jaccard_at)
     tag_sets = TagSets(tags) if any(tags) else None
     found, left_out, graded_queries, largest = {}, 0, 0, None
+    built = make_schemes(schemes, metric=metric, direction=direction)
     rows = np.arange(len(index), dtype=np.int64)
     if rank_error.anmrr_variant(anmrr_variant).needs_largest:
         largest = largest_relevant(judge, len(index), query_counts)
-    for done, scheme in enumerate(schemes):
+    for done, scheme in enumerate(built):
         metrics = RankingMetrics(variant=anmrr_variant, cutoffs=cutoffs, max_relevant=largest)
         graded = GradedMetrics(cutoffs)
-        rank = partial(
-            index_rankings, index, scheme, rows, metric=metric, direction=direction, tags_overlap=tags_overlap
-        )
+        rank = partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap)
         for row, ranked in rank(range(len(index))):
             order = ranked if query_counts else ranked[ranked != row]
             metrics.add(judge(row)[order], scene=scenes[row] if relevance == "scene" else None)
             if tag_sets is not None:
                 graded.add(tag_sets.shared(row)[order])
-            progress(done * len(index) + row + 1, len(schemes) * len(index), f"{scheme}: ranking for each image")
+            progress(done * len(index) + row + 1, len(built) * len(index), f"{scheme.name}: ranking for each image")
         left_out, graded_queries = metrics.left_out, graded.queries
-        costs = {"seconds a query": seconds_a_query(rank, len(index))}
-        found[scheme] = replace(metrics.figures(intervals=intervals), graded=graded.figures(), costs=costs)
+        costs = {"seconds_per_query": seconds_per_query(rank, len(index))}
+        found[scheme.name] = replace(metrics.figures(intervals=intervals), graded=graded.figures(), costs=costs)
     settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
-    settings["recnn+ metric"] = metric or "l1"
-    settings["recnn direction"] = direction
-    settings["images that share no class"] = "last" if tags_overlap else "ranked"
+    settings["scheme_options"] = {scheme.name: options_of(scheme) for scheme in built if options_of(scheme)}
+    settings["images_sharing_no_class"] = "last" if tags_overlap else "ranked"
     if relevance == "jaccard":
-        settings["jaccard at"] = jaccard_at
+        settings["jaccard_at"] = jaccard_at
     archive = len(index) if query_counts else len(index) - 1
     remarks = queries_left_out(left_out, relevance, scenes, tags) + graded_left_out(tags, graded_queries)
     remarks += cutoffs_left_out(cutoffs, archive, graded=tag_sets is not None) + shown_tags_left_out(index)

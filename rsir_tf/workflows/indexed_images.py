@@ -12,7 +12,7 @@ from rsir_tf.progress import Progress, silent
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Record
-    from rsir_tf.index import Index
+    from rsir_tf.ranking import Index
 
 
 def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:

@@ -14,6 +14,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.imagery import pixel_hash, read_image, resize_image
 from rsir_tf.index import Dropped, ImageEntry, IndexSettings, IndexWriter, repair_index
 from rsir_tf.progress import Progress, silent
+from rsir_tf.ranking import derived_files
 from rsir_tf.workflows.describing import describe_prediction
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def index_archive(
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():
         summary.dropped = repair_index(to, settings)
-    with IndexWriter.open(to, settings) as writer:
+    with IndexWriter.open(to, settings, derived=derived_files()) as writer:
         _Run(archive, model, writer, summary, strict, progress).go()
         if prune:
             gone = {*writer.ids, *writer.skipped} - {record.id for record in archive}
@@ -169,6 +170,7 @@ class _Run:
                     boxes=regions.boxes,
                     recnn=described.recnn,
                     recnn_plus=described.recnn_plus,
+                    centroids=regions.centroids,
                 )
             )
             self.asked.discard(read.content_hash)
@@ -206,7 +208,9 @@ class _Run:
         twin = self.writer.find_content(read.content_hash)
         if twin is None:
             return False
-        arrays = {name: getattr(twin, name) for name in ("classes", "areas", "boxes", "recnn", "recnn_plus")}
+        arrays = {
+            name: getattr(twin, name) for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids")
+        }
         self.writer.add(ImageEntry(**_facts(read), **arrays))
         self.summary.reused += 1
         self._tell(read.record)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rsir_tf.archives.labels import plain_name
 
 if TYPE_CHECKING:
-    from rsir_tf.index import Index
+    from rsir_tf.ranking import Index
 
 GRADED = "ACG, NDCG and WAP"
 

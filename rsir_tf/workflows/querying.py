@@ -15,7 +15,17 @@ import numpy as np
 
 from rsir_tf.errors import InputError
 from rsir_tf.imagery import pixel_hash, read_image, resize_image
-from rsir_tf.index import Hit, Index, IndexSettings
+from rsir_tf.index import IndexSettings
+from rsir_tf.ranking import (
+    DEFAULT_SCHEME,
+    Answer,
+    Hit,
+    ImageFeatures,
+    Scheme,
+    make_scheme,
+    search_many,
+    sharing_classes,
+)
 from rsir_tf.workflows.describing import Described, describe_prediction
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.contract import Model, Prediction
+    from rsir_tf.ranking import Index
     from rsir_tf.regions import Regions
 
 IMAGES_AT_ONCE = 32
@@ -36,12 +47,14 @@ class QueryResult:
 
     Attributes:
         query: The query's path, as given.
-        scheme: "recnn" or "recnn+".
+        scheme: The scheme's name.
+        exact: Whether no other image of the index could be among the hits.
         image: uint8 [H, W, 3], the query as the model saw it.
         content_hash: Identity of its file's pixels.
         prediction: What the model answered for it.
         regions: Its m regions; their numbers are what `asked` and matches name.
-        asked: The regions that were asked with, ascending: all, or the one that was picked; none under "recnn+".
+        asked: The regions that were asked with, ascending: all, or the one that was picked; none where the scheme asks
+            with whole images.
         class_names: One per class index.
         hits: Nearest first.
         facts: Scene and tags of each hit.
@@ -49,6 +62,7 @@ class QueryResult:
 
     query: str
     scheme: str
+    exact: bool
     image: NDArray[np.uint8]
     content_hash: str
     prediction: Prediction
@@ -91,7 +105,7 @@ class QueryResult:
                     "matches": matches,
                 }
             )
-        return {"query": self.query, "scheme": self.scheme, "exact": True, "regions": regions, "hits": hits}
+        return {"query": self.query, "scheme": self.scheme, "exact": self.exact, "regions": regions, "hits": hits}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +134,10 @@ def query_image(
     index: Index,
     model: Model,
     *,
-    scheme: str = "recnn+",
+    scheme: str | Scheme = DEFAULT_SCHEME,
     top: int = 10,
     metric: str | None = None,
-    direction: str = "query",
+    direction: str | None = None,
     region: int | None = None,
     at: tuple[int, int] | None = None,
     tags_overlap: bool = False,
@@ -135,28 +149,31 @@ def query_image(
         image: The query's file.
         index: From `rsir_tf.open_index`.
         model: The one that made the index.
-        scheme: "recnn" (Eq. 3 over regions) or "recnn+" (one vector an image).
+        scheme: "recnn" (Eq. 3 over regions), "recnn+" (one vector an image), or any other `rsir_tf.ranking.Scheme`.
         top: How many hits.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
-        direction: For "recnn": "query" (Eq. 3) or "both" (the mean of Eq. 3 there and back).
-        region: Under "recnn", ask with this region of the query alone, numbered from 0.
-        at: Likewise with the region at this point (x, y) of the query, in pixels from its top left corner.
+        direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
+        region: Under a scheme that asks with regions, ask with this region of the query alone, numbered from 0.
+        at: Ask with the region at this point (x, y) of the query alone, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter
             by overlapping labels), or with the region's.
         asked: Settings that the caller insists on ("connectivity", "min_area", "convention", "resize"); the index must
             have the same.
 
     Raises:
-        InputError: The image cannot be used, has no region under "recnn", or not the one that was picked; a region is
-            picked under "recnn+", or twice; or an option has no such value.
+        InputError: The image cannot be used, has no region to ask with, or not the one that was picked; a region is
+            picked under a scheme that asks with whole images, or twice; or an option has no such value.
         MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
         ModelError: The model does not answer.
     """
-    if (region is not None or at is not None) and scheme != "recnn":
-        raise InputError("a region is asked with under scheme recnn+", wanted="scheme recnn")
+    built = make_scheme(scheme, metric=metric, direction=direction)
+    if (region is not None or at is not None) and built.asks_with != "regions":
+        raise InputError(
+            f"one region is picked, and scheme {built.name} asks with the whole image", wanted="scheme recnn"
+        )
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
-    (result,) = _results([image], index, model, scheme, top, metric, direction, region, at, tags_overlap, asked)
+    (result,) = _results([image], index, model, built, top, region, at, tags_overlap, asked)
     return result
 
 
@@ -165,10 +182,10 @@ def query_images(
     index: Index,
     model: Model,
     *,
-    scheme: str = "recnn+",
+    scheme: str | Scheme = DEFAULT_SCHEME,
     top: int = 10,
     metric: str | None = None,
-    direction: str = "query",
+    direction: str | None = None,
     tags_overlap: bool = False,
     asked: dict[str, Any] | None = None,
 ) -> Iterator[QueryResult]:
@@ -182,19 +199,18 @@ def query_images(
         MismatchError: As for `query_image`.
         ModelError: As for `query_image`.
     """
+    built = make_scheme(scheme, metric=metric, direction=direction)
     waiting = iter(images)
     while group := list(itertools.islice(waiting, IMAGES_AT_ONCE)):
-        yield from _results(group, index, model, scheme, top, metric, direction, None, None, tags_overlap, asked)
+        yield from _results(group, index, model, built, top, None, None, tags_overlap, asked)
 
 
 def _results(
     images: Sequence[Path],
     index: Index,
     model: Model,
-    scheme: str,
+    scheme: Scheme,
     top: int,
-    metric: str | None,
-    direction: str,
     region: int | None,
     at: tuple[int, int] | None,
     tags_overlap: bool,
@@ -214,21 +230,16 @@ def _results(
         content_hash = pixel_hash(original)
         described = _described(content_hash, prediction, index)
         point = _moved(image, at, original.shape, values.shape)
-        picked = _picked(image, described.regions, region, point) if scheme == "recnn" else ()
-        if scheme == "recnn" and not picked:
+        picked = _picked(image, described.regions, region, point) if scheme.asks_with == "regions" else ()
+        if scheme.asks_with == "regions" and not picked:
             raise InputError(
                 f"{image}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
             )
         asked.append(_Asked(image, values, content_hash, prediction, described, picked))
-    found = index.search_many(
-        [each.described.recnn[list(each.regions)] if each.regions else each.described.recnn_plus for each in asked],
-        scheme=scheme,
-        top=top,
-        metric=metric,
-        direction=direction,
-        share_classes=[_classes(each) for each in asked] if tags_overlap else None,
-    )
-    return [_result(each, hits, index, scheme) for each, hits in zip(asked, found, strict=True)]
+    queries = [_features(each) for each in asked]
+    among = [sharing_classes(index, query.classes.tolist()) for query in queries] if tags_overlap else None
+    answers = search_many(index, queries, scheme, top=top, among=among)
+    return [_result(each, answer, index, scheme) for each, answer in zip(asked, answers, strict=True)]
 
 
 def _described(content_hash: str, prediction: Prediction, index: Index) -> Described:
@@ -269,25 +280,31 @@ def _picked(image: Path, regions: Regions, region: int | None, at: tuple[int, in
     return (region,)
 
 
-def _classes(asked: _Asked) -> list[int]:
-    classes = asked.described.regions.classes
-    return sorted({int(value) for value in (classes[list(asked.regions)] if asked.regions else classes)})
+def _features(asked: _Asked) -> ImageFeatures:
+    """What is asked with: the whole image, or the regions that were picked."""
+    described, regions = asked.described, asked.described.regions
+    features = ImageFeatures(
+        regions.classes, regions.areas, regions.boxes, regions.centroids, described.recnn, described.recnn_plus
+    )
+    return features.only(asked.regions) if asked.regions else features
 
 
-def _result(asked: _Asked, hits: Sequence[Hit], index: Index, scheme: str) -> QueryResult:
+def _result(asked: _Asked, answer: Answer, index: Index, scheme: Scheme) -> QueryResult:
     named = tuple(
         dataclasses.replace(
             hit,
             matches=tuple(
-                dataclasses.replace(match, query_region=asked.regions[match.query_region]) for match in hit.matches
+                dataclasses.replace(match, query_region=asked.regions[match.query_region]) if asked.regions else match
+                for match in hit.matches
             ),
         )
-        for hit in hits
+        for hit in answer.hits
     )
     scenes, tags = index.images.scenes, index.images.tags
     return QueryResult(
         query=str(asked.path),
-        scheme=scheme,
+        scheme=scheme.name,
+        exact=answer.exact,
         image=asked.image,
         content_hash=asked.content_hash,
         prediction=asked.prediction,
@@ -295,7 +312,7 @@ def _result(asked: _Asked, hits: Sequence[Hit], index: Index, scheme: str) -> Qu
         asked=asked.regions,
         class_names=index.settings.class_names,
         hits=named,
-        facts=tuple((scenes[hit.row], tags[hit.row]) for hit in hits),
+        facts=tuple((scenes[hit.row], tags[hit.row]) for hit in named),
     )
 
 

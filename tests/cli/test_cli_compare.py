@@ -62,17 +62,17 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
         figures = found["schemes"][name]
         found_here = [figures[key] for key in ("anmrr", "map", "p_at_5", "p_at_10")]
         assert found_here == [0, 1, pytest.approx(0.4), None]
-        assert figures["costs"]["bytes an image"] == {"statistics": 8, "color": 2048}[name]
+        assert figures["costs"]["bytes_per_image"] == {"statistics": 8, "color": 2048}[name]
     details = found["details"]
-    assert details["color parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
+    assert details["color_parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
     assert details["libraries"]["opencv"] == cv2.__version__
     assert details["libraries"]["scikit-image"] == skimage.__version__
-    assert details["color libraries"] == {"numpy": np.__version__, "pillow": PIL.__version__}
-    assert details["statistics libraries"] == {**details["color libraries"], "opencv": cv2.__version__}
+    assert details["color_libraries"] == {"numpy": np.__version__, "pillow": PIL.__version__}
+    assert details["statistics_libraries"] == {**details["color_libraries"], "opencv": cv2.__version__}
     opened = open_archive(archive)
     assert details["archive hash"] == archive_hash(opened)
     assert details["split hash"] == content_hash(stratified_split(opened, 0.5).to_json())
-    assert "label repairs" not in details  # These are MLRSNet's.
+    assert "label_repairs" not in details  # These are MLRSNet's.
     assert "ReCNN and ReCNN+ are left out" in ended.err
     report = to / "report"
     made_with = f"- color libraries: numpy {np.__version__}, pillow {PIL.__version__}\n"
@@ -155,16 +155,16 @@ def test_words_are_learned_from_the_training_part_alone(
     assert ended.code == 0, ended.err
     assert [path.relative_to(textured).as_posix() for path in read] == list(drawn.train)
     found = json.loads(ended.out)
-    assert found["schemes"]["bovw"]["costs"]["bytes an image"] == 48
+    assert found["schemes"]["bovw"]["costs"]["bytes_per_image"] == 48
     assert found["queries"] == 4
-    origin = found["details"]["bovw parameters"]
+    origin = found["details"]["bovw_parameters"]
     assert (origin["words"], origin["training images"], len(origin["learned from"])) == (12, 4, 64)
     assert list(origin["learned with"]) == ["numpy", "opencv", "pillow", "scikit-learn", "scipy"]
     assert len(list((tmp_path / "out" / "descriptors").glob("bovw-*/*.npz"))) == 1
     assert command(*line).code == 0
     assert len(read) == 4  # Kept.
     monkeypatch.setattr(libraries, "version", lambda name: "99.0" if name == "scikit-learn" else version(name))
-    newer = json.loads(command(*line).out)["details"]["bovw parameters"]
+    newer = json.loads(command(*line).out)["details"]["bovw_parameters"]
     assert len(read) == 8  # Another k-means may find other words.
     assert newer["learned with"] == {**origin["learned with"], "scikit-learn": "99.0"}
 
@@ -196,13 +196,13 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     assert asked.code == 0, asked.err
     first = json.loads(asked.out)["schemes"]
     assert list(first) == ["color", "recnn", "recnn+"]
-    assert first["recnn+"]["costs"]["seconds an image"] > 0
-    assert first["recnn+"]["costs"]["bytes an image"] == 2048
+    assert first["recnn+"]["costs"]["seconds_per_image"] > 0
+    assert first["recnn+"]["costs"]["bytes_per_image"] == 2048
     again = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--json")
     assert again.code == 0, again.err
     second = json.loads(again.out)["schemes"]
     assert [second[name]["map"] for name in second] == [first[name]["map"] for name in first]
-    spent = "seconds an image"  # It was measured when the index was made, and is kept beside it.
+    spent = "seconds_per_image"  # It was measured when the index was made, and is kept beside it.
     assert second["recnn"]["costs"][spent] == first["recnn"]["costs"][spent]
     repeated = command(*line, "--to", tmp_path / "one", "--saved-model", tiny_export.model, "--json")
     assert json.loads(repeated.out)["schemes"]["recnn+"]["costs"][spent] == first["recnn+"]["costs"][spent]

@@ -169,8 +169,8 @@ def test_parameters_are_set_and_recorded(command: Callable, flat: Path, tmp_path
     ended = command("compare", flat, "--to", tmp_path / "out", *PLAIN, "--set", "statistics.channels=rgb")
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
-    assert found["details"]["statistics parameters"] == {"channels": "rgb", "distance": "l2"}
-    assert found["schemes"]["statistics"]["costs"]["bytes an image"] == 24
+    assert found["details"]["statistics_parameters"] == {"channels": "rgb", "distance": "l2"}
+    assert found["schemes"]["statistics"]["costs"]["bytes_per_image"] == 24
 
 
 @pytest.mark.parametrize("as_published", [False, True])
@@ -184,6 +184,6 @@ def test_label_repairs_are_recorded(command: Callable, tmp_path: Path, as_publis
     ended = command("compare", root, "--to", tmp_path / "out", *PLAIN, *options)
     assert ended.code == 0, ended.err
     repairs = [] if as_published else ["stadium: label 'stadium' added to 2 rows"]
-    assert json.loads(ended.out)["details"]["label repairs"] == repairs
+    assert json.loads(ended.out)["details"]["label_repairs"] == repairs
     line = f"- label repairs: {'none' if as_published else repairs[0]}\n"
     assert line in (tmp_path / "out" / "report" / "report.md").read_text("utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rsir_tf.index import open_index
+from rsir_tf.ranking import open_index
 from rsir_tf.serving.server.embedded import EmbeddedServer
 
 

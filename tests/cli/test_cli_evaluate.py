@@ -56,7 +56,7 @@ def test_jaccard_relevance_and_other_cutoffs(tagged: Path, tmp_path: Path, comma
     )
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
-    assert (found["relevance"], found["details"]["jaccard at"]) == ("jaccard", 0.5)
+    assert (found["relevance"], found["details"]["jaccard_at"]) == ("jaccard", 0.5)
     for figures in found["schemes"].values():
         # Jaccard indices: ab 1/2, ad 2/3, bd 1/3, cd 1/3. Orders and what is relevant: a: a b - d; b: b a - -; c: c - -
         # -; d: d - - a. AP: (1 + 1 + 3/4)/3, 1, 1, (1 + 2/4)/2.

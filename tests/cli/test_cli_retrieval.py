@@ -139,8 +139,8 @@ def test_evaluate_in_both_directions_and_with_the_coarse_filter(
     # red and blue: wherever it was ranked for them, it is last now, and they are last for it.
     assert filtered["schemes"]["recnn"]["map"] >= plain["schemes"]["recnn"]["map"]
     settings = [each["details"] for each in (plain, both, filtered)]
-    assert [each["recnn direction"] for each in settings] == ["query", "both", "query"]
-    assert [each["images that share no class"] for each in settings] == ["ranked", "ranked", "last"]
+    assert [each["scheme_options"]["recnn"]["direction"] for each in settings] == ["query", "both", "query"]
+    assert [each["images_sharing_no_class"] for each in settings] == ["ranked", "ranked", "last"]
 
 
 def test_evaluate_refuses(colours: Path, tmp_path: Path, server: str, command) -> None:

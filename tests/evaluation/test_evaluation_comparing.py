@@ -160,7 +160,7 @@ def test_heat_map_writes_what_is_0_or_missing_where_asked(value: float) -> None:
 @pytest.fixture
 def evaluation() -> Evaluation:
     figures = SchemeFigures(
-        0.5, 1 / 3, {5: 0.25, 10: float("nan")}, (0.1,) * 11, graded={"wap": 1.5}, costs={"bytes an image": 48.0}
+        0.5, 1 / 3, {5: 0.25, 10: float("nan")}, (0.1,) * 11, graded={"wap": 1.5}, costs={"bytes_per_image": 48.0}
     )
     return Evaluation(4, 8, "scene", "2ng", True, {"glcm": figures, "other": figures})
 
@@ -174,13 +174,13 @@ def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
     ]
     assert float(rows[0]["map"]) == 1 / 3
     assert rows[0]["p_at_10"] == ""
-    assert rows[0]["bytes an image"] == "48.0"
-    assert (rows[1]["anmrr"], rows[1]["p_at_10"], rows[1]["bytes an image"]) == ("0.746", "0.279", "")
+    assert rows[0]["bytes_per_image"] == "48.0"
+    assert (rows[1]["anmrr"], rows[1]["p_at_10"], rows[1]["bytes_per_image"]) == ("0.746", "0.279", "")
 
 
 def test_how_costs_are_measured_is_told(evaluation: Evaluation) -> None:
     assert "Bytes an image: its vectors, as they are kept.\n" in markdown(evaluation, title="t")
-    timed = dataclasses.replace(evaluation.schemes["glcm"], costs={"seconds a query": 0.25})
+    timed = dataclasses.replace(evaluation.schemes["glcm"], costs={"seconds_per_query": 0.25})
     for queries, words in ((4, "searching 4 images and ranking all of them for the first 4"), (99, "the first 64")):
         text = markdown(dataclasses.replace(evaluation, queries=queries, schemes={"glcm": timed}), title="t")
         assert f"{words} queries, once more and by itself" in text

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from rsir_tf.archives import read_mlrsnet_labels
-from rsir_tf.index import ImageEntry, Index, IndexSettings, IndexWriter, open_index
+from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
+from rsir_tf.ranking import Index, open_index
 from rsir_tf.workflows import evaluate_index
 
 EVERY = 99

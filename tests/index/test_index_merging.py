@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from index_samples import random_entry, settings
 
+from rsir_tf.distances import global_distance
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index import IndexWriter, global_distance, merging, open_index, verify_index
+from rsir_tf.index import IndexWriter, merging, verify_index
+from rsir_tf.ranking import derived_files, open_index
+from rsir_tf.ranking.bounds import component_bounds, levels
 
 
 @pytest.fixture
@@ -18,11 +21,11 @@ def small_limits(monkeypatch):
 
 def layout(index):
     """(name, images, whether merged) of each segment."""
-    return [(each.record.name, each.record.images, each.record.merged) for each in index._segments]
+    return [(each.record.name, each.record.images, each.record.merged) for each in index.vectors.segments]
 
 
 def fill(path, entries, per_segment, **options):
-    with IndexWriter.open(path, settings(**options), images_per_segment=per_segment) as writer:
+    with IndexWriter.open(path, settings(**options), images_per_segment=per_segment, derived=derived_files()) as writer:
         for each in entries:
             writer.add(each)
     return open_index(path)
@@ -66,7 +69,7 @@ def test_merging_on_request_takes_out_what_was_removed(tmp_path, small_limits):
     path = tmp_path / "index"
     entries = [random_entry(f"{at:02d}", at) for at in range(18)]
     fill(path, entries, 4)  # 000004 of 12, 000005 of 4 and 000006 of 2
-    with IndexWriter.open(path, settings()) as writer:
+    with IndexWriter.open(path, settings(), derived=derived_files()) as writer:
         writer.remove(["03", "07", "16"])
         writer.merge()
         assert "04" in writer
@@ -77,7 +80,7 @@ def test_merging_on_request_takes_out_what_was_removed(tmp_path, small_limits):
     assert layout(index) == [("000007", 14, True), ("000008", 1, False)]
     assert_same_entries(index, [each for each in entries if each.id not in ("03", "04", "07", "16")])
     assert verify_index(path) == []
-    with IndexWriter.open(path, settings()) as writer:
+    with IndexWriter.open(path, settings(), derived=derived_files()) as writer:
         writer.merge()
         before = layout(open_index(path))
         writer.merge()  # nothing is left to merge
@@ -88,11 +91,11 @@ def test_merging_on_request_takes_out_what_was_removed(tmp_path, small_limits):
 def test_a_reader_goes_on_while_its_segments_are_merged(tmp_path, small_limits):
     entries = [random_entry(f"{at}", at, regions=2) for at in range(5)]
     index = fill(tmp_path / "index", entries, 2)
-    with IndexWriter.open(tmp_path / "index", settings()) as writer:
+    with IndexWriter.open(tmp_path / "index", settings(), derived=derived_files()) as writer:
         writer.merge()
     assert len(layout(open_index(tmp_path / "index"))) == 1
     assert_same_entries(index, entries)
-    assert index.search(entries[3].recnn, top=1)[0].distance == 0
+    assert index.search(entries[3].recnn, top=1, scheme="recnn")[0].distance == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -121,7 +124,7 @@ def test_search_by_l1_is_exact_with_levels_and_without(tmp_path, small_limits, d
 
 
 def test_few_images_are_measured_where_there_are_levels(tmp_path, small_limits, monkeypatch):
-    from rsir_tf.index import search
+    from rsir_tf.ranking.schemes import recnn_plus
 
     rng = np.random.default_rng(3)
     entries = [
@@ -130,10 +133,10 @@ def test_few_images_are_measured_where_there_are_levels(tmp_path, small_limits, 
     ]
     index = fill(tmp_path / "index", entries, 4, channels=64)
     measured = []
-    direct = search.direct_global_distance
+    direct = recnn_plus.distances_from
     monkeypatch.setattr(
-        search,
-        "direct_global_distance",
+        recnn_plus,
+        "distances_from",
         lambda query, vectors, metric: measured.append(len(vectors)) or direct(query, vectors, metric),
     )
     assert index.search(entries[9].recnn_plus.astype(np.float32), scheme="recnn+", top=1)[0].id == "09"
@@ -141,7 +144,7 @@ def test_few_images_are_measured_where_there_are_levels(tmp_path, small_limits, 
 
 
 def test_few_images_are_compared_where_there_are_components(tmp_path, small_limits, monkeypatch):
-    from rsir_tf.index import search
+    from rsir_tf.ranking.bounds import search_bounds
 
     rng = np.random.default_rng(3)
     entries = [random_entry(f"{at:02d}", at, channels=64, regions=2) for at in range(36)]
@@ -149,16 +152,16 @@ def test_few_images_are_compared_where_there_are_components(tmp_path, small_limi
     index = fill(tmp_path / "index", entries, 4, channels=64)
     assert [merged for *_, merged in layout(index)] == [True, True, True]
     compared = []
-    products = search.recnn_intervals
-    monkeypatch.setattr(search, "_FIRST", 2)
+    products = search_bounds.recnn_intervals
+    monkeypatch.setattr(search_bounds, "_FIRST", 2)
     monkeypatch.setattr(
-        search,
+        search_bounds,
         "recnn_intervals",
         lambda queries, block, precision: (
             compared.extend(block.positions.tolist()) or products(queries, block, precision)
         ),
     )
-    hits = index.search(entries[9].recnn, top=1)
+    hits = index.search(entries[9].recnn, top=1, scheme="recnn")
     assert (hits[0].id, hits[0].distance) == ("09", 0)
     # The three nearest by components are looked at first, among them the query itself, and nothing can be nearer.
     assert len(compared) == 3
@@ -167,7 +170,7 @@ def test_few_images_are_compared_where_there_are_components(tmp_path, small_limi
 def test_a_full_disk_while_merging_loses_nothing(tmp_path, small_limits, monkeypatch):
     path = tmp_path / "index"
     entries = [random_entry(f"{at}", at) for at in range(12)]
-    writer = IndexWriter.open(path, settings(), images_per_segment=4)
+    writer = IndexWriter.open(path, settings(), images_per_segment=4, derived=derived_files())
     for each in entries[:11]:
         writer.add(each)
 
@@ -175,12 +178,12 @@ def test_a_full_disk_while_merging_loses_nothing(tmp_path, small_limits, monkeyp
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(merging, "write_levels", full)
+        patched.setattr(levels, "write_levels", full)
         with pytest.raises(ArtifactError, match="cannot be written: no space left on device"):
             writer.add(entries[11])
     assert_same_entries(open_index(path), entries)
     writer.close()
-    IndexWriter.open(path, settings()).close()  # there is room again
+    IndexWriter.open(path, settings(), derived=derived_files()).close()  # there is room again
     index = open_index(path)
     assert layout(index) == [("000004", 12, True)]
     assert_same_entries(index, entries)
@@ -193,7 +196,7 @@ def test_what_a_killed_merge_left_is_cleared_away(tmp_path, small_limits):
     # As if the new segment had its name already when the power went, before the manifest was replaced.
     shutil.copytree(path / "segments/000001", path / "segments/000004")
     (path / "segments/000004/images.parquet").write_bytes(b"half")
-    with IndexWriter.open(path, settings()) as writer:
+    with IndexWriter.open(path, settings(), derived=derived_files()) as writer:
         writer.merge()
     assert layout(open_index(path)) == [("000004", 5, False)]
     assert verify_index(path) == []
@@ -202,7 +205,7 @@ def test_what_a_killed_merge_left_is_cleared_away(tmp_path, small_limits):
 
 def test_levels_of_another_size_are_refused(tmp_path, small_limits):
     index = fill(tmp_path / "index", [random_entry(f"{at:02d}", at) for at in range(12)], 4)
-    file: Path = index._segments[0].folder / "levels.npz"
+    file: Path = index.vectors.segments[0].folder / "levels.npz"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match=r"levels.npz: has \d+ bytes, the manifest says"):
         open_index(tmp_path / "index")
@@ -212,15 +215,15 @@ def test_components_come_before_a_segment_is_large(tmp_path, small_limits, monke
     path = tmp_path / "index"
     entries = [random_entry(f"{at:02d}", at, regions=3) for at in range(12)]
     fill(path, entries[:4], 1)  # the four are merged, without components
-    with IndexWriter.open(path, settings()) as writer:
+    with IndexWriter.open(path, settings(), derived=derived_files()) as writer:
         writer.merge()
         assert layout(open_index(path)) == [("000005", 4, False)]  # nothing to gain
-        monkeypatch.setattr(merging, "WORTH_COMPONENTS", 12)
+        monkeypatch.setattr(component_bounds, "WORTH_REGIONS", 12)
         writer.merge()
         writer.merge()  # nothing is left to gain
     index = open_index(path)
     assert layout(index) == [("000006", 4, False)]
-    assert index._segments[0].components is not None
+    assert index.vectors.segments[0].derived(component_bounds.COMPONENTS) is not None
     assert verify_index(path) == []
     # It is small still, and merged with what comes.
     index = fill(path, entries[4:], 4)

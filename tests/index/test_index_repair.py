@@ -4,17 +4,18 @@ import pytest
 from index_samples import random_entry, settings
 
 from rsir_tf.errors import ArtifactError, MismatchError
-from rsir_tf.index import Dropped, IndexWriter, merging, open_index, repair_index, verify_index
+from rsir_tf.index import Dropped, IndexWriter, merging, repair_index, verify_index
+from rsir_tf.ranking import derived_files, open_index
 
 
 @pytest.fixture
 def whole(tmp_path):
     """Three segments: 0 to 2, 3 to 5 without 4, and 6."""
     path = tmp_path / "index"
-    with IndexWriter.open(path, settings(), images_per_segment=3) as writer:
+    with IndexWriter.open(path, settings(), images_per_segment=3, derived=derived_files()) as writer:
         for at in range(7):
             writer.add(random_entry(f"{at}", at, regions=3))
-    with IndexWriter.open(path, settings()) as writer:
+    with IndexWriter.open(path, settings(), derived=derived_files()) as writer:
         writer.remove(["4"])
     return path
 
@@ -43,7 +44,7 @@ def test_a_damaged_segment_is_dropped_and_its_images_named(whole, harm, name):
     assert verify_index(whole) == []
     assert not (whole / "segments/000002").exists()
     assert open_index(whole).images.ids == ("0", "1", "2", "6")
-    with IndexWriter.open(whole, settings()) as writer:
+    with IndexWriter.open(whole, settings(), derived=derived_files()) as writer:
         assert not writer.knows("3", 1000, 1)  # it is asked for again
         writer.add(random_entry("3", 3))
     assert open_index(whole).images.ids == ("0", "1", "2", "3", "6")
@@ -69,7 +70,7 @@ def test_a_whole_index_is_left_as_it_is(whole):
 def test_a_damaged_derived_file_costs_no_image(tmp_path, monkeypatch, name):
     monkeypatch.setattr(merging, "MERGED_IMAGES", 6)
     path = tmp_path / "index"
-    with IndexWriter.open(path, settings(), images_per_segment=3) as writer:
+    with IndexWriter.open(path, settings(), images_per_segment=3, derived=derived_files()) as writer:
         for at in range(6):
             writer.add(random_entry(f"{at}", at, regions=3))
     file = path / "segments/000003" / name
@@ -78,9 +79,9 @@ def test_a_damaged_derived_file_costs_no_image(tmp_path, monkeypatch, name):
     assert repair_index(path) == []
     index = open_index(path)
     assert len(index) == 6
-    assert not index._segments[0].record.merged
+    assert not index.vectors.segments[0].record.merged
     assert len(index.search(index.entry(0).recnn_plus, scheme="recnn+")) == 6
-    assert len(index.search(index.entry(0).recnn)) == 6
+    assert len(index.search(index.entry(0).recnn, scheme="recnn")) == 6
     assert verify_index(path) == []
 
 
@@ -97,7 +98,10 @@ def test_nothing_is_dropped_that_would_not_be_made_again(whole):
 def test_what_cannot_be_repaired_is_refused(whole, tmp_path):
     with pytest.raises(ArtifactError, match="no index here"):
         repair_index(tmp_path / "nothing")
-    with IndexWriter.open(whole, settings()), pytest.raises(ArtifactError, match="another writer"):
+    with (
+        IndexWriter.open(whole, settings(), derived=derived_files()),
+        pytest.raises(ArtifactError, match="another writer"),
+    ):
         repair_index(whole)
     (whole / "manifest.json").write_text("{")
     with pytest.raises(ArtifactError, match="is not valid JSON"):

@@ -8,7 +8,8 @@ from index_samples import CLASS_NAMES, entry, random_entry, settings
 
 import rsir_tf
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
-from rsir_tf.index import IndexSettings, IndexWriter, open_index, verify_index
+from rsir_tf.index import IndexSettings, IndexWriter, verify_index
+from rsir_tf.ranking import open_index
 
 
 def fill(path, entries, **options):
@@ -77,7 +78,7 @@ def test_an_index_can_be_read_where_nothing_may_be_written(tmp_path):
         file.chmod(0o555 if file.is_dir() else 0o444)
     index = open_index(tmp_path / "index")
     index.verify()
-    index.search(np.zeros((1, 4), np.float32))
+    index.search(np.zeros((1, 4), np.float32), scheme="recnn")
     assert {file: file.stat().st_mtime_ns for file in before} == before
 
 
@@ -91,7 +92,7 @@ def test_a_reader_keeps_what_it_opened_while_a_writer_goes_on(tmp_path):
     assert not (tmp_path / "index" / "segments" / "000001").exists()
     for row, each in enumerate(entries):
         assert_same(index.entry(row), each)
-    assert index.search(entries[1].recnn, top=1)[0].distance == 0
+    assert index.search(entries[1].recnn, top=1, scheme="recnn")[0].distance == 0
     assert open_index(tmp_path / "index").images.ids == ("4", "5", "6", "7", "new")
 
 
@@ -182,7 +183,7 @@ def edit(path, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(format_version=2), "has format version 2; wanted at most 1; use a newer rsir_tf"),
+        (lambda m: m.update(format_version=3), "has format version 3; wanted at most 2; use a newer rsir_tf"),
         (lambda m: m.update(kind="rsir_tf.run"), "is of kind 'rsir_tf.run'; wanted 'rsir_tf.index'"),
         (lambda m: m.pop("segments"), "its list of segments is damaged"),
         (lambda m: m.update(segments=3), "its list of segments is damaged"),
@@ -191,7 +192,7 @@ def edit(path, change):
         (lambda m: m.update(next_segment=2), "its counts disagree"),
         (lambda m: m["segments"][0].update(name="../../etc"), "a segment is named '../../etc'"),
         (lambda m: m["segments"][0].update(images=-3), "-3 is no count"),
-        (lambda m: m["segments"][0].update(removed=[3]), "lacks rows that it does not have"),
+        (lambda m: m["segments"][0].update(removed=[3]), r"rows \[3\] are removed from segment 000001, which has 3"),
         (lambda m: m["segments"][0]["files"].pop("recnn.npy"), "its list of segments is damaged"),
         (lambda m: m["settings"].pop("convention"), "its settings are"),
         (lambda m: m["settings"].update(connectivity=6), "connectivity is 6; wanted 4 or 8"),
@@ -289,7 +290,7 @@ def test_an_index_of_format_1_opens_for_ever():
     assert index.images.scenes == ("beach", "harbor", "harbor")
     assert index.skipped == {"harbor/3.tif": "is empty (0 bytes)"}
     # harbor/1's regions are (0,0,0,0) and (3,4,0,0); the query is 5 and 0 from them.
-    hits = index.search(np.float32([[3, 4, 0, 0]]))
+    hits = index.search(np.float32([[3, 4, 0, 0]]), scheme="recnn")
     assert [(hit.id, hit.distance) for hit in hits] == [
         ("harbor/1.tif", 0),
         ("beach/1.tif", 5),
@@ -304,11 +305,11 @@ def test_an_index_of_format_1_opens_for_ever():
 def test_a_merged_index_of_format_1_opens_for_ever():
     index = open_index(os.path.join(os.path.dirname(__file__), "frozen_format_1_merged"))
     index.verify()
-    assert [segment.record.merged for segment in index._segments] == [True, False]
+    assert [segment.record.merged for segment in index.vectors.segments] == [True, False]
     assert index.images.ids == ("0", "1", "2", "3", "4")  # "5" was removed
     # recnn_plus of image i is (i, 2i, 0, 8): from (1, 2, 0, 8) it is 3·|i − 1| by L1.
     hits = index.search(np.float32([1, 2, 0, 8]), scheme="recnn+")
     assert [(hit.id, hit.distance) for hit in hits] == [("1", 0), ("0", 3), ("2", 3), ("3", 6), ("4", 9)]
     # Its regions are (j, i, 0, 0) with j up to i.
-    hits = index.search(np.float32([[0, 3, 0, 0], [2, 3, 0, 0]]), top=3)
+    hits = index.search(np.float32([[0, 3, 0, 0], [2, 3, 0, 0]]), top=3, scheme="recnn")
     assert [(hit.id, hit.distance) for hit in hits] == [("3", 0), ("2", 1), ("4", 1)]

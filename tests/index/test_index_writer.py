@@ -6,14 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import index_samples
 import numpy as np
 import pytest
 from index_samples import entry, random_entry, settings
 
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
-from rsir_tf.index import IndexWriter, open_index, verify_index
+from rsir_tf.index import IndexWriter, verify_index
 from rsir_tf.index import writer as writing
+from rsir_tf.ranking import open_index
 
 
 def names(path):
@@ -334,7 +336,7 @@ print(events)
 
 
 def work(path, kill_at=0):
-    command = [sys.executable, "-c", WORKER, os.path.dirname(__file__), str(path), str(kill_at)]
+    command = [sys.executable, "-c", WORKER, os.path.dirname(index_samples.__file__), str(path), str(kill_at)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
 

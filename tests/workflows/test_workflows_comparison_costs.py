@@ -39,7 +39,7 @@ def test_a_few_queries_are_timed_alone(monkeypatch: pytest.MonkeyPatch, queries:
 def test_images_that_are_compared_are_averaged() -> None:
     vectors = np.zeros((3, 5), dtype=np.float32)
     found = DescribedImages(("a", "b", "c"), vectors, np.array([1, 2, 6], dtype=np.float32), {})
-    assert describing_costs(found, ["c", "a"], 5) == {"seconds an image": 3.5, "bytes an image": 20.0}
+    assert describing_costs(found, ["c", "a"], 5) == {"seconds_per_image": 3.5, "bytes_per_image": 20.0}
 
 
 def index_of(tmp_path: Path, model: str = "m") -> Any:
@@ -50,12 +50,12 @@ def index_of(tmp_path: Path, model: str = "m") -> Any:
 
 def test_regions_of_the_compared_images_are_averaged(tmp_path: Path) -> None:
     rows = np.array([0, 2])
-    assert index_costs(index_of(tmp_path), "recnn", rows) == {"bytes an image": 2.5 * 512 * 2}
-    assert index_costs(index_of(tmp_path), "recnn+", rows) == {"bytes an image": 512 * 2}
+    assert index_costs(index_of(tmp_path), "recnn", rows) == {"bytes_per_image": 2.5 * 512 * 2}
+    assert index_costs(index_of(tmp_path), "recnn+", rows) == {"bytes_per_image": 512 * 2}
     content = manifest("costs", 1, model_id="m", images=4, seconds=10.0)
     write_json(tmp_path / "index-costs.json", content)
-    assert index_costs(index_of(tmp_path), "recnn+", rows)["seconds an image"] == 2.5
-    assert "seconds an image" not in index_costs(index_of(tmp_path, "another model"), "recnn+", rows)
+    assert index_costs(index_of(tmp_path), "recnn+", rows)["seconds_per_image"] == 2.5
+    assert "seconds_per_image" not in index_costs(index_of(tmp_path, "another model"), "recnn+", rows)
     (tmp_path / "index-costs.json").write_text("{")
     with pytest.raises(ArtifactError, match="is not valid JSON"):
         index_costs(index_of(tmp_path), "recnn+", rows)

@@ -4,8 +4,9 @@ from hypothesis import given, settings, strategies
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
+from rsir_tf.distances import global_distance
 from rsir_tf.errors import InputError
-from rsir_tf.index import global_distance, region_set_distance
+from rsir_tf.ranking import region_set_distance
 
 
 def test_equation_3_by_hand():

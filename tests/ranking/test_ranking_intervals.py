@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from rsir_tf.index.blocks import RegionBlock, squared_norms
-from rsir_tf.index.intervals import recnn_intervals, settled
-from rsir_tf.index.queries import side_by_side
+from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled
+from rsir_tf.ranking.bounds.operands import RegionBlock, side_by_side, squared_norms
 
 
 def block_of(images):

@@ -1,19 +1,32 @@
-"""Lower bounds of Eq. 3 from principal components, as `components` lays them down and says why they hold."""
+"""Lower bounds of Eq. 3 from principal components, as `components` writes them and says why they hold."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.components import SLACK, coordinates, euclidean_lengths, groups, to_points
-from rsir_tf.index.derived import read_arrays
-from rsir_tf.index.intervals import LARGEST, matrix_products, rounding_error, summing_error
-from rsir_tf.index.queries import Queries
+from rsir_tf.index.derived import SegmentVectors, read_arrays
+from rsir_tf.ranking.bounds.components import (
+    SLACK,
+    coordinates,
+    euclidean_lengths,
+    groups,
+    to_points,
+    write_components,
+)
+from rsir_tf.ranking.bounds.intervals import LARGEST, matrix_products, rounding_error, summing_error
+from rsir_tf.ranking.bounds.operands import Queries
+from rsir_tf.ranking.set_distance import mean_of_directions
+
+WORTH_REGIONS = 1 << 13
+"""Regions of which a segment that is still to grow has components too: a search would look at each of them else."""
 
 _ROWS = 8192
 """Of one matrix product: enough that threads rarely wait for each other, few enough for the processor's cache."""
@@ -115,7 +128,7 @@ class Components:
         grouped = queries.mean(np.maximum(distances, 0.0, out=distances)) * (1 - summing_error(queries.counts))
         if queries.direction == "both":
             back = np.maximum(back - errors, 0.0) * (1 - summing_error(self._counts[self._order])[:, None])
-            grouped = (grouped + back) / 2
+            grouped = mean_of_directions(grouped, back)
         least = np.full((len(self._counts), len(queries)), np.inf)
         least[self._order] = grouped
         return least
@@ -134,6 +147,28 @@ class Components:
             for count, k in pieces:
                 yield slice(image, image + k), products[row : row + count * k].reshape(count, k, -1)
                 image, row = image + k, row + count * k
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentsFile:
+    """The file of a segment's components, for the index that stores it: see `rsir_tf.index.derived.DerivedFile`."""
+
+    name: str = "components.npz"
+
+    def worth(self, images: int, regions: int, large: bool) -> bool:
+        """Of large segments, and of those with many regions."""
+        return regions >= (1 if large else WORTH_REGIONS)
+
+    def write(self, file: Path, vectors: SegmentVectors) -> None:
+        """Compute and write them."""
+        write_components(file, vectors.recnn, vectors.counts)
+
+    def read(self, source: Any, vectors: SegmentVectors, damaged: Callable[[str], ArtifactError]) -> Components:
+        """Read and check them."""
+        return Components(source, vectors.counts, vectors.recnn.shape[1], damaged)
+
+
+COMPONENTS = ComponentsFile()
 
 
 def _batches(counts: NDArray[np.int64], levels: NDArray[np.int8], squares: NDArray[np.float32]) -> Iterator[_Batch]:

@@ -4,11 +4,11 @@ from hypothesis import given, settings, strategies
 from hypothesis.extra.numpy import arrays
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index import component_bounds
-from rsir_tf.index import components as module
-from rsir_tf.index.component_bounds import Components
-from rsir_tf.index.components import write_components
-from rsir_tf.index.queries import side_by_side
+from rsir_tf.ranking.bounds import component_bounds
+from rsir_tf.ranking.bounds import components as module
+from rsir_tf.ranking.bounds.component_bounds import Components
+from rsir_tf.ranking.bounds.components import write_components
+from rsir_tf.ranking.bounds.operands import side_by_side
 
 
 def components_of(images, folder):

@@ -24,8 +24,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.index.blocks import RegionBlock
-from rsir_tf.index.queries import Queries
+from rsir_tf.ranking.bounds.operands import Queries, RegionBlock
+from rsir_tf.ranking.set_distance import mean_of_directions, mean_over_regions
 
 _NARROW = 1e-10
 """Relative width below which the middle of an interval is as good as a measurement."""
@@ -78,7 +78,7 @@ def recnn_intervals(
         high = queries.mean(high) * (1 + summing_error(queries.counts))
         if queries.direction == "both":
             back = _intervals_back(queries, block, products + query_squared, error, unsure)
-            low, high = (low + back[0]) / 2, (high + back[1]) / 2
+            low, high = mean_of_directions(low, back[0]), mean_of_directions(high, back[1])
     return low, high
 
 
@@ -107,13 +107,12 @@ def _intervals_back(
     error: NDArray[np.float64],
     unsure: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The way back: intervals of the mean, over an image's regions, of the distance to the query's nearest one."""
+    """Intervals of the other direction: the mean, over an image's regions, of the distance to the query's nearest."""
     counts = np.diff(block.starts, append=len(squared))
     errors, open_ended = np.repeat(error, counts, axis=0), np.repeat(unsure, counts, axis=0)
     low, high = (queries.minimum(end) for end in _ends(squared, errors, open_ended))
     rounding = summing_error(counts)[:, None]
-    low = np.add.reduceat(low, block.starts, axis=0) / counts[:, None]
-    high = np.add.reduceat(high, block.starts, axis=0) / counts[:, None]
+    low, high = mean_over_regions(low, block.starts), mean_over_regions(high, block.starts)
     return low * (1 - rounding), high * (1 + rounding)
 
 

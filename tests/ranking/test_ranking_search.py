@@ -4,21 +4,15 @@ from hypothesis import given, strategies
 from hypothesis import settings as checked_with
 from index_samples import entry, random_entry, settings
 
+from rsir_tf.distances import global_distance
 from rsir_tf.errors import InputError
-from rsir_tf.index import (
-    IndexWriter,
-    Match,
-    components,
-    global_distance,
-    merging,
-    open_index,
-    region_set_distance,
-    search,
-)
+from rsir_tf.index import IndexWriter, merging
+from rsir_tf.ranking import Match, derived_files, open_index, region_set_distance
+from rsir_tf.ranking.bounds import components, search_bounds
 
 
 def make(path, entries, **options):
-    with IndexWriter.open(path, options.pop("settings", settings()), **options) as writer:
+    with IndexWriter.open(path, options.pop("settings", settings()), **options, derived=derived_files()) as writer:
         for each in entries:
             writer.add(each)
     return open_index(path)
@@ -42,7 +36,7 @@ def many(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         if request.param == "merged segments":
             patched.setattr(merging, "MERGED_IMAGES", 28)
-            patched.setattr(search, "_FIRST", 1)
+            patched.setattr(search_bounds, "_FIRST", 1)
             patched.setattr(components, "COORDINATES", 3)
         yield fill_many(tmp_path_factory)
 
@@ -53,7 +47,7 @@ def fill_many(tmp_path_factory):
     path = tmp_path_factory.mktemp("index") / "many"
     index = make(path, entries, images_per_segment=7)
     gone = {entries[at].id for at in (0, 3, 40, 41, 85)}
-    with IndexWriter.open(path, index.settings) as writer:
+    with IndexWriter.open(path, index.settings, derived=derived_files()) as writer:
         assert writer.remove(gone) == 5
     return open_index(path), [each for each in entries if each.id not in gone]
 
@@ -66,9 +60,9 @@ def test_search_equals_brute_force_with_many_ties(many, top, direction):
     assert len(entries) == len(index) == 85
     for query in queries[::7]:
         wanted = brute_force(query, entries, direction)[:top]
-        assert found(index.search(query, top=top, direction=direction)) == wanted
+        assert found(index.search(query, top=top, direction=direction, scheme="recnn")) == wanted
         wanted = brute_force(query, [each for each in entries if 1 in each.classes], direction)[:top]
-        assert found(index.search(query, top=top, direction=direction, share_classes=[1])) == wanted
+        assert found(index.search(query, top=top, direction=direction, share_classes=[1], scheme="recnn")) == wanted
 
 
 @pytest.mark.parametrize("scheme", ["recnn", "recnn+"])
@@ -77,7 +71,7 @@ def test_many_queries_at_once_get_what_each_gets_alone(many, scheme, monkeypatch
     asking = [each for each in entries if len(each.recnn)]
     queries = [each.recnn if scheme == "recnn" else each.recnn_plus for each in asking]
     classes = [None if at % 3 else each.classes.tolist() for at, each in enumerate(asking)]
-    monkeypatch.setattr(search, "QUERY_REGIONS_AT_ONCE", 20)  # several groups; most queries have 1 to 4 regions
+    monkeypatch.setattr(search_bounds, "QUERY_REGIONS_AT_ONCE", 20)  # several groups; most queries have 1 to 4 regions
     together = index.search_many(queries, scheme=scheme, top=7, share_classes=classes)
     assert len(together) == len(queries) > 40
     assert together == [
@@ -120,8 +114,8 @@ def test_search_equals_brute_force_on_any_small_sets(tmp_path_factory, sets, top
     index = make(path, entries, settings=settings(channels=2), images_per_segment=images_per_segment)
     query = next((regions for regions in arrays if len(regions)), np.zeros((1, 2), np.float32))
     wanted = brute_force(query, entries)
-    assert found(index.search(query, top=top)) == wanted[:top]
-    order = np.argsort(index.distances(query), kind="stable")
+    assert found(index.search(query, top=top, scheme="recnn")) == wanted[:top]
+    order = np.argsort(index.distances(query, scheme="recnn"), kind="stable")
     assert [index.images.ids[row] for row in order] == [image for _, image in wanted]
 
 
@@ -134,8 +128,8 @@ def test_search_stays_exact_whatever_the_vectors_length(tmp_path, scale):
     entries = [entry(f"{at:02d}", (base + rng.normal(0, 1e-5, (3, 64))) * scale) for at in range(40)]
     index = make(tmp_path / "index", entries, settings=settings(channels=64))
     for each in entries[:5]:
-        assert found(index.search(each.recnn, top=6)) == brute_force(each.recnn, entries)[:6]
-        order = np.argsort(index.distances(each.recnn), kind="stable")
+        assert found(index.search(each.recnn, top=6, scheme="recnn")) == brute_force(each.recnn, entries)[:6]
+        order = np.argsort(index.distances(each.recnn, scheme="recnn"), kind="stable")
         assert [index.images.ids[row] for row in order] == [image for _, image in brute_force(each.recnn, entries)]
 
 
@@ -154,7 +148,7 @@ def test_distances_and_all_distances_agree_with_equation_3(many, direction):
         wanted = [region_set_distance(query, by_id[image].recnn, direction) for image in index.images.ids]
         np.testing.assert_allclose(distances, wanted, rtol=1e-10, atol=0)  # as documented; what is 0 must be 0
         assert np.array_equal(np.argsort(distances, kind="stable"), np.argsort(wanted, kind="stable"))
-        np.testing.assert_array_equal(index.distances(query, direction=direction), distances)
+        np.testing.assert_array_equal(index.distances(query, direction=direction, scheme="recnn"), distances)
 
 
 @pytest.mark.parametrize("metric", ["l1", "l2", "cosine"])
@@ -183,7 +177,7 @@ def test_all_distances_with_more_regions_than_one_product_takes(tmp_path):
     entries = [random_entry(f"{seed:03d}", seed, regions=4, channels=8, high=50) for seed in range(300)]
     index = make(tmp_path / "index", entries, settings=settings(channels=8))
     rows = []
-    for row, distances in index.all_distances():
+    for row, distances in index.all_distances(scheme="recnn"):
         rows.append(row)
         if row % 50 == 0:
             wanted = [region_set_distance(entries[row].recnn, each.recnn) for each in entries]
@@ -196,7 +190,7 @@ def test_matches_say_which_region_answered_and_where_it_is(tmp_path):
     first = entry("first", [[99, 99]])  # so that the other's regions do not begin at the table's first row
     one = entry("one", [[9, 0], [0, 0], [3, 0], [3, 0]], classes=[3, 1, 2, 0], boxes=boxes)
     index = make(tmp_path / "index", [first, one], settings=settings(channels=2))
-    hit, _ = index.search(np.float32([[3, 4], [8, 0]]))
+    hit, _ = index.search(np.float32([[3, 4], [8, 0]]), scheme="recnn")
     # (3,4) is 4 from (3,0), the first of two equals; (8,0) is 1 from (9,0).
     assert hit.matches == (Match(0, 2, 4.0, 2, (10, 20, 30, 40)), Match(1, 0, 1.0, 3, (0, 0, 9, 9)))
     assert (hit.id, hit.row, hit.distance) == ("one", 1, 2.5)
@@ -207,10 +201,10 @@ def test_matches_say_which_region_answered_and_where_it_is(tmp_path):
 def test_images_without_regions_come_last_in_order_of_id(tmp_path):
     none = np.zeros((0, 4))
     index = make(tmp_path / "index", [entry("c", none), entry("a", none), entry("b", [[1, 1, 1, 1]])])
-    hits = index.search(np.zeros((1, 4), np.float32))
+    hits = index.search(np.zeros((1, 4), np.float32), scheme="recnn")
     assert found(hits) == [(2.0, "b"), (np.inf, "a"), (np.inf, "c")]
     assert hits[1].matches == ()
-    assert found(index.search(np.zeros((1, 4), np.float32), top=2)) == [(2.0, "b"), (np.inf, "a")]
+    assert found(index.search(np.zeros((1, 4), np.float32), top=2, scheme="recnn")) == [(2.0, "b"), (np.inf, "a")]
 
 
 def test_a_class_filter_leaves_out_what_shares_no_class(tmp_path):
@@ -224,26 +218,25 @@ def test_a_class_filter_leaves_out_what_shares_no_class(tmp_path):
     for classes in ({0}, {1, 3}, [2, 2]):
         sharing = [each for each in entries if set(each.classes.tolist()) & set(classes)]
         assert 5 < len(sharing) < 40
-        assert found(index.search(query, top=100, share_classes=classes)) == brute_force(query, sharing)
+        assert found(index.search(query, top=100, share_classes=classes, scheme="recnn")) == brute_force(query, sharing)
         ids = {hit.id for hit in index.search(query[0], scheme="recnn+", top=100, share_classes=classes)}
         assert ids == {each.id for each in sharing}
-    assert index.search(query, share_classes=()) == []
+    assert index.search(query, share_classes=(), scheme="recnn") == []
 
 
 def test_filtered_images_are_never_scored(tmp_path, monkeypatch):
-    import rsir_tf.index.search as searching
 
     # Every second image has class 1 alone; too few share class 0 for the block to be scored whole.
     entries = [entry(f"{at}", [[at, 0, 0, 0]], classes=[at % 2]) for at in range(10)]
     index = make(tmp_path / "index", entries)
     scored = []
-    intervals = searching.recnn_intervals
+    intervals = search_bounds.recnn_intervals
     monkeypatch.setattr(
-        searching,
+        search_bounds,
         "recnn_intervals",
         lambda query, block, precision: scored.extend(block.vectors[:, 0]) or intervals(query, block, precision),
     )
-    assert [hit.id for hit in index.search(np.zeros((1, 4), np.float32), share_classes={0})] == [
+    assert [hit.id for hit in index.search(np.zeros((1, 4), np.float32), share_classes={0}, scheme="recnn")] == [
         "0",
         "2",
         "4",
@@ -259,7 +252,7 @@ def test_half_precision_is_exact_about_what_it_stores(tmp_path):
     half = make(tmp_path / "half", entries, settings=settings(channels=32, dtype="float16"))
     rounded = [entry(each.id, each.recnn.astype(np.float16)) for each in entries]
     for each in entries[:5]:
-        hits = half.search(each.recnn, top=30)
+        hits = half.search(each.recnn, top=30, scheme="recnn")
         assert (hits[0].id, hits[0].distance) == (each.id, 0.0)
         assert found(hits) == brute_force(each.recnn.astype(np.float16), rounded)
         assert half.search(each.recnn_plus, scheme="recnn+")[0].distance == 0
@@ -269,8 +262,13 @@ def test_an_empty_index_answers_nothing(tmp_path):
     index = make(tmp_path / "index", [])
     query = np.zeros((1, 4), np.float32)
     assert len(index) == 0
-    assert index.search(query) == index.search(query[0], scheme="recnn+") == list(index.all_distances()) == []
-    assert index.distances(query).shape == (0,)
+    assert (
+        index.search(query, scheme="recnn")
+        == index.search(query[0], scheme="recnn+")
+        == list(index.all_distances(scheme="recnn"))
+        == []
+    )
+    assert index.distances(query, scheme="recnn").shape == (0,)
     assert index.recnn_plus.shape == (0, 4)
 
 
@@ -299,7 +297,7 @@ def test_an_empty_index_answers_nothing(tmp_path):
 )
 def test_what_cannot_be_searched_is_refused(many, features, options, words):
     with pytest.raises(InputError, match=words):
-        many[0].search(features, **options)
+        many[0].search(features, **{"scheme": "recnn", **options})
 
 
 def test_rows_and_ids_that_are_not_there_are_refused(many):
@@ -307,6 +305,6 @@ def test_rows_and_ids_that_are_not_there_are_refused(many):
     with pytest.raises(InputError, match="has no row 85; wanted 0 to 84"):
         index.entry(85)
     with pytest.raises(InputError, match="has no row -1"):
-        list(index.all_distances(rows=[0, -1]))
+        list(index.all_distances(rows=[0, -1], scheme="recnn"))
     with pytest.raises(InputError, match="holds no image 'nowhere'"):
         index.row_of("nowhere")

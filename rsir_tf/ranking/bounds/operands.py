@@ -1,4 +1,4 @@
-"""Several queries side by side: the regions of all of them are columns of one matrix product."""
+"""The two sides of the matrix products that bound Eq. 3: region vectors of some images, and of several queries."""
 
 from __future__ import annotations
 
@@ -8,10 +8,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.ranking.set_distance import mean_over_regions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionBlock:
+    """Region vectors of some images, each of which has at least one region.
+
+    Attributes:
+        positions: int64 [k], where the images lie; ascending.
+        starts: int64 [k], the first row of each image in `vectors`.
+        vectors: float32 [n, C].
+        squared_norms: float32 [n], rounded, with a relative error below (C + 1)·2⁻²⁴.
+    """
+
+    positions: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    squared_norms: NDArray[np.float32]
+
+
+def squared_norms(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 [n], ‖v‖² of each row; infinite where float32 cannot hold it."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.einsum("ij,ij->i", vectors, vectors), dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
-    """The regions of Q queries, one after the other.
+    """The regions of Q queries, one after the other: columns of one matrix product.
 
     Attributes:
         vectors: float32 [M, C].
@@ -30,7 +55,7 @@ class Queries:
 
     def mean(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Take the mean over each query's regions: [k, M] → float64 [k, Q]."""
-        return np.asarray(np.add.reduceat(values, self.starts, axis=1, dtype=np.float64) / self.counts)
+        return mean_over_regions(values, self.starts, axis=1)
 
     def minimum(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Take the minimum over each query's regions: [n, M] → [n, Q]."""

@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies
 from hypothesis.extra.numpy import arrays
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.levels import Levels, write_levels
+from rsir_tf.ranking.bounds.levels import Levels, write_levels
 
 
 def levels_of(vectors, folder):

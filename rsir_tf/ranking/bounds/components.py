@@ -6,6 +6,7 @@ that of the rests, and by the triangle inequality the rests are at least as far 
 distance between two images' points is a lower bound of Eq. 3, which leaves most of a large index out of sight.
 
 Derived from a segment's `recnn.npy` when segments are merged; a segment without components is searched all the same.
+`component_bounds` reads them.
 `components.npz` holds, for n regions of P images, C channels and K coordinates:
 
     levels int8 [n, K], steps float64 [K]              a point is about steps · levels
@@ -28,9 +29,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.index.blocks import squared_norms
-from rsir_tf.index.distances import wide
-from rsir_tf.index.halves import to_float32
+from rsir_tf.distances import to_float32, to_float64
+from rsir_tf.ranking.bounds.operands import squared_norms
 
 COORDINATES = 48
 """Of a point; part of the format. Of a network trained on UC Merced, 47 components hold 91% of the variance."""
@@ -53,7 +53,7 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
         recnn: [n, C], n ≥ 1, finite, in the index's number type; may be mapped, it is read in chunks.
         counts: int64 [P], the regions of each image; their sum is n.
     """
-    sample = wide(recnn[:: max(1, len(recnn) // _SAMPLE)])
+    sample = to_float64(recnn[:: max(1, len(recnn) // _SAMPLE)])
     mean = sample.mean(axis=0).astype(np.float32)
     sample -= mean
     _, axes = np.linalg.eigh(sample.T @ sample)
@@ -72,7 +72,7 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
     errors = np.zeros(len(counts))
     for begin in range(0, len(recnn), _SAMPLE):
         rows = slice(begin, begin + _SAMPLE)
-        vectors = wide(recnn[rows])
+        vectors = to_float64(recnn[rows])
         norms[rows] = squared_norms(to_float32(recnn[rows]))
         points = to_points(vectors - mean, basis, middle)
         rounded = np.clip(np.rint(points / steps), -127, 127)

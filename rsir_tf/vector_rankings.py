@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rsir_tf.distances import QUERIES_AT_ONCE, pairwise_distances, require_metric
 from rsir_tf.errors import InputError
-from rsir_tf.pairwise import QUERIES_AT_ONCE, pairwise_distances
 from rsir_tf.processors import in_threads
 
 _NEAR = 1e-3
@@ -43,8 +43,7 @@ def rankings(
     held: NDArray[np.float32] = np.ascontiguousarray(vectors, dtype=np.float32)
     if held.ndim != 2 or held.size == 0 or not np.isfinite(held).all():
         raise InputError(f"vectors are {list(held.shape)}", wanted="finite numbers [images, dimensions]")
-    if metric not in ("l1", "l2", "cosine"):
-        raise InputError(f"metric is {metric!r}", wanted="l1, l2 or cosine")
+    require_metric(metric)
     if metric == "cosine":
         # In float64: squares of small and large numbers are none in float32.
         norms = np.sqrt(np.einsum("ij,ij->i", held, held, dtype=np.float64))[:, None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsir_tf.pairwise import pairwise_distances
+from rsir_tf.distances import pairwise_distances
 
 
 def literally(queries: np.ndarray, vectors: np.ndarray, metric: str) -> np.ndarray:

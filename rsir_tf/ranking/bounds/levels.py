@@ -13,15 +13,16 @@ the vectors' own distance differs from it by no more than the two errors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.distances import to_float64
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.derived import read_arrays
-from rsir_tf.index.distances import wide
+from rsir_tf.index.derived import SegmentVectors, read_arrays
 
 CHUNK = 4096
 """Vectors that are worked on at once: 16 MB of 512 float64."""
@@ -38,7 +39,7 @@ def write_levels(file: Path, recnn_plus: NDArray[np.floating]) -> None:
         recnn_plus: [N, C], N ≥ 1, finite, in the index's number type; may be mapped, it is read in chunks.
     """
     offset = recnn_plus.min(axis=0).astype(np.float32)
-    sample = wide(recnn_plus[:: max(1, len(recnn_plus) // CHUNK)]) - offset
+    sample = to_float64(recnn_plus[:: max(1, len(recnn_plus) // CHUNK)]) - offset
     step = float(np.quantile(sample, _COMMON)) / 255 or 1.0
     levels = np.empty(recnn_plus.shape, dtype=np.uint8)
     errors = np.empty(len(recnn_plus))
@@ -93,11 +94,33 @@ class Levels:
         return np.maximum(middle - width, 0.0), middle + width
 
 
+@dataclass(frozen=True, slots=True)
+class LevelsFile:
+    """The file of a segment's levels, for the index that stores it: see `rsir_tf.index.derived.DerivedFile`."""
+
+    name: str = "levels.npz"
+
+    def worth(self, images: int, regions: int, large: bool) -> bool:
+        """Of large segments alone: a small one is read as quickly."""
+        return large
+
+    def write(self, file: Path, vectors: SegmentVectors) -> None:
+        """Compute and write them."""
+        write_levels(file, vectors.recnn_plus)
+
+    def read(self, source: Any, vectors: SegmentVectors, damaged: Callable[[str], ArtifactError]) -> Levels:
+        """Read and check them."""
+        return Levels(source, (len(vectors.counts), vectors.recnn_plus.shape[1]), damaged)
+
+
+LEVELS = LevelsFile()
+
+
 def _rounded(
     vectors: NDArray[np.floating], offset: NDArray[np.float32], step: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Levels uint8 [n, C] of vectors [n, C], and float64 [n], the L1 distance of each from them, or a little more."""
-    above = wide(vectors)
+    above = to_float64(vectors)
     above -= offset
     levels = np.clip(np.rint(above / step), 0, 255).astype(np.uint8)
     # What is lost of small numbers beside a large offset is below 2⁻⁵³ of the difference.

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rsir_tf.errors import InputError
-from rsir_tf.index import ImageEntry, Index, IndexSettings, IndexWriter, open_index
-from rsir_tf.index.descriptors import Descriptors
+from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
+from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.ranking import Index, archive_rankings, make_scheme, open_index
+from rsir_tf.ranking.bounds import true_order
 from rsir_tf.workflows.evaluating import evaluate_index
-from rsir_tf.workflows.index_rankings import index_rankings
 
 IMAGES, CHANNELS = 150, 6
 
@@ -51,7 +52,9 @@ def literally(index: Index, query: int, metric: str) -> np.ndarray:
 @pytest.mark.parametrize("metric", ["l1", "l2"])
 def test_whole_images_in_order_of_distance_and_then_of_id(index: Index, metric: str, overlap: bool) -> None:
     rows = np.arange(IMAGES)
-    found = list(index_rankings(index, "recnn+", rows, range(IMAGES), metric=metric, tags_overlap=overlap))
+    found = list(
+        archive_rankings(index, make_scheme("recnn+", metric=metric), rows, range(IMAGES), sharing_first=overlap)
+    )
     assert [place for place, _ in found] == list(range(IMAGES))
     for query, order in found:
         distances = literally(index, query, metric)
@@ -62,7 +65,9 @@ def test_whole_images_in_order_of_distance_and_then_of_id(index: Index, metric: 
 
 def test_whole_images_by_cosine(index: Index) -> None:
     vectors = index.recnn_plus
-    for query, order in index_rankings(index, "recnn+", np.arange(IMAGES), range(IMAGES), metric="cosine"):
+    for query, order in archive_rankings(
+        index, make_scheme("recnn+", metric="cosine"), np.arange(IMAGES), range(IMAGES)
+    ):
         distances = literally(index, query, "cosine")[order]
         assert (np.diff(distances) > -1e-6).all()  # float32 products.
         for other in range(0, IMAGES, 30):  # Whoever has the same vector is equally far: ties by id.
@@ -74,7 +79,7 @@ def test_whole_images_by_cosine(index: Index) -> None:
 def test_regions_in_order_of_distance_and_then_of_id(index: Index, overlap: bool) -> None:
     rows = np.arange(IMAGES)
     wanted = index.all_distances("recnn", direction="both")
-    found = index_rankings(index, "recnn", rows, range(IMAGES), direction="both", tags_overlap=overlap)
+    found = archive_rankings(index, make_scheme("recnn", direction="both"), rows, range(IMAGES), sharing_first=overlap)
     for (query, order), (_, distances) in zip(found, wanted, strict=True):
         # Who shares no class comes last, whatever the distance.
         shares = (index.shown_classes & index.shown_classes[query]).any(axis=1) | (not overlap)
@@ -85,7 +90,7 @@ def test_regions_in_order_of_distance_and_then_of_id(index: Index, overlap: bool
 @pytest.mark.parametrize("scheme", ["recnn", "recnn+"])
 def test_some_of_the_images_are_ranked_as_if_there_were_no_others(index: Index, scheme: str) -> None:
     rows = np.array([1, 5, 20, 21, 22, 80, 149])
-    for place, order in index_rankings(index, scheme, rows, range(2, 5)):
+    for place, order in archive_rankings(index, make_scheme(scheme), rows, range(2, 5)):
         (_, distances), *_ = index.all_distances(scheme, [int(rows[place])])
         np.testing.assert_array_equal(order, np.argsort(distances[rows], kind="stable"))
 
@@ -93,22 +98,22 @@ def test_some_of_the_images_are_ranked_as_if_there_were_no_others(index: Index, 
 def test_others_are_not_searched(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what a query costs is of the images that are compared, whatever else the index holds."""
     searched: set[int] = set()
-    blocks = Descriptors.region_blocks
+    blocks = true_order.region_blocks
 
-    def region_blocks(self: Descriptors, wanted: np.ndarray) -> Any:
-        searched.update(self.rows[np.flatnonzero(wanted)].tolist())
-        return blocks(self, wanted)
+    def region_blocks(stored: StoredVectors, wanted: np.ndarray) -> Any:
+        searched.update(stored.rows[np.flatnonzero(wanted)].tolist())
+        return blocks(stored, wanted)
 
-    monkeypatch.setattr(Descriptors, "region_blocks", region_blocks)
+    monkeypatch.setattr(true_order, "region_blocks", region_blocks)
     rows = np.array([3, 7, 100])
-    assert len(list(index_rankings(index, "recnn", rows, range(3)))) == 3
+    assert len(list(archive_rankings(index, make_scheme("recnn"), rows, range(3)))) == 3
     assert searched <= set(rows.tolist())
 
 
 def test_what_is_not_known_is_refused(index: Index) -> None:
     for scheme, options in (("other", {}), ("recnn+", {"metric": "l3"}), ("recnn", {"direction": "back"})):
         with pytest.raises(InputError, match="wanted"):
-            list(index_rankings(index, scheme, np.arange(3), range(3), **options))
+            make_scheme(scheme, **options)
     # Also what the other scheme alone would look at.
     with pytest.raises(InputError, match="direction is 'back'"):
         evaluate_index(index, schemes=("recnn+",), direction="back")
@@ -128,4 +133,4 @@ def test_figures_are_those_of_the_rankings(index: Index, counts: bool) -> None:
         ranks = np.flatnonzero(scenes[order] == scenes[query]) + 1
         wanted.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
     assert found.map == pytest.approx(np.mean(wanted), rel=1e-12)
-    assert found.costs["seconds a query"] > 0
+    assert found.costs["seconds_per_query"] > 0

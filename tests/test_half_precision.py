@@ -1,6 +1,6 @@
 import numpy as np
 
-from rsir_tf.index.halves import to_float32
+from rsir_tf.distances import to_float32
 
 
 def test_every_finite_half_becomes_the_same_number():

@@ -1,0 +1,168 @@
+"""L1, L2 and cosine distances between vectors: the one place that computes them, for search, evaluation and baselines.
+
+All are formed in float64 from differences, so that equal vectors are at distance exactly 0. `distances_from` measures
+from one vector and loads no library; `pairwise_distances` measures from several, in SciPy, which costs a quarter of a
+second to load. The two agree to about 1e-13 of a distance; never compare what one gave with what the other gave.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from rsir_tf.errors import InputError
+
+METRICS = ("l1", "l2", "cosine")
+"""Σ|q − r|; ‖q − r‖₂; and 1 − cos(q, r), computed as ½‖q/‖q‖ − r/‖r‖‖²."""
+
+QUERIES_AT_ONCE = 16
+"""Vectors that `pairwise_distances` is best asked with at once."""
+
+_TILE = 128
+"""Vectors of a tile: with 512 numbers each they stay in a core's cache while a batch of queries passes over them."""
+
+_CHUNK = 1 << 17
+"""Numbers that `distances_from` works on at once: 1 MB of float64, which stays in the processor's cache."""
+
+_SCIPY = {"l1": "cityblock", "l2": "euclidean", "cosine": "sqeuclidean"}
+
+_SIGN_AND_VALUE = np.int32(-0x70000001)
+"""All bits but the three above the exponent, into which the sign was extended."""
+
+
+def global_distance(
+    query: NDArray[np.floating], others: NDArray[np.floating], metric: str = "l1"
+) -> NDArray[np.float64]:
+    """Distances from one global descriptor to many, in float64.
+
+    Args:
+        query: float [C], finite.
+        others: float [N, C], finite.
+        metric: "l1" Σ|q − r| (the paper's for ReCNN+ and colour histograms), "l2" ‖q − r‖₂ (the paper's for the rest),
+            or "cosine" 1 − cos(q, r), computed as ½‖q/‖q‖ − r/‖r‖‖² so that equal vectors are at exactly 0. A zero
+            vector is at cosine distance ½ from others and 0 from another zero vector.
+
+    Returns:
+        float64 [N], ≥ 0.
+
+    Raises:
+        InputError: Wrong shapes, NaN or infinity, or an unknown metric.
+    """
+    require_metric(metric)
+    query, others = finite_float64(query, 1, "query"), finite_float64(others, 2, "others")
+    if len(query) != others.shape[1]:
+        raise InputError(f"query has {len(query)} channels, the others {others.shape[1]}", wanted="equal numbers")
+    return distances_from(query, others, metric)
+
+
+def distances_from(query: NDArray[np.float64], others: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
+    """As `global_distance`, for arguments that are known to be right; `others` may have any floating type."""
+    distances = np.empty(len(others))
+    if metric == "cosine":
+        query = _unit(query[None])[0]
+    step = max(1, _CHUNK // max(1, len(query)))
+    for start in range(0, len(others), step):
+        block = to_float64(others[start : start + step])
+        difference = np.subtract(_unit(block) if metric == "cosine" else block, query, out=block)
+        if metric == "l1":
+            distances[start : start + step] = np.abs(difference, out=difference).sum(axis=1)
+        else:
+            distances[start : start + step] = np.square(difference, out=difference).sum(axis=1)
+    if metric == "l2":
+        return np.sqrt(distances)
+    return distances / 2 if metric == "cosine" else distances
+
+
+def pairwise_distances(
+    queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str, dtype: DTypeLike = np.float64
+) -> NDArray[np.floating]:
+    """Distances from each query to each vector, formed in float64 from differences: exactly 0 between equal vectors.
+
+    Several threads may call it at once: most of its time it holds no lock of Python's.
+
+    Args:
+        queries: float32 or float64 [Q, d], finite; `QUERIES_AT_ONCE` or about as many.
+        vectors: float32 or float64 [N, d], finite.
+        metric: "l1", "l2" or "cosine", as for `global_distance`.
+        dtype: Number type of the answer.
+
+    Returns:
+        [Q, N], ≥ 0, rounded to `dtype`.
+    """
+    from scipy.spatial.distance import cdist
+
+    found = np.empty((len(queries), len(vectors)), dtype=dtype)
+    asked = _prepared(queries, metric)
+    for start in range(0, len(vectors), _TILE):
+        distances = cdist(asked, _prepared(vectors[start : start + _TILE], metric), _SCIPY[metric])
+        found[:, start : start + _TILE] = distances / 2 if metric == "cosine" else distances
+    return found
+
+
+def require_metric(metric: str) -> None:
+    """Refuse an unknown metric.
+
+    Raises:
+        InputError: It is none of `METRICS`.
+    """
+    if metric not in METRICS:
+        raise InputError(f"metric is {metric!r}", wanted="l1, l2 or cosine")
+
+
+def finite_float64(values: NDArray[np.floating], axes: int, what: str) -> NDArray[np.float64]:
+    """Check vectors that somebody gave, and widen them.
+
+    Args:
+        values: float [C] for 1 axis, [regions, C] for 2.
+        axes: 1 or 2.
+        what: For the error's text.
+
+    Raises:
+        InputError: Another shape or number type, NaN or infinity.
+    """
+    array = np.asarray(values)
+    if array.ndim != axes or not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"{what} is {array.dtype} {list(array.shape)}",
+            wanted="float32 [regions, C]" if axes == 2 else "float32 [C]",
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{what} holds NaN or infinity", wanted="finite numbers", cure="check the model's weights")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def to_float64(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """float64 copies of stored vectors, of the same shape."""
+    return (to_float32(vectors) if vectors.dtype == np.float16 else vectors).astype(np.float64)
+
+
+def to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Give finite numbers as float32, exactly; many times quicker than NumPy converts half precision.
+
+    A half's exponent and mantissa, moved to where a single has them, stand for the number times 2⁻¹¹²; that holds for
+    subnormals too.
+
+    Args:
+        values: float16 or float32, any shape, finite.
+
+    Returns:
+        float32 of the same shape: a new array, or a float32 array itself.
+    """
+    if values.dtype == np.float32:
+        return np.asarray(values, dtype=np.float32)
+    bits = np.ascontiguousarray(values).view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= _SIGN_AND_VALUE
+    single: NDArray[np.float32] = bits.view(np.float32)
+    single *= np.float32(2.0**112)
+    return single
+
+
+def _prepared(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
+    """float64, which is what cdist computes in; of length 1 for cosine."""
+    return _unit(vectors.astype(np.float64)) if metric == "cosine" else vectors.astype(np.float64)
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    return np.asarray(vectors / np.where(norms == 0, 1.0, norms))

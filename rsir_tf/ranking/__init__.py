@@ -1,0 +1,72 @@
+"""Ranking: what "near" means (the schemes), and the search for what is near in an index.
+
+How to add a scheme: see README.md here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rsir_tf.lazy_attributes import attributes
+
+_HOMES = {
+    "Answer": "rsir_tf.ranking.searching",
+    "Candidates": "rsir_tf.ranking.candidates",
+    "DEFAULT_SCHEME": "rsir_tf.ranking.schemes",
+    "Hit": "rsir_tf.ranking.scheme",
+    "ImageBlock": "rsir_tf.ranking.images",
+    "ImageFeatures": "rsir_tf.ranking.scheme",
+    "Index": "rsir_tf.ranking.searchable_index",
+    "Match": "rsir_tf.ranking.scheme",
+    "SCHEMES": "rsir_tf.ranking.schemes",
+    "Scheme": "rsir_tf.ranking.scheme",
+    "archive_rankings": "rsir_tf.ranking.whole_archives",
+    "derived_files": "rsir_tf.ranking.schemes",
+    "make_scheme": "rsir_tf.ranking.schemes",
+    "make_schemes": "rsir_tf.ranking.schemes",
+    "open_index": "rsir_tf.ranking.searchable_index",
+    "options_of": "rsir_tf.ranking.schemes",
+    "region_set_distance": "rsir_tf.ranking.set_distance",
+    "search": "rsir_tf.ranking.searching",
+    "search_many": "rsir_tf.ranking.searching",
+    "sharing_classes": "rsir_tf.ranking.candidates",
+}
+
+__all__ = [
+    "DEFAULT_SCHEME",
+    "SCHEMES",
+    "Answer",
+    "Candidates",
+    "Hit",
+    "ImageBlock",
+    "ImageFeatures",
+    "Index",
+    "Match",
+    "Scheme",
+    "archive_rankings",
+    "derived_files",
+    "make_scheme",
+    "make_schemes",
+    "open_index",
+    "options_of",
+    "region_set_distance",
+    "search",
+    "search_many",
+    "sharing_classes",
+]
+
+if TYPE_CHECKING:
+    from rsir_tf.ranking.candidates import Candidates, sharing_classes
+    from rsir_tf.ranking.images import ImageBlock
+    from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme
+    from rsir_tf.ranking.schemes import DEFAULT_SCHEME, SCHEMES, derived_files, make_scheme, make_schemes, options_of
+    from rsir_tf.ranking.searchable_index import Index, open_index
+    from rsir_tf.ranking.searching import Answer, search, search_many
+    from rsir_tf.ranking.set_distance import region_set_distance
+    from rsir_tf.ranking.whole_archives import archive_rankings
+
+__getattr__ = attributes(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

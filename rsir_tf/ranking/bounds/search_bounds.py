@@ -1,0 +1,142 @@
+"""How far the images of an index can be from queries by Eq. 3, at least and at most: what a search need not compute.
+
+Principal components (`components`) give lower bounds of all images from few bytes each, and matrix products
+(`intervals`) give both bounds of those that the components leave open.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.index.segment import Segment
+from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.processors import usable_cores
+from rsir_tf.ranking.bounds.blocks import REGIONS_PER_BLOCK, region_blocks
+from rsir_tf.ranking.bounds.component_bounds import COMPONENTS
+from rsir_tf.ranking.bounds.components import COORDINATES
+from rsir_tf.ranking.bounds.intervals import FEWEST_ROWS, recnn_intervals, rows_at_once
+from rsir_tf.ranking.bounds.operands import Queries, RegionBlock, side_by_side
+
+QUERY_REGIONS_AT_ONCE = 512
+"""Columns of one matrix product when there are many queries."""
+
+_FIRST = 1024
+"""Images beyond the wanted number whose distances are bounded first: the better ones of them say how far to look."""
+
+
+def groups(queries: Sequence[NDArray[np.float32]]) -> Iterator[slice]:
+    """Cut queries into groups whose regions are columns of one matrix product, a query at least."""
+    begin = columns = 0
+    for at, query in enumerate(queries):
+        if columns and columns + len(query) > QUERY_REGIONS_AT_ONCE:
+            yield slice(begin, at)
+            begin, columns = at, 0
+        columns += len(query)
+    if columns:
+        yield slice(begin, len(queries))
+
+
+def narrowed_bounds(
+    stored: StoredVectors,
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+    top: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bound the distances of Eq. 3, as far as is needed to tell the first `top` images.
+
+    Args:
+        stored: Of the index.
+        queries: float32 [m, C] each, m ≥ 1.
+        wanted: bool [P] for each query.
+        direction: "query" or "both".
+        top: At least 1.
+
+    Returns:
+        The least and the greatest distance, float64 [Q, P] each; infinite for images without regions, for unwanted ones
+        and for those that the principal components show to be beyond the first `top`.
+    """
+    worth_it = any(int(mask.sum()) > top + _FIRST for mask in wanted)
+    least = _least_distances(stored, queries, wanted, direction) if worth_it else None
+    if least is None:
+        return _bounds(stored, queries, wanted, direction)
+    low, high = np.full(least.shape, np.inf), np.full(least.shape, np.inf)
+    for at, query in enumerate(queries):
+        known = np.where(least[at] >= 0, least[at], np.inf)
+        near = wanted[at] & (known <= reach(known, top + _FIRST))
+        for asked in (near, wanted[at] & ~near):
+            open_still = asked & (least[at] <= reach(high[at], top))
+            if open_still.any():
+                for ends, found in zip((low, high), _bounds(stored, [query], [open_still], direction), strict=True):
+                    np.copyto(ends[at], found[0], where=open_still)
+    return low, high
+
+
+def _least_distances(
+    stored: StoredVectors,
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+) -> NDArray[np.float64] | None:
+    """Lower bounds from components, float64 [Q, P]; −1 where a segment has none, None where no segment has any."""
+    asked = np.logical_or.reduce(list(wanted))
+    parts = [(positions, segment) for positions, segment in stored.parts() if asked[positions].any()]
+    if not any(segment.derived(COMPONENTS) is not None for _, segment in parts):
+        return None
+    columns = side_by_side(queries, direction)
+    least = np.full((len(queries), len(asked)), -1.0)
+
+    def look(part: tuple[slice, Segment]) -> None:
+        positions, segment = part
+        components = segment.derived(COMPONENTS)
+        if components is not None:
+            least[:, positions] = components.least_distances(columns).T
+
+    with ThreadPoolExecutor(_threads(COORDINATES + 1, columns)) as pool:
+        deque(pool.map(look, parts), maxlen=0)
+    least[~np.stack(list(wanted))] = np.inf
+    return least
+
+
+def _threads(channels: int, queries: Queries) -> int:
+    """One where products are of so many columns that they use all processors by themselves."""
+    return 1 if rows_at_once(channels, len(queries.vectors)) < FEWEST_ROWS else usable_cores()
+
+
+def _bounds(
+    stored: StoredVectors,
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest distance, float64 [Q, P] each; infinite for images without regions and unwanted ones."""
+    columns = side_by_side(queries, direction)
+    asked = np.logical_or.reduce(list(wanted))
+    low, high = np.full((len(queries), len(asked)), np.inf), np.full((len(queries), len(asked)), np.inf)
+
+    own = threading.local()
+
+    def look(read: Callable[[NDArray[np.float32] | None], RegionBlock]) -> None:
+        if not hasattr(own, "room"):
+            own.room = np.empty((REGIONS_PER_BLOCK, columns.vectors.shape[1]), dtype=np.float32)
+        block = read(own.room)
+        least, greatest = recnn_intervals(columns, block, np.float32)
+        low[:, block.positions], high[:, block.positions] = least.T, greatest.T
+
+    with ThreadPoolExecutor(_threads(columns.vectors.shape[1], columns)) as pool:
+        deque(pool.map(look, region_blocks(stored, asked)), maxlen=0)
+    unwanted = ~np.stack(list(wanted))
+    for ends in (low, high):
+        np.copyto(ends, np.inf, where=unwanted)
+    return low, high
+
+
+def reach(high: NDArray[np.float64], top: int) -> float:
+    """The `top`-th smallest upper bound: what lies beyond it for certain is not among the first `top`."""
+    return float(np.partition(high, top - 1)[top - 1]) if top <= len(high) else np.inf

@@ -1,0 +1,79 @@
+"""Distances of Eq. 3 from queries to every image, in their true order: what evaluation asks for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.ranking.bounds.blocks import region_blocks
+from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled
+from rsir_tf.ranking.bounds.operands import side_by_side
+from rsir_tf.ranking.bounds.search_bounds import groups
+from rsir_tf.ranking.set_distance import direct_set_distance
+
+_READ_AT_ONCE = 64
+"""Queries whose regions are held at once."""
+
+
+def all_set_distances(
+    stored: StoredVectors, queries: Iterable[NDArray[np.float32]], direction: str, wanted: NDArray[np.bool_]
+) -> Iterator[NDArray[np.float64]]:
+    """Distances from any number of queries, several in one matrix product.
+
+    An image without regions has no distance to any other: as a query it is infinitely far from all.
+
+    Args:
+        stored: Of the index.
+        queries: float32 [m, C] each.
+        direction: "query" or "both".
+        wanted: bool [P], the images to measure the distance to, false for removed ones; NaN for the others.
+    """
+    waiting = iter(queries)
+    while together := list(itertools.islice(waiting, _READ_AT_ONCE)):
+        asking = [query for query in together if len(query)]
+        answers = (
+            answer for group in groups(asking) for answer in set_distances(stored, asking[group], direction, wanted)
+        )
+        for query in together:
+            yield next(answers) if len(query) else np.where(wanted, np.inf, np.nan)
+
+
+def set_distances(
+    stored: StoredVectors, queries: Sequence[NDArray[np.float32]], direction: str, wanted: NDArray[np.bool_]
+) -> Iterator[NDArray[np.float64]]:
+    """Distances from queries to the wanted images; all queries go through the vectors together.
+
+    Args:
+        stored: Of the index.
+        queries: float32 [m, C] each, m ≥ 1.
+        direction: "query" or "both".
+        wanted: bool [P], false for removed images.
+
+    Yields:
+        float64 [P] a query, in order, by position; their order is that of the directly computed distances, from which
+        they differ by less than 1e-10 of themselves. NaN for images that are not wanted.
+    """
+    positions = np.flatnonzero(wanted)
+    low, high = np.full((len(queries), len(wanted)), np.inf), np.full((len(queries), len(wanted)), np.inf)
+    columns = side_by_side(queries, direction)
+    for read in region_blocks(stored, wanted):
+        block = read(None)
+        least, greatest = recnn_intervals(columns, block, np.float64)
+        low[:, block.positions], high[:, block.positions] = least.T, greatest.T
+    for at, query in enumerate(queries):
+        distances = np.full(len(wanted), np.nan)
+        measure = partial(_measure_at, stored, query.astype(np.float64), positions, direction)
+        distances[positions] = settled(low[at, positions], high[at, positions], measure)
+        yield distances
+
+
+def _measure_at(
+    stored: StoredVectors, query: NDArray[np.float64], positions: NDArray[np.int64], direction: str, index: int
+) -> float:
+    other = stored.recnn(int(positions[index])).astype(np.float64)
+    return direct_set_distance(query, other, direction)

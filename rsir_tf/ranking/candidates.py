@@ -1,0 +1,73 @@
+"""Which images a search looks at: all, or those that somebody proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from rsir_tf.index.store import StoredIndex
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Images that a search is limited to.
+
+    Attributes:
+        rows: int64 [k], rows of the index, in any order.
+        complete: Whether they are proven to be all that may be found: an answer among them is then exact. Not so where
+            they are a guess at what may be near, as of a vector database.
+    """
+
+    rows: NDArray[np.int64]
+    complete: bool = False
+
+
+def sharing_classes(index: StoredIndex, classes: Collection[int]) -> Candidates:
+    """The images that have a region of at least one of these classes: the coarse filter of the paper (IV).
+
+    They are complete: the question is then for the nearest of these images alone.
+
+    Args:
+        index: The index that is searched.
+        classes: Class indices, usually the query's; where there are none, no image shares one.
+
+    Raises:
+        InputError: A class that the index does not have.
+    """
+    known = len(index.settings.class_names)
+    asked = np.array(sorted({int(each) for each in classes}), dtype=np.int64)
+    if len(asked) and not (asked[0] >= 0 and asked[-1] < known):
+        raise InputError(f"share_classes holds {asked.tolist()}", wanted=f"class indices from 0 to {known - 1}")
+    rows = index.vectors.rows[index.vectors.with_classes(asked)]
+    return Candidates(rows[rows >= 0], complete=True)
+
+
+def wanted_positions(
+    index: StoredIndex, among: Candidates | Sequence[int] | NDArray[np.integer] | None
+) -> tuple[NDArray[np.bool_], bool]:
+    """Turn candidates into bool [P], true at the positions to look at, and whether an answer among them is exact.
+
+    Args:
+        index: The index that is searched.
+        among: Candidates; or rows, of which nothing is proven; or None, which stands for all images.
+
+    Raises:
+        InputError: There is no such row.
+    """
+    if among is None:
+        return index.vectors.live, True
+    candidates = among if isinstance(among, Candidates) else Candidates(np.asarray(among, dtype=np.int64))
+    rows = candidates.rows
+    if len(rows) and not (rows.min() >= 0 and rows.max() < len(index)):
+        strange = rows[(rows < 0) | (rows >= len(index))][0]
+        raise InputError(f"{index.path}: has no row {strange}", wanted=f"0 to {len(index) - 1}")
+    wanted = np.zeros(len(index.vectors), dtype=bool)
+    wanted[index.vectors.positions[rows]] = True
+    return wanted, candidates.complete

@@ -1,0 +1,151 @@
+"""Images of an index as schemes are given them: one, or many at once as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.distances import to_float32
+from rsir_tf.index.segment import Segment
+from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.ranking.scheme import ImageFeatures
+
+IMAGES_PER_BLOCK = 1024
+
+
+class ImageBlock:
+    """k images of one segment, with n regions together; every array is read when it is first asked for.
+
+    Going through a block gives each image as `ImageFeatures`; its arrays hold all of them at once.
+
+    Args:
+        segment: Of the index.
+        rows: int64 [k], the images' rows in the segment.
+    """
+
+    def __init__(self, segment: Segment, rows: NDArray[np.int64]) -> None:
+        self._segment, self._rows = segment, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[ImageFeatures]:
+        return (self[at] for at in range(len(self)))
+
+    def __getitem__(self, at: int) -> ImageFeatures:
+        return _ImageOfBlock(self, range(len(self))[at])
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """int64 [k + 1]: image i's regions are the rows from starts[i] up to starts[i + 1] of the arrays of regions."""
+        counts = self._segment.offsets[self._rows + 1] - self._segment.offsets[self._rows]
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+    @cached_property
+    def images(self) -> NDArray[np.int64]:
+        """int64 [n], for each region the image that it belongs to, from 0: for `np.bincount` and its like."""
+        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+
+    @cached_property
+    def classes(self) -> NDArray[np.int32]:
+        """int32 [n], class index of each region."""
+        return self._segment.classes[self._regions]
+
+    @cached_property
+    def areas(self) -> NDArray[np.int64]:
+        """int64 [n], pixels of each region."""
+        return self._segment.areas[self._regions]
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int32]:
+        """int32 [n, 4], (top, left, bottom, right) of each region in pixels, half-open."""
+        return self._segment.boxes[self._regions]
+
+    @cached_property
+    def centroids(self) -> NDArray[np.float32]:
+        """float32 [n, 2], (y, x) of each region in the same pixels; NaN where the segment is of index format 1."""
+        return self._segment.centroids[self._regions]
+
+    @cached_property
+    def recnn(self) -> NDArray[np.float32]:
+        """float32 [n, C], a vector a region."""
+        return to_float32(self._segment.recnn[self._regions])
+
+    @cached_property
+    def recnn_plus(self) -> NDArray[np.float32]:
+        """float32 [k, C], a vector an image."""
+        return to_float32(self._segment.recnn_plus[self._rows])
+
+    @cached_property
+    def _regions(self) -> slice | NDArray[np.int64]:
+        """Rows of the segment's regions: a slice, which copies nothing, where the images lie side by side."""
+        begins = self._segment.offsets[self._rows]
+        if len(self) and self._rows[-1] - self._rows[0] + 1 == len(self):
+            return slice(int(begins[0]), int(self._segment.offsets[self._rows[-1] + 1]))
+        return np.arange(int(self.starts[-1])) + np.repeat(begins - self.starts[:-1], np.diff(self.starts))
+
+
+class _ImageOfBlock(ImageFeatures):
+    """One image of a block, whose arrays are read when they are first asked for, like the block's."""
+
+    __slots__ = ("_at", "_block")
+    _at: int
+    _block: ImageBlock
+
+    def __init__(self, block: ImageBlock, at: int) -> None:
+        object.__setattr__(self, "_block", block)
+        object.__setattr__(self, "_at", at)
+
+    def _own(self, name: str) -> NDArray[Any]:
+        starts = self._block.starts
+        values: NDArray[Any] = getattr(self._block, name)
+        return values[starts[self._at] : starts[self._at + 1]]
+
+    @property
+    def classes(self) -> NDArray[np.int32]:
+        return self._own("classes")
+
+    @property
+    def areas(self) -> NDArray[np.int64]:
+        return self._own("areas")
+
+    @property
+    def boxes(self) -> NDArray[np.int32]:
+        return self._own("boxes")
+
+    @property
+    def centroids(self) -> NDArray[np.float32]:
+        return self._own("centroids")
+
+    @property
+    def recnn(self) -> NDArray[np.float32]:
+        return self._own("recnn")
+
+    @property
+    def recnn_plus(self) -> NDArray[np.float32]:
+        return self._block.recnn_plus[self._at]
+
+
+def image_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.int64], ImageBlock]]:
+    """Cut the wanted images into blocks: positions int64 [k], and the images.
+
+    Args:
+        stored: Of the index.
+        wanted: bool [P].
+    """
+    return [
+        (positions.start + rows, ImageBlock(segment, rows))
+        for positions, segment in stored.parts()
+        for chosen in [np.flatnonzero(wanted[positions])]
+        for rows in (chosen[at : at + IMAGES_PER_BLOCK] for at in range(0, len(chosen), IMAGES_PER_BLOCK))
+    ]
+
+
+def image_at(stored: StoredVectors, position: int) -> ImageFeatures:
+    """One image of the index."""
+    segment, row = stored.locate(position)
+    return ImageBlock(segment, np.array([row]))[0]

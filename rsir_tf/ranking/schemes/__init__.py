@@ -1,0 +1,112 @@
+"""The ranking schemes, a file each. A new one is a new file here and a line in `SCHEMES`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import asdict, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from rsir_tf.index.derived import DerivedFile
+    from rsir_tf.ranking.scheme import Scheme
+
+SCHEMES = {
+    "recnn": "rsir_tf.ranking.schemes.recnn.ReCNN",
+    "recnn+": "rsir_tf.ranking.schemes.recnn_plus.ReCNNPlus",
+}
+"""Name → class, in the order in which reports show them. As text, so that `--help` can list the names and load none."""
+
+DEFAULT_SCHEME = "recnn+"
+"""What ranks where nothing else is asked for."""
+
+
+def scheme_kind(name: str) -> type[Scheme]:
+    """The class of a scheme.
+
+    Raises:
+        InputError: There is no such scheme.
+    """
+    if name not in SCHEMES:
+        raise InputError(f"scheme is {name!r}", wanted=" or ".join(SCHEMES))
+    module, _, kind = SCHEMES[name].rpartition(".")
+    found: type[Scheme] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def make_scheme(scheme: str | Scheme, **options: Any) -> Scheme:
+    """Build a scheme from its name and options.
+
+    Args:
+        scheme: A name of `SCHEMES`; or a scheme, which is given back: it has its own options.
+        **options: For example `metric` or `direction`; None stands for the scheme's default. An option that only other
+            schemes have may be given at their default, which asks for nothing.
+
+    Raises:
+        InputError: There is no such scheme, it does not have an option, or the option has no such value.
+    """
+    kind = scheme_kind(scheme) if isinstance(scheme, str) else type(scheme)
+    given = {name: value for name, value in options.items() if value is not None}
+    own = {name: given.pop(name) for name in _options_of(kind) if name in given and isinstance(scheme, str)}
+    for name, value in given.items():
+        _refuse_other(kind, name, value)
+    return kind(**own) if isinstance(scheme, str) else scheme
+
+
+def make_schemes(schemes: Iterable[str | Scheme], **options: Any) -> list[Scheme]:
+    """Build several schemes, each with those of the options that it has.
+
+    Args:
+        schemes: As for `make_scheme`.
+        **options: As for `make_scheme`.
+
+    Raises:
+        InputError: As for `make_scheme`; also where an option is wrong that only other schemes have, or that none has.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    kinds = {name: scheme_kind(name) for name in SCHEMES}
+    for name, value in given.items():
+        owners = [kind for kind in kinds.values() if name in _options_of(kind)]
+        if not owners:
+            raise InputError(f"{name} is {value!r}", wanted=f"no {name}: no scheme has such an option")
+        for kind in owners:
+            kind(**{name: value})
+    return [
+        make_scheme(each, **{name: given[name] for name in _options_of(scheme_kind(each)) if name in given})
+        if isinstance(each, str)
+        else each
+        for each in schemes
+    ]
+
+
+def options_of(scheme: Scheme) -> dict[str, Any]:
+    """A scheme's options and their values, for reports."""
+    return asdict(scheme) if is_dataclass(scheme) and not isinstance(scheme, type) else {}
+
+
+def derived_files() -> tuple[DerivedFile[Any], ...]:
+    """What the schemes want to be kept beside the vectors of an index, for `IndexWriter.open`."""
+    return tuple(file for name in SCHEMES for file in getattr(scheme_kind(name), "derived_files", ()))
+
+
+def _options_of(kind: type[Scheme]) -> dict[str, Any]:
+    """The names of a kind's options, with their defaults."""
+    return {field.name: field.default for field in fields(kind)} if is_dataclass(kind) else {}
+
+
+def _refuse_other(kind: type[Scheme], name: str, value: object) -> None:
+    """Refuse an option that a kind of scheme does not have."""
+    found = {other: _options_of(scheme_kind(other)) for other in SCHEMES}
+    defaults = {other: options[name] for other, options in found.items() if name in options}
+    if name == "metric":
+        allowed: list[object] = list(kind.metrics)
+    else:
+        allowed = list(dict.fromkeys(defaults.values()))
+    if value not in allowed:
+        raise InputError(
+            f"{name} is {value!r} for {kind.name}",
+            wanted=" or ".join(map(str, allowed)) or f"no {name}",
+            cure=f"or scheme {' or '.join(defaults)}" if defaults else None,
+        )

@@ -1,0 +1,105 @@
+"""ReCNN: images as sets of regions, by Eq. 3 of the paper.
+
+The distance that defines it is `region_set_distance`. A search bounds every distance from both sides before it is
+computed, and computes it only where the bounds leave open whether it is among the first (`bounds`); what is left is
+computed directly, which decides order and ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.index.derived import DerivedFile
+from rsir_tf.ranking.bounds.component_bounds import COMPONENTS
+from rsir_tf.ranking.bounds.search_bounds import groups, narrowed_bounds, reach
+from rsir_tf.ranking.bounds.true_order import all_set_distances
+from rsir_tf.ranking.brute_force import first
+from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
+from rsir_tf.ranking.set_distance import direct_set_distance, nearest_regions, require_direction
+from rsir_tf.vector_rankings import nearest_first
+
+if TYPE_CHECKING:
+    from rsir_tf.index.vectors import StoredVectors
+    from rsir_tf.ranking.images import ImageBlock
+
+
+@dataclass(frozen=True, slots=True)
+class ReCNN:
+    """Ranks by Eq. 3: the mean, over the query's regions, of the L2 distance to the nearest region of the other image.
+
+    Attributes:
+        direction: "query", Eq. 3 as it stands; or "both", the mean of Eq. 3 from the query to the other image and from
+            the other image to the query.
+
+    Raises:
+        InputError: Another direction.
+    """
+
+    direction: str = "query"
+
+    name: ClassVar[str] = "recnn"
+    title: ClassVar[str] = "ReCNN"
+    asks_with: ClassVar[Literal["regions", "image"]] = "regions"
+    reads: ClassVar[tuple[Field, ...]] = ("recnn",)
+    metrics: ClassVar[tuple[str, ...]] = ("l2",)
+    derived_files: ClassVar[tuple[DerivedFile[Any], ...]] = (COMPONENTS,)
+
+    def __post_init__(self) -> None:
+        require_direction(self.direction)
+
+    def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
+        """Eq. 3 for one image after the other; infinite where the query or the image has no region."""
+        if not len(query.recnn):
+            return np.full(len(images), np.inf)
+        asked = query.recnn.astype(np.float64)
+        ends = zip(images.starts[:-1], images.starts[1:], strict=True)
+        others = (images.recnn[start:end].astype(np.float64) for start, end in ends)
+        return np.array([direct_set_distance(asked, other, self.direction) for other in others])
+
+    def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
+        """The nearest region of the hit for each region of the query."""
+        regions, apart = nearest_regions(query.recnn.astype(np.float64), hit.recnn.astype(np.float64))
+        boxes = hit.boxes.tolist()
+        return tuple(
+            Match(number, region, distance, int(hit.classes[region]), tuple(boxes[region]))
+            for number, (region, distance) in enumerate(zip(regions.tolist(), apart.tolist(), strict=True))
+        )
+
+    def nearest(
+        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
+    ) -> list[Found]:
+        """As `Quick.nearest`: the index is gone through once for many queries."""
+        asked = [query.recnn for query in queries]
+        found: list[Found] = []
+        for group in groups(asked):
+            low, high = narrowed_bounds(stored, asked[group], wanted[group], self.direction, top)
+            for at, query in enumerate(asked[group]):
+                exact = query.astype(np.float64)
+                positions = np.flatnonzero(wanted[group][at] & (low[at] <= reach(high[at], top)))
+                distances = [
+                    direct_set_distance(exact, stored.recnn(position).astype(np.float64), self.direction)
+                    for position in positions.tolist()
+                ]
+                found.append(first(stored, positions, np.array(distances), top))
+        return found
+
+    def all_distances(
+        self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.float64]]:
+        """As `RanksArchives.all_distances`; an image without regions is infinitely far from all as a query."""
+        return all_set_distances(stored, (query.recnn for query in queries), self.direction, wanted)
+
+    def rankings(
+        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
+    ) -> Iterator[NDArray[np.int64]]:
+        """As `RanksArchives.rankings`."""
+        wanted = np.zeros(len(stored), dtype=bool)
+        wanted[positions] = True
+        asked = (stored.recnn(position) for position in positions[queries.start : queries.stop].tolist())
+        for distances in all_set_distances(stored, asked, self.direction, wanted):
+            yield nearest_first(distances[positions])

@@ -1,0 +1,164 @@
+"""An index that can be searched: what `rsir_tf.open_index` gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.index.store import StoredIndex
+from rsir_tf.ranking import searching
+from rsir_tf.ranking.candidates import sharing_classes, wanted_positions
+from rsir_tf.ranking.images import image_at
+from rsir_tf.ranking.scheme import Hit, Scheme
+from rsir_tf.ranking.schemes import DEFAULT_SCHEME, make_scheme
+from rsir_tf.ranking.searching import Query
+from rsir_tf.ranking.whole_archives import all_distances
+
+
+def open_index(path: str | os.PathLike[str]) -> Index:
+    """Open an index for reading and searching.
+
+    Versions, sizes and shapes are checked; the bytes are not (see `verify_index`). A writer may go on meanwhile: this
+    reader keeps seeing what was there when it was opened.
+
+    Args:
+        path: The index's folder.
+
+    Raises:
+        ArtifactError: There is no index, its format is newer, or a file is missing or of another size; it is named.
+    """
+    return Index.open(path)
+
+
+class Index(StoredIndex):
+    """Images and their descriptors, in rows sorted by id, with the search among them. Use `rsir_tf.open_index`."""
+
+    def search(
+        self,
+        features: Query,
+        *,
+        scheme: str | Scheme = DEFAULT_SCHEME,
+        top: int = 10,
+        metric: str | None = None,
+        direction: str | None = None,
+        share_classes: Collection[int] | None = None,
+    ) -> list[Hit]:
+        """Find the images nearest to a query; exact, whatever the size of the index.
+
+        Args:
+            features: For "recnn" float32 [m, C] with m ≥ 1 (one row finds images with a region like it); for "recnn+"
+                float32 [C]; for any scheme what is known of an image (`ImageFeatures`). Vectors are rounded to the
+                index's number type before they are compared.
+            scheme: "recnn" (Eq. 3), "recnn+" (the global descriptor), or any other `Scheme`.
+            top: How many, at least 1; more than there are gives all.
+            metric: For "recnn+" "l1" (the paper's, the default), "l2" or "cosine"; for "recnn" Eq. 3 fixes "l2".
+            direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
+            share_classes: Class indices, usually the query's: images with a region of none of them are left out and
+                never scored. None looks at all.
+
+        Returns:
+            Nearest first; equal distances in order of id. Under "recnn", images without regions come last, at infinity.
+
+        Raises:
+            InputError: Wrong shape or type, NaN or infinity, no region, a `top` below 1, an unknown scheme, an option
+                that the scheme does not have, or a class that the index does not have.
+        """
+        (hits,) = self.search_many(
+            [features], scheme=scheme, top=top, metric=metric, direction=direction, share_classes=[share_classes]
+        )
+        return hits
+
+    def search_many(
+        self,
+        features: Sequence[Query],
+        *,
+        scheme: str | Scheme = DEFAULT_SCHEME,
+        top: int = 10,
+        metric: str | None = None,
+        direction: str | None = None,
+        share_classes: Sequence[Collection[int] | None] | None = None,
+    ) -> list[list[Hit]]:
+        """Ask several queries at once: as `search` for each, but the index is gone through once for many of them.
+
+        Args:
+            features: Of each query, as for `search`.
+            scheme: As for `search`.
+            top: As for `search`.
+            metric: As for `search`.
+            direction: As for `search`.
+            share_classes: One for each query, as for `search`; None looks at all images for all queries.
+
+        Returns:
+            The hits of each query.
+
+        Raises:
+            InputError: As for `search`.
+        """
+        built = make_scheme(scheme, metric=metric, direction=direction)
+        filters = [None] * len(features) if share_classes is None else share_classes
+        among = [None if classes is None else sharing_classes(self, classes) for classes in filters]
+        answers = searching.search_many(self, features, built, top=top, among=among)
+        return [list(answer.hits) for answer in answers]
+
+    def distances(
+        self,
+        features: Query,
+        scheme: str | Scheme = DEFAULT_SCHEME,
+        *,
+        metric: str | None = None,
+        direction: str | None = None,
+    ) -> NDArray[np.float64]:
+        """Distances from a query to every image, for evaluation.
+
+        Args:
+            features: As for `search`.
+            scheme: As for `search`.
+            metric: As for `search`.
+            direction: As for `search`.
+
+        Returns:
+            float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to 1e-10.
+
+        Raises:
+            InputError: As for `search`.
+        """
+        return searching.distances(self, features, make_scheme(scheme, metric=metric, direction=direction))
+
+    def all_distances(
+        self,
+        scheme: str | Scheme = DEFAULT_SCHEME,
+        rows: Sequence[int] | None = None,
+        *,
+        metric: str | None = None,
+        direction: str | None = None,
+        among: Any = None,
+    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Every image as the query, for evaluation.
+
+        Args:
+            scheme: As for `search`.
+            rows: Which images are queries; None takes all.
+            metric: As for `search`.
+            direction: As for `search`.
+            among: Rows of the images to measure the distance to, and no others; None takes all.
+
+        Yields:
+            A row, and float64 [N] as `distances` gives them for that image, to 1e-10: 0 for itself and for equal
+            descriptors; NaN for what is not `among`. Under "recnn" an image without regions is infinitely far from all,
+            itself included.
+
+        Raises:
+            InputError: There is no such row, or an unknown scheme, metric or direction.
+        """
+        built = make_scheme(scheme, metric=metric, direction=direction)
+        asked = list(range(len(self))) if rows is None else [int(row) for row in rows]
+        positions = [self.position_of(row) for row in asked]
+        wanted, _ = wanted_positions(self, among)
+        queries = (image_at(self.vectors, position) for position in positions)
+        answers = all_distances(built, self.vectors, queries, wanted)
+        for row, distances in zip(asked, answers, strict=True):
+            yield row, distances[self.vectors.positions]

@@ -1,0 +1,158 @@
+"""One search over an index, for any scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError
+from rsir_tf.index.entry import finite_vectors
+from rsir_tf.ranking import brute_force
+from rsir_tf.ranking.candidates import Candidates, wanted_positions
+from rsir_tf.ranking.images import image_at
+from rsir_tf.ranking.scheme import Hit, ImageFeatures, Quick, Scheme
+from rsir_tf.ranking.whole_archives import all_distances
+
+if TYPE_CHECKING:
+    from rsir_tf.index.store import StoredIndex
+
+Query = Union[ImageFeatures, "NDArray[np.floating]"]
+Among = Union[Candidates, Sequence[int], "NDArray[np.integer]", None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search found.
+
+    Attributes:
+        hits: Nearest first; equal distances in order of id.
+        exact: Whether no other image of the index could be among them: true, but where the search was limited to
+            candidates that are not proven to be complete.
+    """
+
+    hits: tuple[Hit, ...]
+    exact: bool
+
+
+def search(index: StoredIndex, query: Query, scheme: Scheme, *, top: int = 10, among: Among = None) -> Answer:
+    """Find the images of an index that are nearest to a query.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        query: What is known of an image; or bare vectors, where they are all that the scheme reads: float [m, C] or
+            [C]. Vectors are rounded to the index's number type before they are compared.
+        scheme: From `make_scheme`, or any other.
+        top: How many, at least 1; more than there are gives all.
+        among: Candidates, or rows of the index, to which the search is limited: no other image is scored.
+
+    Raises:
+        InputError: Wrong shape or type, NaN or infinity, no region where the scheme needs one, a `top` below 1, or a
+            row that the index does not have.
+    """
+    (answer,) = search_many(index, [query], scheme, top=top, among=[among])
+    return answer
+
+
+def search_many(
+    index: StoredIndex,
+    queries: Sequence[Query],
+    scheme: Scheme,
+    *,
+    top: int = 10,
+    among: Sequence[Among] | None = None,
+) -> list[Answer]:
+    """Ask several queries at once: as `search` for each, but a quick scheme goes through the index once for many.
+
+    Args:
+        index: As for `search`.
+        queries: As for `search`.
+        scheme: As for `search`.
+        top: As for `search`.
+        among: One for each query, as for `search`; None looks at all images for all queries.
+
+    Raises:
+        InputError: As for `search`.
+    """
+    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+        raise InputError(f"top is {top!r}", wanted="a whole number of at least 1")
+    asked = [checked_query(index, query, scheme) for query in queries]
+    limits = [wanted_positions(index, each) for each in (among if among is not None else [None] * len(asked))]
+    wanted = [mask for mask, _ in limits]
+    if isinstance(scheme, Quick):
+        found = scheme.nearest(index.vectors, asked, int(top), wanted)
+    else:
+        found = brute_force.nearest(scheme, index.vectors, asked, int(top), wanted)
+    return [
+        Answer(tuple(_hit(index, position, distance, query, scheme) for position, distance in nearest), exact)
+        for query, nearest, (_, exact) in zip(asked, found, limits, strict=True)
+    ]
+
+
+def distances(index: StoredIndex, query: Query, scheme: Scheme) -> NDArray[np.float64]:
+    """Distances from a query to every image, for evaluation.
+
+    Args:
+        index: As for `search`.
+        query: As for `search`.
+        scheme: As for `search`.
+
+    Returns:
+        float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to 1e-10.
+
+    Raises:
+        InputError: As for `search`.
+    """
+    asked = checked_query(index, query, scheme)
+    (found,) = all_distances(scheme, index.vectors, [asked], index.vectors.live)
+    return found[index.vectors.positions]
+
+
+def checked_query(index: StoredIndex, query: Query, scheme: Scheme) -> ImageFeatures:
+    """Check what is asked with, and round its vectors as those of the index were rounded.
+
+    Raises:
+        InputError: As for `search`.
+    """
+    channels, dtype = index.settings.channels, index.settings.dtype
+    what = f"the query's {scheme.name}"
+    shapes: dict[str, tuple[int | None, ...]] = {"recnn": (None, channels), "recnn_plus": (channels,)}
+    if not isinstance(query, ImageFeatures):
+        (field,) = scheme.reads if len(scheme.reads) == 1 else ("",)
+        if field not in shapes:
+            raise InputError(
+                f"{what} is {type(query).__name__}",
+                wanted=f"ImageFeatures of an image, since {scheme.name} reads {', '.join(scheme.reads)}",
+            )
+        query = _nothing(channels).having(**{field: finite_vectors(query, shapes[field], dtype, what)})
+    else:
+        vectors = {
+            field: finite_vectors(getattr(query, field), shape, dtype, f"the query's {field}")
+            for field, shape in shapes.items()
+            if field in scheme.reads
+        }
+        query = query.having(**vectors)
+    if scheme.asks_with == "regions" and not len(query):
+        raise InputError("the query has no region", wanted="at least one", cure="lower the minimum area or use recnn+")
+    return query
+
+
+def _nothing(channels: int) -> ImageFeatures:
+    return ImageFeatures(
+        classes=np.empty(0, np.int32),
+        areas=np.empty(0, np.int64),
+        boxes=np.empty((0, 4), np.int32),
+        centroids=np.empty((0, 2), np.float32),
+        recnn=np.empty((0, channels), np.float32),
+        recnn_plus=np.zeros(channels, np.float32),
+    )
+
+
+def _hit(index: StoredIndex, position: int, distance: float, query: ImageFeatures, scheme: Scheme) -> Hit:
+    row = int(index.vectors.rows[position])
+    explained = np.isfinite(distance)
+    matches = scheme.matches(query, image_at(index.vectors, position)) if explained else ()
+    return Hit(index.images.ids[row], row, distance, matches)

@@ -1,0 +1,55 @@
+"""All images ranked for all images, by any scheme: quickly where the scheme knows how, else by brute force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.index.store import StoredIndex
+from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.ranking import brute_force
+from rsir_tf.ranking.scheme import ImageFeatures, RanksArchives, Scheme
+
+
+def all_distances(
+    scheme: Scheme, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
+) -> Iterator[NDArray[np.float64]]:
+    """As `RanksArchives.all_distances`, for any scheme."""
+    if isinstance(scheme, RanksArchives):
+        return scheme.all_distances(stored, queries, wanted)
+    return brute_force.all_distances(scheme, stored, queries, wanted)
+
+
+def archive_rankings(
+    index: StoredIndex, scheme: Scheme, rows: NDArray[np.int64], queries: range, *, sharing_first: bool = False
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Rank some of an index's images for some of these; only those are searched, whatever else the index holds.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        scheme: From `make_scheme`, or any other.
+        rows: int64 [N], the index's rows of the images to rank, ascending: equal distances go by id.
+        queries: Consecutive places in `rows`, of the images to rank them for.
+        sharing_first: Rank images last, in order of id, whose segmentation shares no class with the query's.
+
+    Returns:
+        A query's place in `rows`, in order, and int64 [N], places in `rows`, nearest first.
+    """
+    positions = index.vectors.positions[rows]
+    if isinstance(scheme, RanksArchives):
+        ranked = scheme.rankings(index.vectors, positions, queries)
+    else:
+        ranked = brute_force.rankings(scheme, index.vectors, positions, queries)
+    found = zip(queries, ranked, strict=True)
+    return _sharing_first(found, index.shown_classes[rows]) if sharing_first else found
+
+
+def _sharing_first(
+    found: Iterator[tuple[int, NDArray[np.int64]]], shown: NDArray[np.bool_]
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    by_class = np.ascontiguousarray(shown.T)
+    for place, order in found:
+        last = ~by_class[shown[place]].any(axis=0)[order]
+        yield place, np.concatenate([order[~last], np.sort(order[last])])
