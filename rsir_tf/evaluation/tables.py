@@ -24,6 +24,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def in_words(key: str) -> str:
+    """A key of a report's JSON as people read it."""
+    return key.replace("_", " ")
+
+
 def figures_table(
     evaluation: Evaluation, published: Mapping[str, PublishedRow] | None = None
 ) -> tuple[list[str], list[list[str]]]:
@@ -191,7 +196,11 @@ def markdown(
             [SCHEME_TITLES.get(name, name), *(f"{f.costs[cost]:.4g}" if cost in f.costs else MISSING for cost in costs)]
             for name, f in evaluation.schemes.items()
         ]
-        parts += ["## What it costs", markdown_table(["Descriptor", *costs], table), costs_words(evaluation)]
+        parts += [
+            "## What it costs",
+            markdown_table(["Descriptor", *map(in_words, costs)], table),
+            costs_words(evaluation),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -201,11 +210,11 @@ def costs_words(evaluation: Evaluation) -> str:
     words = {
         "bytes_per_image": "Bytes per image: its vectors, as they are kept.",
         "seconds_per_query": (
-            f"Seconds a query: of a core's time, searching {evaluation.queries} images and ranking all of them for the "
-            f"first {timed} queries, once more and by itself, with all vectors in memory."
+            f"Seconds per query: of a core's time, searching {evaluation.queries} images and ranking all of them for "
+            f"the first {timed} queries, once more and by itself, with all vectors in memory."
         ),
         "seconds_per_image": (
-            "Seconds an image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
+            "Seconds per image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
             "indexing by the clock, where this command did it."
         ),
     }

@@ -127,7 +127,7 @@ class _ImageOfBlock(ImageFeatures):
 
     @property
     def recnn_plus(self) -> NDArray[np.float32]:
-        return self._block.recnn_plus[self._at]
+        return np.asarray(self._block.recnn_plus[self._at], dtype=np.float32)
 
 
 def image_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.int64], ImageBlock]]:

@@ -28,6 +28,7 @@ from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.evaluation.tables import (
     costs_words,
     figures_table,
+    in_words,
     interval_table,
     paired_test_table,
     scene_plot_left_out,
@@ -237,7 +238,10 @@ def _costs(comparison: Comparison) -> Section:
         [_title(name), *(f"{figures.costs[cost]:.4g}" if cost in figures.costs else "–" for cost in names)]
         for name, figures in schemes.items()
     ]
-    content: list[str | Table] = [Table(["Descriptor", *names], rows), costs_words(comparison.evaluation)]
+    content: list[str | Table] = [
+        Table(["Descriptor", *map(in_words, names)], rows),
+        costs_words(comparison.evaluation),
+    ]
     return Section("What it costs", content)
 
 

@@ -168,9 +168,7 @@ def query_image(
     """
     built = make_scheme(scheme, metric=metric, direction=direction)
     if (region is not None or at is not None) and built.asks_with != "regions":
-        raise InputError(
-            f"one region is picked, and scheme {built.name} asks with the whole image", wanted="scheme recnn"
-        )
+        raise InputError(f"one region is picked under scheme {built.name}", wanted="scheme recnn")
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
     (result,) = _results([image], index, model, built, top, region, at, tags_overlap, asked)

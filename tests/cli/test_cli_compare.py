@@ -210,12 +210,12 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     unknown = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--json")
     assert spent not in json.loads(unknown.out)["schemes"]["recnn"]["costs"]
     text = (tmp_path / "two" / "report" / "report.md").read_text("utf-8")
-    assert "| Descriptor | bytes an image | seconds a query | seconds an image |" in text
+    assert "| Descriptor | bytes per image | seconds per image | seconds per query |" in text
     assert re.search(r"\| ReCNN \| [\d.e+]+ \| [\d.e-]+ \| – \|", text)
     page = (tmp_path / "two" / "report" / "index.html").read_text("utf-8")
     images = json.loads(unknown.out)["queries"]
     for shown in (text, page.replace("&#x27;", "'")):
-        assert f"Seconds a query: of a core's time, searching {images} images and ranking all of them" in shown
+        assert f"Seconds per query: of a core's time, searching {images} images and ranking all of them" in shown
     lacking = command("compare", tiny_export.archive, "--all", "--descriptor", "color", "--processes", 1,
                       "--to", tmp_path / "three", "--index", tmp_path / "one" / "index")  # fmt: skip
     assert lacking.code == 1

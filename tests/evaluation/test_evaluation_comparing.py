@@ -179,7 +179,7 @@ def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
 
 
 def test_how_costs_are_measured_is_told(evaluation: Evaluation) -> None:
-    assert "Bytes an image: its vectors, as they are kept.\n" in markdown(evaluation, title="t")
+    assert "Bytes per image: its vectors, as they are kept.\n" in markdown(evaluation, title="t")
     timed = dataclasses.replace(evaluation.schemes["glcm"], costs={"seconds_per_query": 0.25})
     for queries, words in ((4, "searching 4 images and ranking all of them for the first 4"), (99, "the first 64")):
         text = markdown(dataclasses.replace(evaluation, queries=queries, schemes={"glcm": timed}), title="t")

@@ -12,8 +12,9 @@ import pytest
 from rsir_tf.artifacts import manifest, write_json
 from rsir_tf.baselines import DescribedImages
 from rsir_tf.errors import ArtifactError
+from rsir_tf.ranking import make_scheme
 from rsir_tf.workflows import comparison_costs
-from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_a_query
+from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_per_query
 
 
 @pytest.mark.parametrize(("queries", "timed"), [(3, 3), (64, 64), (1000, 64)])
@@ -32,7 +33,7 @@ def test_a_few_queries_are_timed_alone(monkeypatch: pytest.MonkeyPatch, queries:
         return ranked()
 
     monkeypatch.setattr(comparison_costs.time, "process_time", lambda: clock[0])
-    assert seconds_a_query(rank, queries) == 2
+    assert seconds_per_query(rank, queries) == 2
     assert asked == list(range(timed))
 
 
@@ -50,12 +51,12 @@ def index_of(tmp_path: Path, model: str = "m") -> Any:
 
 def test_regions_of_the_compared_images_are_averaged(tmp_path: Path) -> None:
     rows = np.array([0, 2])
-    assert index_costs(index_of(tmp_path), "recnn", rows) == {"bytes_per_image": 2.5 * 512 * 2}
-    assert index_costs(index_of(tmp_path), "recnn+", rows) == {"bytes_per_image": 512 * 2}
+    assert index_costs(index_of(tmp_path), make_scheme("recnn"), rows) == {"bytes_per_image": 2.5 * 512 * 2}
+    assert index_costs(index_of(tmp_path), make_scheme("recnn+"), rows) == {"bytes_per_image": 512 * 2}
     content = manifest("costs", 1, model_id="m", images=4, seconds=10.0)
     write_json(tmp_path / "index-costs.json", content)
-    assert index_costs(index_of(tmp_path), "recnn+", rows)["seconds_per_image"] == 2.5
-    assert "seconds_per_image" not in index_costs(index_of(tmp_path, "another model"), "recnn+", rows)
+    assert index_costs(index_of(tmp_path), make_scheme("recnn+"), rows)["seconds_per_image"] == 2.5
+    assert "seconds_per_image" not in index_costs(index_of(tmp_path, "another model"), make_scheme("recnn+"), rows)
     (tmp_path / "index-costs.json").write_text("{")
     with pytest.raises(ArtifactError, match="is not valid JSON"):
-        index_costs(index_of(tmp_path), "recnn+", rows)
+        index_costs(index_of(tmp_path), make_scheme("recnn+"), rows)
