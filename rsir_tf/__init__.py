@@ -11,8 +11,8 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     baselines/      the descriptors that the paper compares with
     index/          segments on disk: what was described, of which image, with what; it knows no distance
     ranking/        schemes (what "near" means), what makes them quick, search over an index
-    evaluation/     relevance, ranking and multi-label metrics, tables, plots, contact sheets, pages
-    pictures/       class maps as colours, outlines, sheets of tiles
+    evaluation/     relevance, and figures of rankings and of tags
+    presentation/   everything that is looked at: pictures, sheets, plots, tables, reports, pages
     contract        what a model answers: names of signatures and tensors, Prediction, ModelDescription, Model
     locks           one writer a folder
     artifacts       what is left on disk: written aside and renamed, with a manifest
@@ -24,7 +24,8 @@ The map, top to bottom; imports run downwards only, and rooms do not import each
     lazy_attributes public names that load their file when first used
     progress        how long work tells how far it is
 
-Two exceptions: `segmentation` reads `archives`, and `ranking` reads `index`.
+Three exceptions: `segmentation` reads `archives`, `ranking` reads `index`, and `presentation` shows what `evaluation`
+found.
 Attributes of this package load their room when first used, so `import rsir_tf` stays light.
 """
 

@@ -180,6 +180,16 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int] | None) -> NDAr
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def check_image(image: NDArray[np.uint8], name: str) -> None:
+    """Refuse what is not a picture.
+
+    Raises:
+        InputError: The array is not uint8 [H, W, 3], or has no pixel.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(f"{name} is {image.dtype} {list(image.shape)}", wanted="uint8 [height, width, 3], RGB")
+
+
 def pixel_hash(image: NDArray[np.uint8]) -> str:
     """Identity of an image's content, whatever file format holds it.
 

@@ -59,7 +59,7 @@ def asked(*line: str) -> tuple[float, float]:
 
 def make_archive(folder: Path, images: int) -> Path:
     """Images in 21 scenes, all of them links to one file; the first one's path."""
-    from rsir_tf.pictures import save_png
+    from rsir_tf.presentation import save_png
 
     first = folder / "scene00" / "000.png"
     first.parent.mkdir(parents=True)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from rsir_tf.archives import open_archive, read_mask
 from rsir_tf.artifacts import read_json
-from rsir_tf.evaluation import Output, Picture, Section, Table, write_page
 from rsir_tf.imagery import read_image
-from rsir_tf.pictures import Tile, colour_map, save_png, sheet
+from rsir_tf.presentation import Output, Picture, Section, Table, Tile, colour_map, save_png, sheet, write_page
 
 COLUMNS = 5
 """Scenes in a row of the archive's sheet."""

@@ -24,6 +24,7 @@ BOTTOM = {
 }
 BOTTOM |= {"processors", "progress"}
 ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "ranking", "evaluation"}
+ROOMS |= {"presentation"}
 HEAVY = ("tensorflow", "keras", "tensorflow_addons", "tensorflow_serving", "rsir_tf.segmentation")
 STANDS_IN = "rsir_tf.serving.messages"  # Loads TensorFlow's messages with an empty module in TensorFlow's place.
 
@@ -32,6 +33,7 @@ ALLOWED = {
     **dict.fromkeys(ROOMS, BOTTOM),
     "segmentation": BOTTOM | {"archives"},
     "ranking": BOTTOM | {"index"},
+    "presentation": BOTTOM | {"evaluation"},
     "workflows": BOTTOM | ROOMS,
     "cli": BOTTOM | ROOMS | {"workflows"},
 }
@@ -123,7 +125,8 @@ def test_every_part_has_a_rule() -> None:
         ("rsir_tf.archives.masks", "def f():\n    from rsir_tf.segmentation import train", 2, "imports segmentation"),
         ("rsir_tf.archives.masks", "from rsir_tf.serving.client import connect", 1, "archives imports serving"),
         ("rsir_tf.artifacts", "from rsir_tf.archives import Record", 1, "artifacts imports archives"),
-        ("rsir_tf.pictures.sheets", "from rsir_tf.evaluation import Table", 1, "pictures imports evaluation"),
+        ("rsir_tf.presentation.sheets", "from rsir_tf.archives import Record", 1, "presentation imports archives"),
+        ("rsir_tf.evaluation.figures", "from rsir_tf.presentation import Table", 1, "evaluation imports presentation"),
         ("rsir_tf.workflows.indexing", "from rsir_tf.cli import console", 1, "workflows imports cli"),
         ("rsir_tf.serving.local", "import tensorflow as tf", 1, "serving imports tensorflow when loaded"),
         ("rsir_tf.serving.local", "try:\n    import keras.layers\nfinally:\n    pass", 2, "serving imports keras"),

@@ -22,7 +22,7 @@ LIGHT_PARTS = [
     "rsir_tf.index",
     "rsir_tf.ranking",
     "rsir_tf.evaluation",
-    "rsir_tf.pictures",
+    "rsir_tf.presentation",
     "rsir_tf.serving",
     "rsir_tf.serving.client",
     "rsir_tf.serving.client.inspection",
@@ -105,7 +105,7 @@ def test_the_first_request_comes_without_tensorflow(tmp_path: Path, command: lis
 import socket, sys
 import numpy as np
 from rsir_tf.cli import main
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import save_png
 from pathlib import Path
 save_png(Path({str(images / "query.png")!r}), np.zeros((64, 64, 3), np.uint8))
 probe = socket.socket()

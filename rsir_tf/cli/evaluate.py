@@ -71,7 +71,8 @@ def command(
     The figures are ANMRR, mAP, P@k, recall@k and the 11-point precision-recall curve. If images have tags, ACG, NDCG
     and WAP are added; if the tags are classes of the model, so is how well the segmentations show them.
     """
-    from rsir_tf.evaluation import CUTOFFS, PUBLISHED_UC_MERCED, check_report_target, write_report
+    from rsir_tf.evaluation import CUTOFFS, PUBLISHED_UC_MERCED
+    from rsir_tf.presentation import check_report_target, write_report
     from rsir_tf.ranking import open_index
     from rsir_tf.workflows import evaluate_index
 

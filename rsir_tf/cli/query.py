@@ -156,7 +156,7 @@ def _answer_all(results: Iterator[QueryResult], json: bool) -> None:
 
 def _draw(montage: Path, result: QueryResult, index: Index, model: Model) -> None:
     from rsir_tf.archives.label_files import class_colours
-    from rsir_tf.pictures import save_png
+    from rsir_tf.presentation import save_png
     from rsir_tf.workflows import draw_query
 
     save_png(montage, draw_query(result, index, model, colours=class_colours(index.settings.class_names)))

@@ -1,21 +1,24 @@
-"""Relevance, ranking and multi-label figures, bootstrap intervals, reports, plots, contact sheets and pages.
+"""Relevance, ranking and multi-label figures, bootstrap intervals and paired tests: pure functions of rankings.
 
-Nothing here needs TensorFlow. Segmentation figures live in `rsir_tf.segmentation`.
+relevance          which images are relevant to a query
+precision, rank_error, graded   figures of rankings: AP, P@k, curves; ANMRR; ACG, NDCG, WAP
+streaming, graded_streaming     the same from one query at a time
+multilabel         predicted tags against true ones
+significance       intervals and tests
+diagnosis          confused scene classes, best and worst queries
+figures, published what an evaluation found, as plain data; and what the paper found
+
+Nothing here draws, writes files or needs TensorFlow: `rsir_tf.presentation` shows what this room computes. Figures of
+segmentations are in `rsir_tf.segmentation`.
 """
 
 from __future__ import annotations
 
-from rsir_tf.evaluation.bootstrap import bootstrap_interval, paired_test
-from rsir_tf.evaluation.confusion import SceneConfusion
-from rsir_tf.evaluation.contact_sheet import SheetItem, contact_sheet
-from rsir_tf.evaluation.extremes import ShownImage, extreme_queries, extremes_sheet
+from rsir_tf.evaluation.diagnosis import SceneConfusion, extreme_queries
 from rsir_tf.evaluation.figures import CUTOFFS, Evaluation, SceneFigures, SchemeFigures
 from rsir_tf.evaluation.graded import acg_at, ndcg_at, wap_at
 from rsir_tf.evaluation.graded_streaming import GradedMetrics
-from rsir_tf.evaluation.heat_maps import heat_map
 from rsir_tf.evaluation.multilabel import Averages, MultiLabelFigures, multilabel_figures
-from rsir_tf.evaluation.page import Output, Picture, Section, Table, write_page
-from rsir_tf.evaluation.plots import MOST_CELLS
 from rsir_tf.evaluation.precision import (
     average_precision,
     interpolated_precision,
@@ -33,40 +36,31 @@ from rsir_tf.evaluation.relevance import (
     shared_tags,
     tag_matrix,
 )
-from rsir_tf.evaluation.report import check_report_target, write_report
+from rsir_tf.evaluation.significance import PairedTests, bootstrap_interval, paired_test, paired_tests
 from rsir_tf.evaluation.streaming import RankingMetrics
+from rsir_tf.lazy_attributes import attributes
 from rsir_tf.vector_rankings import nearest_first, rankings
 
 __all__ = [
     "ANMRR_VARIANTS",
     "CUTOFFS",
-    "MOST_CELLS",
     "PUBLISHED_UC_MERCED",
     "Averages",
     "Evaluation",
     "GradedMetrics",
     "MultiLabelFigures",
-    "Output",
-    "Picture",
+    "PairedTests",
     "PublishedRow",
     "RankingMetrics",
     "SceneConfusion",
     "SceneFigures",
     "SchemeFigures",
-    "Section",
-    "SheetItem",
-    "ShownImage",
-    "Table",
     "TagSets",
     "acg_at",
     "anmrr",
     "average_precision",
     "bootstrap_interval",
-    "check_report_target",
-    "contact_sheet",
     "extreme_queries",
-    "extremes_sheet",
-    "heat_map",
     "interpolated_precision",
     "jaccard",
     "mean_average_precision",
@@ -75,6 +69,7 @@ __all__ = [
     "nearest_first",
     "nmrr",
     "paired_test",
+    "paired_tests",
     "precision_at",
     "rankings",
     "recall_at",
@@ -83,6 +78,11 @@ __all__ = [
     "shared_tags",
     "tag_matrix",
     "wap_at",
-    "write_page",
-    "write_report",
 ]
+
+_MOVED = (
+    "MOST_CELLS", "Output", "Picture", "Section", "SheetItem", "ShownImage", "Table", "check_report_target",
+    "contact_sheet", "extremes_sheet", "heat_map", "write_page", "write_report",
+)  # fmt: skip
+
+__getattr__ = attributes(__name__, {}, moved=dict.fromkeys(_MOVED, "rsir_tf.presentation"))

@@ -1,4 +1,4 @@
-"""Several descriptors tested against one: p-values, corrected for their number."""
+"""How sure a mean over queries is, and whether descriptors differ: seeded resampling, and corrected p-values."""
 
 from __future__ import annotations
 
@@ -7,11 +7,79 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation.bootstrap import paired_test
-from rsir_tf.evaluation.published import SCHEME_TITLES
+
+
+def bootstrap_interval(
+    values: ArrayLike, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean over queries.
+
+    Queries are drawn with replacement, as many as there are, `resamples` times; the interval holds the middle `level`
+    of the means (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, Chapter 13).
+
+    Args:
+        values: [Q], one figure a query; NaN (no relevant image) is left out.
+        level: 0..1, exclusive.
+        resamples: From 1.
+        seed: The same seed gives the same interval.
+
+    Returns:
+        (low, high); both NaN where no query has a figure.
+
+    Raises:
+        InputError: `values` is not one-dimensional, or `level` or `resamples` is out of range.
+    """
+    known = _known(values)
+    if not 0 < level < 1 or resamples < 1:
+        raise InputError(f"level {level} with {resamples} resamples", wanted="a level between 0 and 1, and 1 or more")
+    if len(known) == 0:
+        return float("nan"), float("nan")
+    generator = np.random.default_rng(seed)
+    means = np.array([known[generator.integers(len(known), size=len(known))].mean() for _ in range(resamples)])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_test(first: ArrayLike, second: ArrayLike, *, resamples: int = 10_000, seed: int = 0) -> float:
+    """Two-sided paired randomisation test: could the two descriptors' figures be exchanged query by query?
+
+    Under the null hypothesis each query's difference is as likely with either sign; the p-value is the share of random
+    sign patterns whose mean difference is at least as large as the observed, that one included (Smucker, Allan,
+    Carterette: A comparison of statistical significance tests for information retrieval evaluation, CIKM 2007).
+
+    Args:
+        first: [Q], one figure a query.
+        second: [Q], the same queries in the same order. A query that is NaN in either is left out.
+        resamples: Random sign patterns, from 1.
+        seed: The same seed gives the same p.
+
+    Returns:
+        p in (0, 1]; 1 where no query differs.
+
+    Raises:
+        InputError: The two are not one-dimensional of the same length, or `resamples` is below 1.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.ndim != 1 or a.shape != b.shape or resamples < 1:
+        raise InputError(
+            f"{list(a.shape)} and {list(b.shape)} figures with {resamples} resamples",
+            wanted="one figure a query in both, and 1 resample or more",
+        )
+    difference = _known(a - b)
+    if not difference.any():
+        return 1.0
+    observed = abs(difference.sum())
+    generator = np.random.default_rng(seed)
+    # Sums of the same numbers in another order differ in the last bits: equal must count as "at least as large".
+    threshold = observed - 1e-12 * np.abs(difference).sum()
+    extreme = 0
+    for _ in range(resamples):
+        signs = generator.integers(2, size=len(difference)) * 2 - 1
+        extreme += abs((signs * difference).sum()) >= threshold
+    return (extreme + 1) / (resamples + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +97,6 @@ class PairedTests:
     chosen_as_best: bool
     p_values: Mapping[str, float]
     corrected: Mapping[str, float]
-
-    def sentence(self) -> str:
-        """What was tested, and how it is to be read."""
-        chosen = (
-            ", the best by mAP, which was chosen on the same queries: the p-values are too small for a claim about it"
-            if self.chosen_as_best
-            else ""
-        )
-        return (
-            f"Paired randomisation tests of AP, two-sided, against {SCHEME_TITLES.get(self.against, self.against)}"
-            f"{chosen}; Holm's correction is over the {len(self.p_values)} tests of this table."
-        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -95,3 +151,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         reached = max(reached, min(1.0, (len(p_values) - place) * p_values[name]))
         corrected[name] = reached
     return {name: corrected[name] for name in p_values}
+
+
+def _known(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise InputError(f"figures are of shape {list(array.shape)}", wanted="one a query: [Q]")
+    return array[~np.isnan(array)]

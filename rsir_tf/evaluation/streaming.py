@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation.bootstrap import bootstrap_interval
 from rsir_tf.evaluation.figures import CUTOFFS, INTERVAL_LEVEL, SceneFigures, SchemeFigures
 from rsir_tf.evaluation.precision import average_precision_of_ranks, curve_of_ranks, precision_of_ranks, recall_of_ranks
 from rsir_tf.evaluation.rank_error import anmrr_variant, nmrr_of_ranks
 from rsir_tf.evaluation.ranks import check_cutoff, mean_over_queries, relevance_matrix, relevant_ranks
+from rsir_tf.evaluation.significance import bootstrap_interval
 
 
 class RankingMetrics:

@@ -9,15 +9,16 @@ origin       what it is trained on           software           what computes it
 optimizers   AdamW, layer-wise               precision          of computations         monitoring  what is told
 views        a frozen trunk's outputs, kept  inference          whole images
 scoring      confusion matrix, its figures   tag_scoring        F1 of tags
-report       what a run reached              tag_report         on tags                 export      SavedModel
+run_scores   what a run reached              export             SavedModel
 """
 
+from rsir_tf.lazy_attributes import attributes
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.export import export_run
 from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.network import Architecture, Scales, build_fcn, build_trunk, measure_scales
-from rsir_tf.segmentation.report import write_run_report
+from rsir_tf.segmentation.run_scores import RunScores, score_run
 from rsir_tf.segmentation.runs import Run, open_run, why_complete
 from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
 from rsir_tf.segmentation.settings import TrainingSettings
@@ -28,6 +29,7 @@ __all__ = [
     "Augmentation",
     "Crops",
     "Run",
+    "RunScores",
     "Scales",
     "SegmentationScores",
     "TrainingError",
@@ -38,8 +40,10 @@ __all__ = [
     "export_run",
     "measure_scales",
     "open_run",
+    "score_run",
     "segmentation_scores",
     "train",
     "why_complete",
-    "write_run_report",
 ]
+
+__getattr__ = attributes(__name__, {}, moved={"write_run_report": "rsir_tf.workflows"})

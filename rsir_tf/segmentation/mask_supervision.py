@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rsir_tf.pictures import colour_map
 from rsir_tf.segmentation.data import (
     PairReader,
     failures_of,
@@ -30,7 +29,7 @@ from rsir_tf.segmentation.losses import (
     weigh_pixels,
 )
 from rsir_tf.segmentation.scoring import confusion_matrix, segmentation_scores
-from rsir_tf.segmentation.supervision import Evaluation
+from rsir_tf.segmentation.supervision import HeldOutScores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,24 +112,23 @@ class MaskSupervision:
         )
         return weighed.prefetch(tf.data.AUTOTUNE)
 
-    def evaluate(self, network: keras.Model) -> Evaluation:
-        """Pixel accuracy, mean accuracy and mean IU over the windows; pictures are image, prediction and truth."""
+    def evaluate(self, network: keras.Model) -> HeldOutScores:
+        """Pixel accuracy, mean accuracy and mean IU over the windows; examples are image, prediction and truth."""
         names = ("pixel_accuracy", "mean_accuracy", "mean_iu")
         if self.windows is None:
-            return Evaluation(dict.fromkeys(names))
-        classes, colours = len(self.label_set.names), self.label_set.colours
-        confusion, pictures, seen = np.zeros((classes, classes), np.int64), [], 0
+            return HeldOutScores(dict.fromkeys(names))
+        classes = len(self.label_set.names)
+        confusion, examples, seen = np.zeros((classes, classes), np.int64), [], 0
         shown = set(np.linspace(0, len(self.cells) - 1, SHOWN).round().astype(int).tolist())
         for images, masks in self.windows.as_numpy_iterator():
             predicted = most_likely(np.asarray(network.predict_on_batch(images)))
             confusion += confusion_matrix(masks, predicted, classes)
             for number, (image, prediction, truth) in enumerate(zip(images, predicted, masks, strict=True), seen):
                 if number in shown:
-                    maps = (colour_map(values.astype(np.uint8), colours) for values in (prediction, truth))
-                    pictures.append(np.concatenate([image.astype(np.uint8), *maps], axis=1))
+                    examples.append([part.astype(np.uint8) for part in (image, prediction, truth)])
             seen += len(images)
         scores = segmentation_scores(confusion).to_json(self.label_set.names)
-        return Evaluation({name: scores[name] for name in names}, np.stack(pictures))
+        return HeldOutScores({name: scores[name] for name in names}, examples)
 
     def failures(self) -> contextlib.AbstractContextManager[None]:
         return failures_of(self.reader, self.validation)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -15,6 +16,20 @@ from rsir_tf.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class Drawing(Protocol):
+    """What draws a run for people to look at; `rsir_tf.presentation.training_report` does."""
+
+    def write_curves(self, path: Path, history: Sequence[dict[str, Any]]) -> None:
+        """Draw loss and held-out figures by epoch into a PNG file."""
+        ...
+
+    def example_strips(
+        self, rows: Sequence[Sequence[NDArray[np.uint8]]], colours: Sequence[tuple[int, int, int]]
+    ) -> NDArray[np.uint8]:
+        """Draw each row, an image and its class maps, as one picture: uint8 [rows, H, W, 3]."""
+        ...
 
 
 class TrainingError(RsirError):

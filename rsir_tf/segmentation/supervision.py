@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class HeldOutScores:
     """How a network does on what was held out.
 
     Attributes:
         figures: By name, fractions of 1; None where nothing counts. The names are the same after each epoch.
-        pictures: For TensorBoard, uint8 [N, H, W, 3], RGB; None where there are none.
+        examples: Some of the images, each with class maps of its size: image uint8 [H, W, 3], RGB, then uint8 [H, W].
     """
 
     figures: dict[str, float | None]
-    pictures: NDArray[np.uint8] | None = None
+    examples: Sequence[Sequence[NDArray[np.uint8]]] = ()
 
 
 class Supervision(Protocol):
@@ -59,7 +60,7 @@ class Supervision(Protocol):
         """The batches of an epoch (from 0) as `fit` takes them; the same for the same epoch."""
         ...
 
-    def evaluate(self, network: keras.Model) -> Evaluation:
+    def evaluate(self, network: keras.Model) -> HeldOutScores:
         """Score the network on what was held out."""
         ...
 

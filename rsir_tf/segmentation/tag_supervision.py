@@ -14,13 +14,12 @@ import tensorflow as tf
 from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.tag_labels import tag_table
 from rsir_tf.errors import InputError
-from rsir_tf.pictures import colour_map
 from rsir_tf.segmentation.data import PairReader, failures_of, plan_epoch, sample_images, training_dataset
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.losses import pixel_loss, weigh_pixels
 from rsir_tf.segmentation.mask_supervision import SHOWN, MaskSupervision
 from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
-from rsir_tf.segmentation.supervision import Evaluation
+from rsir_tf.segmentation.supervision import HeldOutScores
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
 
 if TYPE_CHECKING:
@@ -137,11 +136,11 @@ class TagSupervision:
         targets = {TAGS: tf.maximum(tags, 0.0), DESCRIPTOR_TAGS: tf.maximum(tags, 0.0), LOGITS: labels}
         return images, targets, {TAGS: known, DESCRIPTOR_TAGS: known, LOGITS: weights}
 
-    def evaluate(self, network: keras.Model) -> Evaluation:
+    def evaluate(self, network: keras.Model) -> HeldOutScores:
         """Micro and macro F1 of whole images' tags, what `watch` gives, and the figures of the masks that there are."""
         figures: dict[str, float | None] = dict.fromkeys(("micro_f1", "macro_f1"))
         if not len(self.validation):
-            return Evaluation(figures)
+            return HeldOutScores(figures)
         logits, descriptors = read_tags_of(
             tagging_model(network),
             lambda index: self.validation.read(index)[0],
@@ -155,15 +154,13 @@ class TagSupervision:
             figures |= self.watch(descriptors, self.validation.records)
         if self.masks:
             figures |= self.masks.evaluate(network).figures
-        return Evaluation(figures, self._pictures(network))
+        return HeldOutScores(figures, self._examples(network))
 
-    def _pictures(self, network: keras.Model) -> NDArray[np.uint8]:
-        """Some images beside their segmentation, cut to the smallest of them."""
+    def _examples(self, network: keras.Model) -> list[list[NDArray[np.uint8]]]:
+        """Some images, each with its segmentation."""
         numbers = np.unique(np.linspace(0, len(self.validation) - 1, SHOWN).round().astype(int))
         images = [self.validation.read(int(number))[0] for number in numbers]
-        pairs = [[image, colour_map(segment(network, image), self.label_set.colours)] for image in images]
-        height, width = (min(image.shape[axis] for image in images) for axis in (0, 1))
-        return np.stack([np.concatenate([tile[:height, :width] for tile in pair], axis=1) for pair in pairs])
+        return [[image, segment(network, image)] for image in images]
 
     def failures(self) -> contextlib.AbstractContextManager[None]:
         return failures_of(self.reader, self.validation)

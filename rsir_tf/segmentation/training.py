@@ -24,12 +24,11 @@ from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.progress import Progress, silent
 from rsir_tf.segmentation.checkpoints import load_last, save_epoch
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
-from rsir_tf.segmentation.monitoring import TrainingError, Watch, log_to_tensorboard, require_finite
+from rsir_tf.segmentation.monitoring import Drawing, TrainingError, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
 from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
 from rsir_tf.segmentation.origin import Digests, describe_origin, digest_files
 from rsir_tf.segmentation.precision import computing_in
-from rsir_tf.segmentation.report import write_curves
 from rsir_tf.segmentation.runs import (
     FILES,
     SPLIT,
@@ -58,6 +57,7 @@ def train(
     *,
     progress: Progress = silent,
     watch: Watched | None = None,
+    drawing: Drawing | None = None,
 ) -> Run:
     """Train on the split's training part; after each epoch score what is held out.
 
@@ -72,6 +72,7 @@ def train(
         settings: See `TrainingSettings`.
         progress: Called after each step, and while the archive's files are read.
         watch: Gives further figures of the held-out images' descriptors after each epoch, where tags supervise.
+        drawing: Draws curves into the run's `report/`, and examples for TensorBoard, after each epoch.
 
     Returns:
         The run, with its best checkpoint: the highest `settings.figure` on the held-out images (mean IU on windows of
@@ -93,7 +94,7 @@ def train(
         if (path / MANIFEST).exists():
             run = _resumed(open_run(path), settings, origin, digests)
         if run and why_complete(run, settings.epochs, settings.patience):
-            _tidy(run)  # It may have been killed between its last checkpoint and this.
+            _tidy(run, drawing)  # It may have been killed between its last checkpoint and this.
             return run
         supervision = _supervise(archive, label_set, split, settings, run, watch)
         _leave_accelerators_to_the_backend()
@@ -104,7 +105,7 @@ def train(
                 run = create_run(path, architecture, label_set, settings.to_json(), origin, supervision.record)
                 write_json(path / FILES, digests)
             write_split(split, path / SPLIT)
-            _fit(run, network, settings, supervision, progress)
+            _fit(run, network, settings, supervision, progress, drawing)
     return open_run(path)
 
 
@@ -251,14 +252,24 @@ def _build(
     return network, architecture
 
 
-def _tidy(run: Run) -> None:
+def _tidy(run: Run, drawing: Drawing | None) -> None:
     """Leave a complete run as it is to be: with the curves of all its epochs, without cached views."""
-    write_curves(run.path / "report" / "curves.png", run.history())
+    _draw_curves(run, drawing)
     shutil.rmtree(run.path / VIEWS, ignore_errors=True)
 
 
+def _draw_curves(run: Run, drawing: Drawing | None) -> None:
+    if drawing is not None:
+        drawing.write_curves(run.path / "report" / "curves.png", run.history())
+
+
 def _fit(
-    run: Run, network: keras.Model, settings: TrainingSettings, supervision: Supervision, progress: Progress
+    run: Run,
+    network: keras.Model,
+    settings: TrainingSettings,
+    supervision: Supervision,
+    progress: Progress,
+    drawing: Drawing | None,
 ) -> None:
     """Go through the epochs that are left, with a checkpoint after each."""
     steps = supervision.steps
@@ -292,8 +303,8 @@ def _fit(
         trained, norm = time.monotonic() - fitting, gradient_norm(model.optimizer)
         # Loss was finite before the last step, weights may not be after it.
         require_finite(norm, f"{run.path}: the gradients' norm became {norm} at the end of epoch {epoch + 1}")
-        evaluation = supervision.evaluate(network)
-        figures = {name: None if value is None else round(value, 5) for name, value in evaluation.figures.items()}
+        held_out = supervision.evaluate(network)
+        figures = {name: None if value is None else round(value, 5) for name, value in held_out.figures.items()}
         entry: dict[str, Any] = {
             "epoch": epoch + 1,
             "loss": float(result.history["loss"][-1]),
@@ -308,7 +319,10 @@ def _fit(
         words += f"{supervision.figure.replace('_', ' ')} {figures[supervision.figure]}"
         progress((epoch + 1) * steps, settings.epochs * steps, words)
         save_epoch(run, model, network, history, best=best_epoch(history, supervision.figure) == epoch)
-        log_to_tensorboard(run.path, entry, evaluation.pictures)
-        write_curves(run.path / "report" / "curves.png", history)
-    _tidy(run)
+        pictures = (
+            drawing.example_strips(held_out.examples, run.label_set.colours) if drawing and held_out.examples else None
+        )
+        log_to_tensorboard(run.path, entry, pictures)
+        _draw_curves(run, drawing)
+    _tidy(run, drawing)
     progress(len(history) * steps, settings.epochs * steps, reason)

@@ -43,6 +43,7 @@ _HOMES = {
     "usual_supervision": "rsir_tf.workflows.training",
     "watch_retrieval": "rsir_tf.workflows.watching",
     "write_comparison": "rsir_tf.workflows.comparison_report",
+    "write_run_report": "rsir_tf.workflows.training",
 }
 
 __all__ = [
@@ -67,6 +68,7 @@ __all__ = [
     "usual_supervision",
     "watch_retrieval",
     "write_comparison",
+    "write_run_report",
 ]
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
     from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images
-    from rsir_tf.workflows.training import TrainingSummary, train_archive, usual_supervision
+    from rsir_tf.workflows.training import TrainingSummary, train_archive, usual_supervision, write_run_report
     from rsir_tf.workflows.watching import watch_retrieval
 
 __getattr__ = attributes(__name__, _HOMES)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.archives import archive_hash, select
 from rsir_tf.artifacts import content_hash, disk_errors
-from rsir_tf.evaluation import check_report_target
 from rsir_tf.locks import WriterLock
+from rsir_tf.presentation import check_report_target
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import open_index
 from rsir_tf.workflows.comparing import Comparison, compare_descriptors

@@ -14,7 +14,6 @@ import numpy as np
 from rsir_tf.baselines import BASELINES, DescribedImages, Descriptor, describe_images, library_versions, parameters
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
-    MOST_CELLS,
     Evaluation,
     GradedMetrics,
     RankingMetrics,
@@ -26,6 +25,7 @@ from rsir_tf.evaluation import (
 )
 from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.evaluation.significance import PairedTests, paired_tests
+from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
 from rsir_tf.ranking.schemes import SCHEMES

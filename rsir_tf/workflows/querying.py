@@ -332,7 +332,7 @@ def draw_query(
         MismatchError: A server holds another model than before.
         ModelError: The model does not answer.
     """
-    from rsir_tf.evaluation import SheetItem, contact_sheet
+    from rsir_tf.presentation import SheetItem, contact_sheet
 
     hashes = index.images.content_hashes
     scenes = dict(zip(hashes, index.images.scenes, strict=True))

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rsir_tf.archives import select
+from rsir_tf.presentation import training_report
+from rsir_tf.presentation.training_report import example_tiles, write_curves, write_training_report
 from rsir_tf.progress import Progress, silent
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive, Split
-    from rsir_tf.segmentation import TrainingSettings
+    from rsir_tf.segmentation import Run, TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,55 @@ def train_archive(
         progress: Called after each step and each test image.
 
     Raises:
-        RsirError: As `rsir_tf.segmentation.train` and `rsir_tf.segmentation.write_run_report`.
+        RsirError: As `rsir_tf.segmentation.train` and `write_run_report`.
     """
-    from rsir_tf.segmentation import train, why_complete, write_run_report
+    from rsir_tf.segmentation import train, why_complete
     from rsir_tf.workflows import watch_retrieval
 
-    trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval)
+    trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval, drawing=training_report)
     scores = write_run_report(trained, select(archive, split, "test"), progress=progress)
     ended = why_complete(trained, settings.epochs, settings.patience)
     return TrainingSummary(run, len(trained.history()), ended or "not complete", scores)
+
+
+def write_run_report(run: Run, test: Archive, *, progress: Progress = silent) -> dict[str, Any] | None:
+    """Score a run's best network on whole test images and write `report/` into the run's folder.
+
+    Files: `scores.json`, `report.md`, `curves.png`, `examples.png`; each is replaced atomically.
+
+    Args:
+        run: With at least one ended epoch.
+        test: The test part; masks and tags are scored where the run was supervised by them.
+        progress: Called after each image.
+
+    Returns:
+        The scores as in `scores.json`; None where the test part has no labels to score by (only the curves are drawn
+        then).
+
+    Raises:
+        ArtifactError: There is no checkpoint, or the folder cannot be written.
+    """
+    from rsir_tf.segmentation import score_run
+
+    folder, history = run.path / "report", run.history()
+    write_curves(folder / "curves.png", history)
+    scored = score_run(run, test, progress=progress)
+    if scored is None:
+        return None
+    colours = run.label_set.colours
+    rows = [
+        example_tiles(
+            shown.id,
+            shown.image,
+            shown.prediction,
+            colours,
+            truth=shown.truth,
+            right=shown.right,
+            tags=shown.tags,
+            predicted_tags=shown.predicted_tags,
+        )
+        for shown in scored.examples
+    ]
+    legend = list(zip(run.label_set.names, colours, strict=True))
+    write_training_report(folder, scores=scored.content, history=history, examples=rows, legend=legend)
+    return scored.content

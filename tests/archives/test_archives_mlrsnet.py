@@ -26,7 +26,7 @@ from rsir_tf.archives import (
 from rsir_tf.archives.mlrsnet import MlrsnetLabels, category_labels, find_mlrsnet
 from rsir_tf.artifacts import content_hash, manifest, read_json, write_json
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import save_png
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from rsir_tf.baselines import (
 )
 from rsir_tf.errors import ArtifactError
 from rsir_tf.imagery import read_image
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import save_png
 
 SIDE = 24
 

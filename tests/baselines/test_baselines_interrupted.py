@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import save_png
 
 IMAGES, SIDE = 24, 24
 AN_IMAGE, A_WORKER = "[0-9]*", "start-*"

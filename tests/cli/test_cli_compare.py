@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import json
 import os
 import re
@@ -24,10 +25,12 @@ from rsir_tf.archives.synthetic import SCENES, render_archive
 from rsir_tf.artifacts import content_hash, read_manifest
 from rsir_tf.baselines import ColourHistogram, Statistics, libraries
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import Evaluation
+from rsir_tf.evaluation import (
+    Evaluation,
+)
 from rsir_tf.imagery import read_image
 from rsir_tf.locks import WriterLock
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import save_png
 from rsir_tf.workflows import (
     Comparison,
     compare_descriptors,
@@ -214,7 +217,7 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     assert re.search(r"\| ReCNN \| [\d.e+]+ \| [\d.e-]+ \| – \|", text)
     page = (tmp_path / "two" / "report" / "index.html").read_text("utf-8")
     images = json.loads(unknown.out)["queries"]
-    for shown in (text, page.replace("&#x27;", "'")):
+    for shown in (text, html.unescape(page)):
         assert f"Seconds per query: of a core's time, searching {images} images and ranking all of them" in shown
     lacking = command("compare", tiny_export.archive, "--all", "--descriptor", "color", "--processes", 1,
                       "--to", tmp_path / "three", "--index", tmp_path / "one" / "index")  # fmt: skip

@@ -13,8 +13,10 @@ import pytest
 from rsir_tf.archives import open_archive
 from rsir_tf.baselines import ColourHistogram, Statistics
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import paired_test
-from rsir_tf.pictures import save_png
+from rsir_tf.evaluation import (
+    paired_test,
+)
+from rsir_tf.presentation import save_png
 from rsir_tf.workflows import compare_descriptors, write_comparison
 
 LEVELS = {"a/a0": 10, "a/a1": 12, "b/b0": 13, "b/b1": 20}

@@ -8,6 +8,7 @@ from training_samples import SETTINGS
 from rsir_tf.archives import Archive, open_archive, stratified_split
 from rsir_tf.archives.splits import Split
 from rsir_tf.archives.synthetic import render_archive
+from rsir_tf.presentation import training_report
 from rsir_tf.segmentation.runs import Run
 from rsir_tf.segmentation.training import train
 
@@ -25,4 +26,4 @@ def split(archive: Archive) -> Split:
 
 @pytest.fixture(scope="session")
 def run(archive: Archive, split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(archive, split, tmp_path_factory.mktemp("runs") / "run", SETTINGS)
+    return train(archive, split, tmp_path_factory.mktemp("runs") / "run", SETTINGS, drawing=training_report)

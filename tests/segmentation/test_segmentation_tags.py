@@ -24,11 +24,11 @@ from rsir_tf.segmentation.data import Crops, PairReader
 from rsir_tf.segmentation.export import export_run, loaded_as_server
 from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
-from rsir_tf.segmentation.report import write_run_report
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
 from rsir_tf.segmentation.tag_supervision import TagSupervision
 from rsir_tf.segmentation.training import train
 from rsir_tf.segmentation.weights import initialise
+from rsir_tf.workflows import write_run_report
 
 SETTINGS = replace(MASKS, supervision="tags")
 

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 from training_samples import SETTINGS, KilledError
 
 from rsir_tf.archives import Archive, read_mask, select, stratified_split
@@ -24,15 +23,15 @@ from rsir_tf.archives.records import Record
 from rsir_tf.archives.splits import Split, archive_hash
 from rsir_tf.errors import ArtifactError
 from rsir_tf.imagery import read_image
-from rsir_tf.pictures import colour_map
+from rsir_tf.presentation import colour_map, training_report
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import Crops
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.monitoring import TrainingError
-from rsir_tf.segmentation.report import write_curves, write_run_report
 from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, open_run, why_complete
 from rsir_tf.segmentation.training import hold_out, train
+from rsir_tf.workflows import write_run_report
 
 
 def test_a_run_records_what_it_did(run: Run, archive: Archive) -> None:
@@ -186,8 +185,8 @@ def test_a_kill_after_the_last_checkpoint_leaves_no_views(archive: Archive, spli
     settings = replace(SETTINGS, epochs=1, freeze=4, cached_views=1)
     ended = train(archive, split, tmp_path / "run", settings)
     (ended.path / "views").mkdir()
-    (ended.path / "report" / "curves.png").unlink()
-    train(archive, split, ended.path, settings)
+    assert not (ended.path / "report").exists(), "nothing was to draw it"
+    train(archive, split, ended.path, settings, drawing=training_report)
     assert not (ended.path / "views").exists()
     assert (ended.path / "report" / "curves.png").stat().st_size > 1000
 
@@ -347,11 +346,3 @@ def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split
     for name in ("report.md", "curves.png", "examples.png"):
         assert (run.path / "report" / name).stat().st_size > 100
     assert "| mean IU (held out) | learning rate |" in (run.path / "report" / "report.md").read_text()
-
-
-def test_curves_of_nothing_held_out_are_the_loss_alone(tmp_path: Path) -> None:
-    fitted = {"epoch": 1, "loss": 0.7, "learning_rate": 1e-3, "seconds": 3.0}
-    for history, width in (([fitted, {**fitted, "mean_iu": 0.2}], 1080), ([{**fitted, "mean_iu": None}], 540)):
-        write_curves(tmp_path / "curves.png", history)
-        with Image.open(tmp_path / "curves.png") as picture:
-            assert picture.size == (width, 432)

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import jaccard, relevance_by_scene, relevance_by_tags, tag_matrix
+from rsir_tf.evaluation import (
+    jaccard,
+    relevance_by_scene,
+    relevance_by_tags,
+    tag_matrix,
+)
 from rsir_tf.workflows.evaluating import judge_relevance, largest_relevant
 
 TAGS = st.lists(st.none() | st.sets(st.sampled_from("abcd")).map(tuple), min_size=1, max_size=12)

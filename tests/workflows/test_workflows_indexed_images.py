@@ -15,7 +15,7 @@ from rsir_tf.baselines import ColourHistogram, file_stamp
 from rsir_tf.errors import MismatchError
 from rsir_tf.imagery import pixel_hash, read_image
 from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Index, open_index
 from rsir_tf.workflows import compare_descriptors
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.pictures import (
+from rsir_tf.presentation import (
     VOID_COLOUR,
     Tile,
     blend,
@@ -20,7 +20,7 @@ from rsir_tf.pictures import (
     scale,
     sheet,
 )
-from rsir_tf.pictures.text import font, wrap
+from rsir_tf.presentation.text import font, wrap
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.pictures import Colour
+from rsir_tf.presentation.drawing import Colour
+from rsir_tf.presentation.text import font
 
 BADGE_COLOURS: tuple[Colour, ...] = (
     (230, 159, 0),
@@ -102,8 +103,6 @@ def _free_place(
 
 
 def _draw_badge(draw: Any, y: float, x: float, number: int) -> None:
-    from rsir_tf.pictures.text import font
-
     colour = BADGE_COLOURS[(number - 1) % len(BADGE_COLOURS)]
     light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 130
     box = (x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from rsir_tf.evaluation.contact_sheet import OTHER_SCENE, QUERY, SAME_SCENE
-from rsir_tf.pictures import Tile, sheet
+from rsir_tf.presentation.contact_sheets import OTHER_SCENE, QUERY, SAME_SCENE
+from rsir_tf.presentation.sheets import Tile, sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,6 @@ class ShownImage:
     id: str
     image: NDArray[np.uint8]
     relevant: bool | None = None
-
-
-def extreme_queries(figures: ArrayLike, groups: Sequence[str | None], count: int, *, lowest: bool) -> list[int]:
-    """Choose the queries with the highest or lowest figure, of different groups as far as there are any.
-
-    Args:
-        figures: [Q], one a query; NaN ones are never chosen.
-        groups: [Q], for example scene classes; None is a group too.
-        count: How many at most.
-        lowest: Whether low figures are wanted.
-
-    Returns:
-        Rows, most extreme first, ties by row; each group's most extreme before any group's second.
-    """
-    values = np.asarray(figures, dtype=np.float64)
-    order = np.argsort(values if lowest else -values, kind="stable")
-    seen: dict[str | None, int] = {}
-    turns: list[tuple[int, int, int]] = []
-    for row in order[~np.isnan(values[order])].tolist():
-        seen[groups[row]] = seen.get(groups[row], 0) + 1
-        turns.append((seen[groups[row]], len(turns), row))
-    return [row for _, _, row in sorted(turns)[:count]]
 
 
 def extremes_sheet(

@@ -13,8 +13,14 @@ import pytest
 from PIL import Image
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import Output, Picture, Section, Table, write_page
-from rsir_tf.pictures import save_png
+from rsir_tf.presentation import (
+    Output,
+    Picture,
+    Section,
+    Table,
+    save_png,
+    write_page,
+)
 
 VOID_ELEMENTS = {"meta", "img", "br", "link"}
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)

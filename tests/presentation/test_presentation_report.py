@@ -21,11 +21,13 @@ from rsir_tf.evaluation import (
     anmrr,
     mean_average_precision,
     precision_at,
+)
+from rsir_tf.presentation import retrieval_report as report_module
+from rsir_tf.presentation import (
     write_report,
 )
-from rsir_tf.evaluation import report as report_module
-from rsir_tf.evaluation.plots import precision_recall_plot, scene_plot
-from rsir_tf.evaluation.tables import figures_table, markdown_table
+from rsir_tf.presentation.plots import precision_recall_plot, scene_plot
+from rsir_tf.presentation.retrieval_tables import figures_table
 
 
 def evaluate(images=60, scenes=("river", "forest|park"), **settings):
@@ -81,7 +83,7 @@ def test_a_figure_that_does_not_exist_is_null_and_a_dash(tmp_path):
     assert recnn["p_at_10"] is not None
     assert recnn["p_at_20"] is None
     assert recnn["p_at_50"] is None
-    row = figures_table(evaluation)[1][0]
+    row = figures_table(evaluation).rows[0]
     assert row[0] == "ReCNN"
     assert row[-2:] == ["–", "–"]
     assert "by_scene" not in recnn
@@ -193,7 +195,3 @@ def test_more_scene_classes_than_a_page_holds_are_not_drawn(tmp_path):
     assert "| s100 | 1 |" in text
     with pytest.raises(InputError, match="101 scene classes to plot; wanted at most 100"):
         scene_plot({"recnn": {f"s{n}": 0.5 for n in range(101)}})
-
-
-def test_markdown_tables_escape_bars():
-    assert markdown_table(["a", "b"], [["x|y", "1"]]) == "| a | b |\n| :-- | --: |\n| x\\|y | 1 |"

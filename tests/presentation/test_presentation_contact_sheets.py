@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import SheetItem, contact_sheet
-from rsir_tf.evaluation.badges import BADGE_COLOURS, draw_badges, inner_point, largest_regions
-from rsir_tf.evaluation.contact_sheet import OTHER_SCENE, QUERY, SAME_SCENE
 from rsir_tf.imagery import read_image
+from rsir_tf.presentation import (
+    SheetItem,
+    contact_sheet,
+)
+from rsir_tf.presentation.badges import BADGE_COLOURS, draw_badges, inner_point, largest_regions
+from rsir_tf.presentation.contact_sheets import OTHER_SCENE, QUERY, SAME_SCENE
 
 NAMES = ("grass", "water")
 COLOURS = ((0, 200, 0), (0, 0, 200))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsir_tf.artifacts import written_aside
 from rsir_tf.errors import InputError
+from rsir_tf.imagery import check_image
 
 Colour = tuple[int, int, int]
 
@@ -175,13 +176,3 @@ def png_bytes(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
-
-
-def check_image(image: NDArray[np.uint8], name: str) -> None:
-    """Refuse what is not a picture.
-
-    Raises:
-        InputError: The array is not uint8 [H, W, 3], or has no pixel.
-    """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(f"{name} is {image.dtype} {list(image.shape)}", wanted="uint8 [height, width, 3], RGB")

@@ -1,4 +1,4 @@
-"""Which scene classes a descriptor takes for which: whose images stand where a query's own should."""
+"""Where a descriptor goes wrong: the scene classes that it takes for each other, and its best and worst queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rsir_tf.errors import InputError
 
@@ -77,3 +77,25 @@ class SceneConfusion:
             if row != column and shares[row, column] > 0
         ]
         return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:count]
+
+
+def extreme_queries(figures: ArrayLike, groups: Sequence[str | None], count: int, *, lowest: bool) -> list[int]:
+    """Choose the queries with the highest or lowest figure, of different groups as far as there are any.
+
+    Args:
+        figures: [Q], one a query; NaN ones are never chosen.
+        groups: [Q], for example scene classes; None is a group too.
+        count: How many at most.
+        lowest: Whether low figures are wanted.
+
+    Returns:
+        Rows, most extreme first, ties by row; each group's most extreme before any group's second.
+    """
+    values = np.asarray(figures, dtype=np.float64)
+    order = np.argsort(values if lowest else -values, kind="stable")
+    seen: dict[str | None, int] = {}
+    turns: list[tuple[int, int, int]] = []
+    for row in order[~np.isnan(values[order])].tolist():
+        seen[groups[row]] = seen.get(groups[row], 0) + 1
+        turns.append((seen[groups[row]], len(turns), row))
+    return [row for _, _, row in sorted(turns)[:count]]

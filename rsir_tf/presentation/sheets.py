@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.pictures.drawing import Colour, check_image, scale, scaled_size
-from rsir_tf.pictures.text import font, line_height, wrap
+from rsir_tf.imagery import check_image
+from rsir_tf.presentation.drawing import Colour, scale, scaled_size
+from rsir_tf.presentation.text import font, line_height, wrap
 
 if TYPE_CHECKING:
     from PIL import ImageDraw

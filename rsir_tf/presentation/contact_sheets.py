@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation.badges import draw_badges, largest_regions
-from rsir_tf.pictures import VOID_COLOUR, Colour, Tile, blend, outline, scale, scaled_size, sheet
+from rsir_tf.presentation.badges import draw_badges, largest_regions
+from rsir_tf.presentation.drawing import VOID_COLOUR, Colour, blend, outline, scale, scaled_size
+from rsir_tf.presentation.sheets import Tile, sheet
 
 SAME_SCENE: Colour = (34, 139, 68)
 OTHER_SCENE: Colour = (200, 44, 52)
 QUERY: Colour = (30, 90, 200)
 
-Match = tuple[int, int, float]
+MatchedRegions = tuple[int, int, float]
 """(region of the query, the hit's region nearest to it, their L2 distance); regions count from 0, as the rows of ReCNN
 do: region r is label r + 1."""
 
@@ -47,7 +48,7 @@ class SheetItem:
     tags: tuple[str, ...] | None = None
     rank: int | None = None
     distance: float | None = None
-    matches: Sequence[Match] = ()
+    matches: Sequence[MatchedRegions] = ()
 
 
 def contact_sheet(

@@ -1,0 +1,96 @@
+"""Everything that is looked at: pictures, sheets, plots, tables, reports and pages. Nothing here computes a figure.
+
+drawing, text      class maps, outlines, scaling; lines of text that fit
+sheets             rows of captioned tiles
+badges, contact_sheets, extremes  a query and its hits; the best and worst queries
+plots              curves, scenes, heat maps
+tables             one table, written as Markdown or for the console
+page               sections on a static HTML page, from a template
+retrieval_tables, retrieval_report   what an evaluation found       comparison_page   what a comparison found
+training_report    what a training run reached
+
+Attributes load their file when first used: a table for the console does not pay for plots.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rsir_tf.lazy_attributes import attributes
+
+_HOMES = {
+    name: f"rsir_tf.presentation.{module}"
+    for module, names in {
+        "drawing": (
+            "VOID_COLOUR", "Colour", "blend", "colour_map", "outline", "png_bytes", "save_png", "scale", "scaled_size",
+        ),
+        "sheets": ("Tile", "legend", "sheet"),
+        "contact_sheets": ("SheetItem", "contact_sheet"),
+        "extremes": ("ShownImage", "extremes_sheet"),
+        "plots": ("MOST_CELLS", "heat_map", "precision_recall_plot", "scene_plot", "training_plot"),
+        "tables": ("Table", "console_table", "markdown_table"),
+        "page": ("Output", "Picture", "Section", "write_page"),
+        "retrieval_report": ("check_report_target", "write_report"),
+        "comparison_page": ("ShownComparison", "write_comparison_page"),
+        "training_report": ("Example", "example_strips", "write_training_report"),
+    }.items()
+    for name in names
+}  # fmt: skip
+
+__all__ = [
+    "MOST_CELLS",
+    "VOID_COLOUR",
+    "Colour",
+    "Output",
+    "Picture",
+    "Section",
+    "SheetItem",
+    "ShownImage",
+    "Table",
+    "Tile",
+    "blend",
+    "check_report_target",
+    "colour_map",
+    "console_table",
+    "contact_sheet",
+    "extremes_sheet",
+    "heat_map",
+    "legend",
+    "markdown_table",
+    "outline",
+    "png_bytes",
+    "precision_recall_plot",
+    "save_png",
+    "scale",
+    "scaled_size",
+    "scene_plot",
+    "sheet",
+    "write_page",
+    "write_report",
+]
+
+if TYPE_CHECKING:
+    from rsir_tf.presentation.contact_sheets import SheetItem, contact_sheet
+    from rsir_tf.presentation.drawing import (
+        VOID_COLOUR,
+        Colour,
+        blend,
+        colour_map,
+        outline,
+        png_bytes,
+        save_png,
+        scale,
+        scaled_size,
+    )
+    from rsir_tf.presentation.extremes import ShownImage, extremes_sheet
+    from rsir_tf.presentation.page import Output, Picture, Section, write_page
+    from rsir_tf.presentation.plots import MOST_CELLS, heat_map, precision_recall_plot, scene_plot
+    from rsir_tf.presentation.retrieval_report import check_report_target, write_report
+    from rsir_tf.presentation.sheets import Tile, legend, sheet
+    from rsir_tf.presentation.tables import Table, console_table, markdown_table
+
+__getattr__ = attributes(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,194 @@
+"""The page of a comparison: tables, curves, heat maps, best and worst queries, costs and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rsir_tf.artifacts import written_aside
+from rsir_tf.evaluation import Evaluation, PairedTests, PublishedRow, SceneConfusion
+from rsir_tf.evaluation.published import SCHEME_TITLES
+from rsir_tf.presentation.drawing import save_png
+from rsir_tf.presentation.extremes import ShownImage, extremes_sheet
+from rsir_tf.presentation.page import Block, Picture, Section, write_page
+from rsir_tf.presentation.plots import heat_map
+from rsir_tf.presentation.retrieval_report import settings_words
+from rsir_tf.presentation.retrieval_tables import (
+    ANMRR_NOTE,
+    costs_table,
+    costs_words,
+    figures_table,
+    graded_table,
+    interval_table,
+    paired_test_sentence,
+    paired_test_table,
+    scene_plot_left_out,
+    scene_table,
+    title_of,
+)
+from rsir_tf.presentation.tables import Table
+
+PAGE = "index.html"
+
+CONFUSED = 5
+"""Most confused pairs of scene classes that are listed for each descriptor."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtremeQueries:
+    """The best or the worst queries of one descriptor.
+
+    Attributes:
+        scheme: The descriptor's name.
+        kind: "best" or "worst".
+        rows: As `extremes_sheet` takes them.
+        by_scene: Whether they are one of each scene class first.
+    """
+
+    scheme: str
+    kind: str
+    rows: Sequence[tuple[str, ShownImage, Sequence[ShownImage]]]
+    by_scene: bool
+
+
+def write_comparison_page(
+    to: Path,
+    evaluation: Evaluation,
+    *,
+    title: str,
+    confusion: Mapping[str, SceneConfusion],
+    extremes: Iterable[ExtremeQueries],
+    tests: PairedTests | None = None,
+    published: Mapping[str, PublishedRow] | None = None,
+    remarks: Sequence[str] = (),
+    unread: Sequence[str] = (),
+) -> Path:
+    """Write `index.html` and the pictures that only the page shows into the folder of a report.
+
+    Args:
+        to: The folder; `write_report` has written `precision_recall.png` into it.
+        evaluation: Figures of each descriptor.
+        title: The page's heading.
+        confusion: Descriptor → which scenes its hits confuse.
+        extremes: Best and worst queries; taken one after another, so that few images are held at a time.
+        tests: Of the descriptors against one of them.
+        published: Published figures to show beside, by descriptor.
+        remarks: What was left out and why, a line each.
+        unread: On images that could not be read, a line each.
+
+    Returns:
+        The page, which opens without a server. Pictures that only an earlier page had are removed.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
+    """
+    sections = [
+        _figures(to, evaluation, tests, published, remarks),
+        *_scenes(to, evaluation),
+        *_confusion(to, confusion),
+        Section("Best and worst queries", [_extremes(to, found) for found in extremes]),
+        *_costs(evaluation),
+        Section(
+            "Settings",
+            [
+                "Parameters of the baselines are this program's choice: the paper does not give them.",
+                *settings_words(evaluation),
+                *unread,
+            ],
+        ),
+    ]
+    page = write_page(to / PAGE, title, sections, lead=_lead(evaluation))
+    shown = {block.source for section in sections for block in section.content if isinstance(block, Picture)}
+    own = {
+        to / "anmrr_by_scene.png",
+        *(_file(to, k, name) for k in ("confusion", "best", "worst") for name in SCHEME_TITLES),
+    }
+    for stale in own - shown:
+        stale.unlink(missing_ok=True)
+    return page
+
+
+def _lead(evaluation: Evaluation) -> str:
+    schemes = evaluation.schemes
+    words = f"{len(schemes)} descriptors on {evaluation.queries:,} queries, each ranking {evaluation.archive:,} images."
+    if evaluation.left_out == evaluation.queries:
+        return f"{words} No query has a relevant image: there are no figures."
+    return f"{words} Best by ANMRR: {title_of(min(schemes, key=lambda name: schemes[name].anmrr))}."
+
+
+def _figures(
+    to: Path,
+    evaluation: Evaluation,
+    tests: PairedTests | None,
+    published: Mapping[str, PublishedRow] | None,
+    remarks: Sequence[str],
+) -> Section:
+    content: list[Block] = [figures_table(evaluation, published), ANMRR_NOTE]
+    if published:
+        content.append(
+            "Published rows: Table I of the paper, with its own split, network and parameters, which it does not give "
+            "for the baselines; they are no figures of this run."
+        )
+    content += remarks
+    content += filter(None, [interval_table(evaluation)])
+    if tests is not None:
+        content += [paired_test_table(tests), paired_test_sentence(tests)]
+    content.append(Picture(to / "precision_recall.png", "Interpolated precision over recall, a curve a descriptor"))
+    content += filter(None, [graded_table(evaluation)])
+    return Section("Figures", content)
+
+
+def _scenes(to: Path, evaluation: Evaluation) -> list[Section]:
+    table, no_plot = scene_table(evaluation), scene_plot_left_out(evaluation)
+    if table is None:
+        return []
+    if no_plot is not None:
+        return [Section("By scene class", [no_plot, table])]
+    scenes, schemes = [str(row[0]) for row in table.rows], evaluation.schemes
+    values = [
+        [f.by_scene[scene].anmrr if scene in f.by_scene else np.nan for f in schemes.values()] for scene in scenes
+    ]
+    picture = heat_map(values, scenes, [title_of(name) for name in schemes], colours="Oranges", blanks=False)
+    words = "ANMRR of each scene class under each descriptor"
+    return [Section("By scene class", [_save(to / "anmrr_by_scene.png", picture, words), table])]
+
+
+def _confusion(to: Path, found: Mapping[str, SceneConfusion]) -> list[Section]:
+    content: list[Block] = [
+        "Of the first NG hits of a scene's queries (NG: other images of that scene; the query left out), the share "
+        "that shows each scene. The diagonal is the mean R-precision."
+    ]
+    for name, confusion in found.items():
+        words = f"{title_of(name)}: scenes of the queries (rows) and of their hits (columns)"
+        picture = heat_map(confusion.shares(), confusion.names, confusion.names, row_title="query", column_title="hits")
+        content.append(_save(_file(to, "confusion", name), picture, words))
+        pairs = confusion.most_confused(CONFUSED)
+        content.append(Table(["Query shows", "Hits show", "Share"], pairs, f"{title_of(name)}: most confused"))
+    return [Section("Confusion between scene classes", content)] if found else []
+
+
+def _extremes(to: Path, found: ExtremeQueries) -> Picture:
+    title = (
+        f"{title_of(found.scheme)}: {found.kind} queries{', one of each scene class first' if found.by_scene else ''}"
+    )
+    file = _file(to, found.kind, found.scheme)
+    save_png(file, extremes_sheet(found.rows, title=title))
+    return Picture(file, title)
+
+
+def _costs(evaluation: Evaluation) -> list[Section]:
+    table = costs_table(evaluation)
+    return [] if table is None else [Section("What it costs", [table, costs_words(evaluation)])]
+
+
+def _save(file: Path, content: bytes, words: str) -> Picture:
+    with written_aside(file, replace=True) as aside:
+        aside.write_bytes(content)
+    return Picture(file, words, words)
+
+
+def _file(to: Path, kind: str, scheme: str) -> Path:
+    return to / f"{kind}_{scheme.replace('+', '_plus')}.png"

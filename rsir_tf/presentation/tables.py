@@ -1,0 +1,113 @@
+"""Tables: one that knows its header and rows, and one writer each for Markdown and for the console."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+MISSING = "–"
+"""Stands for a figure that does not exist, such as P@50 where 40 images are ranked."""
+
+Cell = str | int | float
+
+_MARKUP = re.compile(r"[\\`*\[\]<|]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown or the HTML in it would read as markup; an underscore inside a word is none."""
+
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Attributes:
+        header: A title for each column.
+        rows: Their cells. Text stands left and numbers stand right: whole numbers with thousands separators, others
+            with three decimals, NaN as "–". Text that is a figure already belongs into a column of `figures`.
+        caption: Above the table; None for no words.
+        figures: Whether all columns but the first hold figures, so that their text stands right too.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str | None = None
+    figures: bool = False
+
+    def stands_right(self) -> list[bool]:
+        """Which columns stand right: bool for each column of the header."""
+        return [
+            (self.figures and place > 0)
+            or (bool(self.rows) and all(not isinstance(row[place], str) for row in self.rows if place < len(row)))
+            for place in range(len(self.header))
+        ]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure with so many decimals, or "–" where there is none."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def cell_text(cell: Cell) -> str:
+    """What stands in a cell; see `Table`."""
+    if isinstance(cell, str):
+        return cell
+    return number(cell) if isinstance(cell, float) else f"{cell:,}"
+
+
+def visible(text: str) -> str:
+    r"""Escape what would move the cursor or cannot be seen: a line break in a file name becomes the two characters \n.
+
+    A terminal obeys control characters, and a name that holds some must not be able to write over other lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def markdown_text(text: str) -> str:
+    """Text as it is, in Markdown: characters that Markdown or HTML would read as markup are escaped."""
+    return _MARKUP.sub(lambda found: "\\" + found.group(), visible(" ".join(text.split())))
+
+
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a Markdown table; the caption is not among them."""
+    aligned = ["--:" if right else ":--" for right in table.stands_right()]
+    cells = [[markdown_text(cell_text(cell)) for cell in row] for row in (table.header, *table.rows)]
+    return ["| " + " | ".join(line) + " |" for line in (cells[0], aligned, *cells[1:])]
+
+
+def console_table(table: Table, *, indent: int = 0) -> list[str]:
+    """The lines of a table for a terminal: columns as wide as they need, two spaces between them.
+
+    Args:
+        table: Its header is left out where all titles are empty; its caption is not among the lines.
+        indent: Spaces before each line.
+    """
+    lines = [[visible(cell_text(cell)) for cell in row] for row in (table.header, *table.rows)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    right = table.stands_right()
+    shown = lines if any(table.header) else lines[1:]
+    return [
+        (" " * indent + _GAP.join(_pad(*cell) for cell in zip(line, widths, right, strict=True))).rstrip()
+        for line in shown
+    ]
+
+
+def _pad(text: str, width: int, right: bool) -> str:
+    room = " " * (width - _width(text))
+    return room + text if right else text + room
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: East Asian characters take two, marks on the letter before them take none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A Markdown list."""
+    return "\n".join(f"- {markdown_text(line)}" for line in lines)

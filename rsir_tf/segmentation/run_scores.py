@@ -1,0 +1,143 @@
+"""What a run reached: scores on whole test images, and some of these images to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from rsir_tf.archives.records import Archive, Record
+from rsir_tf.archives.tag_labels import tag_table
+from rsir_tf.imagery import read_image
+from rsir_tf.progress import Progress, silent
+from rsir_tf.segmentation.checkpoints import load_best
+from rsir_tf.segmentation.data import PairReader
+from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.multiple_instance import tagging_model
+from rsir_tf.segmentation.runs import Run
+from rsir_tf.segmentation.scoring import confusion_matrix, segmentation_scores
+from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives.labels import LabelSet
+
+EXAMPLES = 6
+"""Test images that are kept to look at, spread evenly over the test part."""
+
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A test image, and what the network made of it.
+
+    Attributes:
+        id: The image's id.
+        image: uint8 [H, W, 3], RGB.
+        prediction: uint8 [H, W], class indices.
+        truth: uint8 [H, W], class indices, 255 = void; None where tags are scored.
+        right: Share of the labelled pixels whose class is right, 0..1; None where no pixel is labelled.
+        tags: Its true tags, where tags are scored.
+        predicted_tags: The network's, where tags are scored.
+    """
+
+    id: str
+    image: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    truth: NDArray[np.uint8] | None = None
+    right: float | None = None
+    tags: tuple[str, ...] | None = None
+    predicted_tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunScores:
+    """Scores of a run's best network on the test part.
+
+    Attributes:
+        content: As JSON types: figures of the masks, under "tags" those of the tags, `epochs` and `checkpoint`.
+        examples: Test images with masks, or with tags where there are none with masks.
+    """
+
+    content: dict[str, Any]
+    examples: list[Example] = field(default_factory=list)
+
+
+def score_run(run: Run, test: Archive, *, progress: Progress = silent) -> RunScores | None:
+    """Score the run's best network on whole test images.
+
+    Args:
+        run: With at least one ended epoch.
+        test: The test part; masks and tags are scored where the run was supervised by them.
+        progress: Called after each image.
+
+    Returns:
+        The scores; None where the test part has neither masks nor tags to score by.
+
+    Raises:
+        ArtifactError: There is no checkpoint.
+    """
+    kind = run.manifest.get("supervision", {}).get("kind", "masks")
+    masked = [record for record in test if record.mask is not None and kind != "tags"]
+    tagged = [record for record in test if record.tags is not None and kind != "masks"]
+    if not masked and not tagged:
+        return None
+    network = load_best(run)
+    content: dict[str, Any] = {}
+    examples: list[Example] = []
+    if masked:
+        content, examples = _score_masks(network, PairReader(masked, run.label_set), progress)
+    if tagged:
+        content["tags"], with_tags = _score_tags(network, tagged, run.label_set, progress)
+        examples = examples or with_tags
+    content |= {"epochs": len(run.history()), "checkpoint": run.best.name if run.best else "none"}
+    return RunScores(content, examples)
+
+
+def _score_masks(network: keras.Model, reader: PairReader, progress: Progress) -> tuple[dict[str, Any], list[Example]]:
+    classes = len(reader.label_set.names)
+    confusion = np.zeros((classes, classes), np.int64)
+    chosen, examples = _chosen(len(reader)), []
+    for index, record in enumerate(reader.records):
+        image, truth = reader.read(index)
+        prediction = segment(network, image)
+        confusion += confusion_matrix(truth, prediction, classes)
+        if index in chosen:
+            counts = truth < classes
+            right = float(np.mean(truth[counts] == prediction[counts])) if counts.any() else None
+            examples.append(Example(record.id, image, prediction, truth, right))
+        progress(index + 1, len(reader), "scoring whole test images")
+    scores = segmentation_scores(confusion).to_json(reader.label_set.names)
+    return {**scores, "images": len(reader)}, examples
+
+
+def _score_tags(
+    network: keras.Model, records: Sequence[Record], label_set: LabelSet, progress: Progress
+) -> tuple[dict[str, Any], list[Example]]:
+    truth = tag_table(records, label_set) > 0
+    logits, _ = read_tags_of(
+        tagging_model(network),
+        lambda i: read_image(records[i].image),
+        len(records),
+        batch=BATCH,
+        progress=lambda done: progress(done, len(records), "scoring tags of test images"),
+    )
+
+    def named(which: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(name for name, there in zip(label_set.names, which, strict=True) if there)
+
+    examples = []
+    for i in sorted(_chosen(len(records))):
+        image = read_image(records[i].image)
+        own, found = named(truth[i]), named(logits[i] > 0)
+        examples.append(Example(records[i].id, image, segment(network, image), tags=own, predicted_tags=found))
+    return tag_scores(truth, logits > 0).to_json(label_set.names), examples
+
+
+def _chosen(images: int) -> set[int]:
+    return {round(i) for i in np.linspace(0, images - 1, min(EXAMPLES, images))}
