@@ -24,7 +24,7 @@ import grpc
 import numpy as np
 from PIL import Image
 
-from rsir_tf.imagery import read_image
+from rsir_tf.rasters import read_image
 from rsir_tf.serving import connect
 from rsir_tf.serving.exports import SIGNATURES
 from rsir_tf.serving.messages import (

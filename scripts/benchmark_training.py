@@ -28,6 +28,7 @@ from PIL import Image
 
 from rsir_tf.archives import Archive, open_archive
 from rsir_tf.archives.synthetic import render_archive
+from rsir_tf.rasters import FileSource
 from rsir_tf.segmentation import Architecture, Crops, TrainingSettings, build_fcn, build_trunk
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
 from rsir_tf.segmentation.monitoring import Watch
@@ -50,9 +51,8 @@ def convert(archive: Archive, ending: str, folder: Path) -> Archive:
     for record in archive:
         file = (folder / record.id).with_suffix(ending)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with Image.open(record.image) as image:
-            image.save(file, **({"quality": 90} if ending == ".jpg" else {}))
-        records.append(replace(record, image=file))
+        Image.fromarray(record.source.read()).save(file, **({"quality": 90} if ending == ".jpg" else {}))
+        records.append(replace(record, source=FileSource(file)))
     return replace(archive, records=tuple(records))
 
 

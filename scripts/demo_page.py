@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rsir_tf.archives import open_archive, read_mask
 from rsir_tf.artifacts import read_json
-from rsir_tf.imagery import read_image
 from rsir_tf.presentation import Output, Picture, Section, Table, Tile, colour_map, save_png, sheet, write_page
 
 COLUMNS = 5
@@ -45,7 +44,7 @@ def archive_sheet(archive: Path, to: Path) -> Path:
     rows: list[list[Tile | None]] = []
     for start in range(0, len(scenes), COLUMNS):
         records = [first[scene] for scene in scenes[start : start + COLUMNS]]
-        images = [read_image(record.image) for record in records]
+        images = [record.source.read() for record in records]
         rows.append([Tile(image, (record.scene or "",)) for record, image in zip(records, images, strict=True)])
         if labels is not None:
             masks = [read_mask(record.mask, labels) for record in records if record.mask is not None]

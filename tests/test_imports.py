@@ -15,7 +15,6 @@ BOTTOM = {
     "errors",
     "artifacts",
     "contract",
-    "imagery",
     "lazy_attributes",
     "locks",
     "distances",
@@ -23,6 +22,7 @@ BOTTOM = {
     "vector_rankings",
 }
 BOTTOM |= {"processors", "progress"}
+SHARED = {"rasters"}
 ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "ranking", "evaluation"}
 ROOMS |= {"presentation"}
 HEAVY = ("tensorflow", "keras", "tensorflow_addons", "tensorflow_serving", "rsir_tf.segmentation")
@@ -30,12 +30,13 @@ STANDS_IN = "rsir_tf.serving.messages"  # Loads TensorFlow's messages with an em
 
 ALLOWED = {
     **dict.fromkeys(BOTTOM, BOTTOM),
-    **dict.fromkeys(ROOMS, BOTTOM),
-    "segmentation": BOTTOM | {"archives"},
-    "ranking": BOTTOM | {"index"},
-    "presentation": BOTTOM | {"evaluation"},
-    "workflows": BOTTOM | ROOMS,
-    "cli": BOTTOM | ROOMS | {"workflows"},
+    **dict.fromkeys(SHARED, BOTTOM),
+    **dict.fromkeys(ROOMS, BOTTOM | SHARED),
+    "segmentation": BOTTOM | SHARED | {"archives"},
+    "ranking": BOTTOM | SHARED | {"index"},
+    "presentation": BOTTOM | SHARED | {"evaluation"},
+    "workflows": BOTTOM | SHARED | ROOMS,
+    "cli": BOTTOM | SHARED | ROOMS | {"workflows"},
 }
 """Part of the package → the parts that it may import, besides itself."""
 
@@ -109,6 +110,14 @@ def test_the_package_keeps_to_the_map() -> None:
     assert not found, "\n".join(found)
 
 
+def test_a_source_is_the_only_way_to_an_images_pixels() -> None:
+    outside = {name: file.read_text("utf-8") for name, file in modules().items() if ".rasters." not in name}
+    callers = [name for name, text in outside.items() if "read_image(" in text]
+    assert not callers, "call the source's `read`"
+    opening = [name for name, text in outside.items() if "open_picture(" in text or "Image.open(" in text]
+    assert opening == ["rsir_tf.archives.masks"], "call the source's `read`"
+
+
 def test_every_part_has_a_rule() -> None:
     parts = {name.split(".")[1] for name in modules()} - {"__init__"}
     assert parts - set(ALLOWED) == set(), "say in ALLOWED what it may import"
@@ -127,6 +136,8 @@ def test_every_part_has_a_rule() -> None:
         ("rsir_tf.artifacts", "from rsir_tf.archives import Record", 1, "artifacts imports archives"),
         ("rsir_tf.presentation.sheets", "from rsir_tf.archives import Record", 1, "presentation imports archives"),
         ("rsir_tf.evaluation.figures", "from rsir_tf.presentation import Table", 1, "evaluation imports presentation"),
+        ("rsir_tf.artifacts", "from rsir_tf.rasters import read_image", 1, "artifacts imports rasters"),
+        ("rsir_tf.rasters.files", "from rsir_tf.archives import Record", 1, "rasters imports archives"),
         ("rsir_tf.workflows.indexing", "from rsir_tf.cli import console", 1, "workflows imports cli"),
         ("rsir_tf.serving.local", "import tensorflow as tf", 1, "serving imports tensorflow when loaded"),
         ("rsir_tf.serving.local", "try:\n    import keras.layers\nfinally:\n    pass", 2, "serving imports keras"),
@@ -152,6 +163,7 @@ def test_a_breach_is_named_with_its_line(module: str, source: str, line: int, wo
         ("rsir_tf.serving.local", "if TYPE_CHECKING:\n    import tensorflow as tf"),
         ("rsir_tf.workflows.indexing", "from rsir_tf.index import IndexWriter\nfrom rsir_tf.archives import Archive"),
         ("rsir_tf.cli.train", "def command():\n    from rsir_tf import segmentation"),
+        ("rsir_tf.archives.masks", "from rsir_tf.rasters import open_picture"),
         ("rsir_tf.artifacts", "def f():\n    from rsir_tf import __version__"),
     ],
 )

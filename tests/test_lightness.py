@@ -18,6 +18,7 @@ HEAVY = ("numpy", "cv2", "matplotlib", "pyarrow", "skimage", "scipy", "PIL", "gr
 LIGHT_PARTS = [
     "rsir_tf.archives",
     "rsir_tf.archives.synthetic",
+    "rsir_tf.rasters",
     "rsir_tf.regions",
     "rsir_tf.index",
     "rsir_tf.ranking",

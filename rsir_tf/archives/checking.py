@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport, ClassShare
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import read_image
+from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
     sizes: Counter[str] = Counter()
     pixels = np.zeros(256, dtype=np.int64)
     images = np.zeros(256, dtype=np.int64)
-    for done, finding in enumerate(_findings(archive), start=1):
+    findings = in_threads(partial(_look, archive.label_set), archive, threads=THREADS)
+    for done, finding in enumerate(findings, start=1):
         name = finding.record.id
         if finding.size is not None:
             sizes["{1}x{0}".format(*finding.size)] += 1
@@ -109,22 +110,10 @@ def _count(values: Iterator[str | None]) -> dict[str, int]:
     return dict(sorted(Counter(value for value in values if value is not None).items()))
 
 
-def _findings(archive: Archive) -> Iterator[_Finding]:
-    """Look at the records with a few threads, in order, a bounded number ahead."""
-    waiting: deque[Future[_Finding]] = deque()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for record in archive:
-            waiting.append(pool.submit(_look, record, archive.label_set))
-            if len(waiting) > 4 * THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _look(record: Record, label_set: LabelSet | None) -> _Finding:
+def _look(label_set: LabelSet | None, record: Record) -> _Finding:
     size, pixels, image_error, mask_error = None, None, None, None
     try:
-        size = read_image(record.image).shape[:2]
+        size = record.source.read().shape[:2]
     except InputError as error:
         image_error = error
     if record.mask is not None and label_set is not None:

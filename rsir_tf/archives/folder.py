@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import IMAGE_SUFFIXES
+from rsir_tf.rasters import IMAGE_SUFFIXES, FileSource
 
 
 def list_images(root: Path) -> list[PurePosixPath]:
@@ -59,7 +59,7 @@ def read_folder(root: Path, files: list[PurePosixPath]) -> Archive:
         image_folder = root / top
         files = [file.relative_to(top) for file in files]
     records = (
-        Record(id=str(file), image=image_folder / file, scene=file.parts[-2] if len(file.parts) > 1 else None)
+        Record(str(file), FileSource(image_folder / file), scene=file.parts[-2] if len(file.parts) > 1 else None)
         for file in files
     )
     return Archive(root=root, format="folder", records=tuple(sorted(records, key=lambda record: record.id)))
@@ -73,7 +73,7 @@ def read_single(image: Path) -> Archive:
     """
     if image.suffix.lower() not in IMAGE_SUFFIXES:
         raise InputError(f"{image}: is of type {image.suffix!r}", wanted="a folder, or one of " + _suffixes())
-    return Archive(root=image.parent, format="folder", records=(Record(id=image.name, image=image),))
+    return Archive(root=image.parent, format="folder", records=(Record(image.name, FileSource(image)),))
 
 
 def refuse_empty(root: Path) -> InputError:

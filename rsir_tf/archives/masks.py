@@ -13,7 +13,7 @@ import numpy as np
 from rsir_tf.archives.labels import MAX_ID, VOID, Colour, LabelSet, spell_colour
 from rsir_tf.artifacts import disk_errors
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import decode, open_picture, stored_bits
+from rsir_tf.rasters import decode, open_picture, stored_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

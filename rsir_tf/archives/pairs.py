@@ -10,6 +10,7 @@ from rsir_tf.archives.label_files import SHIPPED, load_label_set
 from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
+from rsir_tf.rasters import FileSource
 
 IMAGE_FOLDER = "images"
 MASK_FOLDERS = ("masks", "labels")
@@ -92,7 +93,7 @@ def read_pairs(root: Path, files: list[PurePosixPath], pairs: set[Parts], label_
         records.append(
             Record(
                 id=str(name if names[name] == 1 else file),
-                image=root / file,
+                source=FileSource(root / file),
                 mask=None if mask is None else root / mask,
                 scene=below[-2] if len(below) > 1 else None,
                 group="/".join(above) or None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rsir_tf.archives.labels import LabelSet
+from rsir_tf.errors import InputError
+from rsir_tf.rasters import FileSource, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Record:
     Attributes:
         id: Unique in the archive and the same on every machine: the image's path below the archive's image folder, with
             forward slashes and its ending, for example `airplane/airplane00.tif`.
-        image: The image file.
+        source: Where its pixels come from: `source.read()` is the way to them.
         mask: The file with one class per pixel, where there is one.
         tags: Names of what the image shows, sorted; None where the archive says nothing, () where it says "nothing".
         scene: The scene class (the parent folder's name), where there is one.
@@ -24,11 +27,19 @@ class Record:
     """
 
     id: str
-    image: Path
+    source: Source
     mask: Path | None = None
     tags: tuple[str, ...] | None = None
     scene: str | None = None
     group: str | None = None
+
+    @property
+    def image(self) -> Path:
+        """The image file. Deprecated: `source` reads it, and is not always a file."""
+        warnings.warn("Record.image is deprecated: use Record.source", DeprecationWarning, stacklevel=2)
+        if not isinstance(self.source, FileSource):
+            raise InputError(f"{self.id}: is no file but {self.source}", wanted="an image file", cure="use its source")
+        return self.source.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import IMAGE_SUFFIXES
+from rsir_tf.rasters import IMAGE_SUFFIXES
 
 UCMERCED_TAGS = "LandUse_Multilabeled.txt"
 """Name of UC Merced's tags file (Chaudhuri et al., 2018): 2,100 images, 17 tags."""

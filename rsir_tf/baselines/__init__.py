@@ -10,7 +10,7 @@ from __future__ import annotations
 from rsir_tf.baselines.bovw import LEARNING_LIBRARIES, BagOfVisualWords, read_dictionary, write_dictionary
 from rsir_tf.baselines.colour import ColourHistogram
 from rsir_tf.baselines.descriptor import Descriptor, parameters
-from rsir_tf.baselines.extraction import DescribedImages, describe_images, file_stamp
+from rsir_tf.baselines.extraction import DescribedImages, describe_images
 from rsir_tf.baselines.from_text import settable, with_parameters
 from rsir_tf.baselines.gist import GIST
 from rsir_tf.baselines.glcm import GLCM
@@ -37,7 +37,6 @@ __all__ = [
     "Statistics",
     "UniformLBP",
     "describe_images",
-    "file_stamp",
     "library_versions",
     "parameters",
     "read_dictionary",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.baselines.descriptor import require
-from rsir_tf.imagery import check_image
+from rsir_tf.rasters import check_image
 
 
 @dataclass(frozen=True, slots=True)

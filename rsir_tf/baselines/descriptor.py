@@ -76,7 +76,7 @@ def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     import cv2
 
-    from rsir_tf.imagery import check_image
+    from rsir_tf.rasters import check_image
 
     check_image(image, "image")
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -27,9 +27,10 @@ from rsir_tf.baselines.bovw import BagOfVisualWords
 from rsir_tf.baselines.descriptor import Descriptor, parameters
 from rsir_tf.baselines.libraries import library_versions
 from rsir_tf.errors import ArtifactError, InputError, RsirError
-from rsir_tf.imagery import read_image
 from rsir_tf.locks import WriterLock
+from rsir_tf.processors import in_order
 from rsir_tf.progress import Progress, silent
+from rsir_tf.rasters import Fingerprint, Source
 
 KIND, VERSION = "descriptors", 2
 """Raised when a descriptor gives other vectors for the same parameters, so that old ones are not mixed with new."""
@@ -39,6 +40,9 @@ PART_SECONDS = 20.0
 
 ALONE_SECONDS = 2.0
 """Work below this is done before the first process has started."""
+
+SENT_TOGETHER = 4
+"""Images that a process is given at once, since sending each alone costs more than describing some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class DescribedImages:
 
 
 def describe_images(
-    images: Mapping[str, Path],
+    images: Mapping[str, Source],
     descriptor: Descriptor,
     to: Path,
     *,
@@ -70,12 +74,12 @@ def describe_images(
     """Describe images, or find in the cache what was described before.
 
     Below `to` each descriptor with its parameters and the versions of its libraries has a folder of its own: a
-    manifest, and parts that are written once and never changed. An image whose file has another size or time of change
-    is described anew, and so are all where a library has another version. One image that cannot be read does not stop
+    manifest, and parts that are written once and never changed. An image whose source has another fingerprint is
+    described anew, and so are all where a library has another version. One image that cannot be read does not stop
     the others.
 
     Args:
-        images: Id → file.
+        images: Id → source; each can be pickled where several processes work.
         descriptor: With a dictionary, if it is a bag of visual words.
         to: The cache's folder.
         processes: How many work at once; 1 works in this process.
@@ -97,11 +101,11 @@ def describe_images(
 
 
 def _described(
-    images: Mapping[str, Path], descriptor: Descriptor, cache: _Cache, processes: int, tell: Progress
+    images: Mapping[str, Source], descriptor: Descriptor, cache: _Cache, processes: int, tell: Progress
 ) -> DescribedImages:
     known = cache.read()
     skipped: dict[str, str] = {}
-    stamps = {name: file_stamp(path) for name, path in images.items()}
+    stamps = {name: source.fingerprint for name, source in images.items()}
     wanted = [name for name, stamp in stamps.items() if name not in known or known[name].stamp != stamp]
     done = len(images) - len(wanted)
     tell(done, len(images), descriptor.name)
@@ -131,15 +135,6 @@ def _described(
     )
 
 
-def file_stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change in nanoseconds; (−1, 0) where there is no such file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
-
-
 def folder_name(descriptor: Descriptor) -> str:
     """Name of a descriptor's folder in the cache: its own, and a hash of all that its vectors depend on."""
     return f"{descriptor.name}-{content_hash([VERSION, _settings(descriptor)])[:12]}"
@@ -158,7 +153,7 @@ def _settings(descriptor: Descriptor) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    stamp: tuple[int, int]
+    stamp: Fingerprint
     vector: NDArray[np.float32]
     seconds: float
 
@@ -208,34 +203,38 @@ class _Cache:
                 f"{part}: is damaged ({error})", cure="remove it; its images are described anew"
             ) from error
         for name, (size, modified), vector, second in zip(ids, stamps, vectors, seconds, strict=True):
-            yield str(name), _Entry((int(size), int(modified)), vector, float(second))
+            yield str(name), _Entry(Fingerprint(int(size), int(modified)), vector, float(second))
 
 
 Answer = tuple[NDArray[np.float32] | None, float, str]
 
 
-def _work(paths: Sequence[Path], descriptor: Descriptor, processes: int) -> Iterator[Answer]:
+def _work(sources: Sequence[Source], descriptor: Descriptor, processes: int) -> Iterator[Answer]:
     """Describe images, in order: the first ones here, and what cannot be done within a moment by several processes."""
-    if not paths:
+    if not sources:
         return
     _warm_up(descriptor)
     until, alone = time.monotonic() + ALONE_SECONDS, 0
-    while alone < len(paths) and (processes == 1 or time.monotonic() < until):
-        yield _describe(paths[alone], descriptor)
+    while alone < len(sources) and (processes == 1 or time.monotonic() < until):
+        yield _describe(sources[alone], descriptor)
         alone += 1
-    if alone == len(paths):
+    if alone == len(sources):
         return
     import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
     # Spawned, not forked: this process may hold TensorFlow's or gRPC's threads.
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(processes, context, _start, (descriptor,)) as pool:
-            with _interrupts_held_back():
-                answers = pool.map(_describe_there, paths[alone:], chunksize=4)
-            yield from answers
+
+            def submit(first: int) -> Future[list[Answer]]:
+                with _interrupts_held_back():  # The executor starts its processes as work comes.
+                    return pool.submit(_describe_there, sources[first : first + SENT_TOGETHER])
+
+            for answers in in_order(submit, range(alone, len(sources), SENT_TOGETHER), 4 * processes):
+                yield from answers
     except BrokenProcessPool as error:
         raise RsirError(
             f"{descriptor.name}: a worker process was killed (out of memory?)",
@@ -277,13 +276,13 @@ def _warm_up(descriptor: Descriptor) -> None:
     descriptor.describe(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
-def _describe_there(path: Path) -> Answer:
-    return _describe(path, _theirs[0])
+def _describe_there(sources: Sequence[Source]) -> list[Answer]:
+    return [_describe(source, _theirs[0]) for source in sources]
 
 
-def _describe(path: Path, descriptor: Descriptor) -> Answer:
+def _describe(source: Source, descriptor: Descriptor) -> Answer:
     try:
-        image = read_image(path)
+        image = source.read()
     except InputError as error:
         return None, 0.0, str(error)
     started = time.process_time()

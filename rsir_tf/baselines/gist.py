@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.baselines.descriptor import require
-from rsir_tf.imagery import check_image
+from rsir_tf.rasters import check_image
 
 CONTRAST_CYCLES = 4.0
 """Cut-off of the low pass in the local contrast normalisation, cycles an image."""

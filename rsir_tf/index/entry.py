@@ -17,14 +17,14 @@ class ImageEntry:
 
     Attributes:
         id: Unique in the index.
-        path: The image file, as it was found.
+        path: The address of its source: of a file, its absolute path.
         height: Pixels.
         width: Pixels.
         scene: The scene class, where there is one.
         tags: Names of what the image shows; None where nothing is known, () where it is known to show nothing.
         content_hash: Identity of the pixels.
-        file_size: Bytes.
-        modified_ns: The file's time of change, nanoseconds since 1970.
+        file_size: First number of the source's fingerprint: of a file, its bytes.
+        modified_ns: Second number of it: of a file, its time of change in nanoseconds since 1970.
         classes: int32 [m], class index of each region.
         areas: int64 [m], pixels of each region, at least 1.
         boxes: int32 [m, 4], (top, left, bottom, right) of each region in pixels, half-open.

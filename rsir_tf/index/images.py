@@ -41,7 +41,7 @@ class Images:
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
-        """The image files, as they were found."""
+        """Where each image was read from: the address of its source, which for a file is its absolute path."""
         return self._column("path")
 
     @cached_property
@@ -61,12 +61,12 @@ class Images:
 
     @cached_property
     def file_sizes(self) -> tuple[int, ...]:
-        """Bytes of each image's file when it was indexed."""
+        """First number of each source's fingerprint when it was indexed: of a file, its bytes."""
         return self._column("file_size")
 
     @cached_property
     def modified_ns(self) -> tuple[int, ...]:
-        """Time of change of each image's file when it was indexed, nanoseconds since 1970."""
+        """Second number of it: of a file, its time of change in nanoseconds since 1970."""
         return self._column("modified_ns")
 
     @cached_property

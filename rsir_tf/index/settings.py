@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
-from rsir_tf.imagery import MAX_PIXELS, MIN_SIDE
+from rsir_tf.rasters import MAX_PIXELS, MIN_SIDE
 
 CONNECTIVITIES = (4, 8)
 CONVENTIONS = ("half_pixel", "aligned_corners")

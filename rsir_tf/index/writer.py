@@ -148,8 +148,8 @@ class IndexWriter:
 
         Args:
             image: Its id.
-            file_size: Bytes, now.
-            modified_ns: The file's time of change, now.
+            file_size: First number of its source's fingerprint, now.
+            modified_ns: Second number of it, now.
         """
         known = self._pending.get(image) or self._places.get(image)
         return known is not None and (known.file_size, known.modified_ns) == (file_size, modified_ns)

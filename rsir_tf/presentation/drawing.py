@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsir_tf.artifacts import written_aside
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import check_image
+from rsir_tf.rasters import check_image
 
 Colour = tuple[int, int, int]
 

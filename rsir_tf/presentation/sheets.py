@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import check_image
 from rsir_tf.presentation.drawing import Colour, scale, scaled_size
 from rsir_tf.presentation.text import font, line_height, wrap
+from rsir_tf.rasters import check_image
 
 if TYPE_CHECKING:
     from PIL import ImageDraw

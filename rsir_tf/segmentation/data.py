@@ -13,7 +13,6 @@ import tensorflow as tf
 from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.masks import read_mask
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import read_image
 from rsir_tf.segmentation.augmentation import Augmentation, augment
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class PairReader:
             )
         self.records = tuple(records)
         self.label_set = label_set
-        self.sizes = [_size(record) for record in records]
+        self.sizes = [record.source.shape for record in records]
         self.failure: InputError | None = None
         self._kept: dict[int, Pair] | None = {} if keep else None
 
@@ -84,7 +83,7 @@ class PairReader:
             return self._kept[index]
         record = self.records[index]
         try:
-            image = read_image(record.image)
+            image = record.source.read()
             if record.mask is None:
                 pair = image, np.full(image.shape[:2], VOID, np.uint8)
             else:
@@ -279,11 +278,3 @@ def validation_dataset(
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(cells, np.int64))
     dataset = dataset.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch).prefetch(tf.data.AUTOTUNE)
-
-
-def _size(record: Record) -> tuple[int, int]:
-    from rsir_tf.imagery import open_picture
-
-    with open_picture(record.image) as picture:
-        width, height = picture.size
-    return height, width

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsir_tf.artifacts import content_hash, file_hash
+from rsir_tf.artifacts import content_hash
 from rsir_tf.processors import in_threads
+from rsir_tf.rasters import FileSource
 
 if TYPE_CHECKING:
     from rsir_tf.archives.labels import LabelSet
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rsir_tf.progress import Progress
 
 Digests = dict[str, list[str | None]]
-"""By image: what its file and its mask's file hold, as the first 16 digits of SHA-256; None where there is none."""
+"""By image: digests of what its source and its mask's file hold; None where there is none, or it cannot be read."""
 
 _TOLD_EVERY = 256
 """Images between two signs of progress."""
@@ -70,12 +70,4 @@ def first_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | No
 
 
 def _digests(record: Record) -> list[str | None]:
-    return [_digest(record.image), _digest(record.mask)]
-
-
-def _digest(file: Path | None) -> str | None:
-    """None where it is missing too: reading it will say so better."""
-    try:
-        return None if file is None else file_hash(file)[:16]
-    except OSError:
-        return None
+    return [record.source.digest(), None if record.mask is None else FileSource(record.mask).digest()]

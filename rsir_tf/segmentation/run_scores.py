@@ -11,7 +11,6 @@ import numpy as np
 
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.tag_labels import tag_table
-from rsir_tf.imagery import read_image
 from rsir_tf.progress import Progress, silent
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import PairReader
@@ -122,7 +121,7 @@ def _score_tags(
     truth = tag_table(records, label_set) > 0
     logits, _ = read_tags_of(
         tagging_model(network),
-        lambda i: read_image(records[i].image),
+        lambda i: records[i].source.read(),
         len(records),
         batch=BATCH,
         progress=lambda done: progress(done, len(records), "scoring tags of test images"),
@@ -133,7 +132,7 @@ def _score_tags(
 
     examples = []
     for i in sorted(_chosen(len(records))):
-        image = read_image(records[i].image)
+        image = records[i].source.read()
         own, found = named(truth[i]), named(logits[i] > 0)
         examples.append(Example(records[i].id, image, segment(network, image), tags=own, predicted_tags=found))
     return tag_scores(truth, logits > 0).to_json(label_set.names), examples

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.contract import CONV5_3, MODEL_ID, SEGMENTATION, STRIDE, ModelDescription, Prediction
 from rsir_tf.errors import InputError, MismatchError, ModelError, RsirError
-from rsir_tf.imagery import MIN_SIDE
+from rsir_tf.rasters import MIN_SIDE
 
 Refused = TypeVar("Refused", bound=RsirError)
 

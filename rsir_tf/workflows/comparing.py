@@ -145,7 +145,7 @@ def compare_descriptors(
     described: dict[Descriptor, DescribedImages] = {}
     settings: dict[str, Any] = {"libraries": library_versions("opencv", "scikit-image", "scikit-learn", "scipy")}
     settings |= {"label_repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
-    images = {record.id: record.image for record in archive}
+    images = {record.id: record.source for record in archive}
     for descriptor in chosen:
         fitted, origin = with_words(descriptor, training, cache, progress, remarks)
         if fitted is not None:

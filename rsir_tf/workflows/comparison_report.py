@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from rsir_tf.artifacts import manifest, write_json
 from rsir_tf.evaluation import PUBLISHED_UC_MERCED, extreme_queries
-from rsir_tf.imagery import read_image
 from rsir_tf.presentation import ShownImage, write_report
 from rsir_tf.presentation.comparison_page import ExtremeQueries, write_comparison_page
+from rsir_tf.rasters import is_tiff
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -70,22 +70,13 @@ def published_remarks(comparison: Comparison) -> list[str]:
     Args:
         comparison: From `compare_descriptors`.
     """
-    copies = [record for record in comparison.records if not _is_tiff(record.image)]
+    copies = [record for record in comparison.records if not is_tiff(record.source.address)]
     if not copies:
         return []
     return [
         f"{len(copies)} of {len(comparison.records)} images are no TIFF files, as the originals are that the published "
         f"rows are of ({copies[0].id}): what copying changed in them is in the figures measured here."
     ]
-
-
-def _is_tiff(file: Path) -> bool:
-    """Whatever its name says."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    except OSError:
-        return False
 
 
 def write_comparison(to: Path, comparison: Comparison, *, title: str, published: bool) -> Path:
@@ -131,7 +122,7 @@ def _extremes(comparison: Comparison) -> Iterator[ExtremeQueries]:
     scenes = [record.scene for record in records]
 
     def shown(row: int, relevant: bool | None = None) -> ShownImage:
-        return ShownImage(records[row].id, read_image(records[row].image), relevant)
+        return ShownImage(records[row].id, records[row].source.read(), relevant)
 
     for name, figures in comparison.average_precision.items():
         for kind, lowest in (("best", False), ("worst", True)):

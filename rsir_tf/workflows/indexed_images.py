@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rsir_tf.baselines import file_stamp
 from rsir_tf.errors import InputError, MismatchError
-from rsir_tf.imagery import pixel_hash, read_image
 from rsir_tf.progress import Progress, silent
+from rsir_tf.rasters import pixel_hash
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Record
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:
     """Refuse an index of images whose pixels have changed since: its vectors are of what they showed then.
 
-    An image whose file has another size or time of change is read; a copy with the same pixels has not changed. What
+    An image whose source has another fingerprint is read; a copy with the same pixels has not changed. What
     the index does not hold, and what cannot be read any more, is others' to tell.
 
     Args:
@@ -34,14 +33,14 @@ def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = 
     known = [record for record in records if record.id in rows]
     for done, record in enumerate(known, start=1):
         row = rows[record.id]
-        if file_stamp(record.image) != (images.file_sizes[row], images.modified_ns[row]):
+        if record.source.fingerprint != (images.file_sizes[row], images.modified_ns[row]):
             try:
-                same = pixel_hash(read_image(record.image)) == images.content_hashes[row]
+                same = pixel_hash(record.source.read()) == images.content_hashes[row]
             except InputError:
                 same = True
             if not same:
                 raise MismatchError(
-                    f"{index.path}: {record.id} ({record.image}) has changed since it was indexed",
+                    f"{index.path}: {record.id} ({record.source}) has changed since it was indexed",
                     wanted="an index of the images as they are",
                     cure="run rsir-tf index again with this archive and index",
                 )

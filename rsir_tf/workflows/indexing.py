@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import MANIFEST
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import pixel_hash, read_image, resize_image
 from rsir_tf.index import Dropped, ImageEntry, IndexSettings, IndexWriter, repair_index
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import derived_files
+from rsir_tf.rasters import Fingerprint, pixel_hash, resize_image
 from rsir_tf.workflows.describing import describe_prediction
 
 if TYPE_CHECKING:
@@ -58,14 +57,13 @@ class IndexSummary:
 class _Read:
     """A record whose pixels have been read; the pixels themselves travel on to the model alone.
 
-    The hash is of the file's pixels, the shape is what the model sees: regions are counted in that.
+    The hash is of the source's pixels, the shape is what the model sees: regions are counted in that.
     """
 
     record: Record
     shape: tuple[int, int]
     content_hash: str
-    file_size: int
-    modified_ns: int
+    fingerprint: Fingerprint
 
 
 def index_archive(
@@ -86,7 +84,7 @@ def index_archive(
 ) -> IndexSummary:
     """Ask the model about each image of an archive and keep its descriptors.
 
-    Images that are in the index and whose files have not been touched are not asked for again, so that a killed run
+    Images that are in the index and whose sources have not been touched are not asked for again, so that a killed run
     goes on where it stopped. One bad image does not stop it.
 
     Args:
@@ -181,21 +179,21 @@ class _Run:
 
     def _images(self) -> Iterator[NDArray[np.uint8]]:
         for record in self.archive:
+            fingerprint = record.source.fingerprint
+            if self.writer.knows(record.id, *fingerprint):
+                self.summary.unchanged += 1
+                self._tell(record)
+                continue
             try:
-                status = record.image.stat()
-                if self.writer.knows(record.id, status.st_size, status.st_mtime_ns):
-                    self.summary.unchanged += 1
-                    self._tell(record)
-                    continue
-                image = read_image(record.image)
-            except (InputError, OSError) as error:
+                image = record.source.read()
+            except InputError as error:
                 if self.strict:
-                    raise _unreadable(record, error) from error
+                    raise
                 self.writer.skip(record.id, str(error))
                 self._tell(record)
                 continue
             seen = resize_image(image, self.writer.settings.resize)
-            read = _Read(record, seen.shape[:2], pixel_hash(image), status.st_size, status.st_mtime_ns)
+            read = _Read(record, seen.shape[:2], pixel_hash(image), fingerprint)
             if read.content_hash in self.asked:
                 # Its twin is under way: equal pixels get equal descriptors, to the bit, so that their distance is 0.
                 self.twins.append(read)
@@ -225,16 +223,12 @@ def _facts(read: _Read) -> dict[str, Any]:
     record = read.record
     return {
         "id": record.id,
-        "path": os.fspath(record.image.absolute()),
+        "path": record.source.address,
         "height": read.shape[0],
         "width": read.shape[1],
         "scene": record.scene,
         "tags": record.tags,
         "content_hash": read.content_hash,
-        "file_size": read.file_size,
-        "modified_ns": read.modified_ns,
+        "file_size": read.fingerprint.size,
+        "modified_ns": read.fingerprint.modified_ns,
     }
-
-
-def _unreadable(record: Record, error: Exception) -> InputError:
-    return error if isinstance(error, InputError) else InputError(f"{record.image}: cannot be read ({error})")

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import pixel_hash, read_image, resize_image
 from rsir_tf.index import IndexSettings
 from rsir_tf.ranking import (
     DEFAULT_SCHEME,
@@ -26,6 +26,7 @@ from rsir_tf.ranking import (
     search_many,
     sharing_classes,
 )
+from rsir_tf.rasters import Source, open_source, pixel_hash, resize_image
 from rsir_tf.workflows.describing import Described, describe_prediction
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ class QueryResult:
     """What a query found.
 
     Attributes:
-        query: The query's path, as given.
+        query: The query's path or source, as given.
         scheme: The scheme's name.
         exact: Whether no other image of the index could be among the hits.
         image: uint8 [H, W, 3], the query as the model saw it.
-        content_hash: Identity of its file's pixels.
+        content_hash: Identity of its source's pixels.
         prediction: What the model answered for it.
         regions: Its m regions; their numbers are what `asked` and matches name.
         asked: The regions that were asked with, ascending: all, or the one that was picked; none where the scheme asks
@@ -113,15 +114,15 @@ class _Asked:
     """One query, described.
 
     Attributes:
-        path: As given.
+        source: Of its pixels.
         image: uint8 [H, W, 3], as the model saw it.
-        content_hash: Of its file's pixels.
+        content_hash: Of its source's pixels.
         prediction: What the model answered.
         described: Its regions and descriptors; an indexed image's own where its pixels are in the index.
         regions: Numbers of the regions to ask with.
     """
 
-    path: Path
+    source: Source
     image: NDArray[np.uint8]
     content_hash: str
     prediction: Prediction
@@ -130,7 +131,7 @@ class _Asked:
 
 
 def query_image(
-    image: Path,
+    image: str | os.PathLike[str] | Source,
     index: Index,
     model: Model,
     *,
@@ -146,7 +147,7 @@ def query_image(
     """Find the images of an index that show what an image shows, or that have a region like one of its regions.
 
     Args:
-        image: The query's file.
+        image: The query's file, or its source.
         index: From `rsir_tf.open_index`.
         model: The one that made the index.
         scheme: "recnn" (Eq. 3 over regions), "recnn+" (one vector an image), or any other `rsir_tf.ranking.Scheme`.
@@ -171,12 +172,12 @@ def query_image(
         raise InputError(f"one region is picked under scheme {built.name}", wanted="scheme recnn")
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
-    (result,) = _results([image], index, model, built, top, region, at, tags_overlap, asked)
+    (result,) = _results([open_source(image)], index, model, built, top, region, at, tags_overlap, asked)
     return result
 
 
 def query_images(
-    images: Iterable[Path],
+    images: Iterable[str | os.PathLike[str] | Source],
     index: Index,
     model: Model,
     *,
@@ -198,13 +199,13 @@ def query_images(
         ModelError: As for `query_image`.
     """
     built = make_scheme(scheme, metric=metric, direction=direction)
-    waiting = iter(images)
+    waiting = map(open_source, images)
     while group := list(itertools.islice(waiting, IMAGES_AT_ONCE)):
         yield from _results(group, index, model, built, top, None, None, tags_overlap, asked)
 
 
 def _results(
-    images: Sequence[Path],
+    sources: Sequence[Source],
     index: Index,
     model: Model,
     scheme: Scheme,
@@ -214,7 +215,7 @@ def _results(
     tags_overlap: bool,
     insisted: dict[str, Any] | None,
 ) -> list[QueryResult]:
-    pixels = [read_image(image) for image in images]
+    pixels = [source.read() for source in sources]
     description = model.describe()
     own = {
         name: getattr(index.settings, name) for name in ("connectivity", "min_area", "convention", "dtype", "resize")
@@ -224,16 +225,16 @@ def _results(
     index.settings.require_equal(wanted, whose="the query")
     asked = []
     seen = [resize_image(values, index.settings.resize) for values in pixels]
-    for image, original, values, prediction in zip(images, pixels, seen, model.predict(seen), strict=True):
+    for source, original, values, prediction in zip(sources, pixels, seen, model.predict(seen), strict=True):
         content_hash = pixel_hash(original)
         described = _described(content_hash, prediction, index)
-        point = _moved(image, at, original.shape, values.shape)
-        picked = _picked(image, described.regions, region, point) if scheme.asks_with == "regions" else ()
+        point = _moved(source, at, original.shape, values.shape)
+        picked = _picked(source, described.regions, region, point) if scheme.asks_with == "regions" else ()
         if scheme.asks_with == "regions" and not picked:
             raise InputError(
-                f"{image}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
+                f"{source}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
             )
-        asked.append(_Asked(image, values, content_hash, prediction, described, picked))
+        asked.append(_Asked(source, values, content_hash, prediction, described, picked))
     queries = [_features(each) for each in asked]
     among = [sharing_classes(index, query.classes.tolist()) for query in queries] if tags_overlap else None
     answers = search_many(index, queries, scheme, top=top, among=among)
@@ -253,28 +254,28 @@ def _described(content_hash: str, prediction: Prediction, index: Index) -> Descr
 
 
 def _moved(
-    image: Path, at: tuple[int, int] | None, original: tuple[int, ...], seen: tuple[int, ...]
+    source: Source, at: tuple[int, int] | None, original: tuple[int, ...], seen: tuple[int, ...]
 ) -> tuple[int, int] | None:
-    """Give a point of the file's image as one of the image that the model saw."""
+    """Give a point of the source's image as one of the image that the model saw."""
     if at is None:
         return None
     (x, y), (height, width) = at, original[:2]
     if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"{image}: has no point ({x}, {y})", wanted=f"x below {width} and y below {height}")
+        raise InputError(f"{source}: has no point ({x}, {y})", wanted=f"x below {width} and y below {height}")
     return (2 * x + 1) * seen[1] // (2 * width), (2 * y + 1) * seen[0] // (2 * height)  # of the pixel's centre
 
 
-def _picked(image: Path, regions: Regions, region: int | None, at: tuple[int, int] | None) -> tuple[int, ...]:
+def _picked(source: Source, regions: Regions, region: int | None, at: tuple[int, int] | None) -> tuple[int, ...]:
     """The numbers of the regions to ask with."""
     if at is not None:
         x, y = at
         region = int(regions.labels[y, x]) - 1
         if region < 0:
-            raise InputError(f"{image}: the point ({x}, {y}) lies in no region", cure="choose another point")
+            raise InputError(f"{source}: the point ({x}, {y}) lies in no region", cure="choose another point")
     if region is None:
         return tuple(range(len(regions)))
     if not 0 <= region < len(regions):
-        raise InputError(f"{image}: has no region {region}", wanted=f"0 to {len(regions) - 1}")
+        raise InputError(f"{source}: has no region {region}", wanted=f"0 to {len(regions) - 1}")
     return (region,)
 
 
@@ -300,7 +301,7 @@ def _result(asked: _Asked, answer: Answer, index: Index, scheme: Scheme) -> Quer
     )
     scenes, tags = index.images.scenes, index.images.tags
     return QueryResult(
-        query=str(asked.path),
+        query=str(asked.source),
         scheme=scheme.name,
         exact=answer.exact,
         image=asked.image,
@@ -326,7 +327,7 @@ def draw_query(
         colours: RGB of each class.
 
     Returns:
-        uint8 [H, W, 3], RGB. A hit whose file is gone or shows something else by now is left out.
+        uint8 [H, W, 3], RGB. A hit whose source is gone or shows something else by now is left out.
 
     Raises:
         MismatchError: A server holds another model than before.
@@ -346,7 +347,7 @@ def draw_query(
     found = []
     for rank, (hit, (scene, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1):
         with contextlib.suppress(InputError):
-            pixels = read_image(index.images.paths[hit.row])
+            pixels = open_source(index.images.paths[hit.row]).read()
             if pixel_hash(pixels) == hashes[hit.row]:
                 found.append((rank, hit, scene, tags, resize_image(pixels, index.settings.resize)))
     predictions = model.predict([pixels for *_, pixels in found])

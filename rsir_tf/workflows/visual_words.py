@@ -11,14 +11,12 @@ from rsir_tf.baselines import (
     LEARNING_LIBRARIES,
     BagOfVisualWords,
     Descriptor,
-    file_stamp,
     library_versions,
     parameters,
     read_dictionary,
     write_dictionary,
 )
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import read_image
 from rsir_tf.progress import Progress
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def with_words(
     if training is None:
         remarks.append("BoVW is left out: there is no training part to learn its words from.")
         return None, {}
-    learned_from = content_hash([[record.id, *file_stamp(record.image)] for record in training])
+    learned_from = content_hash([[record.id, *record.source.fingerprint] for record in training])
     libraries = library_versions(*LEARNING_LIBRARIES)
     path = cache / f"bovw-words-{content_hash([learned_from, parameters(descriptor), libraries])[:12]}.npz"
     known = read_dictionary(path, descriptor, learned_from)
@@ -81,7 +79,7 @@ def with_words(
 def _images(training: Archive, tell: Progress, unread: list[str]) -> Iterator[NDArray[np.uint8]]:
     for done, record in enumerate(training, start=1):
         try:
-            image = read_image(record.image)
+            image = record.source.read()
         except InputError as error:
             unread.append(str(error))
         else:

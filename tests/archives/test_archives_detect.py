@@ -8,6 +8,7 @@ import pytest
 import rsir_tf
 from rsir_tf.archives import LabelSet, open_archive, read_mask
 from rsir_tf.errors import InputError
+from rsir_tf.rasters import FileSource
 
 Draw = Callable[..., Path]
 ONE = LabelSet("one", ("a",), (1,))
@@ -29,7 +30,7 @@ def test_plain_folder(tmp_path: Path, draw_image: Draw) -> None:
         ("harbor/a.tif", "harbor"),
         ("harbor/deep/c.PNG", "deep"),
     ]
-    assert all(record.image == tmp_path / record.id for record in archive)
+    assert all(record.source == FileSource(tmp_path / record.id) for record in archive)
     assert all(record.mask is None and record.tags is None and record.group is None for record in archive)
 
 
@@ -40,13 +41,13 @@ def test_ids_begin_below_a_lone_images_folder(tmp_path: Path, draw_image: Draw) 
         archive = open_archive(root)
         assert [record.id for record in archive] == ["b.png", "harbor/a.png"]
         assert [record.scene for record in archive] == [None, "harbor"]
-        assert archive.records[1].image == tmp_path / "Images/harbor/a.png"
+        assert archive.records[1].source.path == tmp_path / "Images/harbor/a.png"
 
 
 def test_a_single_image(draw_image: Draw, tmp_path: Path) -> None:
     path = draw_image("a.png")
     archive = open_archive(str(path))
-    assert [(record.id, record.image, record.scene) for record in archive] == [("a.png", path, None)]
+    assert [(record.id, record.source, record.scene) for record in archive] == [("a.png", FileSource(path), None)]
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(InputError, match=r"is of type '\.txt'"):
         open_archive(tmp_path / "a.txt")

@@ -27,6 +27,7 @@ from rsir_tf.archives.mlrsnet import MlrsnetLabels, category_labels, find_mlrsne
 from rsir_tf.artifacts import content_hash, manifest, read_json, write_json
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.presentation import save_png
+from rsir_tf.rasters import FileSource
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +233,9 @@ def test_a_folder_of_other_tables_is_no_mlrsnet(tmp_path: Path) -> None:
 @pytest.fixture
 def archive() -> Archive:
     names = [(scene, f"{scene}/{number:03}.jpg") for scene in ("beach", "lake") for number in range(50)]
-    return Archive(Path("a"), "folder", tuple(Record(name, Path(name), scene=scene) for scene, name in names))
+    return Archive(
+        Path("a"), "folder", tuple(Record(name, FileSource(Path(name)), scene=scene) for scene, name in names)
+    )
 
 
 def test_three_parts_40_10_50(archive: Archive, tmp_path: Path) -> None:

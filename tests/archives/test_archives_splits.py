@@ -21,13 +21,14 @@ from rsir_tf.archives import (
     write_split,
 )
 from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.rasters import FileSource
 
 
 def make_archive(scenes: dict[str | None, int], groups: int = 0) -> Archive:
     records = [
         Record(
             id=f"{scene}/{number:03}.tif",
-            image=Path(f"/data/{scene}/{number:03}.tif"),
+            source=FileSource(Path(f"/data/{scene}/{number:03}.tif")),
             scene=scene,
             group=f"tile {number % groups}" if groups else None,
         )

@@ -10,10 +10,11 @@ import pytest
 from rsir_tf.archives import Archive, Record, load_label_set
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.errors import InputError
+from rsir_tf.rasters import FileSource
 
 
 def record(name: str, tags: tuple[str, ...] | None) -> Record:
-    return Record(name, Path(name), tags=tags)
+    return Record(name, FileSource(Path(name)), tags=tags)
 
 
 def test_classes_keep_the_order_and_spelling_of_the_tags_file() -> None:

@@ -8,7 +8,7 @@ from rsir_tf.archives import load_label_set, open_archive, read_mask
 from rsir_tf.archives.synthetic import SCENES, render_archive, render_scene
 from rsir_tf.archives.synthetic.archive import image_seed
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.imagery import read_image
+from rsir_tf.rasters import read_image
 
 LABELS = load_label_set("dlrsd")
 CHOSEN = ("beach", "harbor")

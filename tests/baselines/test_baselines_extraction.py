@@ -26,20 +26,20 @@ from rsir_tf.baselines import (
     library_versions,
 )
 from rsir_tf.errors import ArtifactError
-from rsir_tf.imagery import read_image
 from rsir_tf.presentation import save_png
+from rsir_tf.rasters import FileSource
 
 SIDE = 24
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> dict[str, Path]:
+def images(tmp_path: Path) -> dict[str, FileSource]:
     generator = np.random.default_rng(0)
     found = {}
     for number in range(6):
         path = tmp_path / "images" / f"{number}.png"
         save_png(path, generator.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8))
-        found[f"scene/{number}"] = path
+        found[f"scene/{number}"] = FileSource(path)
     return found
 
 
@@ -75,19 +75,19 @@ def counting() -> Counting:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_vectors_come_in_order(
-    images: dict[str, Path], tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
+    images: dict[str, FileSource], tmp_path: Path, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extraction, "ALONE_SECONDS", 0.0)  # So that the processes get all of it.
     descriptor = ColourHistogram(bins=4)
     found = describe_images(images, descriptor, tmp_path / "cache", processes=processes)
     assert found.ids == tuple(images)
-    expected = [descriptor.describe(read_image(path)) for path in images.values()]
+    expected = [descriptor.describe(image.read()) for image in images.values()]
     np.testing.assert_array_equal(found.vectors, expected)
     assert (found.seconds > 0).all()
     assert found.skipped == {}
 
 
-def test_a_second_run_asks_for_nothing(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+def test_a_second_run_asks_for_nothing(images: dict[str, FileSource], tmp_path: Path, counting: Counting) -> None:
     first = describe_images(images, counting, tmp_path)
     again = describe_images(images, counting, tmp_path)
     assert len(Counting.asked) == 6
@@ -95,7 +95,7 @@ def test_a_second_run_asks_for_nothing(images: dict[str, Path], tmp_path: Path, 
     np.testing.assert_array_equal(first.seconds, again.seconds)
 
 
-def test_a_stopped_run_goes_on(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+def test_a_stopped_run_goes_on(images: dict[str, FileSource], tmp_path: Path, counting: Counting) -> None:
     Counting.fails_at.append(4)
     with pytest.raises(KeyboardInterrupt):
         describe_images(images, counting, tmp_path)
@@ -104,25 +104,26 @@ def test_a_stopped_run_goes_on(images: dict[str, Path], tmp_path: Path, counting
     assert found.vectors.shape == (6, 1)
 
 
-def test_a_killed_run_goes_on(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+def test_a_killed_run_goes_on(images: dict[str, FileSource], tmp_path: Path, counting: Counting) -> None:
     """The process ends within the fourth image, without a chance to write: what was written before is kept."""
     killed = (
         "import os, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "from test_baselines_extraction import Counting, describe_images, extraction\n"
+        "from test_baselines_extraction import Counting, FileSource, describe_images, extraction\n"
         "describe, extraction.PART_SECONDS = Counting.describe, 0.0\n"
         "Counting.describe = lambda self, image: os._exit(9) if len(self.asked) == 3 else describe(self, image)\n"
         "folder = Path(sys.argv[2])\n"
-        "describe_images({f'scene/{n}': folder / 'images' / f'{n}.png' for n in range(6)}, Counting(), folder / 'kept')"
+        "images = {f'scene/{n}': FileSource(folder / 'images' / f'{n}.png') for n in range(6)}\n"
+        "describe_images(images, Counting(), folder / 'kept')"
     )
     ended = subprocess.run([sys.executable, "-c", killed, str(Path(__file__).parent), str(tmp_path)], check=False)
     assert ended.returncode == 9
     found = describe_images(images, counting, tmp_path / "kept")
     assert len(Counting.asked) == 3  # The fourth image and the two after it.
-    np.testing.assert_allclose(found.vectors[:, 0], [read_image(path).mean() for path in images.values()], rtol=1e-6)
+    np.testing.assert_allclose(found.vectors[:, 0], [image.read().mean() for image in images.values()], rtol=1e-6)
 
 
 def test_what_only_the_first_image_costs_is_not_counted(
-    images: dict[str, Path], tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
+    images: dict[str, FileSource], tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]
     plain = Counting.describe
@@ -136,14 +137,14 @@ def test_what_only_the_first_image_costs_is_not_counted(
     assert describe_images(images, counting, tmp_path / "kept").seconds.tolist() == [1.0] * 6
 
 
-def test_a_run_killed_before_its_first_file_is_gone_on_with(images: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_file_is_gone_on_with(images: dict[str, FileSource], tmp_path: Path) -> None:
     (tmp_path / "cache" / extraction.folder_name(Statistics())).mkdir(parents=True)
     assert len(describe_images(images, Statistics(), tmp_path / "cache").ids) == 6
 
 
-def test_a_changed_image_is_described_anew(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+def test_a_changed_image_is_described_anew(images: dict[str, FileSource], tmp_path: Path, counting: Counting) -> None:
     describe_images(images, counting, tmp_path)
-    changed = images["scene/2"]
+    changed = images["scene/2"].path
     save_png(changed, np.full((24, 24, 3), 7, np.uint8))
     os.utime(changed, ns=(1, 1))
     found = describe_images(images, counting, tmp_path)
@@ -152,9 +153,9 @@ def test_a_changed_image_is_described_anew(images: dict[str, Path], tmp_path: Pa
     assert describe_images(images, counting, tmp_path).vectors[2, 0] == 7  # The newer part counts.
 
 
-def test_bad_images_are_named_and_stop_nothing(images: dict[str, Path], tmp_path: Path) -> None:
-    images["scene/1"].write_bytes(b"no picture")
-    images["scene/4"].unlink()
+def test_bad_images_are_named_and_stop_nothing(images: dict[str, FileSource], tmp_path: Path) -> None:
+    images["scene/1"].path.write_bytes(b"no picture")
+    images["scene/4"].path.unlink()
     found = describe_images(images, Statistics(), tmp_path / "cache")
     assert found.ids == ("scene/0", "scene/2", "scene/3", "scene/5")
     assert found.vectors.shape == (4, 2)
@@ -163,7 +164,7 @@ def test_bad_images_are_named_and_stop_nothing(images: dict[str, Path], tmp_path
     assert "no such file" in found.skipped["scene/4"]
 
 
-def test_other_parameters_have_a_folder_of_their_own(images: dict[str, Path], tmp_path: Path) -> None:
+def test_other_parameters_have_a_folder_of_their_own(images: dict[str, FileSource], tmp_path: Path) -> None:
     describe_images(images, Statistics("grey"), tmp_path / "cache")
     describe_images(images, Statistics("rgb"), tmp_path / "cache")
     folders = sorted((tmp_path / "cache").iterdir())
@@ -174,7 +175,7 @@ def test_other_parameters_have_a_folder_of_their_own(images: dict[str, Path], tm
 
 
 def test_another_version_of_a_library_describes_anew(
-    images: dict[str, Path], tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
+    images: dict[str, FileSource], tmp_path: Path, counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     describe_images(images, counting, tmp_path / "cache")
     (before,) = (tmp_path / "cache").iterdir()
@@ -202,7 +203,7 @@ def test_each_descriptor_names_the_libraries_that_its_file_imports(kind: type[De
     assert list(library_versions(*kind.libraries)) == sorted({"numpy", "pillow", *kind.libraries})
 
 
-def test_a_second_process_is_refused(images: dict[str, Path], tmp_path: Path, counting: Counting) -> None:
+def test_a_second_process_is_refused(images: dict[str, FileSource], tmp_path: Path, counting: Counting) -> None:
     class Nested(Counting):
         def describe(self, image: np.ndarray) -> np.ndarray:
             if image.shape[0] == SIDE:
@@ -215,7 +216,7 @@ def test_a_second_process_is_refused(images: dict[str, Path], tmp_path: Path, co
     assert len(Counting.asked) == 6
 
 
-def test_a_damaged_part_is_named(images: dict[str, Path], tmp_path: Path) -> None:
+def test_a_damaged_part_is_named(images: dict[str, FileSource], tmp_path: Path) -> None:
     describe_images(images, Statistics(), tmp_path / "cache")
     (part,) = (tmp_path / "cache").glob("*/*.npz")
     part.write_bytes(part.read_bytes()[:100])

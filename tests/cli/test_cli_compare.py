@@ -25,19 +25,16 @@ from rsir_tf.archives.synthetic import SCENES, render_archive
 from rsir_tf.artifacts import content_hash, read_manifest
 from rsir_tf.baselines import ColourHistogram, Statistics, libraries
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import (
-    Evaluation,
-)
-from rsir_tf.imagery import read_image
+from rsir_tf.evaluation import Evaluation
 from rsir_tf.locks import WriterLock
 from rsir_tf.presentation import save_png
+from rsir_tf.rasters import FileSource, files, read_image
 from rsir_tf.workflows import (
     Comparison,
     compare_descriptors,
     is_uc_merced,
     published_remarks,
     unlike_published,
-    visual_words,
 )
 
 COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
@@ -151,12 +148,15 @@ def test_words_are_learned_from_the_training_part_alone(
     command: Callable, textured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(visual_words, "read_image", lambda path: (read.append(path), read_image(path))[1])
+    monkeypatch.setattr(files, "read_image", lambda path: (read.append(path), read_image(path))[1])
     drawn = stratified_split(open_archive(textured), 0.5, 3)
     line = ("compare", textured, "--to", tmp_path / "out", *WORDS, "--test", 0.5, "--seed", 3, "--json")
     ended = command(*line)
     assert ended.code == 0, ended.err
-    assert [path.relative_to(textured).as_posix() for path in read] == list(drawn.train)
+    names = [path.relative_to(textured).as_posix() for path in read]
+    learned_from, described = names[: len(drawn.train)], names[len(drawn.train) :]
+    assert learned_from == list(drawn.train)
+    assert set(described) == set(drawn.test)
     found = json.loads(ended.out)
     assert found["schemes"]["bovw"]["costs"]["bytes_per_image"] == 48
     assert found["queries"] == 4
@@ -239,7 +239,7 @@ def archive_of(folder: Path, **facts: Any) -> Archive:
     records = []
     for path in sorted(folder.rglob("*.png")):
         name = path.relative_to(folder).as_posix()
-        records.append(Record(name, path, **{key: value(name) for key, value in facts.items()}))
+        records.append(Record(name, FileSource(path), **{key: value(name) for key, value in facts.items()}))
     return Archive(folder, "folder", tuple(records))
 
 
@@ -329,7 +329,9 @@ def test_a_foreign_folder_is_not_written_to(command: Callable, archive: Path, tm
 
 def uc_merced(root: Path, numbers: range = range(100)) -> Archive:
     names = [f"{scene}/{scene}{number:02}.tif" for scene in SCENES for number in numbers]
-    return Archive(root, "folder", tuple(Record(name, root / name, scene=name.split("/")[0]) for name in names))
+    return Archive(
+        root, "folder", tuple(Record(name, FileSource(root / name), scene=name.split("/")[0]) for name in names)
+    )
 
 
 def test_which_archive_is_uc_merced(tmp_path: Path) -> None:
@@ -364,7 +366,7 @@ def test_published_rows_beside_copies_get_a_remark(tmp_path: Path) -> None:
     image = Image.fromarray(np.zeros((16, 16, 3), np.uint8))
     image.save(tmp_path / "a.tif")
     image.save(tmp_path / "b.tif", "JPEG")  # Whatever its name says.
-    records = tuple(Record(name, tmp_path / name, scene="x") for name in ("a.tif", "b.tif"))
+    records = tuple(Record(name, FileSource(tmp_path / name), scene="x") for name in ("a.tif", "b.tif"))
     evaluation = Evaluation(2, 2, "scene", "2ng", True, {})
     (remark,) = published_remarks(Comparison(evaluation, records, lambda _: np.ones(2, dtype=bool)))
     assert remark.startswith("1 of 2 images are no TIFF files, as the originals are")
@@ -382,7 +384,7 @@ def test_names_of_baselines_in_help_are_all_there_are() -> None:
 def test_real_rows_are_near_the_published(real_data: Callable[[str], Path], tmp_path: Path) -> None:
     """The two that are quick, on five images of each scene: far fewer than the paper's, so only their order is told."""
     images = sorted(real_data("data/ucmerced/Images").rglob("*0[0-4].jpg"))
-    records = tuple(Record(path.name, path, scene=path.parent.name) for path in images)
+    records = tuple(Record(path.name, FileSource(path), scene=path.parent.name) for path in images)
     found = compare_descriptors(
         Archive(images[0].parent, "folder", records), tmp_path, descriptors=[Statistics(), ColourHistogram()]
     )

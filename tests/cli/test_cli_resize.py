@@ -13,9 +13,9 @@ from serving_fake import FakeService, running
 from serving_toy import random_image
 
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.imagery import resize_image
 from rsir_tf.index import IndexSettings
 from rsir_tf.ranking import open_index
+from rsir_tf.rasters import resize_image
 from rsir_tf.serving.tensors import decode
 
 SIZES = [(64, 64), (48, 80), (32, 48), (100, 70)]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import read_image
 from rsir_tf.presentation import (
     SheetItem,
     contact_sheet,
 )
 from rsir_tf.presentation.badges import BADGE_COLOURS, draw_badges, inner_point, largest_regions
 from rsir_tf.presentation.contact_sheets import OTHER_SCENE, QUERY, SAME_SCENE
+from rsir_tf.rasters import read_image
 
 NAMES = ("grass", "water")
 COLOURS = ((0, 200, 0), (0, 0, 200))

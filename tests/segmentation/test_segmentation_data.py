@@ -14,7 +14,7 @@ from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import write_mask
 from rsir_tf.archives.records import Record
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import read_image
+from rsir_tf.rasters import FileSource
 from rsir_tf.segmentation.augmentation import Augmentation, augment
 from rsir_tf.segmentation.data import (
     Crops,
@@ -39,7 +39,7 @@ def reader(tmp_path: Path) -> PairReader:
         image[..., 0] = classes * 40
         Image.fromarray(image).save(tmp_path / f"{i}.png")
         write_mask(tmp_path / f"{i}_mask.png", classes, LABELS)
-        records.append(Record(f"{i}.png", tmp_path / f"{i}.png", tmp_path / f"{i}_mask.png"))
+        records.append(Record(f"{i}.png", FileSource(tmp_path / f"{i}.png"), tmp_path / f"{i}_mask.png"))
     return PairReader(records, LABELS)
 
 
@@ -62,7 +62,7 @@ def test_crops_cover_images_with_masks_once_and_others_are_seen_whole(reader: Pa
     # What lies beyond the shorter side is mirrored: a tag is nowhere missing, and the crop is as wide as the image.
     crops = Crops(160, 2, 0, Augmentation.none())
     ((images, masks),) = training_dataset(bare, crops, seed=0, epoch=0).as_numpy_iterator()
-    wide = read_image(bare.records[0].image)
+    wide = bare.records[0].source.read()
     crop = next(image for image in images if np.array_equal(image[:96], wide))
     np.testing.assert_array_equal(crop[96:], wide[95:31:-1])
     assert (masks == VOID).all()
@@ -146,7 +146,7 @@ def test_crops_look_for_labelled_pixels(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / "a.png")
     labels = LabelSet("void", LABELS.names, LABELS.ids, LABELS.colours, ignore_ids=(0,))
     write_mask(tmp_path / "m.png", classes, labels)
-    reader = PairReader([Record("a.png", tmp_path / "a.png", tmp_path / "m.png")], labels)
+    reader = PairReader([Record("a.png", FileSource(tmp_path / "a.png"), tmp_path / "m.png")], labels)
     crops = Crops(32, 4, per_epoch=64, augmentation=Augmentation.none())
     masks = np.concatenate([masks for _, masks in training_dataset(reader, crops, seed=0, epoch=0).as_numpy_iterator()])
     # A crop's corner is one of 225² places, 32² of which show a label: 2%. One of 16 draws does in 1 − 0.98¹⁶ = 28%.
@@ -167,7 +167,7 @@ def test_validation_windows_cover_all_and_thin_out_by_seed(reader: PairReader) -
 def test_kept_pairs_are_read_once(reader: PairReader) -> None:
     keeping = PairReader(reader.records, LABELS, keep=True)
     first = keeping.read(0)
-    reader.records[0].image.unlink()
+    reader.records[0].source.path.unlink()
     assert keeping.read(0)[0] is first[0]
 
 
@@ -179,4 +179,4 @@ def test_crops_that_the_network_cannot_halve_are_refused(size: int) -> None:
 
 def test_images_without_masks_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 of 1 images have no mask, the first is lost\.png"):
-        PairReader([Record("lost.png", tmp_path / "lost.png")], LABELS)
+        PairReader([Record("lost.png", FileSource(tmp_path / "lost.png"))], LABELS)

@@ -12,6 +12,7 @@ from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import write_mask
 from rsir_tf.archives.records import Record
 from rsir_tf.errors import InputError
+from rsir_tf.rasters import FileSource
 from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.losses import (
     count_pixels,
@@ -30,7 +31,7 @@ def reader_of(folder: Path, masks: list[np.ndarray]) -> PairReader:
         image, file = folder / f"{i}.png", folder / f"{i}_mask.png"
         Image.fromarray(np.zeros((*mask.shape, 3), np.uint8)).save(image)
         write_mask(file, mask.astype(np.uint8), LABELS)
-        records.append(Record(image.name, image, file))
+        records.append(Record(image.name, FileSource(image), file))
     return PairReader(records, LABELS)
 
 

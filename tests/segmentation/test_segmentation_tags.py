@@ -17,7 +17,6 @@ from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.splits import Split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.errors import InputError, MismatchError
-from rsir_tf.imagery import read_image
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import Crops, PairReader
@@ -108,7 +107,7 @@ def test_each_image_comes_whole_with_its_own_tags(archive: Archive) -> None:
     supervision = TagSupervision(label_set, archive.records, [], settings)
     assert supervision.steps == 2, "8 images of 64×64, each once, though four crops of 32×32 would fit"
     # At magnification 1 the whole image of 64 is resized to the crop's 32: half-pixel bilinear is the mean of 2×2.
-    wholes = np.stack([read_image(r.image) for r in archive]).reshape(8, 32, 2, 32, 2, 3).mean(axis=(2, 4))
+    wholes = np.stack([r.source.read() for r in archive]).reshape(8, 32, 2, 32, 2, 3).mean(axis=(2, 4))
     seen = []
     for images, targets, weights in supervision.dataset(0).as_numpy_iterator():
         assert set(targets) == set(weights) == {TAGS, DESCRIPTOR_TAGS}
@@ -235,7 +234,7 @@ def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split:
     scores = write_run_report(run, test)
     assert scores is not None
     truth = tag_table(test.records, run.label_set) > 0
-    images = [read_image(record.image) for record in test]
+    images = [record.source.read() for record in test]
     logits, _ = read_tags_of(tagging_model(load_best(run)), images.__getitem__, len(images), batch=1)
     assert scores["tags"] == tag_scores(truth, logits > 0).to_json(run.label_set.names)
     assert "mean_iu" not in scores

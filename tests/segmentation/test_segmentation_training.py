@@ -22,7 +22,6 @@ from rsir_tf.archives import Archive, read_mask, select, stratified_split
 from rsir_tf.archives.records import Record
 from rsir_tf.archives.splits import Split, archive_hash
 from rsir_tf.errors import ArtifactError
-from rsir_tf.imagery import read_image
 from rsir_tf.presentation import colour_map, training_report
 from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
@@ -57,7 +56,7 @@ def test_a_run_records_what_it_did(run: Run, archive: Archive) -> None:
     side_by_side = tf.io.decode_png(pictures[0]).numpy()
     fitted, held = hold_out(select(archive, stratified_split(archive, test=0.25), "train").records, 1 / 3, 0)
     assert len(fitted) == 4
-    np.testing.assert_array_equal(side_by_side[:, :64], read_image(held[0].image))
+    np.testing.assert_array_equal(side_by_side[:, :64], held[0].source.read())
     truth = read_mask(held[0].mask, archive.label_set, (64, 64))
     np.testing.assert_array_equal(side_by_side[:, 128:], colour_map(truth, archive.label_set.colours))
 
@@ -338,7 +337,7 @@ def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split
     network, right, pixels = load_best(run), 0, 0
     for record in test:
         truth = read_mask(record.mask, archive.label_set, (64, 64))
-        right += int((segment(network, read_image(record.image)) == truth).sum())
+        right += int((segment(network, record.source.read()) == truth).sum())
         pixels += truth.size
     assert scores["pixels"] == pixels
     assert scores["pixel_accuracy"] == pytest.approx(right / pixels)

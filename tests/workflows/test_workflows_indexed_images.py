@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rsir_tf.archives import Archive, open_archive
-from rsir_tf.baselines import ColourHistogram, file_stamp
+from rsir_tf.baselines import ColourHistogram
 from rsir_tf.errors import MismatchError
-from rsir_tf.imagery import pixel_hash, read_image
 from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Index, open_index
+from rsir_tf.rasters import pixel_hash
 from rsir_tf.workflows import compare_descriptors
 
 
@@ -32,12 +32,12 @@ def indexed(archive: Archive, to: Path) -> Index:
     """With the image's grey as its one number."""
     with IndexWriter.open(to, IndexSettings("made", ("grey",), channels=1)) as writer:
         for record in archive:
-            image = read_image(record.image)
-            size, modified = file_stamp(record.image)
+            image = record.source.read()
+            size, modified = record.source.fingerprint
             vector = image[0, 0, :1].astype(np.float32)
             writer.add(
                 ImageEntry(
-                    record.id, path=str(record.image), height=16, width=16, scene=record.scene, tags=None,
+                    record.id, path=record.source.address, height=16, width=16, scene=record.scene, tags=None,
                     content_hash=pixel_hash(image), file_size=size, modified_ns=modified, classes=np.zeros(1, np.int32),
                     areas=np.full(1, 256), boxes=np.array([[0, 0, 16, 16]]), recnn=vector[None], recnn_plus=vector,
                 )
@@ -47,7 +47,7 @@ def indexed(archive: Archive, to: Path) -> Index:
 
 def test_an_image_that_has_changed_is_named(archive: Archive, tmp_path: Path) -> None:
     index = indexed(archive, tmp_path / "index")
-    save_png(archive.records[2].image, np.full((16, 16, 3), 7, np.uint8))
+    save_png(archive.records[2].source.path, np.full((16, 16, 3), 7, np.uint8))
     with pytest.raises(MismatchError, match=r"b/1\.png .* has changed since it was indexed.*run rsir-tf index again"):
         compare_descriptors(archive, tmp_path / "cache", descriptors=[ColourHistogram()], index=index)
     assert not (tmp_path / "cache").exists()  # Told before hours of work.
@@ -58,7 +58,7 @@ def test_the_command_says_so_in_one_line(archive: Archive, tmp_path: Path, comma
     line = ("compare", archive.root, "--all", "--descriptor", "color", "--processes", 1, "--to", tmp_path / "out")
     line = (*line, "--index", tmp_path / "index")
     assert command(*line).code == 0
-    save_png(archive.records[0].image, np.full((16, 16, 3), 7, np.uint8))
+    save_png(archive.records[0].source.path, np.full((16, 16, 3), 7, np.uint8))
     ended = command(*line)
     assert (ended.code, ended.out) == (1, "")
     assert "a/0.png" in ended.err.splitlines()[-1]
@@ -69,7 +69,7 @@ def test_a_copy_with_the_same_pixels_has_not_changed(archive: Archive, tmp_path:
     shutil.move(archive.root, tmp_path / "moved")
     copied = open_archive(tmp_path / "moved")
     for record in copied:
-        os.utime(record.image, ns=(1, 1))
+        os.utime(record.source.path, ns=(1, 1))
     found = compare_descriptors(copied, tmp_path / "cache", descriptors=[], index=index)
     assert list(found.evaluation.schemes) == ["recnn", "recnn+"]
     # Greys: a0 0, a2 80, b1 40, b3 120; a0: a0 b1 a2 b3, a2: a2 b1 b3 a0, b1: b1 a0 a2 b3, b3: b3 a2 b1 a0.
@@ -78,6 +78,6 @@ def test_a_copy_with_the_same_pixels_has_not_changed(archive: Archive, tmp_path:
 
 def test_an_image_that_can_no_longer_be_read_is_left_out(archive: Archive, tmp_path: Path) -> None:
     index = indexed(archive, tmp_path / "index")
-    archive.records[3].image.write_bytes(b"no picture")
+    archive.records[3].source.path.write_bytes(b"no picture")
     found = compare_descriptors(archive, tmp_path / "cache", descriptors=[ColourHistogram()], index=index)
     assert (found.evaluation.queries, list(found.skipped)) == (3, ["b/3.png"])

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from rsir_tf.archives.records import Record
+from rsir_tf.rasters import FileSource
 from rsir_tf.workflows.watching import watch_retrieval
 
 
 def records(*scenes: str | None) -> list[Record]:
-    return [Record(f"{i}.png", Path(f"{i}.png"), scene=scene) for i, scene in enumerate(scenes)]
+    return [Record(f"{i}.png", FileSource(Path(f"{i}.png")), scene=scene) for i, scene in enumerate(scenes)]
 
 
 def test_figures_of_four_images_on_a_line() -> None:

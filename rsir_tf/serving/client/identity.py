@@ -17,7 +17,7 @@ from rsir_tf.contract import (
     ModelDescription,
 )
 from rsir_tf.errors import InputError, ModelError
-from rsir_tf.imagery import MIN_SIDE
+from rsir_tf.rasters import MIN_SIDE
 from rsir_tf.serving.checks import at
 from rsir_tf.serving.client.refusals import NeedsInputError
 from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures

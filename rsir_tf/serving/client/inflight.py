@@ -5,10 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
+
+from rsir_tf import processors
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -28,27 +29,8 @@ def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[list[Result]
     Raises:
         Exception: What `tasks` or a task raised, after the results of all tasks before it.
     """
-    source = iter(tasks)
-    pending: deque[Future[list[Result]]] = deque()
-    failure: Exception | None = None
-    ended = False
-    try:
-        while True:
-            while not ended and len(pending) < limit:
-                try:
-                    pending.append(submit(next(source)))
-                except StopIteration:  # noqa: PERF203 - each task may fail
-                    ended = True
-                except Exception as error:  # noqa: BLE001 - raised below, after what was begun before it
-                    failure, ended = error, True
-            if not pending:
-                break
-            yield from pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
-    if failure is not None:
-        raise failure
+    for results in processors.in_order(submit, tasks, limit):
+        yield from results
 
 
 def side_by_side(tasks: Sequence[Callable[[], object]], head_start: float, grace: float) -> dict[int, Exception | None]:

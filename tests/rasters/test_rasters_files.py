@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rsir_tf.errors import InputError
-from rsir_tf.imagery import IMAGE_SUFFIXES, decode, open_picture, pixel_hash, read_image, stored_bits
+from rsir_tf.rasters import IMAGE_SUFFIXES, decode, open_picture, pixel_hash, read_image, stored_bits
 
 tifffile = pytest.importorskip("tifffile")  # comes with scikit-image; writes the TIFFs that Pillow cannot
 

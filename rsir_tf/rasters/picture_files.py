@@ -1,8 +1,7 @@
-"""One image file to uint8 RGB, or an error that says why not."""
+"""Opening and decoding picture files with Pillow; what cannot be right is refused with an error that says why."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -29,36 +28,9 @@ MAX_PIXELS = 100_000_000
 
 _FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")  # Pillow knows dozens more, and starts Ghostscript for one of them
 _SIGNATURES = (b"II", b"MM", b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF")
-_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 258, 277  # TIFF tags
+_BITS_PER_SAMPLE = 258  # TIFF tag
 
 _opening = threading.Lock()
-
-
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    """Read one 8-bit RGB picture.
-
-    Nothing is converted silently: a grey, palette, 16-bit, RGBA or CMYK picture is refused, because what the model
-    would see of it is not what it was trained on.
-
-    Args:
-        path: A TIFF, JPEG, PNG, BMP or WebP file.
-
-    Returns:
-        uint8 [H, W, 3], RGB, 0..255, as stored in the file (EXIF orientation is not applied: aerial images have none).
-
-    Raises:
-        InputError: The file is missing, empty, no picture, cut off, not 8-bit RGB, or smaller than 16 or larger than
-            100 million pixels.
-    """
-    with open_picture(path) as picture:
-        name = os.fspath(path)
-        other = _other_kind(picture)
-        if other is not None:
-            found, cure = other
-            raise InputError(f"{name}: {found}", wanted="8-bit RGB", cure=cure)
-        pixels = decode(picture, path)
-    # A copy: what Pillow gives is read-only, and drawing on it would fail far from here.
-    return np.array(pixels, dtype=np.uint8, order="C")
 
 
 def open_picture(path: str | os.PathLike[str]) -> Image.Image:
@@ -160,72 +132,6 @@ def stored_bits(picture: Image.Image) -> int:
     packing = str(picture.tile[0][3]) if getattr(picture, "tile", None) else ""
     width = re.search(r"\b(?:L|P|RGB|RGBA|LA|I);(\d+)", packing)
     return int(width[1]) if width else {"1": 1, "I;16": 16, "I": 32, "F": 32}.get(picture.mode, 8)
-
-
-def resize_image(image: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """Bring an image to a size: bilinear, and averaging where it shrinks.
-
-    Args:
-        image: uint8 [H, W, 3].
-        size: (height, width) in pixels; None leaves it as it is.
-
-    Returns:
-        uint8 [height, width, 3]; the same array where nothing is to be done.
-    """
-    if size is None or image.shape[:2] == size:
-        return image
-    from PIL import Image
-
-    height, width = size
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def check_image(image: NDArray[np.uint8], name: str) -> None:
-    """Refuse what is not a picture.
-
-    Raises:
-        InputError: The array is not uint8 [H, W, 3], or has no pixel.
-    """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(f"{name} is {image.dtype} {list(image.shape)}", wanted="uint8 [height, width, 3], RGB")
-
-
-def pixel_hash(image: NDArray[np.uint8]) -> str:
-    """Identity of an image's content, whatever file format holds it.
-
-    Args:
-        image: uint8 [H, W, 3].
-
-    Returns:
-        32 hexadecimal digits (BLAKE2b, 128 bits) of the shape and the pixels.
-    """
-    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
-
-
-def _other_kind(picture: Image.Image) -> tuple[str, str] | None:
-    """Say what a picture is that is not 8-bit RGB, and the cure; None where it is."""
-    bits = stored_bits(picture)
-    if bits > 8:
-        return f"has {bits} bits a sample", "scale its values to 0..255 and save it as 8-bit RGB first"
-    # Pillow drops the fourth and further bands of some TIFFs without a word.
-    tags = getattr(picture, "tag_v2", {})
-    bands = tags.get(_SAMPLES_PER_PIXEL, len(picture.getbands()))
-    if picture.mode == "RGB" and bands == 3:
-        return None
-    if picture.mode == "RGB":
-        return f"has {bands} bands", "save red, green and blue as a file of their own"
-    words = {
-        "L": "is grey (one band)",
-        "LA": "is grey with alpha",
-        "1": "is black and white (1 bit)",
-        "P": "is a palette picture",
-        "RGBA": "is RGBA (four bands)",
-        "CMYK": "is CMYK",
-    }
-    example = "python -c \"from PIL import Image; Image.open('in.tif').convert('RGB').save('out.png')\""
-    return words.get(picture.mode, f"has mode {picture.mode}"), f"convert it first (for example: {example})"
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -1,0 +1,55 @@
+"""Images as arrays: their content's identity, another size, and the check that an array is one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def resize_image(image: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """Bring an image to a size: bilinear, and averaging where it shrinks.
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: (height, width) in pixels; None leaves it as it is.
+
+    Returns:
+        uint8 [height, width, 3]; the same array where nothing is to be done.
+    """
+    if size is None or image.shape[:2] == size:
+        return image
+    from PIL import Image
+
+    height, width = size
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def pixel_hash(image: NDArray[np.uint8]) -> str:
+    """Identity of an image's content, whatever file format holds it.
+
+    Args:
+        image: uint8 [H, W, 3].
+
+    Returns:
+        32 hexadecimal digits (BLAKE2b, 128 bits) of the shape and the pixels.
+    """
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def check_image(image: NDArray[np.uint8], name: str) -> None:
+    """Refuse what is not a picture.
+
+    Raises:
+        InputError: The array is not uint8 [H, W, 3], or has no pixel.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(f"{name} is {image.dtype} {list(image.shape)}", wanted="uint8 [height, width, 3], RGB")
