@@ -1,0 +1,91 @@
+"""The one bounded pipeline: order, bound, failures and cancellation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsir_tf.processors import in_order, in_threads
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(0, 20),
+    ahead=st.integers(1, 6),
+    failing=st.sampled_from(["nothing", "items", "submit", "work"]),
+    at=st.integers(0, 19),
+)
+def test_answers_come_in_order_and_a_failure_after_those_before_it(
+    count: int, ahead: int, failing: str, at: int
+) -> None:
+    begun, taken = 0, list[int]()
+
+    def fail(where: str, item: int) -> None:
+        if where == failing and item == at:
+            raise ValueError(f"{where} {item}")
+
+    def items() -> Iterator[int]:
+        for item in range(count):
+            fail("items", item)
+            yield item
+
+    def work(item: int) -> int:
+        time.sleep(0.001 * (item % 3))  # So that later ones end first.
+        fail("work", item)
+        return item * item
+
+    with ThreadPoolExecutor(3) as pool:
+
+        def submit(item: int) -> Future[int]:
+            nonlocal begun
+            fail("submit", item)
+            begun += 1
+            assert begun - len(taken) <= ahead
+            return pool.submit(work, item)
+
+        fails = failing != "nothing" and at < count
+        answers = in_order(submit, items(), ahead)
+        if fails:
+            with pytest.raises(ValueError, match=f"{failing} {at}"):
+                take(answers, taken)
+        else:
+            take(answers, taken)
+    assert taken == [item * item for item in range(at if fails else count)]
+
+
+def take(answers: Iterator[int], taken: list[int]) -> None:
+    for answer in answers:
+        taken.append(answer)  # noqa: PERF402 - one by one: `submit` looks at how many there are
+
+
+def test_who_stops_taking_answers_cancels_what_waits() -> None:
+    futures: list[Future[int]] = []
+
+    def submit(item: int) -> Future[int]:
+        futures.append(Future())
+        if item == 0:
+            futures[0].set_result(7)
+        return futures[-1]
+
+    answers = in_order(submit, range(100), 4)
+    assert next(answers) == 7
+    answers.close()
+    assert [future.cancelled() for future in futures] == [False, True, True, True]
+
+
+def test_threads_work_together_and_end_with_the_work() -> None:
+    together = threading.Barrier(3, timeout=20)  # Breaks unless three wait for each other.
+
+    def work(item: int) -> int:
+        together.wait()
+        return -item
+
+    before = threading.active_count()
+    assert list(in_threads(work, range(9), threads=3)) == [-item for item in range(9)]
+    assert threading.active_count() == before
