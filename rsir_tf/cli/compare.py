@@ -14,6 +14,7 @@ import typer
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.evaluate import relevant_words
+from rsir_tf.ranking.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from rsir_tf.baselines import Descriptor
@@ -23,7 +24,6 @@ NAME = "compare"
 
 _PARTS = "Which images"
 BASELINE_NAMES = ("statistics", "color", "lbp", "glcm", "gist", "bovw", "mlir")
-LEARNED_NAMES = ("recnn", "recnn+")
 
 
 class Relevance(str, Enum):
@@ -119,7 +119,7 @@ def command(
         raise typer.BadParameter("--resize is for asking a model: an index of --index has its own size")
     compared = [baseline.name for baseline in chosen]
     if index is not None or connection.named:
-        compared += LEARNED_NAMES
+        compared += SCHEMES
     if against is not None and not intervals:
         raise typer.BadParameter("--against: tests are made with --intervals")
     if against is not None and against not in compared:

@@ -28,8 +28,11 @@ class Relevance(str, Enum):
 def command(
     index: Annotated[Path, typer.Argument(help="The index's folder.")],
     scheme: Annotated[
-        list[options.Scheme] | None,
-        typer.Option(help="Evaluate only this scheme. Repeat the option for several. The default is all."),
+        list[str] | None,
+        typer.Option(
+            metavar=options.SCHEME_NAMES,
+            help="Evaluate only this scheme. Repeat the option for several. The default is all.",
+        ),
     ] = None,
     relevance: Annotated[
         Relevance,
@@ -52,8 +55,8 @@ def command(
     ] = None,
     anmrr_variant: options.AnmrrVariant = "2ng",
     query_counts: options.QueryCounts = True,
-    metric: options.MetricOfScheme = None,
-    direction: options.DirectionOfScheme = options.Direction.query,
+    metric: options.Metric = None,
+    direction: options.Direction = None,
     tags_overlap: Annotated[
         bool, typer.Option(help="Rank images last if their segmentation shares no class with the query's.")
     ] = False,
@@ -73,24 +76,24 @@ def command(
     """
     from rsir_tf.evaluation import CUTOFFS, PUBLISHED_UC_MERCED
     from rsir_tf.presentation import check_report_target, write_report
-    from rsir_tf.ranking import open_index
+    from rsir_tf.ranking import SCHEMES, make_schemes, open_index
     from rsir_tf.workflows import evaluate_index
 
     if not 0 < jaccard_at <= 1:
         raise typer.BadParameter(f"--jaccard-at {jaccard_at}: wanted a number above 0, at most 1")
+    with options.usage_errors():
+        schemes = make_schemes(scheme or SCHEMES, metric=metric, direction=direction)
     if report is not None:
         check_report_target(report)
     with console.progress("evaluating") as tell:
         found = evaluate_index(
             open_index(index),
-            schemes=[entry.value for entry in scheme or options.Scheme],
+            schemes=schemes,
             relevance=relevance.value,
             jaccard_at=jaccard_at,
             cutoffs=sorted(set(k)) if k else CUTOFFS,
             anmrr_variant=anmrr_variant,
             query_counts=query_counts,
-            metric=metric.value if metric else None,
-            direction=direction.value,
             tags_overlap=tags_overlap,
             intervals=intervals,
             progress=tell,

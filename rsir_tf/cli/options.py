@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,31 +13,11 @@ import typer
 
 from rsir_tf.cli.connection import PANEL
 from rsir_tf.cli.option_groups import OptionGroup
+from rsir_tf.errors import InputError
+from rsir_tf.ranking.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from rsir_tf import archives
-
-
-class Scheme(str, Enum):
-    """How images are compared."""
-
-    recnn = "recnn"
-    recnn_plus = "recnn+"
-
-
-class Metric(str, Enum):
-    """Distance between two descriptors of whole images."""
-
-    l1 = "l1"
-    l2 = "l2"
-    cosine = "cosine"
-
-
-class Direction(str, Enum):
-    """Whose regions look for their nearest."""
-
-    query = "query"
-    both = "both"
 
 
 class Connectivity(str, Enum):
@@ -69,14 +51,18 @@ Resize = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-MetricOfScheme = Annotated[
-    Metric | None, typer.Option(help="The distance between whole images, for recnn+. The default is l1.")
+SCHEME_NAMES = "|".join(SCHEMES)
+Metric = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The distance between whole images, for recnn+: l1 (the default), l2 or cosine."),
 ]
-DirectionOfScheme = Annotated[
-    Direction,
+Direction = Annotated[
+    str | None,
     typer.Option(
-        help="Which regions look for their nearest region in the other image, for recnn. query: those of the query, as "
-        "in the paper's Eq. 3. both: the mean of Eq. 3 from the query to the image and from the image to the query."
+        metavar="NAME",
+        help="Which regions look for their nearest region in the other image, for recnn. query (the default): those of "
+        "the query, as in the paper's Eq. 3. both: the mean of Eq. 3 from the query to the image and from the image to "
+        "the query.",
     ),
 ]
 QueryCounts = Annotated[
@@ -99,6 +85,19 @@ AnmrrVariant = Annotated[
         help="The definition of ANMRR: 2ng, 4ng, 2max, mpeg7 or 2ng-k+1. The default reproduces the paper's Table I.",
     ),
 ]
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Tell what the library refuses in this block as bad usage: the options on the line cannot go together.
+
+    Raises:
+        typer.BadParameter: With the library's words.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @dataclass(frozen=True)

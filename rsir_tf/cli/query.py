@@ -15,7 +15,7 @@ from rsir_tf.cli.option_groups import OptionGroup, Without
 
 if TYPE_CHECKING:
     from rsir_tf.contract import Model
-    from rsir_tf.ranking import Index
+    from rsir_tf.ranking import Index, Scheme
     from rsir_tf.workflows import QueryResult
 
 NAME = "query"
@@ -65,15 +65,16 @@ def command(
     index: Annotated[Path, typer.Option(help="The index's folder.")],
     *,
     scheme: Annotated[
-        options.Scheme | None,
+        str | None,
         typer.Option(
+            metavar=options.SCHEME_NAMES,
             help="How images are compared. recnn: region by region (the paper's Eq. 3). recnn+: as a whole. The "
-            "default is recnn+, or recnn if --region or --at picks a region."
+            "default is recnn+, or recnn if --region or --at picks a region.",
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="How many hits to print.")] = 10,
-    metric: options.MetricOfScheme = None,
-    direction: options.DirectionOfScheme = options.Direction.query,
+    metric: options.Metric = None,
+    direction: options.Direction = None,
     region: Annotated[
         int | None,
         typer.Option(help="Search with one region of the query image: its number, as --scheme recnn --json prints it."),
@@ -99,28 +100,27 @@ def command(
         raise typer.BadParameter("--region, --at and --montage are for one image")
     if region is not None and at is not None:
         raise typer.BadParameter("both --region and --at are given: name one region")
-    if one_region and scheme is options.Scheme.recnn_plus:
-        raise typer.BadParameter("--region and --at ask under --scheme recnn")
-    if direction is options.Direction.both and not one_region and scheme is not options.Scheme.recnn:
-        raise typer.BadParameter("--direction both is for --scheme recnn")
-    chosen = scheme or (options.Scheme.recnn if one_region else options.Scheme.recnn_plus)
+
+    def prepare() -> tuple[Scheme, Index]:
+        from rsir_tf.ranking import open_index
+        from rsir_tf.workflows import query_scheme
+
+        with options.usage_errors():
+            ranks = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
+        return ranks, open_index(index)
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.
-    opened_index = None if connection.saved_model is None else _open(index)
-    opened = connection.open()
-    settings: dict[str, Any] = {
-        "scheme": chosen.value,
-        "top": top,
-        "metric": metric.value if metric else None,
-        "direction": direction.value,
-        "tags_overlap": tags_overlap,
-        "asked": required.named,
-    }
-    with opened:
-        if opened_index is None:
-            opened_index = _open(index)
+    prepared = None if connection.saved_model is None else prepare()
+    with connection.open() as opened:
+        ranks, opened_index = prepared or prepare()
         from rsir_tf.workflows import query_image, query_images
 
+        settings: dict[str, Any] = {
+            "scheme": ranks,
+            "top": top,
+            "tags_overlap": tags_overlap,
+            "asked": required.named,
+        }
         if len(images) > 1:
             _answer_all(query_images(images, opened_index, opened, **settings), json)
             return
@@ -132,12 +132,6 @@ def command(
             console.put(_table(result))
         if montage is not None:
             _draw(montage, result, opened_index, opened)
-
-
-def _open(index: Path) -> Index:
-    from rsir_tf.ranking import open_index
-
-    return open_index(index)
 
 
 def _answer_all(results: Iterator[QueryResult], json: bool) -> None:

@@ -12,6 +12,7 @@ from rsir_tf.lazy_attributes import attributes
 _HOMES = {
     "Answer": "rsir_tf.ranking.searching",
     "Candidates": "rsir_tf.ranking.candidates",
+    "DEFAULT_REGION_SCHEME": "rsir_tf.ranking.schemes",
     "DEFAULT_SCHEME": "rsir_tf.ranking.schemes",
     "Hit": "rsir_tf.ranking.scheme",
     "ImageBlock": "rsir_tf.ranking.images",
@@ -33,6 +34,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "DEFAULT_REGION_SCHEME",
     "DEFAULT_SCHEME",
     "SCHEMES",
     "Answer",

@@ -38,6 +38,7 @@ _HOMES = {
     "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
+    "query_scheme": "rsir_tf.workflows.querying",
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
     "usual_supervision": "rsir_tf.workflows.training",
@@ -63,6 +64,7 @@ __all__ = [
     "published_remarks",
     "query_image",
     "query_images",
+    "query_scheme",
     "train_archive",
     "unlike_published",
     "usual_supervision",
@@ -84,7 +86,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.describing import Described, describe_prediction
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
-    from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images
+    from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images, query_scheme
     from rsir_tf.workflows.training import TrainingSummary, train_archive, usual_supervision, write_run_report
     from rsir_tf.workflows.watching import watch_retrieval
 

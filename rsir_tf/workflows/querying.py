@@ -17,6 +17,7 @@ import numpy as np
 from rsir_tf.errors import InputError
 from rsir_tf.index import IndexSettings
 from rsir_tf.ranking import (
+    DEFAULT_REGION_SCHEME,
     DEFAULT_SCHEME,
     Answer,
     Hit,
@@ -130,6 +131,32 @@ class _Asked:
     regions: tuple[int, ...]
 
 
+def query_scheme(
+    scheme: str | Scheme | None = None,
+    *,
+    metric: str | None = None,
+    direction: str | None = None,
+    one_region: bool = False,
+) -> Scheme:
+    """Build the scheme of a query.
+
+    Args:
+        scheme: A name, or a scheme with its own options; None takes the default for what is asked with.
+        metric: As for `query_image`.
+        direction: As for `query_image`.
+        one_region: Whether one region of the query is picked.
+
+    Raises:
+        InputError: As `rsir_tf.ranking.make_scheme`; or a region is picked under a scheme that asks with whole images.
+    """
+    built = make_scheme(
+        scheme or (DEFAULT_REGION_SCHEME if one_region else DEFAULT_SCHEME), metric=metric, direction=direction
+    )
+    if one_region and built.asks_with != "regions":
+        raise InputError(f"one region is picked under scheme {built.name}", wanted=f"scheme {DEFAULT_REGION_SCHEME}")
+    return built
+
+
 def query_image(
     image: str | os.PathLike[str] | Source,
     index: Index,
@@ -167,9 +194,8 @@ def query_image(
         MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
         ModelError: The model does not answer.
     """
-    built = make_scheme(scheme, metric=metric, direction=direction)
-    if (region is not None or at is not None) and built.asks_with != "regions":
-        raise InputError(f"one region is picked under scheme {built.name}", wanted="scheme recnn")
+    one_region = region is not None or at is not None
+    built = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
     (result,) = _results([open_source(image)], index, model, built, top, region, at, tags_overlap, asked)

@@ -73,9 +73,13 @@ def test_query_with_one_region(halves: Path, tmp_path: Path, server: str, comman
         (("--at", 64, 0), 1, "0.png: has no point (64, 0); wanted x below 64 and y below 32"),
         (("--at", 0, 32), 1, "has no point (0, 32)"),
         (("--region", 0, "--at", 1, 1), 2, "both --region and --at"),
-        (("--region", 0, "--scheme", "recnn+"), 2, "ask under --scheme recnn"),
-        (("--direction", "both"), 2, "--direction both is for --scheme recnn"),
-        (("--direction", "both", "--scheme", "recnn+"), 2, "--direction both is for --scheme recnn"),
+        (("--region", 0, "--scheme", "recnn+"), 2, "one region is picked under scheme recnn+; wanted scheme recnn"),
+        (("--direction", "both"), 2, "direction is 'both' for recnn+; wanted query; or scheme recnn"),
+        (
+            ("--direction", "both", "--scheme", "recnn+"),
+            2,
+            "direction is 'both' for recnn+; wanted query; or scheme recnn",
+        ),
     ],
 )
 def test_regions_that_cannot_be_asked_with(

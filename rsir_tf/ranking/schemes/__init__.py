@@ -22,6 +22,9 @@ SCHEMES = {
 DEFAULT_SCHEME = "recnn+"
 """What ranks where nothing else is asked for."""
 
+DEFAULT_REGION_SCHEME = "recnn"
+"""What ranks where one region is asked with."""
+
 
 def scheme_kind(name: str) -> type[Scheme]:
     """The class of a scheme.
