@@ -1,0 +1,151 @@
+"""A scheme that the package does not know: defined here, and used everywhere through the public API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from index_samples import random_entry, settings
+
+import rsir_tf
+from rsir_tf.archives import open_archive
+from rsir_tf.errors import InputError
+from rsir_tf.index import ImageEntry, IndexWriter
+from rsir_tf.pictures import save_png
+from rsir_tf.ranking import Candidates, ImageFeatures, Index, Match, archive_rankings, search, sharing_classes
+from rsir_tf.workflows import compare_descriptors, evaluate_index
+
+
+@dataclass(frozen=True)
+class ClassArea:
+    """Ranks by the difference of the pixels that show one class; explained by the hit's largest region of it."""
+
+    class_index: int = 1
+
+    name: ClassVar = "class-area"
+    title: ClassVar = "Class area"
+    asks_with: ClassVar = "image"
+    reads: ClassVar = ("classes", "areas")
+    metrics: ClassVar = ()
+
+    def distances(self, query, images):
+        shown = images.classes == self.class_index
+        areas = np.bincount(images.images[shown], weights=images.areas[shown], minlength=len(images))
+        return np.abs(areas - query.areas[query.classes == self.class_index].sum())
+
+    def matches(self, query, hit):
+        shown = np.flatnonzero(hit.classes == self.class_index)
+        largest = shown[hit.areas[shown].argsort()[-1:]].tolist()
+        return tuple(Match(0, at, 0.0, self.class_index, tuple(hit.boxes[at].tolist())) for at in largest)
+
+
+def literally(query: ImageEntry, other: ImageEntry, class_index: int) -> float:
+    one, two = (sum(each.areas[each.classes == class_index].tolist()) for each in (query, other))
+    return abs(one - two)
+
+
+def features(each: ImageEntry) -> ImageFeatures:
+    return ImageFeatures(each.classes, each.areas, each.boxes, each.centroids, each.recnn, each.recnn_plus)
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[ImageEntry]:
+    return [random_entry(f"{at:02}", at) for at in range(50)]
+
+
+@pytest.fixture(scope="module")
+def index(entries: list[ImageEntry], tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """50 images with few areas, so that many are equally far; in segments of 8, one image removed."""
+    path = tmp_path_factory.mktemp("toy") / "index"
+    with IndexWriter.open(path, settings(), images_per_segment=8) as writer:
+        for each in (*entries, random_entry("99", 99)):
+            writer.add(each)
+        writer.remove(["99"])
+    return rsir_tf.open_index(path)
+
+
+def wanted(query: ImageEntry, entries: list[ImageEntry], class_index: int = 1) -> list[tuple[float, str]]:
+    return sorted((literally(query, each, class_index), each.id) for each in entries)
+
+
+def test_it_searches_and_explains(index: Index, entries: list[ImageEntry]) -> None:
+    for query in entries[::7]:
+        for class_index in (0, 1):
+            answer = search(index, features(query), ClassArea(class_index), top=12)
+            assert answer.exact
+            assert [(hit.distance, hit.id) for hit in answer.hits] == wanted(query, entries, class_index)[:12]
+            assert list(answer.hits) == index.search(features(query), scheme=ClassArea(class_index), top=12)
+            for hit in answer.hits:
+                found = index.entry(hit.row)
+                own = np.flatnonzero(found.classes == class_index)
+                assert len(hit.matches) == min(1, len(own))
+                for match in hit.matches:
+                    assert match.box == tuple(found.boxes[match.region].tolist())
+                    assert found.areas[match.region] == found.areas[own].max()
+
+
+def test_it_measures_and_ranks_all_images(index: Index, entries: list[ImageEntry]) -> None:
+    rows = np.arange(50)
+    for row, distances in index.all_distances(ClassArea()):
+        np.testing.assert_array_equal(distances, [literally(entries[row], each, 1) for each in entries])
+    some = np.array([2, 3, 5, 7, 30, 49])
+    for chosen in (rows, some):
+        for place, order in archive_rankings(index, ClassArea(), chosen, range(1, 5)):
+            distances = [literally(entries[chosen[place]], entries[row], 1) for row in chosen]
+            np.testing.assert_array_equal(order, np.argsort(distances, kind="stable"))
+
+
+def test_it_is_evaluated(index: Index, entries: list[ImageEntry]) -> None:
+    found = evaluate_index(index, schemes=("recnn+", ClassArea(2)))
+    assert list(found.schemes) == ["recnn+", "class-area"]
+    assert found.details["scheme_options"] == {"recnn+": {"metric": "l1"}, "class-area": {"class_index": 2}}
+    precisions = []
+    for query in entries:
+        scenes = {each.id: each.scene for each in entries}
+        relevant = [scenes[image] == query.scene for _, image in wanted(query, entries, 2)]
+        ranks = np.flatnonzero(relevant) + 1
+        precisions.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    assert found.schemes["class-area"].map == pytest.approx(np.mean(precisions), rel=1e-12)
+
+
+def test_it_is_compared(entries: list[ImageEntry], tmp_path: Path) -> None:
+    for each in entries[:20]:
+        picture = tmp_path / "archive" / str(each.scene) / f"{each.id}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        save_png(picture, np.full((64, 48, 3), int(each.id), np.uint8))
+    archive = open_archive(tmp_path / "archive")
+    with IndexWriter.open(tmp_path / "index", settings()) as writer:
+        for record in archive:
+            each, status = entries[int(record.id[-6:-4])], (tmp_path / "archive" / record.id).stat()
+            stamp = {"file_size": status.st_size, "modified_ns": status.st_mtime_ns}
+            writer.add(replace(each, id=record.id, scene=record.scene, **stamp))
+    index = rsir_tf.open_index(tmp_path / "index")
+    found = compare_descriptors(
+        archive, tmp_path / "cache", descriptors=[], index=index, schemes=["recnn", ClassArea()]
+    )
+    assert list(found.evaluation.schemes) == ["recnn", "class-area"]
+    alone = evaluate_index(index, schemes=[ClassArea()]).schemes["class-area"]
+    assert found.evaluation.schemes["class-area"].map == alone.map
+
+
+def test_it_may_be_limited_to_candidates(index: Index, entries: list[ImageEntry]) -> None:
+    query, rows = entries[4], [40, 3, 17, 8]
+    among = [entries[row] for row in rows]
+    for proven in (False, True):
+        answer = search(index, features(query), ClassArea(), among=Candidates(np.array(rows), complete=proven))
+        assert [(hit.distance, hit.id) for hit in answer.hits] == wanted(query, among)
+        assert answer.exact is proven
+    assert not search(index, features(query), ClassArea(), among=rows).exact
+    sharing = search(index, features(query), ClassArea(), top=50, among=sharing_classes(index, [2]))
+    assert {hit.id for hit in sharing.hits} == {each.id for each in entries if 2 in each.classes}
+    assert sharing.exact
+    with pytest.raises(InputError, match="has no row 50; wanted 0 to 49"):
+        search(index, features(query), ClassArea(), among=[3, 50])
+
+
+def test_bare_vectors_are_refused_that_say_nothing_of_what_it_reads(index: Index) -> None:
+    with pytest.raises(InputError, match=r"query's class-area is ndarray; wanted ImageFeatures .* classes, areas"):
+        search(index, np.zeros(4, np.float32), ClassArea())
