@@ -28,6 +28,7 @@ def entry(image, recnn, *, classes=None, recnn_plus=None, content=None, **other)
         "classes": np.zeros(m, dtype=np.int32) if classes is None else np.asarray(classes, dtype=np.int32),
         "areas": np.arange(1, m + 1, dtype=np.int64),
         "boxes": np.tile(np.array([1, 2, 30, 40], dtype=np.int32), (m, 1)),
+        "centroids": None if "boxes" in other else np.float32([[4.5 + at % 20, 7.25] for at in range(m)]).reshape(m, 2),
         "recnn": recnn,
         "recnn_plus": np.zeros(channels, dtype=np.float32) if recnn_plus is None else np.float32(recnn_plus),
         **other,

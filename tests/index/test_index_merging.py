@@ -231,3 +231,24 @@ def test_components_come_before_a_segment_is_large(tmp_path, small_limits, monke
     assert_same_entries(index, entries)
     (path / "segments/000009/components.npz").write_bytes(b"")
     assert any("components.npz" in str(problem) for problem in verify_index(path))
+
+
+def test_a_writer_that_derives_nothing_merges_and_search_is_exact(tmp_path, small_limits):
+    path = tmp_path / "index"
+    entries = [random_entry(f"{at:02d}", at) for at in range(31)]
+    with IndexWriter.open(path, settings(), images_per_segment=4) as writer:
+        for each in entries:
+            writer.add(each)
+        writer.merge()  # makes the last two one, and the large ones have nothing to gain
+    index = open_index(path)
+    assert layout(index) == [("000004", 12, True), ("000008", 12, True), ("000011", 7, False)]
+    assert not list(path.rglob("*.npz"))
+    hits = index.search(entries[5].recnn_plus, scheme="recnn+", top=31)
+    wanted = global_distance(entries[5].recnn_plus, np.stack([each.recnn_plus for each in entries]))
+    assert [hit.distance for hit in hits] == sorted(wanted.tolist())
+    # A later writer makes what it is to derive, when it is asked to merge.
+    with IndexWriter.open(path, settings(), derived=derived_files()) as writer:
+        writer.merge()
+    assert [name for name, _, merged in layout(open_index(path)) if merged] == ["000012", "000013"]
+    assert len(list(path.rglob("levels.npz"))) == len(list(path.rglob("components.npz"))) == 2
+    assert_same_entries(open_index(path), entries)

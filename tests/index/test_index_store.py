@@ -21,7 +21,7 @@ def fill(path, entries, **options):
 def assert_same(one, other):
     for name in ("id", "path", "height", "width", "scene", "tags", "content_hash", "file_size", "modified_ns"):
         assert getattr(one, name) == getattr(other, name)
-    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus"):
+    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert getattr(one, name).dtype == getattr(other, name).dtype
 
@@ -313,3 +313,60 @@ def test_a_merged_index_of_format_1_opens_for_ever():
     # Its regions are (j, i, 0, 0) with j up to i.
     hits = index.search(np.float32([[0, 3, 0, 0], [2, 3, 0, 0]]), top=3, scheme="recnn")
     assert [(hit.id, hit.distance) for hit in hits] == [("3", 0), ("2", 1), ("4", 1)]
+
+
+def test_an_index_of_format_2_opens_for_ever():
+    # Image i has the regions (j, i, 0, 0) with j up to i; "5" was removed.
+    index = open_index(os.path.join(os.path.dirname(__file__), "frozen_format_2"))
+    index.verify()
+    assert [segment.record.merged for segment in index.vectors.segments] == [True, False]
+    assert [sorted(segment.record.sizes)[0] for segment in index.vectors.segments] == [
+        "components.npz",
+        "images.parquet",
+    ]
+    assert index.images.ids == ("0", "1", "2", "3", "4")
+    hits = index.search(np.float32([1, 2, 0, 8]), scheme="recnn+")
+    assert [(hit.id, hit.distance) for hit in hits] == [("1", 0), ("0", 3), ("2", 3), ("3", 6), ("4", 9)]
+    hits = index.search(np.float32([[0, 3, 0, 0], [2, 3, 0, 0]]), top=3, scheme="recnn")
+    assert [(hit.id, hit.distance) for hit in hits] == [("3", 0), ("2", 1), ("4", 1)]
+    assert index.entry(2).centroids.tolist() == [[4.5, 7.25], [5.5, 7.25], [6.5, 7.25]]
+
+
+def test_an_older_index_is_continued_and_has_no_centroids_where_it_had_none(tmp_path):
+    shutil.copytree(os.path.join(os.path.dirname(__file__), "frozen_format_1"), tmp_path / "index")
+    old = open_index(tmp_path / "index")
+    before = [old.entry(row) for row in range(3)]
+    assert all(np.isnan(each.centroids).all() and each.centroids.shape == (len(each.areas), 2) for each in before)
+    assert json.loads((tmp_path / "index" / "manifest.json").read_text())["format_version"] == 1
+    new = random_entry("new", 4, regions=3)
+    for merging in (False, True):
+        with IndexWriter.open(tmp_path / "index", old.settings) as writer:
+            writer.add(new)
+            if merging:
+                writer.merge()
+        index = open_index(tmp_path / "index")
+        index.verify()
+        for row, each in enumerate([*before, new]):
+            assert_same(index.entry(row), each)
+        found = index.search(np.float32([[3, 4, 0, 0]]), scheme="recnn")
+        assert [(hit.id, hit.distance) for hit in found if hit.id != "new"] == [
+            ("harbor/1.tif", 0),
+            ("beach/1.tif", 5),
+            ("harbor/2.tif", np.inf),
+        ]
+    assert len(index.vectors.segments) == 1
+    assert json.loads((tmp_path / "index" / "manifest.json").read_text())["format_version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("centroids", "words"),
+    [
+        (np.float32([[0.5, 7], [9, 9]]), "a region's centroid lies outside its box"),
+        (np.float32([[5, np.nan], [9, 9]]), "a region's centroid lies outside its box"),
+        (np.float32([[5, 7]]), r"centroids is float32 \[1, 2\]; wanted float32 \[2, 2\]"),
+        (np.array([[5, 7], [9, 9]]), r"centroids is int64"),
+    ],
+)
+def test_centroids_that_cannot_be_are_refused(tmp_path, centroids, words):
+    with IndexWriter.open(tmp_path / "index", settings()) as writer, pytest.raises(InputError, match=words):
+        writer.add(entry("a", np.ones((2, 4)), centroids=centroids))

@@ -32,6 +32,10 @@ def assert_describes_its_labels(regions: Regions, segmentation: np.ndarray) -> N
         assert set(segmentation[rows, columns]) == {regions.classes[index]}
         assert regions.areas[index] == len(rows)
         assert regions.boxes[index].tolist() == [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+        middle = np.float32([rows.mean() + 0.5, columns.mean() + 0.5])
+        np.testing.assert_allclose(regions.centroids[index], middle, rtol=1e-6)
+        assert (regions.boxes[index, :2] < regions.centroids[index]).all()
+        assert (regions.centroids[index] < regions.boxes[index, 2:]).all()
 
 
 def test_regions_by_hand_with_eight_neighbours():
@@ -41,6 +45,9 @@ def test_regions_by_hand_with_eight_neighbours():
     assert regions.classes.tolist() == [0, 1, 2, 0]
     assert regions.areas.tolist() == [6, 3, 6, 1]
     assert regions.boxes.tolist() == [[0, 0, 3, 4], [0, 2, 2, 4], [1, 0, 4, 4], [3, 0, 4, 1]]
+    # The region of class 1 has its middles at (0.5, 2.5), (0.5, 3.5) and (1.5, 2.5): y is 2.5 / 3 and x is 8.5 / 3.
+    np.testing.assert_allclose(regions.centroids[1], [2.5 / 3, 8.5 / 3], rtol=1e-7)
+    assert regions.centroids[3].tolist() == [3.5, 0.5]
     assert len(regions) == 4
 
 
@@ -53,8 +60,10 @@ def test_regions_by_hand_with_four_neighbours():
 
 def test_types_are_those_promised():
     regions = connected_regions(BY_HAND)
-    kinds = [array.dtype for array in (regions.labels, regions.classes, regions.areas, regions.boxes)]
-    assert kinds == [np.int32, np.int32, np.int64, np.int32]
+    kinds = [
+        array.dtype for array in (regions.labels, regions.classes, regions.areas, regions.boxes, regions.centroids)
+    ]
+    assert kinds == [np.int32, np.int32, np.int64, np.int32, np.float32]
 
 
 def test_specks_below_the_minimum_area_leave_no_trace():
