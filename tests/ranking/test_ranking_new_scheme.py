@@ -1,45 +1,29 @@
-"""A scheme that the package does not know: defined here, and used everywhere through the public API."""
+"""A scheme that the package does not know, the README's example, used everywhere through the public API."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 from index_samples import random_entry, settings
 
 import rsir_tf
+import rsir_tf.ranking
 from rsir_tf.archives import open_archive
 from rsir_tf.errors import InputError
 from rsir_tf.index import ImageEntry, IndexWriter
-from rsir_tf.pictures import save_png
-from rsir_tf.ranking import Candidates, ImageFeatures, Index, Match, archive_rankings, search, sharing_classes
+from rsir_tf.presentation import save_png
+from rsir_tf.ranking import Candidates, ImageFeatures, Index, archive_rankings, search, sharing_classes
 from rsir_tf.workflows import compare_descriptors, evaluate_index
 
-
-@dataclass(frozen=True)
-class ClassArea:
-    """Ranks by the difference of the pixels that show one class; explained by the hit's largest region of it."""
-
-    class_index: int = 1
-
-    name: ClassVar = "class-area"
-    title: ClassVar = "Class area"
-    asks_with: ClassVar = "image"
-    reads: ClassVar = ("classes", "areas")
-    metrics: ClassVar = ()
-
-    def distances(self, query, images):
-        shown = images.classes == self.class_index
-        areas = np.bincount(images.images[shown], weights=images.areas[shown], minlength=len(images))
-        return np.abs(areas - query.areas[query.classes == self.class_index].sum())
-
-    def matches(self, query, hit):
-        shown = np.flatnonzero(hit.classes == self.class_index)
-        largest = shown[hit.areas[shown].argsort()[-1:]].tolist()
-        return tuple(Match(0, at, 0.0, self.class_index, tuple(hit.boxes[at].tolist())) for at in largest)
+README = Path(rsir_tf.ranking.__file__).with_name("README.md").read_text("utf-8")
+DEFINED: dict[str, Any] = {"__name__": __name__}
+exec(compile(README.split("```python\n")[1].split("```")[0], "README.md", "exec", dont_inherit=True), DEFINED)
+ClassArea = DEFINED["ClassArea"]
+"""Ranks by the difference of the pixels that show one class; explained by the hit's largest region of it."""
 
 
 def literally(query: ImageEntry, other: ImageEntry, class_index: int) -> float:
