@@ -34,7 +34,8 @@ from rsir_tf.archives import read_mlrsnet_labels
 from rsir_tf.evaluation import GradedMetrics, RankingMetrics, TagSets, rankings, tag_matrix
 from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 from rsir_tf.ranking import Index, open_index
-from rsir_tf.workflows.evaluating import evaluate_index, judge_relevance
+from rsir_tf.workflows.evaluating import evaluate_index
+from rsir_tf.workflows.measuring import judge_relevance
 
 SCIPY = {"l1": "cityblock", "l2": "euclidean", "cosine": "cosine"}
 PLAIN_QUERIES = 16

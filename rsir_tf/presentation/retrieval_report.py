@@ -172,7 +172,7 @@ def settings_words(evaluation: Evaluation) -> list[str]:
     relevance = {
         "scene": "it shows the query's scene class",
         "tags": "it shares a tag with the query",
-        "jaccard": "the Jaccard index of its tags and the query's is high enough (jaccard_at)",
+        "jaccard": "the Jaccard index of its tags and the query's is high enough (jaccard at)",
     }
     lines = [
         f"{evaluation.queries} queries, each ranking {evaluation.archive} images.",
@@ -184,7 +184,7 @@ def settings_words(evaluation: Evaluation) -> list[str]:
     ]
     if evaluation.left_out:
         lines.append(f"Queries without a relevant image, which are in no figure: {evaluation.left_out}.")
-    return lines + [f"{key}: {_words(value)}" for key, value in evaluation.details.items()]
+    return lines + [f"{_key(name)}: {_words(value)}" for name, value in evaluation.details.items()]
 
 
 def _section(table: Table | None, *before: str) -> list[str]:
@@ -196,8 +196,13 @@ def _lines(table: Table) -> str:
     return "\n".join(markdown_table(table))
 
 
+def _key(name: str) -> str:
+    """A key of a report's JSON as people read it."""
+    return name.replace("_", " ")
+
+
 def _words(value: Any) -> str:
     """JSON types as words."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_words(own)}" for name, own in value.items())
+        return ", ".join(f"{_key(name)} {_words(own)}" for name, own in value.items())
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

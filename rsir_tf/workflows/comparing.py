@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,8 @@ from rsir_tf.baselines import BASELINES, DescribedImages, Descriptor, describe_i
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
     Evaluation,
-    GradedMetrics,
-    RankingMetrics,
     SceneConfusion,
     SchemeFigures,
-    TagSets,
-    rank_error,
     rankings,
 )
 from rsir_tf.evaluation.published import SCHEME_TITLES
@@ -29,10 +25,10 @@ from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
 from rsir_tf.ranking.schemes import SCHEMES
-from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_per_query
-from rsir_tf.workflows.evaluating import judge_relevance, largest_relevant
+from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
 from rsir_tf.workflows.indexed_images import require_all, require_unchanged
 from rsir_tf.workflows.left_out import graded_left_out, queries_left_out
+from rsir_tf.workflows.measuring import Judge, Ranked, judge_relevance
 from rsir_tf.workflows.visual_words import with_words
 
 if TYPE_CHECKING:
@@ -41,13 +37,8 @@ if TYPE_CHECKING:
     from rsir_tf.archives import Archive, Record
     from rsir_tf.ranking import Index
 
-Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
-
 GRADED_AT = 10
 """The k of ACG@k and NDCG@k."""
-
-FIRST_HITS = 5
-"""Hits of each query that are kept for pictures, the query itself left out."""
 
 
 @dataclass(slots=True)
@@ -167,14 +158,12 @@ def compare_descriptors(
     for descriptor, found in described.items():
         vectors = _rows(found, records)
         costs = describing_costs(found, [record.id for record in records], descriptor.dimensions)
-        run.measure(descriptor.name, rankings(vectors, descriptor.distance), costs)
-        run.time(descriptor.name, partial(_vector_rankings, vectors, descriptor.distance))
+        run.measure(descriptor.name, partial(_vector_rankings, vectors, descriptor.distance), costs)
     if index is not None:
         rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
         for scheme in built:
             rank = partial(archive_rankings, index, scheme, rows)
-            run.measure(scheme.name, rank(range(len(records))), index_costs(index, scheme, rows))
-            run.time(scheme.name, rank)
+            run.measure(scheme.name, rank, index_costs(index, scheme, rows))
         settings["index"] = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     return run.finish({**(details or {}), **settings}, skipped, against)
 
@@ -197,63 +186,45 @@ class _Run:
         self.query_counts, self.intervals, self.remarks, self.tell = query_counts, intervals, remarks, tell
         self.scenes = [record.scene for record in records]
         tags = [record.tags for record in records]
-        self.judge = judge_relevance(self.scenes, tags, relevance, where)
-        self.tags = TagSets(tags) if any(tags) else None
-        if self.tags is None:
+        images = Counter(scene for scene in self.scenes if scene is not None)
+        self.judge = Judge(
+            self.scenes,
+            tags,
+            relevance,
+            where,
+            anmrr_variant=anmrr_variant,
+            graded_cutoffs=(GRADED_AT,),
+            query_counts=query_counts,
+            intervals=intervals,
+            confusion=0 < len(images) <= MOST_CELLS,
+        )
+        if not self.judge.graded:
             remarks.append("ACG, NDCG and WAP are left out: the images have no tags.")
         if all(scene is None for scene in self.scenes):
             remarks.append("Figures by scene class and their confusion are left out: the images have no scene class.")
         elif relevance != "scene":
             remarks.append("Figures by scene class are left out: an image is relevant where it shares a tag.")
-        self.ranked = len(records) if query_counts else len(records) - 1
-        if self.tags is not None and self.ranked < GRADED_AT:
-            remarks.append(f"ACG@{GRADED_AT} is left out: only {self.ranked} images are ranked.")
-        images = Counter(scene for scene in self.scenes if scene is not None)
+        if self.judge.graded and self.judge.ranked < GRADED_AT:
+            remarks.append(f"ACG@{GRADED_AT} is left out: only {self.judge.ranked} images are ranked.")
         if single := sum(count == 1 for count in images.values()):
             remarks.append(f"{single} scene classes have one image, which can find none but itself.")
-        self.confuses = 0 < len(images) <= MOST_CELLS
         if len(images) > MOST_CELLS:
             remarks.append(f"The confusion of {len(images)} scene classes is left out: more than {MOST_CELLS}.")
-        self.largest = None
-        if rank_error.anmrr_variant(anmrr_variant).needs_largest:
-            self.largest = largest_relevant(self.judge, len(records), query_counts)
         self.schemes: dict[str, SchemeFigures] = {}
         self.left_out = self.graded_queries = 0
-        self.found = Comparison(self._evaluation({}), records, self.judge, remarks=remarks)
+        self.found = Comparison(self._evaluation({}), records, self.judge.relevant, remarks=remarks)
 
-    def measure(self, name: str, ranked: Ranked, costs: Mapping[str, float]) -> None:
-        metrics = RankingMetrics(variant=self.variant, max_relevant=self.largest)
-        confusion = SceneConfusion(self.scenes) if self.confuses else None
-        graded = GradedMetrics((GRADED_AT,))
-        hits = []
-        for row, order in ranked:
-            others = order[order != row]
-            counted = order if self.query_counts else others
-            metrics.add(self.judge(row)[counted], scene=self.scenes[row])
-            hits.append(others[:FIRST_HITS])
-            if confusion is not None:
-                confusion.add(row, others)
-            if self.tags is not None:
-                graded.add(self.tags.shared(row)[counted])
-            self.tell(row + 1, len(self.records), f"{name}: ranking for each image")
-        figures = metrics.figures(intervals=self.intervals)
-        self.schemes[name] = replace(
-            figures,
-            by_scene=figures.by_scene if self.relevance == "scene" else {},
-            graded={key: value for key, value in graded.figures().items() if not np.isnan(value)},
-            costs=costs,
-        )
-        self.left_out, self.graded_queries = metrics.left_out, graded.queries
-        self.found.average_precision[name] = metrics.per_query("map")
-        self.found.first_hits[name] = np.array(hits, dtype=np.int64).reshape(len(hits), -1)
-        if confusion is not None:
-            self.found.confusion[name] = confusion
-
-    def time(self, name: str, rank: Callable[[range], Ranked]) -> None:
-        """Add what a query costs; after `measure`, so that all that is read from disk lies in memory."""
-        figures = self.schemes[name]
-        costs = {**figures.costs, "seconds_per_query": seconds_per_query(rank, len(self.records))}
-        self.schemes[name] = replace(figures, costs=costs)
+    def measure(self, name: str, rank: Callable[[range], Ranked], costs: Mapping[str, float]) -> None:
+        words = f"{name}: ranking for each image"
+        measured = self.judge.measure(rank, costs, lambda done: self.tell(done, len(self.records), words))
+        figures = measured.figures
+        graded = {key: value for key, value in figures.graded.items() if not np.isnan(value)}
+        self.schemes[name] = replace(figures, graded=graded)
+        self.left_out, self.graded_queries = measured.left_out, measured.graded_queries
+        self.found.average_precision[name] = measured.average_precision
+        self.found.first_hits[name] = measured.first_hits
+        if measured.confusion is not None:
+            self.found.confusion[name] = measured.confusion
 
     def finish(self, details: dict[str, Any], skipped: dict[str, str], against: str | None) -> Comparison:
         self.found.evaluation = self._evaluation(details)
@@ -263,7 +234,7 @@ class _Run:
             self.remarks.append("No query has a relevant image: there are no figures.")
         else:
             self.remarks += queries_left_out(self.left_out, self.relevance, self.scenes, tags)
-        if self.tags is not None:
+        if self.judge.graded:
             self.remarks += graded_left_out(tags, self.graded_queries)
         if not self.intervals:
             return self.found
@@ -279,14 +250,14 @@ class _Run:
     def _evaluation(self, details: Mapping[str, Any]) -> Evaluation:
         return Evaluation(
             queries=len(self.records),
-            archive=self.ranked,
+            archive=self.judge.ranked,
             relevance=self.relevance,
             anmrr_variant=self.variant,
             query_counts=self.query_counts,
             schemes=self.schemes,
             left_out=self.left_out,
             details=details,
-            graded_queries=None if self.tags is None else self.graded_queries,
+            graded_queries=self.graded_queries if self.judge.graded else None,
         )
 
 
@@ -322,4 +293,4 @@ def _rows(found: DescribedImages, records: Sequence[Record]) -> NDArray[np.float
 
 
 def _vector_rankings(vectors: NDArray[np.float32], distance: str, queries: range) -> Ranked:
-    return rankings(vectors, distance, queries=queries, threads=1)
+    return rankings(vectors, distance, queries=queries)

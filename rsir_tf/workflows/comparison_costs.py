@@ -1,9 +1,9 @@
-"""What a descriptor costs: seconds per image, bytes per image, seconds per query."""
+"""What describing images costs: seconds per image, and bytes per image."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from rsir_tf.artifacts import manifest, read_manifest, write_json
 from rsir_tf.baselines import DescribedImages
-from rsir_tf.evaluation.figures import TIMED_QUERIES
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import open_index
 
@@ -23,24 +22,6 @@ if TYPE_CHECKING:
     from rsir_tf.ranking import Index, Scheme
 
 KIND, VERSION = "costs", 1
-
-
-def seconds_per_query(rank: Callable[[range], Iterator[object]], queries: int) -> float:
-    """Time ranking by itself: nobody else takes its turn, and nothing is done with the rankings.
-
-    Args:
-        rank: From rows to an iterator that ranks all images for each of them.
-        queries: How many there are; the first `TIMED_QUERIES` are timed.
-
-    Returns:
-        Seconds of one core's time a query; what several threads do at once is added up.
-    """
-    timed = range(min(queries, TIMED_QUERIES))
-    ranked = rank(timed)
-    started = time.process_time()
-    for _ in ranked:
-        pass
-    return (time.process_time() - started) / len(timed)
 
 
 def describing_costs(found: DescribedImages, ids: Sequence[str], dimensions: int) -> dict[str, float]:

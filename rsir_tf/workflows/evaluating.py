@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,25 +10,14 @@ import numpy as np
 
 from rsir_tf.archives.labels import plain_name
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import (
-    CUTOFFS,
-    Evaluation,
-    GradedMetrics,
-    MultiLabelFigures,
-    RankingMetrics,
-    TagSets,
-    multilabel_figures,
-    rank_error,
-)
+from rsir_tf.evaluation import CUTOFFS, Evaluation, MultiLabelFigures, multilabel_figures
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of
 from rsir_tf.ranking.schemes import SCHEMES
-from rsir_tf.workflows.comparison_costs import seconds_per_query
 from rsir_tf.workflows.left_out import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
+from rsir_tf.workflows.measuring import Judge
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from rsir_tf.ranking import Index
 
 
@@ -76,47 +64,50 @@ def evaluate_index(
     if len(index) == 0:
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
     scenes, tags = index.images.scenes, index.images.tags
-    judge = judge_relevance(scenes, tags, relevance, str(index.path), jaccard_at=jaccard_at)
-    tag_sets = TagSets(tags) if any(tags) else None
-    found, left_out, graded_queries, largest = {}, 0, 0, None
     built = make_schemes(schemes, metric=metric, direction=direction)
+    judge = Judge(
+        scenes,
+        tags,
+        relevance,
+        str(index.path),
+        jaccard_at=jaccard_at,
+        anmrr_variant=anmrr_variant,
+        cutoffs=cutoffs,
+        graded_cutoffs=cutoffs,
+        query_counts=query_counts,
+        intervals=intervals,
+    )
     rows = np.arange(len(index), dtype=np.int64)
-    if rank_error.anmrr_variant(anmrr_variant).needs_largest:
-        largest = largest_relevant(judge, len(index), query_counts)
+    found = {}
     for done, scheme in enumerate(built):
-        metrics = RankingMetrics(variant=anmrr_variant, cutoffs=cutoffs, max_relevant=largest)
-        graded = GradedMetrics(cutoffs)
-        rank = partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap)
-        for row, ranked in rank(range(len(index))):
-            order = ranked if query_counts else ranked[ranked != row]
-            metrics.add(judge(row)[order], scene=scenes[row] if relevance == "scene" else None)
-            if tag_sets is not None:
-                graded.add(tag_sets.shared(row)[order])
-            progress(done * len(index) + row + 1, len(built) * len(index), f"{scheme.name}: ranking for each image")
-        left_out, graded_queries = metrics.left_out, graded.queries
-        costs = {"seconds_per_query": seconds_per_query(rank, len(index))}
-        found[scheme.name] = replace(metrics.figures(intervals=intervals), graded=graded.figures(), costs=costs)
+
+        def tell(row: int, before: int = done * len(index), name: str = scheme.name) -> None:
+            progress(before + row, len(built) * len(index), f"{name}: ranking for each image")
+
+        found[scheme.name] = judge.measure(
+            partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap), {}, tell
+        )
+    left_out, graded_queries = next(((each.left_out, each.graded_queries) for each in found.values()), (0, 0))
     settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     settings["scheme_options"] = {scheme.name: options_of(scheme) for scheme in built if options_of(scheme)}
     settings["images_sharing_no_class"] = "last" if tags_overlap else "ranked"
     if relevance == "jaccard":
         settings["jaccard_at"] = jaccard_at
-    archive = len(index) if query_counts else len(index) - 1
     remarks = queries_left_out(left_out, relevance, scenes, tags) + graded_left_out(tags, graded_queries)
-    remarks += cutoffs_left_out(cutoffs, archive, graded=tag_sets is not None) + shown_tags_left_out(index)
+    remarks += cutoffs_left_out(cutoffs, judge.ranked, graded=judge.graded) + shown_tags_left_out(index)
     if relevance != "scene" and any(scenes):
         remarks.append("Figures by scene class are left out: an image is relevant by its tags.")
     return Evaluation(
         queries=len(index),
-        archive=archive,
+        archive=judge.ranked,
         relevance=relevance,
         anmrr_variant=anmrr_variant,
         query_counts=query_counts,
-        schemes=found,
+        schemes={name: each.figures for name, each in found.items()},
         left_out=left_out,
         details=settings,
         shown_tags=shown_tags(index),
-        graded_queries=None if tag_sets is None else graded_queries,
+        graded_queries=graded_queries if judge.graded else None,
         remarks=tuple(remarks),
     )
 
@@ -140,60 +131,3 @@ def shown_tags(index: Index) -> MultiLabelFigures | None:
     for row in known:
         truth[row, [classes[tag] for tag in tags[row] or ()]] = True
     return multilabel_figures(truth[known], index.shown_classes[known])
-
-
-def judge_relevance(
-    scenes: Sequence[str | None],
-    tags: Sequence[tuple[str, ...] | None],
-    relevance: str,
-    where: str,
-    *,
-    jaccard_at: float = 0.5,
-) -> Callable[[int], NDArray[np.bool_]]:
-    """Give a function from a row to which images are relevant to it, bool [N].
-
-    Args:
-        scenes: [N], each image's scene class, where known.
-        tags: [N], each image's tags, where known.
-        relevance: "scene", "tags" or "jaccard".
-        where: What the images are of, for the error's text.
-        jaccard_at: For "jaccard": from which Jaccard index of the tags on an image is relevant; above 0, at most 1.
-
-    Raises:
-        InputError: No image has a scene, or tags; or `relevance` or `jaccard_at` is another.
-    """
-    if relevance == "scene":
-        if all(scene is None for scene in scenes):
-            raise InputError(
-                f"{where}: its images have no scene class",
-                cure="use --relevance tags, or index an archive with one folder a scene",
-            )
-        numbers = {scene: number for number, scene in enumerate(dict.fromkeys(scenes)) if scene is not None}
-        codes = np.array([-1 if scene is None else numbers[scene] for scene in scenes], dtype=np.int32)
-        return lambda row: (codes == codes[row]) & (codes[row] >= 0)
-    if relevance not in ("tags", "jaccard"):
-        raise InputError(f"relevance {relevance!r}", wanted="'scene', 'tags' or 'jaccard'")
-    if not any(tags):
-        raise InputError(f"{where}: its images have no tags", cure="use --relevance scene")
-    if not 0 < jaccard_at <= 1:
-        raise InputError(f"a Jaccard index of {jaccard_at}", wanted="above 0 and at most 1")
-    sets = TagSets(tags)
-    if relevance == "tags":
-        return lambda row: sets.shared(row) > 0
-    return lambda row: sets.jaccard(row) >= jaccard_at
-
-
-def largest_relevant(judge: Callable[[int], NDArray[np.bool_]], images: int, query_counts: bool) -> int:
-    """The largest number of relevant images of any query; `RankingMetrics` may need it before the first.
-
-    Args:
-        judge: From `judge_relevance`.
-        images: How many there are, at least one.
-        query_counts: Whether the query itself is ranked; one that is not is not relevant either.
-    """
-
-    def count(row: int) -> int:
-        relevant = judge(row)
-        return int(np.count_nonzero(relevant)) - (not query_counts and bool(relevant[row]))
-
-    return max(map(count, range(images)))

@@ -75,7 +75,7 @@ def test_jaccard_relevance_and_other_cutoffs(tagged: Path, tmp_path: Path, comma
     assert float(rows[1]["wap"]) == found["schemes"]["recnn+"]["graded"]["wap"]
     text = (report / "report.md").read_text()
     assert "An image is relevant where the Jaccard index of its tags and the query's is high enough" in text
-    assert "jaccard_at: 0.5" in text
+    assert "jaccard at: 0.5" in text
     assert "| micro | 0.375 | 0.750 | 0.429 | 0.545 |" in text
     # Nothing else is as near as 1/2; from a third on, d is like b and c too.
     wider = json.loads(command("evaluate", tagged, "--relevance", "jaccard", "--jaccard-at", 0.3, "--json").out)

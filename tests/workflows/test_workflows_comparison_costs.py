@@ -13,8 +13,9 @@ from rsir_tf.artifacts import manifest, write_json
 from rsir_tf.baselines import DescribedImages
 from rsir_tf.errors import ArtifactError
 from rsir_tf.ranking import make_scheme
-from rsir_tf.workflows import comparison_costs
-from rsir_tf.workflows.comparison_costs import describing_costs, index_costs, seconds_per_query
+from rsir_tf.workflows import measuring
+from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
+from rsir_tf.workflows.measuring import seconds_per_query
 
 
 @pytest.mark.parametrize(("queries", "timed"), [(3, 3), (64, 64), (1000, 64)])
@@ -32,7 +33,7 @@ def test_a_few_queries_are_timed_alone(monkeypatch: pytest.MonkeyPatch, queries:
 
         return ranked()
 
-    monkeypatch.setattr(comparison_costs.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(measuring.time, "process_time", lambda: clock[0])
     assert seconds_per_query(rank, queries) == 2
     assert asked == list(range(timed))
 

@@ -14,7 +14,7 @@ from rsir_tf.evaluation import (
     relevance_by_tags,
     tag_matrix,
 )
-from rsir_tf.workflows.evaluating import judge_relevance, largest_relevant
+from rsir_tf.workflows.measuring import judge_relevance, largest_relevant
 
 TAGS = st.lists(st.none() | st.sets(st.sampled_from("abcd")).map(tuple), min_size=1, max_size=12)
 

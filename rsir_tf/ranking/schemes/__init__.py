@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterable
 from dataclasses import asdict, fields, is_dataclass
@@ -26,6 +27,7 @@ DEFAULT_REGION_SCHEME = "recnn"
 """What ranks where one region is asked with."""
 
 
+@functools.cache
 def scheme_kind(name: str) -> type[Scheme]:
     """The class of a scheme.
 

@@ -1,0 +1,214 @@
+"""Rankings judged: the one loop in which `evaluate` and `compare` let each image be the query, under any scheme."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.evaluation import (
+    CUTOFFS,
+    GradedMetrics,
+    RankingMetrics,
+    SceneConfusion,
+    SchemeFigures,
+    TagSets,
+    rank_error,
+)
+from rsir_tf.evaluation.figures import TIMED_QUERIES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
+"""A query's row, and all rows, nearest first; queries in order."""
+
+FIRST_HITS = 5
+"""Hits of each query that are kept for pictures, the query itself left out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What the rankings of one scheme or descriptor are worth.
+
+    Attributes:
+        figures: Averages over the queries, and what a query costs.
+        average_precision: float64 [Q], AP of each query, NaN where nothing is relevant.
+        first_hits: int64 [Q, ≤ FIRST_HITS], rows of each query's first hits, itself left out.
+        left_out: Queries without a relevant image, which are in no figure.
+        graded_queries: Queries that share a tag with a ranked image.
+        confusion: Which scenes the hits confuse; None where that was not asked for.
+    """
+
+    figures: SchemeFigures
+    average_precision: NDArray[np.float64]
+    first_hits: NDArray[np.int64]
+    left_out: int
+    graded_queries: int
+    confusion: SceneConfusion | None
+
+
+class Judge:
+    """Measures rankings of images by what is known of them.
+
+    Args:
+        scenes: [N], each image's scene class, where known.
+        tags: [N], each image's tags, where known.
+        relevance: "scene", "tags" or "jaccard".
+        where: What the images are of, for the text of errors.
+        jaccard_at: As for `judge_relevance`.
+        anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
+        cutoffs: The k of P@k and recall@k.
+        graded_cutoffs: The k of ACG@k and NDCG@k.
+        query_counts: Whether the query itself is ranked and counts as relevant.
+        intervals: Whether to add bootstrap intervals over queries.
+        confusion: Whether to count which scenes the hits confuse.
+
+    Attributes:
+        relevant: From a row to which images are relevant to it, bool [N].
+        graded: Whether there are tags to grade rankings by.
+        ranked: How many images each query ranks.
+
+    Raises:
+        InputError: No image has a scene, or tags, to tell relevance by; or an option has no such value.
+    """
+
+    def __init__(
+        self,
+        scenes: Sequence[str | None],
+        tags: Sequence[tuple[str, ...] | None],
+        relevance: str,
+        where: str,
+        *,
+        jaccard_at: float = 0.5,
+        anmrr_variant: str = "2ng",
+        cutoffs: Sequence[int] = CUTOFFS,
+        graded_cutoffs: Sequence[int] = CUTOFFS,
+        query_counts: bool = True,
+        intervals: bool = False,
+        confusion: bool = False,
+    ) -> None:
+        self.relevant = judge_relevance(scenes, tags, relevance, where, jaccard_at=jaccard_at)
+        self.graded = any(tags)
+        self.ranked = len(scenes) if query_counts else len(scenes) - 1
+        self._scenes, self._by_scene = scenes, relevance == "scene"
+        self._tags = TagSets(tags) if self.graded else None
+        self._variant, self._cutoffs, self._graded_cutoffs = anmrr_variant, cutoffs, graded_cutoffs
+        self._query_counts, self._intervals, self._confuses = query_counts, intervals, confusion
+        self._largest: int | None = None
+        if rank_error.anmrr_variant(anmrr_variant).needs_largest:
+            self._largest = largest_relevant(self.relevant, len(scenes), query_counts)
+
+    def measure(
+        self, rank: Callable[[range], Ranked], costs: Mapping[str, float], tell: Callable[[int], None]
+    ) -> Measured:
+        """Let each image be the query once, and then time a few queries more.
+
+        Args:
+            rank: From rows to rankings of all images for each of them.
+            costs: What else is known of the costs.
+            tell: Called after each query with how many are done.
+        """
+        metrics = RankingMetrics(variant=self._variant, cutoffs=self._cutoffs, max_relevant=self._largest)
+        graded = GradedMetrics(self._graded_cutoffs)
+        confusion = SceneConfusion(self._scenes) if self._confuses else None
+        hits = []
+        for row, order in rank(range(len(self._scenes))):
+            counted = order if self._query_counts else order[order != row]
+            metrics.add(self.relevant(row)[counted], scene=self._scenes[row] if self._by_scene else None)
+            if self._tags is not None:
+                graded.add(self._tags.shared(row)[counted])
+            if confusion is not None:
+                confusion.add(row, order[order != row])
+            first = order[: FIRST_HITS + 1]
+            hits.append(first[first != row][:FIRST_HITS])
+            tell(row + 1)
+        # After all queries, so that everything that is read from disk lies in memory.
+        costs = {**costs, "seconds_per_query": seconds_per_query(rank, len(self._scenes))}
+        return Measured(
+            figures=replace(metrics.figures(intervals=self._intervals), graded=graded.figures(), costs=costs),
+            average_precision=metrics.per_query("map"),
+            first_hits=np.array(hits, dtype=np.int64).reshape(len(hits), -1),
+            left_out=metrics.left_out,
+            graded_queries=graded.queries,
+            confusion=confusion,
+        )
+
+
+def seconds_per_query(rank: Callable[[range], Iterator[object]], queries: int) -> float:
+    """Time ranking by itself: nobody else takes its turn, and nothing is done with the rankings.
+
+    Args:
+        rank: From rows to an iterator that ranks all images for each of them.
+        queries: How many there are; the first `TIMED_QUERIES` are timed.
+
+    Returns:
+        Seconds of one core's time a query; what several threads do at once is added up.
+    """
+    timed = range(min(queries, TIMED_QUERIES))
+    ranked = rank(timed)
+    started = time.process_time()
+    for _ in ranked:
+        pass
+    return (time.process_time() - started) / len(timed)
+
+
+def judge_relevance(
+    scenes: Sequence[str | None],
+    tags: Sequence[tuple[str, ...] | None],
+    relevance: str,
+    where: str,
+    *,
+    jaccard_at: float = 0.5,
+) -> Callable[[int], NDArray[np.bool_]]:
+    """Give a function from a row to which images are relevant to it, bool [N].
+
+    Args:
+        scenes: [N], each image's scene class, where known.
+        tags: [N], each image's tags, where known.
+        relevance: "scene", "tags" or "jaccard".
+        where: What the images are of, for the error's text.
+        jaccard_at: For "jaccard": from which Jaccard index of the tags on an image is relevant; above 0, at most 1.
+
+    Raises:
+        InputError: No image has a scene, or tags; or `relevance` or `jaccard_at` is another.
+    """
+    if relevance == "scene":
+        if all(scene is None for scene in scenes):
+            raise InputError(
+                f"{where}: its images have no scene class",
+                cure="use --relevance tags, or index an archive with one folder a scene",
+            )
+        numbers = {scene: number for number, scene in enumerate(dict.fromkeys(scenes)) if scene is not None}
+        codes = np.array([-1 if scene is None else numbers[scene] for scene in scenes], dtype=np.int32)
+        return lambda row: (codes == codes[row]) & (codes[row] >= 0)
+    if relevance not in ("tags", "jaccard"):
+        raise InputError(f"relevance {relevance!r}", wanted="'scene', 'tags' or 'jaccard'")
+    if not any(tags):
+        raise InputError(f"{where}: its images have no tags", cure="use --relevance scene")
+    if not 0 < jaccard_at <= 1:
+        raise InputError(f"a Jaccard index of {jaccard_at}", wanted="above 0 and at most 1")
+    sets = TagSets(tags)
+    if relevance == "tags":
+        return lambda row: sets.shared(row) > 0
+    return lambda row: sets.jaccard(row) >= jaccard_at
+
+
+def largest_relevant(judge: Callable[[int], NDArray[np.bool_]], images: int, query_counts: bool) -> int:
+    """The largest number of relevant images of any query; `RankingMetrics` may need it before the first.
+
+    Args:
+        judge: From `judge_relevance`.
+        images: How many there are, at least one.
+        query_counts: Whether the query itself is ranked; one that is not is not relevant either.
+    """
+
+    def count(row: int) -> int:
+        relevant = judge(row)
+        return int(np.count_nonzero(relevant)) - (not query_counts and bool(relevant[row]))
+
+    return max(map(count, range(images)))
