@@ -67,10 +67,26 @@ def figures(report: Path) -> Table:
     return Table(header, rows, f"{content['queries']} queries among {content['archive']} images, relevant: same scene")
 
 
+def started_from(folder: Path) -> str:
+    """What the network started from, and what that means for the page's figures."""
+    weights = read_json(folder / "run" / "manifest.json")["settings"]["weights"]
+    images = len(read_json(folder / "split.json")["train"])
+    if weights == "none":
+        return (
+            f"The network started from random weights and learned from {images} small images for a few minutes. This "
+            "page shows how the parts work together; its figures are modest. They are far better where the network "
+            "starts from VGG-16's ImageNet weights."
+        )
+    return (
+        f"The network started from VGG-16's ImageNet weights, {weights}, and learned from {images} small images for a "
+        "few minutes."
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=int, required=True, help="What all took.")
+    parser.add_argument("--seconds", type=int, required=True, help="How long everything took.")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     steps = Steps(folder / "log")
@@ -126,9 +142,8 @@ def main() -> None:
         Section("How long it took", [Table(["command", "seconds"], [list(row) for row in steps.times()])]),
     ]
     lead = (
-        "Every command of rsir_tf, once, on an archive that it rendered itself. The network learned for minutes on a "
-        "hundred small images: this page shows how the parts work, not how good they get. "
-        f"It all took {arguments.seconds} seconds."
+        "Each command of rsir_tf was run once, on an archive that rsir_tf rendered itself. "
+        f"{started_from(folder)} Everything together took {arguments.seconds} seconds."
     )
     write_page(folder / "index.html", "rsir_tf: which images show what this image shows?", sections, lead=lead)
 

@@ -83,7 +83,7 @@ def _path(path: Path) -> dict[str, Any]:
         return {"kind": "model", "path": str(path), "versions": versions, "newest": _path(path / str(versions[-1]))}
     if path.is_file() and path.suffix == ".json":
         return _known(path, read_json(path))
-    raise ArtifactError(f"{path}: is no run, export, index, split or report")
+    raise ArtifactError(f"{path}: is not a run, an export, an index, a split or a report")
 
 
 def _known(path: Path, content: Any) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def forget(run: Run) -> None:
 
 
 def _no_run(path: Path) -> ArtifactError:
-    return ArtifactError(f"{path}: exists and is no run", cure="choose another --run folder or remove it")
+    return ArtifactError(f"{path}: exists and is not a run", cure="choose another --run folder or remove it")
 
 
 def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any], digests: Digests) -> None:

@@ -251,4 +251,4 @@ def test_info_of_nothing(tmp_path: Path, command) -> None:
         f"rsir-tf: {tmp_path / 'nothing'}: no such file or folder; wanted a path, or HOST:PORT of a server\n"
     )
     ended = command("info", tmp_path)
-    assert ended.err == f"rsir-tf: {tmp_path}: is no run, export, index, split or report\n"
+    assert ended.err == f"rsir-tf: {tmp_path}: is not a run, an export, an index, a split or a report\n"

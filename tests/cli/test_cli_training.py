@@ -77,7 +77,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_export, tmp_path: Path, comm
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     line = error_line(command("train", tiny_export.archive, "--run", tmp_path / "mine", "--epochs", 1, *TRAIN))
-    assert line == f"rsir-tf: {tmp_path / 'mine'}: exists and is no run; choose another --run folder or remove it"
+    assert line == f"rsir-tf: {tmp_path / 'mine'}: exists and is not a run; choose another --run folder or remove it"
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
 
 

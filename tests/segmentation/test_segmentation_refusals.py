@@ -133,7 +133,7 @@ def test_too_little_memory_is_one_line(
 
 def test_a_foreign_folder_is_refused(archive: Archive, split: Split, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("irreplaceable")
-    with pytest.raises(ArtifactError, match="exists and is no run"):
+    with pytest.raises(ArtifactError, match="exists and is not a run"):
         train(archive, split, tmp_path, SETTINGS)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
