@@ -93,14 +93,14 @@ def compare_archive(
 def _parts(archive: Archive, split: Split | None) -> tuple[Archive, Archive | None, dict[str, Any]]:
     """The images to rank, those to learn from, and what to record of the choice."""
     if split is None:
-        return archive, None, {"images": "all", "archive hash": archive_hash(archive)}
+        return archive, None, {"images": "all", "archive_hash": archive_hash(archive)}
     details = {
         "images": "test part",
-        "archive hash": archive_hash(archive),
-        "split hash": content_hash(split.to_json()),
-        "split by": split.by,
-        "split seed": split.seed,
-        "test fraction": split.fraction,
-        **({"test groups": list(split.groups)} if split.groups else {}),
+        "archive_hash": archive_hash(archive),
+        "split_hash": content_hash(split.to_json()),
+        "split_by": split.by,
+        "split_seed": split.seed,
+        "test_fraction": split.fraction,
+        **({"test_groups": list(split.groups)} if split.groups else {}),
     }
     return select(archive, split, "test"), select(archive, split, "train"), details

@@ -70,8 +70,8 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
     assert details["color_libraries"] == {"numpy": np.__version__, "pillow": PIL.__version__}
     assert details["statistics_libraries"] == {**details["color_libraries"], "opencv": cv2.__version__}
     opened = open_archive(archive)
-    assert details["archive hash"] == archive_hash(opened)
-    assert details["split hash"] == content_hash(stratified_split(opened, 0.5).to_json())
+    assert details["archive_hash"] == archive_hash(opened)
+    assert details["split_hash"] == content_hash(stratified_split(opened, 0.5).to_json())
     assert "label_repairs" not in details  # These are MLRSNet's.
     assert "ReCNN and ReCNN+ are left out" in ended.err
     report = to / "report"
