@@ -72,8 +72,8 @@ def with_words(
             f"BoVW learned without {len(unreadable)} of {len(training)} training images, which could not be read; the "
             f"first: {unreadable[0]}."
         )
-    origin = {"learned from": learned_from, "training images": len(training) - len(unreadable)}
-    return fitted, {**origin, "learned with": libraries}
+    origin = {"learned_from": learned_from, "training_images": len(training) - len(unreadable)}
+    return fitted, {**origin, "learned_with": libraries}
 
 
 def _images(training: Archive, tell: Progress, unread: list[str]) -> Iterator[NDArray[np.uint8]]:

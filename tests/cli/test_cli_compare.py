@@ -161,8 +161,8 @@ def test_words_are_learned_from_the_training_part_alone(
     assert found["schemes"]["bovw"]["costs"]["bytes_per_image"] == 48
     assert found["queries"] == 4
     origin = found["details"]["bovw_parameters"]
-    assert (origin["words"], origin["training images"], len(origin["learned from"])) == (12, 4, 64)
-    assert list(origin["learned with"]) == ["numpy", "opencv", "pillow", "scikit-learn", "scipy"]
+    assert (origin["words"], origin["training_images"], len(origin["learned_from"])) == (12, 4, 64)
+    assert list(origin["learned_with"]) == ["numpy", "opencv", "pillow", "scikit-learn", "scipy"]
     assert len(list((tmp_path / "out" / "descriptors").glob("bovw-*/*.npz"))) == 1
     read.clear()
     assert command(*line).code == 0
@@ -172,7 +172,7 @@ def test_words_are_learned_from_the_training_part_alone(
     newer = json.loads(command(*line).out)["details"]["bovw_parameters"]
     names = [path.relative_to(textured).as_posix() for path in read]
     assert names[: len(drawn.train)] == list(drawn.train)  # Another k-means may find other words.
-    assert newer["learned with"] == {**origin["learned with"], "scikit-learn": "99.0"}
+    assert newer["learned_with"] == {**origin["learned_with"], "scikit-learn": "99.0"}
 
 
 def test_training_images_that_cannot_be_read_are_named(command: Callable, textured: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from rsir_tf.evaluation import (
     paired_test,
 )
 from rsir_tf.presentation import save_png
+from rsir_tf.presentation.retrieval_tables import paired_test_sentence
 from rsir_tf.workflows import compare_descriptors, write_comparison
 
 LEVELS = {"a/a0": 10, "a/a1": 12, "b/b0": 13, "b/b1": 20}
@@ -90,10 +92,10 @@ def test_tests_and_remarks_are_in_every_report(flat: Path, tmp_path: Path, again
     assert content["remarks"] == found.remarks
     assert "ReCNN and ReCNN+ are left out: neither an index nor a model was named." in found.remarks
     name = "Statistics" if against is None else "Color"
-    assert found.tests.sentence().startswith(f"Paired randomisation tests of AP, two-sided, against {name}")
-    assert ("chosen on the same queries" in found.tests.sentence()) is (against is None)
-    for shown in (page.replace("&#x27;", "'"), text):
-        assert found.tests.sentence() in shown
+    assert paired_test_sentence(found.tests).startswith(f"Paired randomisation tests of AP, two-sided, against {name}")
+    assert ("chosen on the same queries" in paired_test_sentence(found.tests)) is (against is None)
+    for shown in (html.unescape(page), text):
+        assert paired_test_sentence(found.tests) in shown
         assert f"{p:.4f}" in shown
         assert f"{low:.3f} to {high:.3f}" in shown
         assert all(line in shown for line in found.remarks)
