@@ -160,9 +160,11 @@ def to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def _prepared(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
     """float64, which is what cdist computes in; of length 1 for cosine."""
-    return _unit(vectors.astype(np.float64)) if metric == "cosine" else vectors.astype(np.float64)
+    own = vectors.astype(np.float64)
+    return _unit(own, out=own) if metric == "cosine" else own
 
 
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unit(vectors: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     norms = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-    return np.asarray(vectors / np.where(norms == 0, 1.0, norms))
+    norms[norms == 0] = 1.0
+    return np.asarray(np.divide(vectors, norms, out=out))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import partial
 
@@ -13,20 +12,15 @@ from rsir_tf.distances import QUERIES_AT_ONCE, pairwise_distances, require_metri
 from rsir_tf.errors import InputError
 from rsir_tf.processors import in_threads
 
-_NEAR = 1e-3
-"""Cosine distances below are computed anew from differences: 1 − a·b has lost their digits."""
-
 
 def rankings(
     vectors: ArrayLike, metric: str, *, queries: range | None = None, threads: int | None = None
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Rank all images by distance to each.
 
-    Memory: the vectors, and the rankings of a few dozen queries. L1 and L2 distances are formed in float64 from
-    differences and compared as float32: such as differ by less than about 1e-7 of themselves may change places. Cosine
-    distances from 1e-3 on are float32 products, with an absolute error of a few 1e-7, whatever their size; nearer ones
-    are formed anew from differences, in float32. Under each metric equal vectors are at exactly 0 from each other and
-    equally far from any third.
+    Memory: the vectors, and the rankings of a few dozen queries. Distances are formed in float64 from differences and
+    compared as float32: distances that differ by less than about 1e-7 of themselves may change places. Equal vectors
+    are at exactly 0 from each other and equally far from any third.
 
     Args:
         vectors: float [N, d], finite, one an image.
@@ -44,12 +38,7 @@ def rankings(
     if held.ndim != 2 or held.size == 0 or not np.isfinite(held).all():
         raise InputError(f"vectors are {list(held.shape)}", wanted="finite numbers [images, dimensions]")
     require_metric(metric)
-    if metric == "cosine":
-        # In float64: squares of small and large numbers are none in float32.
-        norms = np.sqrt(np.einsum("ij,ij->i", held, held, dtype=np.float64))[:, None]
-        held = np.divide(held, np.where(norms == 0, 1.0, norms), out=np.empty_like(held), casting="same_kind")
-    first = _first_equals(held) if metric == "cosine" else np.arange(0)
-    return _ranked(held, metric, first, range(len(held)) if queries is None else queries, threads)
+    return _ranked(held, metric, range(len(held)) if queries is None else queries, threads)
 
 
 def nearest_first(distances: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -73,52 +62,21 @@ def nearest_first(distances: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def _ranked(
-    vectors: NDArray[np.float32], metric: str, first: NDArray[np.int64], queries: range, threads: int | None
+    vectors: NDArray[np.float32], metric: str, queries: range, threads: int | None
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
     starts = queries[::QUERIES_AT_ONCE]
     batches = (vectors[start : min(start + QUERIES_AT_ONCE, queries.stop)] for start in starts)
-    rank = partial(_rank_batch, vectors, metric, first)
+    rank = partial(_rank_batch, vectors, metric)
     for start, orders in zip(starts, in_threads(rank, batches, threads=threads), strict=True):
         for row, order in enumerate(orders, start=start):
             yield row, order.astype(np.int64)
 
 
-def _rank_batch(
-    vectors: NDArray[np.float32], metric: str, first: NDArray[np.int64], queries: NDArray[np.float32]
-) -> NDArray[np.uint32]:
-    if metric == "cosine":
-        distances = _cosine(vectors, queries, first)
-    else:
-        distances = np.asarray(pairwise_distances(queries, vectors, metric, np.float32), dtype=np.float32)
+def _rank_batch(vectors: NDArray[np.float32], metric: str, queries: NDArray[np.float32]) -> NDArray[np.uint32]:
+    distances = np.asarray(pairwise_distances(queries, vectors, metric, np.float32), dtype=np.float32)
     # Bits of floats ≥ 0 order as the floats do; with the row below them one sort of whole numbers settles ties too, in
     # a third of a stable sort's time.
     keys = distances.view(np.uint32).astype(np.uint64) << np.uint64(32)
     keys |= np.arange(len(vectors), dtype=np.uint64)
     keys.sort(axis=1)
     return np.asarray(keys.astype(np.uint32))
-
-
-def _first_equals(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """int64 [N], the first row with the same vector."""
-    first: dict[bytes, int] = {}
-    # + 0: a negative zero becomes a positive one, which is equal and has other bytes.
-    digests = (hashlib.blake2b(vector + np.float32(0), digest_size=16).digest() for vector in vectors)
-    return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=np.int64)
-
-
-def _cosine(
-    vectors: NDArray[np.float32], queries: NDArray[np.float32], first: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """1 − a·b of unit vectors, float32 [queries, N]; near ones as ½‖a − b‖², which is exact where it is 0."""
-    found: NDArray[np.float32] = np.maximum(1 - queries @ vectors.T, 0)
-    for query, line in zip(queries, found, strict=True):
-        near = np.flatnonzero(line < _NEAR)
-        line[near] = np.square(vectors[near] - query).sum(axis=1) / 2
-        if not query.any():
-            line[:] = np.where(vectors.any(axis=1), 0.5, 0)
-    # A zero vector: ½‖0 − b‖² = ½.
-    found[:, ~vectors.any(axis=1)] = np.where(queries.any(axis=1), 0.5, 0)[:, None]
-    # A product may round a column otherwise at another place in the matrix: equal vectors are to be equally far.
-    again = np.flatnonzero(first != np.arange(len(first)))
-    found[:, again] = found[:, first[again]]
-    return found
