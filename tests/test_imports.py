@@ -114,8 +114,8 @@ def test_a_source_is_the_only_way_to_an_images_pixels() -> None:
     outside = {name: file.read_text("utf-8") for name, file in modules().items() if ".rasters." not in name}
     callers = [name for name, text in outside.items() if "read_image(" in text]
     assert not callers, "call the source's `read`"
-    opening = [name for name, text in outside.items() if "open_picture(" in text or "Image.open(" in text]
-    assert opening == ["rsir_tf.archives.masks"], "call the source's `read`"
+    opening = [name for name, text in outside.items() if "open_stored(" in text or "Image.open(" in text]
+    assert opening == ["rsir_tf.archives.mask_values", "rsir_tf.archives.masks"], "call the source's `read`"
 
 
 def test_every_part_has_a_rule() -> None:
@@ -163,7 +163,7 @@ def test_a_breach_is_named_with_its_line(module: str, source: str, line: int, wo
         ("rsir_tf.serving.local", "if TYPE_CHECKING:\n    import tensorflow as tf"),
         ("rsir_tf.workflows.indexing", "from rsir_tf.index import IndexWriter\nfrom rsir_tf.archives import Archive"),
         ("rsir_tf.cli.train", "def command():\n    from rsir_tf import segmentation"),
-        ("rsir_tf.archives.masks", "from rsir_tf.rasters import open_picture"),
+        ("rsir_tf.archives.masks", "from rsir_tf.rasters import open_stored"),
         ("rsir_tf.artifacts", "def f():\n    from rsir_tf import __version__"),
     ],
 )

@@ -15,7 +15,7 @@ from rsir_tf.archives.checking import check_archive
 from rsir_tf.archives.detect import open_archive
 from rsir_tf.archives.label_files import class_colours, load_label_set
 from rsir_tf.archives.labels import VOID, LabelSet
-from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask, write_mask
+from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError, read_mask, write_mask
 from rsir_tf.archives.mlrsnet import MlrsnetLabels, read_mlrsnet_labels
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport
@@ -35,6 +35,7 @@ __all__ = [
     "Archive",
     "ArchiveReport",
     "LabelSet",
+    "MaskOrientationError",
     "MaskSizeError",
     "MaskValueError",
     "MlrsnetLabels",

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rsir_tf.archives.annotated import examine_record
 from rsir_tf.archives.labels import VOID, LabelSet
-from rsir_tf.archives.masks import MaskSizeError, MaskValueError, read_mask
+from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError, read_mask
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport, ClassShare
+from rsir_tf.archives.splits import draw_split
 from rsir_tf.errors import InputError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
@@ -29,11 +31,12 @@ THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One record: its size, its mask's pixels a class ([256], the last is void), and the errors of image and mask."""
+    """One record: its size, its mask's pixels a class ([256], the last is void), and what there is to tell."""
 
     record: Record
-    size: tuple[int, int] | None
+    size: tuple[int, ...] | None
     pixels: NDArray[np.int64] | None
+    notes: tuple[str, ...]
     image_error: InputError | None
     mask_error: InputError | None
 
@@ -60,15 +63,16 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
             sizes["{1}x{0}".format(*finding.size)] += 1
         if finding.image_error is not None:
             report.unreadable[name] = str(finding.image_error)
+        for note in finding.notes:
+            report.notes.setdefault(note, []).append(name)
         if finding.pixels is not None:
             pixels += finding.pixels
             images += finding.pixels > 0
-        if isinstance(finding.mask_error, MaskSizeError):
-            report.masks_of_other_size[name] = str(finding.mask_error)
-        elif isinstance(finding.mask_error, MaskValueError):
-            report.masks_with_unknown_values[name] = str(finding.mask_error)
-        elif finding.mask_error is not None:
-            report.unreadable_masks[name] = str(finding.mask_error)
+            report.masks_read += 1
+            if not finding.pixels[:VOID].any():
+                report.masks_void.append(name)
+        if finding.mask_error is not None:
+            _place_of(report, finding.mask_error)[name] = str(finding.mask_error)
         progress(done, len(archive), name)
     report.sizes = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
     total = max(int(pixels.sum()), 1)
@@ -80,12 +84,27 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
     report.void_pixels = int(pixels[VOID])
     report.void_share = report.void_pixels / total
     report.judge()
+    if report.supervision and len(archive) > 1:
+        try:
+            draw_split(archive)
+        except InputError as error:
+            report.remarks.append(f"by default {error.found.partition(': ')[2]}: choose --test")
     report.remarks += [*archive.remarks, *(f"repaired: {line}" for line in archive.repairs)]
     return report
 
 
+def _place_of(report: ArchiveReport, error: InputError) -> dict[str, str]:
+    if isinstance(error, MaskSizeError):
+        return report.masks_of_other_size
+    if isinstance(error, MaskOrientationError):
+        return report.masks_of_other_orientation
+    return report.masks_with_unknown_values if isinstance(error, MaskValueError) else report.unreadable_masks
+
+
 def _describe_records(report: ArchiveReport, archive: Archive) -> None:
     """Fill in what the records say without a look at any pixel."""
+    report.understood, report.pairing, report.label_proof = archive.understood, archive.pairing, archive.label_proof
+    report.left_out = dict(archive.left_out)
     masked = any(record.mask is not None for record in archive)
     tagged = [record for record in archive if record.tags is not None]
     report.supervision = ["masks"] * masked + ["tags"] * bool(tagged)
@@ -111,14 +130,17 @@ def _count(values: Iterator[str | None]) -> dict[str, int]:
 
 
 def _look(label_set: LabelSet | None, record: Record) -> _Finding:
-    size, pixels, image_error, mask_error = None, None, None, None
+    image, pixels, image_error, mask_error = None, None, None, None
     try:
-        size = record.source.read().shape[:2]
+        image = examine_record(record)
     except InputError as error:
         image_error = error
+    size = None if image is None else image.pixels.shape[:2]
     if record.mask is not None and label_set is not None:
         try:
-            pixels = np.bincount(read_mask(record.mask, label_set, size).ravel(), minlength=256)
+            orientation = None if image is None else image.orientation
+            classes = read_mask(record.mask, label_set, size, orientation=orientation)
+            pixels = np.bincount(classes.ravel(), minlength=256)
         except InputError as error:
             mask_error = error
-    return _Finding(record, size, pixels, image_error, mask_error)
+    return _Finding(record, size, pixels, () if image is None else image.notes, image_error, mask_error)

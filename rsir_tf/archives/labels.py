@@ -33,7 +33,7 @@ class LabelSet:
         names: One per class.
         ids: The value in a palette or id mask that stands for each class; None where masks are given by colour alone.
         colours: RGB of each class, for colour masks and for pictures. Empty gives each class a distinct colour.
-        ignore_ids: Mask values that mean "void".
+        ignore_ids: Mask values that mean "void", such as the −9999 that a raster declares to be no data.
         ignore_colours: Mask colours that mean "void".
 
     Raises:
@@ -60,7 +60,7 @@ class LabelSet:
         if self.ids is not None:
             _check_count(where, "ids", self.ids, self.names)
         _check_count(where, "colours", self.colours, self.names)
-        for value in (*(self.ids or ()), *self.ignore_ids):
+        for value in self.ids or ():
             if not 0 <= value <= MAX_ID:
                 raise InputError(f"{where}: has the id {value}", wanted=f"0 to {MAX_ID}")
         for colour in (*self.colours, *self.ignore_colours):
@@ -68,6 +68,11 @@ class LabelSet:
                 raise InputError(f"{where}: has the colour {colour}", wanted="three numbers from 0 to 255")
         _check_unique(f"{where}: id", (*(self.ids or ()), *self.ignore_ids))
         _check_unique(f"{where}: colour", [spell_colour(colour) for colour in (*self.colours, *self.ignore_colours)])
+
+    @property
+    def has_own_colours(self) -> bool:
+        """Whether masks may be read by colour: not where the colours are those that classes without any are given."""
+        return self.ids is None or self.colours != distinct_colours(len(self.names), avoid=self.ignore_colours)
 
     def to_json(self) -> dict[str, Any]:
         """Give the label set as JSON types, in the form that label set files have."""

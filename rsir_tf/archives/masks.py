@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.archives.labels import MAX_ID, VOID, Colour, LabelSet, spell_colour
+from rsir_tf.archives.labels import MAX_ID, VOID, LabelSet
+from rsir_tf.archives.mask_values import kind_of, pack, pack_colour, spell_code, stretched, whole_numbers
 from rsir_tf.artifacts import disk_errors
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import decode, open_picture, stored_bits
+from rsir_tf.rasters import Stored, open_stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
 
 class MaskSizeError(InputError):
     """A mask that is not as large as its image."""
+
+
+class MaskOrientationError(InputError):
+    """A mask whose orientation tag is not its image's."""
 
 
 class MaskValueError(InputError):
@@ -29,41 +33,61 @@ class MaskValueError(InputError):
 
 
 def read_mask(
-    path: str | os.PathLike[str], label_set: LabelSet, shape: tuple[int, int] | None = None
+    path: str | os.PathLike[str],
+    label_set: LabelSet,
+    shape: tuple[int, int] | None = None,
+    *,
+    orientation: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Read a mask as class indices.
+    """Read a mask as class indices. Nothing is guessed from what a mask happens to hold.
 
-    A palette mask is read by its indices where the label set has ids, otherwise by its palette's colours; a grey mask
-    by its values as ids, otherwise as grey colours; an RGB mask, or an RGBA mask that is nowhere transparent, by
-    colour. Nothing is guessed from what a mask happens to hold.
+    - One band of numbers: ids where the label set has ids, otherwise grey colours.
+    - A palette: ids where the label set has ids alone, colours where it has colours alone. Where it has both, they must
+      agree, for programs that make files smaller put palettes in another order.
+    - RGB, or RGBA that is nowhere transparent: colours; or ids, where the label set has ids alone and the three bands
+      are equal.
 
     Args:
-        path: A PNG, TIFF or BMP file.
+        path: A PNG, TIFF or BMP file. Its pixels are taken as they are stored.
         label_set: What its values mean.
         shape: (height, width) that it must have: its image's.
+        orientation: The orientation tag that it must have: its image's, 1 where that has none. No tag is applied, so
+            that an image and a mask of different tags may lie turned on each other.
 
     Returns:
         uint8 [H, W]: 0..K-1, or `VOID` (255) where the label set says to ignore.
 
     Raises:
         MaskSizeError: It has another size than `shape`; both are named.
+        MaskOrientationError: It has another orientation tag.
         MaskValueError: A value or colour is not in the label set; the first, its place and how often it occurs are
-            named.
-        InputError: The file cannot be read, or its kind (float, CMYK, transparent, …) is none of the above.
+            named. Or ids and palette contradict each other; both are named.
+        InputError: The file cannot be read, or its kind (two bands, CMYK, fractions, …) is none of the above.
     """
-    with open_picture(path) as picture:
-        if shape is not None and (picture.height, picture.width) != tuple(shape):
-            raise MaskSizeError(
-                f"{os.fspath(path)}: the mask is {picture.width}×{picture.height} pixels",
-                wanted=f"{shape[1]}×{shape[0]}, as its image",
-                cure="scale it with nearest neighbour, or remove the pair",
+    where = os.fspath(path)
+    with open_stored(path) as stored:
+        if shape is not None and stored.shape != tuple(shape):
+            raise _other_size(where, stored.shape, shape)
+        if orientation is not None and stored.orientation != orientation:
+            raise MaskOrientationError(
+                f"{where}: the mask has the orientation tag {stored.orientation}, its image has {orientation}",
+                wanted="the same for both: pixels are taken as they are stored",
+                cure="turn the pixels as the tag says, and save them without it",
             )
-        by_colour = picture.mode in {"RGB", "RGBA"} or label_set.ids is None
-        if by_colour and picture.mode == "P":
-            return _from_palette(picture, path, label_set)
-        if by_colour:
-            return _from_colours(picture, path, label_set)
-        return _from_ids(picture, path, label_set)
+        if kind := kind_of(stored):
+            raise InputError(
+                f"{where}: the mask {kind}",
+                wanted="one band of whole numbers, a palette, RGB or opaque RGBA of 8 bits",
+                cure="save its classes as one band",
+            )
+        values = stored.decode()
+        if stored.bands > 1:
+            return _from_bands(where, values, label_set)
+        if stored.palette is not None and (label_set.ids is None or label_set.has_own_colours):
+            return _from_palette(where, values, stored.palette, label_set)
+        if label_set.ids is None:
+            return _from_grey(where, values, stored, label_set)
+        return _from_ids(where, whole_numbers(values, where), label_set, stored.nodata)
 
 
 def write_mask(path: str | os.PathLike[str], classes: NDArray[np.uint8], label_set: LabelSet) -> None:
@@ -86,14 +110,15 @@ def write_mask(path: str | os.PathLike[str], classes: NDArray[np.uint8], label_s
     if classes.dtype != np.uint8 or classes.ndim != 2:
         raise InputError(f"mask: is {classes.dtype} {list(classes.shape)}", wanted="uint8 [H, W]")
     ids = label_set.ids if label_set.ids is not None else tuple(range(len(label_set.names)))
-    void_id = label_set.ignore_ids[0] if label_set.ids is not None and label_set.ignore_ids else VOID
+    voids = [number for number in label_set.ignore_ids if label_set.ids is not None and 0 <= number <= VOID]
+    void_id = voids[0] if voids else VOID
     if max(*ids, void_id) > 255:
         raise InputError(
             f"label set {label_set.name}: has the id {max(*ids, void_id)}", wanted="at most 255 in a palette"
         )
     writable = np.zeros(256, dtype=bool)
     writable[: len(ids)] = True
-    writable[VOID] |= bool(label_set.ignore_colours if label_set.ids is None else label_set.ignore_ids)
+    writable[VOID] |= bool(label_set.ignore_colours if label_set.ids is None else voids)
     counts = np.bincount(classes.ravel(), minlength=256)
     refused = np.flatnonzero((counts > 0) & ~writable)
     if refused.size:
@@ -114,86 +139,121 @@ def write_mask(path: str | os.PathLike[str], classes: NDArray[np.uint8], label_s
         picture.save(path, format="PNG")
 
 
-def _from_ids(picture: Image.Image, path: str | os.PathLike[str], label_set: LabelSet) -> NDArray[np.uint8]:
-    values = _grey_values(picture, path)
-    # Signed and 32-bit files may hold values beyond the table; 65,536 is one that no label set has.
-    if values.dtype.itemsize > 2 or values.dtype.kind == "i":
-        values = np.where((values < 0) | (values > MAX_ID), MAX_ID + 1, values)
-    classes: NDArray[np.uint8] = _id_table(label_set)[values]
-    _refuse_unknown(path, label_set, values, classes, label_set.ignore_ids, lambda code: f"id {code}")
+def _other_size(where: str, found: tuple[int, int], wanted: tuple[int, int]) -> MaskSizeError:
+    turned = found == (wanted[1], wanted[0])
+    return MaskSizeError(
+        f"{where}: the mask is {found[1]}×{found[0]} pixels",
+        wanted=f"{wanted[1]}×{wanted[0]}, as its image",
+        cure="turn one of them by a quarter: pixels are taken as they are stored, and an orientation tag turns nothing"
+        if turned
+        else "scale it with nearest neighbour, or remove the pair",
+    )
+
+
+def _from_ids(
+    where: str, values: NDArray[np.integer[Any]], label_set: LabelSet, nodata: float | None = None
+) -> NDArray[np.uint8]:
+    if values.dtype.itemsize <= 2:
+        classes: NDArray[np.uint8] = _id_table(label_set)[values]
+    else:
+        ids = np.array(label_set.ids, np.int64)
+        order = np.argsort(ids)
+        at = np.minimum(np.searchsorted(ids, values, sorter=order), len(ids) - 1)
+        classes = np.where(ids[order][at] == values, order[at], VOID).astype(np.uint8)
+    _refuse_unknown(where, label_set, values, classes, label_set.ignore_ids, lambda code: f"id {code}", nodata)
     return classes
 
 
-def _from_palette(picture: Image.Image, path: str | os.PathLike[str], label_set: LabelSet) -> NDArray[np.uint8]:
-    indices = decode(picture, path)
-    entries = np.asarray(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+def _from_bands(where: str, pixels: NDArray[Any], label_set: LabelSet) -> NDArray[np.uint8]:
+    if pixels.shape[2] == 4 and (pixels[..., 3] != 255).any():
+        raise InputError(
+            f"{where}: the mask is transparent in {np.count_nonzero(pixels[..., 3] != 255)} pixels",
+            wanted="a class for every pixel",
+            cure="give them a colour that the label set has or ignores",
+        )
+    if not label_set.has_own_colours:
+        if (pixels[..., :1] == pixels[..., 1:3]).all():
+            return _from_ids(where, pixels[..., 0], label_set)
+        raise MaskValueError(
+            f"{where}: the mask is a picture of colours (RGB), and label set {label_set.name} has ids alone",
+            wanted="one band of ids, or three equal ones",
+            cure="add the classes' colours to the label set",
+        )
+    return _from_codes(where, pack(pixels), label_set)
+
+
+def _from_grey(where: str, values: NDArray[Any], stored: Stored, label_set: LabelSet) -> NDArray[np.uint8]:
+    if values.dtype != np.uint8:
+        raise InputError(
+            f"{where}: the mask has {stored.bits} bits a sample ({values.dtype}), and label set {label_set.name} has "
+            "colours alone",
+            wanted="grey of 8 bits, a palette or RGB",
+            cure="add the classes' ids to the label set",
+        )
+    return _from_codes(where, stretched(values, stored.bits).astype(np.intp) * 0x010101, label_set)
+
+
+def _from_codes(where: str, codes: NDArray[np.intp], label_set: LabelSet) -> NDArray[np.uint8]:
+    classes: NDArray[np.uint8] = np.take(_colour_table(label_set), codes, mode="clip")
+    _refuse_unknown(where, label_set, codes, classes, _ignored_codes(label_set), _spell_found)
+    return classes
+
+
+def _from_palette(
+    where: str, indices: NDArray[np.uint8], palette: NDArray[np.uint8], label_set: LabelSet
+) -> NDArray[np.uint8]:
     # An index beyond the palette has no colour: 1 << 24 stands for it.
     codes = np.full(256, 1 << 24, dtype=np.intp)
-    codes[: len(entries)] = _packed(entries)
-    classes = np.take(_colour_table(label_set), codes, mode="clip")
-    classes[len(entries) :] = VOID
-    ignored = [_packed_colour(colour) for colour in label_set.ignore_colours]
-    result: NDArray[np.uint8] = classes[indices]
-    unknown = (classes == VOID) & ~np.isin(codes, ignored)
-    if unknown[indices].any():
-        _refuse_unknown(path, label_set, codes[indices], result, ignored, _spell_code)
-    return result
-
-
-def _from_colours(picture: Image.Image, path: str | os.PathLike[str], label_set: LabelSet) -> NDArray[np.uint8]:
-    if picture.mode in {"RGB", "RGBA"} and stored_bits(picture) == 8:
-        pixels: NDArray[Any] = decode(picture, path)
-        if picture.mode == "RGBA" and (pixels[..., 3] != 255).any():
-            raise InputError(
-                f"{os.fspath(path)}: the mask is transparent in {np.count_nonzero(pixels[..., 3] != 255)} pixels",
-                wanted="a class for every pixel",
-                cure="give them a colour that the label set has or ignores",
-            )
-        codes = _packed(pixels)
-    else:
-        grey = _grey_values(picture, path, stretch=True)
-        if grey.dtype != np.uint8:
-            raise _wrong_kind(picture, path)
-        codes = grey.astype(np.intp) * 0x010101
-    classes: NDArray[np.uint8] = np.take(_colour_table(label_set), codes, mode="clip")
-    ignored = [_packed_colour(colour) for colour in label_set.ignore_colours]
-    _refuse_unknown(path, label_set, codes, classes, ignored, _spell_code)
+    codes[: len(palette)] = pack(palette[:256])
+    by_colour = np.take(_colour_table(label_set), codes, mode="clip")
+    by_colour[codes == 1 << 24] = VOID
+    colour_known = (by_colour != VOID) | np.isin(codes, _ignored_codes(label_set))
+    if label_set.ids is not None:
+        used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
+        _refuse_contradiction(where, used, codes, by_colour, colour_known, label_set)
+        return _from_ids(where, indices, label_set)
+    classes: NDArray[np.uint8] = by_colour[indices]
+    if not colour_known[indices].all():
+        _refuse_unknown(where, label_set, codes[indices], classes, _ignored_codes(label_set), _spell_found)
     return classes
 
 
-def _grey_values(
-    picture: Image.Image, path: str | os.PathLike[str], *, stretch: bool = False
-) -> NDArray[np.integer[Any]]:
-    """Decode one band of whole numbers as the file stores them; with `stretch`, 1 to 4 bits as grey levels 0..255."""
-    if picture.mode not in {"P", "L", "1", "I", "I;16", "I;16B", "I;16L"}:
-        raise _wrong_kind(picture, path)
-    bits = stored_bits(picture)
-    values: NDArray[Any] = decode(picture, path)
-    if picture.mode == "1":
-        values = values.astype(np.uint8) * np.uint8(255 if stretch else 1)
-    elif picture.mode == "L" and bits in {2, 4} and not stretch:
-        # Pillow stretches grey of 2 and 4 bits to 0..255, which turns id 1 into 85 or 17.
-        values = values // np.uint8(255 // (2**bits - 1))
-    return values
+def _refuse_contradiction(
+    where: str,
+    used: NDArray[np.intp],
+    codes: NDArray[np.intp],
+    by_colour: NDArray[np.uint8],
+    colour_known: NDArray[np.bool_],
+    label_set: LabelSet,
+) -> None:
+    """Raise where a palette's colour says another class than its index. A palette of other colours says nothing."""
+    if (codes[used] == used * 0x010101).all() or (len(used) > 1 and len(set(codes[used])) == 1):
+        return  # A ramp of grey, or one colour for all: no colours of classes.
+    by_id = _id_table(label_set)
+    for index in used:
+        if colour_known[index] and by_colour[index] != by_id[index]:
+            known = by_id[index] != VOID or index in label_set.ignore_ids
+            said = _class_name(label_set, by_id[index]) if known else "none of its ids"
+            raise MaskValueError(
+                f"{where}: ids and palette contradict each other: {index} is {said} in label set {label_set.name}, and "
+                f"the palette gives it {spell_code(int(codes[index]))}, the colour of "
+                f"{_class_name(label_set, by_colour[index])}",
+                wanted="ids and palette that say the same",
+                cure="take the `id` entries out of the label set if the colours are right, or its `colour` entries if "
+                "the ids are",
+            )
 
 
-def _packed(colours: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Pack RGB into one number: [..., 3 or 4] to [...], 0xRRGGBB."""
-    codes = colours[..., 0].astype(np.intp)
-    for band in (1, 2):
-        codes <<= 8
-        codes |= colours[..., band]
-    return codes
+def _class_name(label_set: LabelSet, index: int) -> str:
+    return "void" if index == VOID else label_set.names[index]
 
 
-def _packed_colour(colour: Colour) -> int:
-    return colour[0] << 16 | colour[1] << 8 | colour[2]
+def _spell_found(code: int) -> str:
+    return "colour beyond its palette" if code >= 1 << 24 else f"colour {spell_code(code)}"
 
 
-def _spell_code(code: int) -> str:
-    if code >= 1 << 24:
-        return "colour beyond its palette"
-    return "colour " + spell_colour((code >> 16, code >> 8 & 255, code & 255))
+def _ignored_codes(label_set: LabelSet) -> list[int]:
+    return [pack_colour(colour) for colour in label_set.ignore_colours]
 
 
 @functools.lru_cache(maxsize=4)
@@ -208,17 +268,18 @@ def _colour_table(label_set: LabelSet) -> NDArray[np.uint8]:
     """Class index of every 24-bit colour: 16 MB, of which a mask touches a few bytes."""
     table = np.full(1 << 24, VOID, dtype=np.uint8)
     for index, colour in enumerate(label_set.colours):
-        table[_packed_colour(colour)] = index
+        table[pack_colour(colour)] = index
     return table
 
 
 def _refuse_unknown(
-    path: str | os.PathLike[str],
+    where: str,
     label_set: LabelSet,
     codes: NDArray[np.integer[Any]],
     classes: NDArray[np.uint8],
     ignored: list[int] | tuple[int, ...],
     spell: Callable[[int], str],
+    nodata: float | None = None,
 ) -> None:
     """Raise where a pixel became void without the label set saying so."""
     void = np.flatnonzero(classes == VOID)
@@ -230,17 +291,13 @@ def _refuse_unknown(
     others = len(np.unique(found)) - 1
     row, column = divmod(int(unknown[0]), classes.shape[1])
     more = f", and {others} more that are unknown" if others else ""
-    kind = "JPEG changes colours: save masks as PNG" if Path(path).suffix.lower() in {".jpg", ".jpeg"} else None
+    cure = "correct the mask, or add the value to the label set, as a class or to be ignored"
+    if Path(where).suffix.lower() in {".jpg", ".jpeg"}:
+        cure = "JPEG changes colours: save masks as PNG"
+    elif nodata is not None and found[0] == nodata:
+        cure = f"the file declares {nodata:g} to be no data: add it to the label set's ignore_ids"
     raise MaskValueError(
-        f"{os.fspath(path)}: has the {spell(int(found[0]))} in {count} pixels, "
-        f"first at row {row}, column {column}{more}",
+        f"{where}: has the {spell(int(found[0]))} in {count} pixels, first at row {row}, column {column}{more}",
         wanted=f"what label set {label_set.name} names",
-        cure=kind or "correct the mask, or add the value to the label set, as a class or to be ignored",
-    )
-
-
-def _wrong_kind(picture: Image.Image, path: str | os.PathLike[str]) -> InputError:
-    return InputError(
-        f"{os.fspath(path)}: the mask has mode {picture.mode} and {stored_bits(picture)} bits a sample",
-        wanted="palette or grey, or RGB or opaque RGBA of 8 bits",
+        cure=cure,
     )

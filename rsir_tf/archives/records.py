@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsir_tf.archives.labels import LabelSet
+from rsir_tf.archives.listing import LeftOut
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import FileSource, Source
 
@@ -50,12 +51,16 @@ class Archive:
         root: Its folder.
         format: "dlrsd", "ucmerced", "mlrsnet", "masks" (images and masks in folders) or "folder".
         records: Sorted by id.
-        label_set: What the masks' values mean; None where there are no masks.
+        label_set: What the masks' values mean; None where there are no masks, or nothing says what they mean.
         orphan_masks: Mask files that belong to no image.
         tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
         orphan_tags: Names in the tags file that no image bears.
         repairs: What the reader mended in published damage, a line each.
         remarks: What else the reader has to tell of the tags, a line each.
+        understood: How the folder was understood, in words: which files are images, what scenes are.
+        pairing: How images and masks were told apart and brought together, in words; None where there are no masks.
+        label_proof: Why the masks are taken to mean what `label_set` says, in words; None where there is none.
+        left_out: Files and folders below the root that are no part of the archive, and why.
     """
 
     root: Path
@@ -67,6 +72,10 @@ class Archive:
     orphan_tags: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    understood: str = ""
+    pairing: str | None = None
+    label_proof: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from rsir_tf.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
@@ -50,7 +52,15 @@ class ArchiveReport:
         unreadable: Images → why.
         unreadable_masks: Images → why their mask cannot be read.
         masks_of_other_size: Images → both sizes.
+        masks_of_other_orientation: Images → both orientation tags.
         masks_with_unknown_values: Images → the id or colour that the label set lacks.
+        understood: How the folder was understood, in words.
+        pairing: How images and masks were told apart and brought together; None where there are no masks.
+        label_proof: Why the masks are taken to mean what the label set says; None where there is none.
+        left_out: Files and folders that are no part of the archive → why.
+        notes: What is worth knowing of image files that are read → the images.
+        masks_read: How many masks could be read.
+        masks_void: Images whose mask has no pixel of a class.
         problems: What training would fail at, a line each.
         remarks: What is worth knowing and stops nothing, a line each.
     """
@@ -75,7 +85,15 @@ class ArchiveReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     unreadable_masks: dict[str, str] = field(default_factory=dict)
     masks_of_other_size: dict[str, str] = field(default_factory=dict)
+    masks_of_other_orientation: dict[str, str] = field(default_factory=dict)
     masks_with_unknown_values: dict[str, str] = field(default_factory=dict)
+    understood: str = ""
+    pairing: str | None = None
+    label_proof: str | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    masks_read: int = 0
+    masks_void: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -97,10 +115,18 @@ class ArchiveReport:
             (bare, "{} images have no mask" + (" and no tags" if tags else "")),
             (self.unreadable_masks, "{} masks cannot be read"),
             (self.masks_of_other_size, "{} masks are not as large as their image"),
-            (self.masks_with_unknown_values, "{} masks hold values that the label set lacks"),
+            (self.masks_of_other_orientation, "{} masks have another orientation tag than their image"),
+            (self.masks_with_unknown_values, "{} masks hold values that the label set does not have"),
         )
+        if self.masks_read and len(self.masks_void) == self.masks_read:
+            self.problems.append(all_void(self.masks_read, f"that of {self.masks_void[0]}").found)
+        if self.images < 2 and self.supervision:
+            self.problems.append("one image alone cannot be divided into a part to train on and a part to test on")
         untagged = _lines((self.images_without_tags, "{} images have no line in the tags file"))
         self.remarks = _lines(
+            (self.left_out, "{} files or folders are left out"),
+            *((images, f"{{}} images: the file {note}") for note, images in self.notes.items()),
+            (self.masks_void if len(self.masks_void) < self.masks_read else [], "{} masks are void all over"),
             (self.masks_without_image, "{} masks belong to no image"),
             (self.tags_without_image, "{} lines of the tags file name no image"),
             ([entry.name for entry in self.classes if not entry.pixels], "{} classes occur in no mask"),
@@ -119,6 +145,15 @@ class ArchiveReport:
             self.remarks.insert(
                 0, "there are neither masks nor tags: it can be indexed and searched; training needs one of them"
             )
+
+
+def all_void(masks: int, first: object, part: str = "") -> InputError:
+    """Compose the error for masks from which nothing can be learned: `check` and `train` say the same."""
+    return InputError(
+        f"all {masks} {part}masks are void all over, the first is {first}",
+        wanted="at least one pixel of a class",
+        cure="check the label set's ids, colours and what it ignores (--labels)",
+    )
 
 
 def _lines(*findings: tuple[Collection[str], str]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rsir_tf.archives.folder_names import plain_spelling
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.artifacts import content_hash, manifest, read_manifest, write_json
 from rsir_tf.errors import ArtifactError, InputError
@@ -192,6 +193,14 @@ def select(archive: Archive, split: Split, part: Literal["train", "validation", 
     if not wanted:
         raise InputError(f"the split has no {part} part", wanted="train or test", cure="make a split with one")
     records = {record.id: record for record in archive}
+    # A copy by way of macOS may spell accents otherwise: names that look equal are equal where that is clear.
+    spelt: dict[str, list[Record]] = defaultdict(list)
+    for record in archive:
+        spelt[plain_spelling(record.id)].append(record)
+    for name in wanted:
+        alike = spelt.get(plain_spelling(name), [])
+        if name not in records and len(alike) == 1:
+            records[name] = alike[0]
     missing = [name for name in wanted if name not in records]
     if missing:
         some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")

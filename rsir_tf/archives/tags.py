@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from rsir_tf.archives.folder_names import plain_spelling
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES
@@ -96,11 +97,11 @@ def with_tags(archive: Archive, table: TagTable) -> Archive:
     for record in archive:
         path = PurePosixPath(record.id).with_suffix("")
         for name in {str(path), path.name}:
-            by_name[name].append(record)
+            by_name[plain_spelling(name)].append(record)
     tags: dict[str, tuple[str, ...]] = {}
     orphans = []
     for row, values in table.rows.items():
-        matches = by_name.get(_without_ending(row), [])
+        matches = by_name.get(plain_spelling(_without_ending(row)), [])
         if len(matches) > 1:
             raise InputError(
                 f"{table.path}: {row!r} is the name of {matches[0].id} and of {matches[1].id}",

@@ -26,7 +26,7 @@ def command(
     """
     from rsir_tf.archives import check_archive
 
-    opened = annotations.open(archive)
+    opened = annotations.open(archive, need_labels=True)
     with console.progress("reading") as tell:
         report = check_archive(opened, progress=tell)
     if json:
@@ -43,6 +43,11 @@ FAULTS_SHOWN = 20
 
 def _text(report: ArchiveReport) -> str:
     lines = [f"{report.root}: {report.images:,} images, format {report.format}"]
+    lines.append(f"layout   {report.understood}")
+    if report.pairing:
+        lines.append(f"pairs    {report.pairing}")
+    if report.label_proof:
+        lines.append(f"labels   {report.label_set}: {report.label_proof}")
     sizes = [f"{size} ({count:,})" for size, count in report.sizes.items()]
     more = f" and {len(sizes) - SIZES_SHOWN} other sizes" if len(sizes) > SIZES_SHOWN else ""
     lines.append(f"sizes    {', '.join(sizes[:SIZES_SHOWN])}{more}")
@@ -69,6 +74,9 @@ def _text(report: ArchiveReport) -> str:
     if len(faults) > FAULTS_SHOWN:
         lines.append(f"  … and {len(faults) - FAULTS_SHOWN:,} more; --json names all")
     lines += [f"remark   {line}" for line in report.remarks]
+    lines += [f"left out {path}: {why}" for path, why in list(report.left_out.items())[:FAULTS_SHOWN]]
+    if len(report.left_out) > FAULTS_SHOWN:
+        lines.append(f"left out … and {len(report.left_out) - FAULTS_SHOWN:,} more; --json names all")
     lines.append("fit for training" if report.trainable else "training would fail")
     return "\n".join(lines)
 
@@ -80,6 +88,7 @@ def _faults(report: ArchiveReport) -> list[str]:
         *(f"{image}: has no mask" for image in report.images_without_mask),
         *report.unreadable_masks.values(),
         *report.masks_of_other_size.values(),
+        *report.masks_of_other_orientation.values(),
         *report.masks_with_unknown_values.values(),
         *(f"{image}: has no line in the tags file" for image in report.images_without_tags if not report.label_set),
     ]

@@ -112,6 +112,24 @@ class Annotations(OptionGroup):
         Path | None,
         typer.Option(help="A tags file in the format of UC Merced's, to use instead of one that lies in the archive."),
     ] = None
+    image_files: Annotated[
+        str | None,
+        typer.Option(
+            "--images",
+            metavar="GLOB",
+            help="Which files are images: a pattern of paths below the folder, such as 'train/*/rgb/*.tif'. By "
+            "default, the names of folders and files tell images from masks.",
+        ),
+    ] = None
+    mask_files: Annotated[
+        str | None,
+        typer.Option(
+            "--masks",
+            metavar="GLOB",
+            help="Which files are masks, together with --images. The wildcards of the two patterns stand for the same "
+            "text in an image and its mask.",
+        ),
+    ] = None
     labels_as_published: Annotated[
         bool,
         typer.Option(
@@ -120,12 +138,24 @@ class Annotations(OptionGroup):
         ),
     ] = False
 
-    def open(self, path: Path) -> archives.Archive:
+    def open(self, path: Path, *, need_labels: bool = False) -> archives.Archive:
         """Open the archive at a path.
+
+        Args:
+            path: A folder, or an image file.
+            need_labels: Whether masks are refused whose meaning nothing tells: for training and checking.
 
         Raises:
             InputError: See `rsir_tf.open_archive`.
         """
         from rsir_tf.archives import open_archive
 
-        return open_archive(path, labels=self.labels, tags=self.tags, repair=not self.labels_as_published)
+        return open_archive(
+            path,
+            labels=self.labels,
+            tags=self.tags,
+            repair=not self.labels_as_published,
+            images=self.image_files,
+            masks=self.mask_files,
+            need_labels=need_labels,
+        )

@@ -243,7 +243,7 @@ def command(
     source = context.get_parameter_source("test")
     if split and (test_group or (source and source.name == "COMMANDLINE")):
         raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
-    opened = annotations.open(archive)
+    opened = annotations.open(archive, need_labels=supervision is not Supervision.tags)
     drawn = read_split(split) if split else draw_split(opened, test, test_group, seed=seed)
     with console.quiet_tensorflow(small_maps=settings.cached_views > 0):
         from rsir_tf.segmentation import TrainingSettings

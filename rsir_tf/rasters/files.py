@@ -11,15 +11,34 @@ import numpy as np
 
 from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.picture_files import decode, open_picture, stored_bits
 from rsir_tf.rasters.source import MISSING, Fingerprint
+from rsir_tf.rasters.stored import ORIENTATIONS, Stored, open_stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
-_SAMPLES_PER_PIXEL = 277  # TIFF tag
+_NUMBERS = {
+    "uint": "whole numbers",
+    "int": "signed whole numbers",
+    "float": "floating-point numbers",
+    "complex": "complex numbers",
+}
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An image file's pixels and what is worth telling of the file.
+
+    Attributes:
+        pixels: uint8 [H, W, 3], RGB.
+        orientation: The file's tag, 1 to 8; it is not applied.
+        notes: In words, each after the file's name: what was not needed of it.
+    """
+
+    pixels: NDArray[np.uint8]
+    orientation: int = 1
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +63,8 @@ class FileSource:
         Raises:
             InputError: As for `read_image`, so far as the header shows it.
         """
-        with open_picture(self.path) as picture:
-            return picture.height, picture.width
+        with open_stored(self.path) as stored:
+            return stored.shape
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -64,6 +83,10 @@ class FileSource:
         """Read the pixels: uint8 [H, W, 3], as `read_image` does."""
         return read_image(self.path)
 
+    def examine(self) -> Examined:
+        """Read the pixels as `read` does, with what is worth telling of the file."""
+        return examine(self.path)
+
     def digest(self) -> str | None:
         """First 16 hexadecimal digits of the SHA-256 of the file's bytes; None where they cannot be read."""
         try:
@@ -78,28 +101,52 @@ class FileSource:
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read one 8-bit RGB picture.
 
-    Nothing is converted silently: a grey, palette, 16-bit, RGBA or CMYK picture is refused, because what the model
-    would see of it is not what it was trained on.
+    Nothing is converted silently: a grey, palette, 16-bit or CMYK picture, one of other bands or one that is
+    transparent somewhere is refused, because what the model would see of it is not what it was trained on. RGBA that is
+    opaque everywhere is RGB, and three bands of a TIFF are red, green and blue even where its header does not say so.
 
     Args:
         path: A TIFF, JPEG, PNG, BMP or WebP file.
 
     Returns:
-        uint8 [H, W, 3], RGB, 0..255, as stored in the file (EXIF orientation is not applied: aerial images have none).
+        uint8 [H, W, 3], RGB, 0..255, as stored in the file: an orientation tag (EXIF, TIFF) turns nothing.
 
     Raises:
         InputError: The file is missing, empty, no picture, cut off, not 8-bit RGB, or smaller than 16 or larger than
             100 million pixels.
     """
-    with open_picture(path) as picture:
+    return examine(path).pixels
+
+
+def examine(path: str | os.PathLike[str]) -> Examined:
+    """Read a picture as `read_image` does, and say what is worth knowing of it."""
+    with open_stored(path) as stored:
         name = os.fspath(path)
-        other = _other_kind(picture)
+        other = _other_kind(stored)
         if other is not None:
-            found, cure = other
-            raise InputError(f"{name}: {found}", wanted="8-bit RGB", cure=cure)
-        pixels = decode(picture, path)
-    # A copy: what Pillow gives is read-only, and drawing on it would fail far from here.
-    return np.array(pixels, dtype=np.uint8, order="C")
+            raise InputError(f"{name}: {other[0]}", wanted="8-bit RGB", cure=other[1])
+        values = stored.decode()
+        notes = []
+        if stored.alpha:
+            see_through = int(np.count_nonzero(values[..., 3] != 255))
+            if see_through:
+                raise InputError(
+                    f"{name}: is RGBA, and {see_through} of its pixels are not opaque",
+                    wanted="8-bit RGB",
+                    cure="save red, green and blue alone (the fourth band may be near infrared that is called alpha), "
+                    "or put the picture on a background",
+                )
+            notes.append("is RGBA and opaque everywhere: read as RGB")
+        if stored.pages > 1:
+            notes.append(f"holds {stored.pages} pages: the first is read")
+        if stored.orientation != 1:
+            notes.append(
+                f"has the orientation tag {stored.orientation} (to be shown {ORIENTATIONS[stored.orientation]}): it is "
+                "not applied, pixels are taken as they are stored"
+            )
+        # What Pillow gives is read-only, and drawing on it would fail far from here.
+        pixels = np.require(values[..., :3], np.uint8, ["C", "W"])
+        return Examined(pixels, stored.orientation, tuple(notes))
 
 
 def is_tiff(path: str | os.PathLike[str]) -> bool:
@@ -111,25 +158,31 @@ def is_tiff(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _other_kind(picture: Image.Image) -> tuple[str, str] | None:
-    """Say what a picture is that is not 8-bit RGB, and the cure; None where it is."""
-    bits = stored_bits(picture)
-    if bits > 8:
-        return f"has {bits} bits a sample", "scale its values to 0..255 and save it as 8-bit RGB first"
-    # Pillow drops the fourth and further bands of some TIFFs without a word.
-    tags = getattr(picture, "tag_v2", {})
-    bands = tags.get(_SAMPLES_PER_PIXEL, len(picture.getbands()))
-    if picture.mode == "RGB" and bands == 3:
+def _other_kind(stored: Stored) -> tuple[str, str] | None:
+    """Say what a picture is that is not 8-bit RGB, and the cure; None where it is, opaque alpha left aside."""
+    if stored.dtype != "uint8" or (stored.bits != 8 and stored.bands > 1):
+        bands = "one band" if stored.bands == 1 else f"{stored.bands} bands"
+        numbers = next((words for name, words in _NUMBERS.items() if stored.dtype.startswith(name)), "values")
+        kind = f"{stored.bits}-bit {numbers}"
+        scale = "scale its values to 0..255 and save it as 8-bit RGB first"
+        choose = "save red, green and blue, scaled to 0..255, as a file of their own"
+        return f"has {bands} of {kind} ({stored.dtype})", choose if stored.bands > 3 else scale
+    if stored.colour_space is None and (stored.bands, stored.alpha) in {(3, False), (4, True)}:
         return None
-    if picture.mode == "RGB":
-        return f"has {bands} bands", "save red, green and blue as a file of their own"
-    words = {
-        "L": "is grey (one band)",
-        "LA": "is grey with alpha",
-        "1": "is black and white (1 bit)",
-        "P": "is a palette picture",
-        "RGBA": "is RGBA (four bands)",
-        "CMYK": "is CMYK",
-    }
     example = "python -c \"from PIL import Image; Image.open('in.tif').convert('RGB').save('out.png')\""
-    return words.get(picture.mode, f"has mode {picture.mode}"), f"convert it first (for example: {example})"
+    cure = f"convert it first (for example: {example})"
+    kinds = {
+        1: "is grey (one band)",
+        2: "is grey with alpha" if stored.alpha else "has two bands",
+        3: "has two bands and alpha",
+    }
+    kind = kinds.get(stored.bands, f"has {stored.bands} bands")
+    if stored.colour_space:
+        kind = f"is {stored.colour_space}"
+    elif stored.bits == 1:
+        kind = "is black and white (1 bit)"
+    elif stored.palette is not None:
+        kind = "is a palette picture"
+    elif stored.bands > 3:
+        cure = "save red, green and blue as a file of their own"
+    return kind, cure

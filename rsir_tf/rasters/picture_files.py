@@ -1,139 +1,94 @@
-"""Opening and decoding picture files with Pillow; what cannot be right is refused with an error that says why."""
+"""JPEG, PNG, BMP and WebP files through Pillow, with their values as they are stored."""
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-import stat
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_tf.errors import InputError
+from rsir_tf.rasters.stored import ORIENTATIONS, Stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-"""File endings, lower case, that readers take for images."""
-
-MIN_SIDE = 16
-"""Pixels: below one cell of conv5_3 there is nothing to describe."""
-
-MAX_PIXELS = 100_000_000
-"""Pixels: a larger picture is refused from its header, before memory is taken for it."""
-
-_FORMATS = ("TIFF", "JPEG", "PNG", "BMP", "WEBP")  # Pillow knows dozens more, and starts Ghostscript for one of them
-_SIGNATURES = (b"II", b"MM", b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF")
-_BITS_PER_SAMPLE = 258  # TIFF tag
+_ORIENTATION = 274  # EXIF tag
+_SPACES = {"CMYK": "CMYK", "LAB": "CIELab", "YCbCr": "YCbCr", "HSV": "HSV"}
+_DTYPES = {"I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16"}
 
 _opening = threading.Lock()
 
 
-def open_picture(path: str | os.PathLike[str]) -> Image.Image:
-    """Open a picture and check its header; pixels are not decoded yet.
-
-    Args:
-        path: A picture file.
-
-    Returns:
-        A PIL image whose size is within [MIN_SIDE, …] and MAX_PIXELS.
+@contextlib.contextmanager
+def open_picture_file(name: str) -> Iterator[Stored]:
+    """Open a JPEG, PNG, BMP or WebP file; see `open_stored`.
 
     Raises:
-        InputError: The file is missing, empty, no picture, or of an impossible size.
+        InputError: Its header is damaged.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
-    name = os.fspath(path)
-    file = Path(path)
-    try:
-        status = file.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{name}: no such file", cure="check the path") from error
-    except OSError as error:
-        raise InputError(f"{name}: cannot be read: {(error.strerror or '').lower()}", cure="check the path") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise InputError(f"{name}: is a folder", wanted="an image file")
-    if status.st_size == 0:
-        raise InputError(f"{name}: is empty (0 bytes)", wanted="an image file", cure="copy it again from its source")
     try:
         # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
         # Its limit is one variable for all threads, hence the lock.
         with _opening:
             guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                picture = Image.open(file, formats=_FORMATS)
+                picture = Image.open(name, formats=("JPEG", "PNG", "BMP", "WEBP"))
             finally:
                 Image.MAX_IMAGE_PIXELS = guard
-    except UnidentifiedImageError as error:
-        first = _first_bytes(file)
-        if first.startswith(_SIGNATURES):
-            raise InputError(
-                f"{name}: begins as a picture, but its header is cut off, damaged, or of an unusual kind",
-                wanted="8-bit RGB in TIFF, JPEG, PNG, BMP or WebP",
-                cure="copy it again from its source, or convert it",
-            ) from error
-        raise InputError(
-            f"{name}: is not a picture (begins with {first!r})", wanted="TIFF, JPEG, PNG, BMP or WebP"
-        ) from error
-    except PermissionError as error:
-        raise InputError(f"{name}: may not be read", cure="change its permissions") from error
     except Exception as error:  # Pillow's plugins raise many types on damaged headers.
-        raise InputError(
-            f"{name}: its header cannot be read ({error})", cure="copy it again from its source"
-        ) from error
-    width, height = picture.size
-    if width * height > MAX_PIXELS:
-        picture.close()
-        raise InputError(
-            f"{name}: declares {width}×{height} pixels",
-            wanted=f"at most {MAX_PIXELS:,} pixels",
-            cure="cut it into tiles",
+        raise InputError(f"{name}: its header is damaged or cut off", cure="copy it again from its source") from error
+    with picture:
+        bits = _stored_bits(picture)
+        bands = picture.getbands()
+        palette = picture.getpalette("RGB") if picture.mode == "P" else None
+
+        def decode() -> NDArray[Any]:
+            try:
+                values = np.asarray(picture)
+            except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
+                raise InputError(
+                    f"{name}: is damaged or cut off ({error})", cure="copy it again from its source"
+                ) from error
+            if picture.mode == "1":
+                return values.astype(np.uint8)
+            # Pillow stretches grey of 2 and 4 bits to 0..255, which turns id 1 into 85 or 17.
+            return values // np.uint8(255 // (2**bits - 1)) if picture.mode == "L" and bits in (2, 4) else values
+
+        yield Stored(
+            shape=(picture.height, picture.width),
+            bands=len(bands),
+            dtype=f"uint{bits}" if bits > 8 and len(bands) > 1 else _DTYPES.get(picture.mode, "uint8"),
+            bits=bits,
+            palette=None if palette is None else np.asarray(palette, dtype=np.uint8).reshape(-1, 3),
+            alpha=bands[-1] in ("A", "a") and len(bands) > 1,
+            colour_space=_SPACES.get(picture.mode),
+            orientation=_orientation(picture),
+            pages=int(getattr(picture, "n_frames", 1)),
+            nodata=None,
+            decode=decode,
         )
-    if min(width, height) < MIN_SIDE:
-        picture.close()
-        raise InputError(f"{name}: is {width}×{height} pixels", wanted=f"at least {MIN_SIDE} pixels a side")
-    return picture
 
 
-def decode(picture: Image.Image, path: str | os.PathLike[str]) -> NDArray[np.generic]:
-    """Decode an opened picture's pixels as they are stored.
-
-    Args:
-        picture: From `open_picture`.
-        path: Its file, for the error's text.
-
-    Returns:
-        [H, W] or [H, W, bands] in the file's own number type.
-
-    Raises:
-        InputError: The data end early or are damaged.
-    """
-    try:
-        return np.asarray(picture)
-    except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
-        raise InputError(
-            f"{os.fspath(path)}: is damaged or cut off ({error})", cure="copy it again from its source"
-        ) from error
-
-
-def stored_bits(picture: Image.Image) -> int:
-    """Bits a sample in the file. Pillow's modes hide it: a 16-bit RGB file opens as "RGB", 4-bit grey as 0..255.
-
-    Args:
-        picture: From `open_picture`, not decoded yet.
-    """
-    tags = getattr(picture, "tag_v2", None)
-    if tags is not None:
-        return int(max(tags.get(_BITS_PER_SAMPLE, (1,))))
+def _stored_bits(picture: Image.Image) -> int:
+    """Bits a value in the file. Pillow's modes hide it: a 16-bit RGB file opens as "RGB", 4-bit grey as 0..255."""
     packing = str(picture.tile[0][3]) if getattr(picture, "tile", None) else ""
     width = re.search(r"\b(?:L|P|RGB|RGBA|LA|I);(\d+)", packing)
     return int(width[1]) if width else {"1": 1, "I;16": 16, "I": 32, "F": 32}.get(picture.mode, 8)
 
 
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(8)
+def _orientation(picture: Image.Image) -> int:
+    # Pillow decodes a whole PNG to look for EXIF behind its pixels, where next to no program writes it.
+    if not {"exif", "Raw profile type exif"} & picture.info.keys():
+        return 1
+    try:
+        orientation = int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - EXIF that cannot be read says nothing.
+        return 1
+    return orientation if orientation in ORIENTATIONS else 1

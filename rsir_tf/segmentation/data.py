@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from rsir_tf.archives.annotated import read_annotated
 from rsir_tf.archives.labels import VOID
-from rsir_tf.archives.masks import read_mask
 from rsir_tf.errors import InputError
 from rsir_tf.segmentation.augmentation import Augmentation, augment
 
@@ -83,11 +83,8 @@ class PairReader:
             return self._kept[index]
         record = self.records[index]
         try:
-            image = record.source.read()
-            if record.mask is None:
-                pair = image, np.full(image.shape[:2], VOID, np.uint8)
-            else:
-                pair = image, read_mask(record.mask, self.label_set, image.shape[:2])
+            image, mask = read_annotated(record, self.label_set)
+            pair = image, np.full(image.shape[:2], VOID, np.uint8) if mask is None else mask
         except InputError as error:
             self.failure = error
             raise

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rsir_tf.archives.labels import VOID
-from rsir_tf.errors import InputError
+from rsir_tf.archives.report import all_void
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +87,4 @@ def require_labels(reader: PairReader) -> None:
         InputError: All masks are void all over.
     """
     if not any((reader.read(index)[1] != VOID).any() for index in range(len(reader))):
-        raise InputError(
-            f"all {len(reader)} training masks are void all over, the first is {reader.records[0].mask}",
-            wanted="at least one pixel of a class",
-            cure="check the label set's ids or colours (--labels)",
-        )
+        raise all_void(len(reader), reader.records[0].mask, "training ")

@@ -211,7 +211,7 @@ def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any], di
     for what, here, there in (("", settings, run.settings), ("archive's ", archive, run.manifest["archive"])):
         # Files last: where ids differ, all of them do.
         for key in sorted(here.keys() | there.keys(), key=lambda name: (name == "files", name)):
-            free = key in ("path", "patience") or (key == "epochs" and settings["schedule"] == "constant")
+            free = key in ("path", "format", "patience") or (key == "epochs" and settings["schedule"] == "constant")
             if not free and here.get(key) != there.get(key):
                 if key == "files" and (changed := first_changed(read_json(run.path / FILES), digests)):
                     raise MismatchError(

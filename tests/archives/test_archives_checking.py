@@ -63,7 +63,7 @@ def test_every_fault_is_named_and_none_stops_it(archive_with_every_fault: Path) 
         "1 images have no mask",
         "1 masks cannot be read",
         "1 masks are not as large as their image",
-        "1 masks hold values that the label set lacks",
+        "1 masks hold values that the label set does not have",
     ]
     assert report.remarks == [
         "1 masks belong to no image (t1/masks/no_image.png)",
@@ -84,13 +84,16 @@ def test_pixels_of_each_class(archive_with_every_fault: Path) -> None:
 def test_a_sound_archive(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     for name in ("beach/beach00", "river/river00", "river/river01"):
         draw_image(f"Images/{name}.tif")
-        draw_mask(f"Labels/{name}.png", 17)
+        draw_mask(f"Labels/{name}.png", 17, dlrsd=True)
     report = check_archive(open_archive(tmp_path))
     assert report.problems == []
     assert report.trainable
     assert report.scenes == {"beach": 1, "river": 2}
     assert report.label_set == "dlrsd"
-    assert report.remarks == ["16 classes occur in no mask (first airplane)"]
+    assert report.remarks == [
+        "16 classes occur in no mask (first airplane)",
+        "by default the split leaves 3 images to train and 0 to test on: choose --test",
+    ]
 
 
 def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
@@ -106,6 +109,7 @@ def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
     assert report.remarks == [
         "there are tags and no masks: training takes tags",
         "1 tags occur at no image (tanks)",
+        "by default the split leaves 3 images to train and 0 to test on: choose --test",
     ]
     path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbaech01\t1\t0\nocean07\t0\t0\nriver00\t0\t0\n")
     report = check_archive(open_archive(tmp_path))
@@ -120,7 +124,7 @@ def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
 def test_images_without_a_mask_may_have_tags(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     for name in ("beach/beach00", "beach/beach01", "river/river00"):
         draw_image(f"Images/{name}.tif")
-    draw_mask("Labels/beach/beach00.png", 17)
+    draw_mask("Labels/beach/beach00.png", 17, dlrsd=True)
     path = tmp_path / UCMERCED_TAGS
     path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbeach01\t1\t0\nriver00\t0\t1\n")
     report = check_archive(open_archive(tmp_path))
@@ -141,6 +145,45 @@ def test_neither_masks_nor_tags(tmp_path: Path, draw_image: Draw) -> None:
     assert report.problems == []
     assert not report.trainable
     assert "neither masks nor tags" in report.remarks[0]
+
+
+def test_masks_that_are_void_all_over_are_no_training(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
+    for number in range(5):
+        draw_image(f"images/{number}.png")
+        draw_mask(f"masks/{number}.png", 0)
+    report = check_archive(open_archive(tmp_path, labels=THREE))
+    assert report.problems == ["all 5 masks are void all over, the first is that of 0.png"]
+    assert not report.trainable
+    draw_mask("masks/3.png", 1)
+    report = check_archive(open_archive(tmp_path, labels=THREE))
+    assert report.trainable
+    assert "4 masks are void all over (first 0.png)" in report.remarks
+
+
+def test_one_image_alone_cannot_be_divided(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
+    draw_image("images/a.png")
+    draw_mask("masks/a.png")
+    report = check_archive(open_archive(tmp_path, labels=THREE))
+    assert report.problems == ["one image alone cannot be divided into a part to train on and a part to test on"]
+
+
+def test_an_image_that_is_turned_on_its_mask(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        draw_image(f"images/{name}")
+        draw_mask(f"masks/{Path(name).stem}.png")
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.new("RGB", (24, 20)).save(tmp_path / "images/b.jpg", exif=exif)
+    report = check_archive(open_archive(tmp_path, labels=THREE))
+    assert report.masks_of_other_orientation["b.jpg"].endswith(
+        "masks/b.png: the mask has the orientation tag 1, its image has 3; wanted the same for both: pixels are taken "
+        "as they are stored; turn the pixels as the tag says, and save them without it"
+    )
+    assert [line.partition(" (")[0] for line in report.problems] == [
+        "1 masks have another orientation tag than their image"
+    ]
+    assert report.remarks[0].startswith("1 images: the file has the orientation tag 3 (to be shown turned by 180°)")
+    assert not report.trainable
 
 
 def test_json_is_complete_and_plain(archive_with_every_fault: Path) -> None:

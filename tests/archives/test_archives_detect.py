@@ -56,7 +56,7 @@ def test_a_single_image(draw_image: Draw, tmp_path: Path) -> None:
 def test_dlrsd(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     for name in ("airplane/airplane00", "airplane/airplane01", "beach/beach00"):
         draw_image(f"DLRSD/Images/{name}.tif")
-        draw_mask(f"DLRSD/Labels/{name}.png", 17)
+        draw_mask(f"DLRSD/Labels/{name}.png", 17, dlrsd=True)
     archive = rsir_tf.open_archive(tmp_path / "DLRSD")
     assert archive.format == "dlrsd"
     assert archive.label_set is not None
@@ -107,7 +107,10 @@ def test_names_of_a_pair(tmp_path: Path, draw_image: Draw, draw_mask: Draw, name
 def test_masks_without_a_label_set(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     draw_image("images/a.png")
     draw_mask("masks/a.png")
-    with pytest.raises(InputError, match=r"has masks \(masks\).*wanted a label set; pass --labels FILE.*dlrsd, dubai"):
+    with pytest.raises(
+        InputError,
+        match=r"has masks \(masks\).*in 1 of 1 masks there are the ids 1; wanted a label set; pass --labels.*dlrsd",
+    ):
         open_archive(tmp_path)
     # Images/ and Labels/ without class folders is not DLRSD: nothing says that its ids are DLRSD's.
     draw_image("flat/Images/a.png")
@@ -163,10 +166,19 @@ def test_ids_stay_unique(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> N
 
 def test_a_scene_that_is_called_images(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     # The outermost pair counts; what is inside it may have any name.
-    draw_image("images/images/a.png")
-    draw_mask("masks/images/a.png")
-    (record,) = open_archive(tmp_path, labels=ONE)
+    for scene in ("beach", "images"):
+        draw_image(f"images/{scene}/a.png")
+        draw_mask(f"masks/{scene}/a.png")
+    _, record = open_archive(tmp_path, labels=ONE)
     assert (record.id, record.scene, record.mask) == ("images/a.png", "images", tmp_path / "masks/images/a.png")
+
+
+def test_images_train_and_gt_are_no_scenes_where_that_is_all_there_is(tmp_path: Path, draw_image: Draw) -> None:
+    for name in ("train/a.png", "val/b.png"):
+        draw_image(name)
+    archive = open_archive(tmp_path)
+    assert [(record.id, record.scene) for record in archive] == [("train/a.png", None), ("val/b.png", None)]
+    assert archive.understood == "a folder of images; folders called train, val are no scenes"
 
 
 def test_text_labels_beside_images_are_no_masks(tmp_path: Path, draw_image: Draw) -> None:
@@ -185,7 +197,7 @@ def test_missing_and_empty(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.jp2").touch()
     (tmp_path / "README").touch()
-    with pytest.raises(InputError, match=r"holds 3 files with \.jp2, 1 files with no ending\); wanted \.bmp, \.jpeg"):
+    with pytest.raises(InputError, match=r"holds 3 files with \.jp2, 1 file with no ending\); wanted \.bmp, \.jpeg"):
         open_archive(tmp_path)
 
 

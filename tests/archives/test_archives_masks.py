@@ -11,8 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rsir_tf.archives import VOID, LabelSet, MaskSizeError, MaskValueError, load_label_set, read_mask, write_mask
+from rsir_tf.archives import (
+    VOID,
+    LabelSet,
+    MaskOrientationError,
+    MaskSizeError,
+    MaskValueError,
+    load_label_set,
+    read_mask,
+    write_mask,
+)
 from rsir_tf.errors import ArtifactError, InputError
+
+rasterio = pytest.importorskip("rasterio")
+tifffile = pytest.importorskip("tifffile")
 
 IDS = LabelSet("ids", ("a", "b", "c"), (5, 1, 9), ignore_ids=(0, 255))
 COLOURS = LabelSet(
@@ -74,11 +86,50 @@ def test_32_bit_ids_and_values_beyond_every_label_set(tmp_path: Path, classes: n
             read_mask(save(tmp_path / "m.tif", values), IDS)
 
 
-def test_palette_masks_with_ids_are_read_by_index(tmp_path: Path, classes: np.ndarray) -> None:
+def test_palette_masks_of_ids_alone_are_read_by_index(tmp_path: Path, classes: np.ndarray) -> None:
     two = classes % 2
     picture = Image.fromarray(two + np.uint8(1))
-    # The palette says the opposite of the label set's colours: the indices count.
+    ids_alone = LabelSet("ids alone", BOTH.names, BOTH.ids)
+    # The colours that a label set without any is given say nothing, though this palette swaps them.
+    picture.putpalette([0, 0, 0, *ids_alone.colours[1], *ids_alone.colours[0]])
+    picture.save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", ids_alone), two)
+
+
+def test_a_palette_that_contradicts_ids_is_refused_with_both(tmp_path: Path, classes: np.ndarray) -> None:
+    two = classes % 2
+    picture = Image.fromarray(two + np.uint8(1))
+    # As a program leaves it that orders palettes by frequency: index 1 has the colour of class b.
     picture.putpalette([0, 0, 0, 40, 50, 60, 10, 20, 30])
+    picture.save(tmp_path / "m.png")
+    with pytest.raises(
+        MaskValueError, match="1 is a in label set both, and the palette gives it #28323C, the colour of b"
+    ):
+        read_mask(tmp_path / "m.png", BOTH)
+    # Where the label set has colours alone, they decide; the file is read right.
+    colours = LabelSet("colours", BOTH.names, None, BOTH.colours)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", colours), 1 - two)
+    # An index that is no id, in a class's colour, is a contradiction too.
+    picture = Image.fromarray(two + np.uint8(3))
+    picture.putpalette([0] * 9 + [10, 20, 30, 40, 50, 60])
+    picture.save(tmp_path / "m.png")
+    with pytest.raises(
+        MaskValueError, match="3 is none of its ids in label set both, and the palette gives it #0A141E"
+    ):
+        read_mask(tmp_path / "m.png", BOTH)
+
+
+@pytest.mark.parametrize("kind", ["agrees", "ramp", "one colour", "other colours"])
+def test_palettes_that_do_not_contradict_ids(tmp_path: Path, classes: np.ndarray, kind: str) -> None:
+    two = classes % 2
+    picture = Image.fromarray(two + np.uint8(1))
+    palettes = {
+        "agrees": [0, 0, 0, 10, 20, 30, 40, 50, 60],
+        "ramp": [level for level in range(256) for _ in range(3)],
+        "one colour": [10, 20, 30] * 3,
+        "other colours": [1, 2, 3, 68, 1, 84, 253, 231, 37],
+    }
+    picture.putpalette(palettes[kind])
     picture.save(tmp_path / "m.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png", BOTH), two)
 
@@ -213,12 +264,90 @@ def test_other_size_names_both(tmp_path: Path) -> None:
         read_mask(path, IDS, (20, 30))
 
 
-@pytest.mark.parametrize("mode", ["F", "CMYK", "LA"])
-def test_other_kinds(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "words"), [("CMYK", "is CMYK"), ("LA", "has two bands .grey with alpha.")])
+def test_other_kinds(tmp_path: Path, mode: str, words: str) -> None:
     Image.new("L", (24, 20), 1).convert(mode).save(tmp_path / "m.tif")
     for label_set in (IDS, COLOURS):
-        with pytest.raises(InputError, match=f"the mask has mode {mode}"):
+        with pytest.raises(InputError, match=f"the mask {words}"):
             read_mask(tmp_path / "m.tif", label_set)
+
+
+def test_values_of_no_data_can_be_ignored(tmp_path: Path) -> None:
+    values = np.where(np.arange(480).reshape(20, 24) % 5 == 0, -9999, 1)
+    values[0, 1] = 2
+    wanted = np.where(values == -9999, VOID, values - 1)
+    ignoring = LabelSet("ignoring", ("a", "b"), (1, 2), ignore_ids=(-9999, -1))
+    for dtype in ("int16", "int32", "int64", "float32", "float64"):
+        path = tmp_path / f"{dtype}.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", count=1, height=20, width=24, dtype=dtype, nodata=-9999
+        ) as opened:
+            opened.write(values.astype(dtype)[None])
+        np.testing.assert_array_equal(read_mask(path, ignoring), wanted)
+        with pytest.raises(MaskValueError) as caught:
+            read_mask(path, IDS)
+        assert "has the id -9999 in 96 pixels, first at row 0, column 0" in str(caught.value)
+        assert "the file declares -9999 to be no data: add it to the label set's ignore_ids" in str(caught.value)
+
+
+def test_label_sets_may_ignore_any_number() -> None:
+    content = {"classes": [{"name": "a", "id": 1}], "ignore_ids": [-1, -9999, 70000]}
+    read = LabelSet.from_json(content)
+    assert read.ignore_ids == (-1, -9999, 70000)
+    assert LabelSet.from_json(read.to_json()) == read
+    assert read.has_own_colours is False
+
+
+def test_fractions_are_no_classes(tmp_path: Path) -> None:
+    values = np.ones((20, 24), np.float32)
+    values[3, 4:6] = 0.5
+    path = save(tmp_path / "m.tif", values)
+    with pytest.raises(
+        InputError, match=r"the mask holds 0\.5 in row 3, column 4 \(2 such pixels\); wanted whole numbers"
+    ):
+        read_mask(path, IDS)
+    values[3, 4:6] = np.nan
+    with pytest.raises(InputError, match=r"the mask holds nan in row 3, column 4 \(2 such pixels\)"):
+        read_mask(save(path, values), IDS)
+    values[3, 4:6] = -3.4e38
+    with pytest.raises(InputError, match=r"the mask holds -3\.4e\+38 in row 3"):
+        read_mask(save(path, values), IDS)
+
+
+def test_white_may_be_zero(tmp_path: Path, classes: np.ndarray) -> None:
+    values = literal_ids(classes, IDS, 0).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", values, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", IDS), classes)
+
+
+def test_three_equal_bands_are_ids_where_there_are_ids_alone(tmp_path: Path, classes: np.ndarray) -> None:
+    values = literal_ids(classes, IDS, 0).astype(np.uint8)
+    path = save(tmp_path / "m.png", np.stack([values] * 3, axis=2))
+    np.testing.assert_array_equal(read_mask(path, IDS), classes)
+    picture = np.stack([values] * 3, axis=2)
+    picture[4, 5, 1] += 1
+    with pytest.raises(MaskValueError, match=r"is a picture of colours \(RGB\), and label set ids has ids alone"):
+        read_mask(save(path, picture), IDS)
+
+
+def test_a_quarter_turn_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.png", np.ones((20, 24), np.uint8))
+    with pytest.raises(
+        MaskSizeError, match="the mask is 24×20 pixels; wanted 20×24, as its image; turn one of them by a"
+    ):
+        read_mask(path, IDS, (24, 20))
+
+
+@pytest.mark.parametrize("orientation", [3, 4, 6])
+def test_image_and_mask_have_one_orientation(tmp_path: Path, classes: np.ndarray, orientation: int) -> None:
+    values = literal_ids(classes, IDS, 0).astype(np.uint8)
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, values, extratags=[(274, 3, 1, orientation, True)])
+    np.testing.assert_array_equal(read_mask(path, IDS, (20, 24), orientation=orientation), classes)
+    with pytest.raises(
+        MaskOrientationError, match=f"has the orientation tag {orientation}, its image has 1; wanted the same"
+    ):
+        read_mask(path, IDS, (20, 24), orientation=1)
 
 
 def test_wide_grey_is_no_colour(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_another_tags_file(ucmerced: Path, tmp_path: Path) -> None:
 
 def test_masks_may_have_tags_too(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     draw_image("Images/beach/beach00.tif")
-    draw_mask("Labels/beach/beach00.png")
+    draw_mask("Labels/beach/beach00.png", dlrsd=True)
     (tmp_path / "tags.csv").write_text("image,sea\nbeach00,1\n")
     archive = open_archive(tmp_path, tags=tmp_path / "tags.csv")
     assert (archive.format, archive.records[0].tags) == ("dlrsd", ("sea",))

@@ -11,12 +11,12 @@ from PIL import Image
 MESSAGES = {
     "cmyk.jpg": "is CMYK; wanted 8-bit RGB; convert it first",
     "cut.tif": "is damaged or cut off",
-    "deep.tif": "has 16 bits a sample; wanted 8-bit RGB; scale its values to 0..255",
+    "deep.tif": "has one band of 16-bit whole numbers (uint16); wanted 8-bit RGB; scale its values to 0..255",
     "empty.jpg": "is empty (0 bytes); wanted an image file; copy it again",
     "grey.png": "is grey (one band); wanted 8-bit RGB; convert it first",
     "huge.bmp": "declares 100000×100000 pixels; wanted at most 100,000,000 pixels; cut it into tiles",
     "one.png": "is 1×1 pixels; wanted at least 16 pixels a side",
-    "rgba.png": "is RGBA (four bands); wanted 8-bit RGB; convert it first",
+    "rgba.png": "is RGBA, and 4096 of its pixels are not opaque; wanted 8-bit RGB; save red, green and blue alone",
     "text.tif": "is not a picture (begins with b'hello wo'); wanted TIFF, JPEG, PNG, BMP or WebP",
 }
 
@@ -35,7 +35,9 @@ def write_bad_pictures(folder: Path) -> None:
     good = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     good.convert("CMYK").save(folder / "cmyk.jpg")
     good.convert("L").save(folder / "grey.png")
-    good.convert("RGBA").save(folder / "rgba.png")
+    see_through = good.convert("RGBA")
+    see_through.putalpha(100)
+    see_through.save(folder / "rgba.png")
     good.resize((1, 1)).save(folder / "one.png")
     Image.fromarray(np.zeros((64, 64), np.uint16)).save(folder / "deep.tif")
     (folder / "text.tif").write_text("hello world, this is no picture")

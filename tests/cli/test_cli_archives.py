@@ -10,6 +10,8 @@ import pytest
 from cli_pictures import MESSAGES, write_bad_pictures
 from PIL import Image
 
+from rsir_tf.archives import load_label_set
+
 
 def picture(path: Path, size: tuple[int, int] = (32, 32), value: int = 90) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -19,7 +21,10 @@ def picture(path: Path, size: tuple[int, int] = (32, 32), value: int = 90) -> Pa
 
 def mask(path: Path, value: int = 1, size: tuple[int, int] = (32, 32)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((size[1], size[0]), value, np.uint8)).save(path)
+    picture = Image.fromarray(np.full((size[1], size[0]), value, np.uint8))
+    if "Labels" in path.parts:
+        picture.putpalette([0, 0, 0, *(band for colour in load_label_set("dlrsd").colours for band in colour)])
+    picture.save(path)
     return path
 
 
@@ -59,8 +64,11 @@ def test_synth_refuses(tmp_path: Path, archive: Path, command) -> None:
 def test_check_of_a_sound_archive(sound: Path, command) -> None:
     ended = command("check", sound)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[:4] == [
+    assert ended.out.splitlines()[:7] == [
         f"{sound}: 4 images, format dlrsd",
+        "layout   images and masks; the scene is the folder that an image lies in",
+        "pairs    images lie in folder Images, masks in folder Labels, and a pair has equal names",
+        "labels   dlrsd: the masks' palette has DLRSD's 17 colours at its ids",
         "sizes    32x32 (4)",
         "scenes   2, with 2 images each",
         "classes  17 of label set dlrsd, void 0.00%",
@@ -118,7 +126,10 @@ def test_an_unknown_colour_is_named(tmp_path: Path, command) -> None:
     assert "masks/a.png: has the colour #070707 in 1024 pixels" in ended.out
     ended = command("check", tmp_path)
     assert (ended.code, ended.out) == (1, "")
-    assert "has masks (masks), and nothing says what their values mean; wanted a label set; pass --labels" in ended.err
+    assert (
+        "has masks (masks), and nothing says what their values mean; in 1 of 1 masks there are the colours #070707; "
+        "wanted a label set; pass --labels" in ended.err
+    )
 
 
 @pytest.mark.parametrize("name", ["check", "split", "train", "index"])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import IMAGE_SUFFIXES, decode, open_picture, pixel_hash, read_image, stored_bits
+from rsir_tf.rasters import IMAGE_SUFFIXES, open_stored, pixel_hash, read_image
 
 tifffile = pytest.importorskip("tifffile")  # comes with scikit-image; writes the TIFFs that Pillow cannot
 
@@ -70,11 +70,9 @@ def test_planar_tiff(tmp_path: Path, colours: np.ndarray) -> None:
         ("1", ".png", "black and white"),
         ("P", ".png", "palette"),
         ("P", ".tif", "palette"),
-        ("RGBA", ".png", "RGBA"),
-        ("RGBA", ".tif", "RGBA"),
         ("CMYK", ".jpg", "CMYK"),
         ("CMYK", ".tif", "CMYK"),
-        ("LAB", ".tif", "LAB"),
+        ("LAB", ".tif", "CIELab"),
     ],
 )
 def test_other_kinds_of_8_bit_are_refused(
@@ -128,7 +126,7 @@ def test_more_than_8_bits_are_refused(tmp_path: Path, kind: str) -> None:
     # Pillow opens several of these as mode "RGB" and drops the low byte without a word.
     path = tmp_path / ("a.png" if "png" in kind else "a.tif")
     write_deep(path, kind)
-    with pytest.raises(InputError, match=r"has (16|32) bits a sample.*scale its values"):
+    with pytest.raises(InputError, match=r"has (one band|3 bands|4 bands) of (16|32)-bit .*scaled? .*to 0\.\.255"):
         read_image(path)
 
 
@@ -171,9 +169,9 @@ def test_missing_empty_folder_and_text(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_refused_whatever_their_name(tmp_path: Path) -> None:
-    for name in ("GIF", "PPM", "EPS"):
+    for name, words in (("GIF", "is a GIF, "), ("PPM", "is a PPM file, "), ("EPS", "is a PostScript file, ")):
         Image.new("RGB", (32, 32)).save(tmp_path / "a.tif", format=name)
-        with pytest.raises(InputError, match="is not a picture"):
+        with pytest.raises(InputError, match=f"{words}which is not read; wanted TIFF, JPEG, PNG, BMP or WebP"):
             read_image(tmp_path / "a.tif")
 
 
@@ -211,8 +209,8 @@ def test_huge_declared_size_is_refused_from_the_header(tmp_path: Path) -> None:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    with open_picture(path) as picture:
-        return picture.size
+    with open_stored(path) as stored:
+        return stored.shape[::-1]
 
 
 def test_the_size_limit_is_ours_not_pillows(tmp_path: Path) -> None:
@@ -230,14 +228,14 @@ def test_the_size_limit_is_ours_not_pillows(tmp_path: Path) -> None:
 def test_stored_bits(tmp_path: Path) -> None:
     four = png(16, 16, 4, 0, (b"\0" + bytes(8)) * 16)
     (tmp_path / "four.png").write_bytes(four)
-    with open_picture(tmp_path / "four.png") as picture:
-        assert stored_bits(picture) == 4
+    with open_stored(tmp_path / "four.png") as stored:
+        assert stored.bits == 4
     Image.new("1", (16, 16)).save(tmp_path / "one.png")
-    with open_picture(tmp_path / "one.png") as picture:
-        assert stored_bits(picture) == 1
+    with open_stored(tmp_path / "one.png") as stored:
+        assert stored.bits == 1
     Image.new("RGB", (16, 16)).save(tmp_path / "eight.jpg")
-    with open_picture(tmp_path / "eight.jpg") as picture:
-        assert stored_bits(picture) == 8
+    with open_stored(tmp_path / "eight.jpg") as stored:
+        assert stored.bits == 8
 
 
 def test_decode_keeps_palette_indices(tmp_path: Path) -> None:
@@ -245,8 +243,8 @@ def test_decode_keeps_palette_indices(tmp_path: Path) -> None:
     picture = Image.fromarray(indices)
     picture.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes())
     picture.save(tmp_path / "p.png")
-    with open_picture(tmp_path / "p.png") as opened:
-        np.testing.assert_array_equal(decode(opened, tmp_path / "p.png"), indices)
+    with open_stored(tmp_path / "p.png") as stored:
+        np.testing.assert_array_equal(stored.decode(), indices)
 
 
 def test_pixel_hash_depends_on_pixels_and_shape_alone(tmp_path: Path, colours: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from training_samples import SETTINGS, KilledError
 from rsir_tf.archives import Archive, stratified_split
 from rsir_tf.archives.splits import Split
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.rasters import FileSource
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.runs import Run, open_run
@@ -49,11 +50,13 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
 @pytest.mark.parametrize("what", ["image", "mask"])
 def test_a_changed_file_is_another_archive(what: str, run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
     record = archive.records[3]
-    content = bytearray(getattr(record, what).read_bytes())
+    file = Path(record.source.address) if what == "image" else record.mask
+    content = bytearray(file.read_bytes())
     content[-1] ^= 1
     (tmp_path / "changed").write_bytes(content)  # as long as it was
     records = list(archive.records)
-    records[3] = replace(record, **{what: tmp_path / "changed"})
+    changed = {"source": FileSource(tmp_path / "changed")} if what == "image" else {"mask": tmp_path / "changed"}
+    records[3] = replace(record, **changed)
     with pytest.raises(MismatchError, match=f"{record.id} or its mask is not what it was when the run was begun"):
         train(replace(archive, records=tuple(records)), split, run.path, SETTINGS)
 

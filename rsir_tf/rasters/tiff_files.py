@@ -1,0 +1,147 @@
+"""TIFF files through GDAL (rasterio), which knows all kinds: sparse tiles, planes, LERC, values of any type."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.rasters.stored import ORIENTATIONS, Stored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_ORIENTATION, _COMPRESSION = 274, 259  # TIFF tags
+_SPACES = {"CMYK": "CMYK", "CIELAB": "CIELab"}
+_COMPRESSIONS = {
+    2: "CCITT fax",
+    3: "CCITT fax",
+    4: "CCITT fax",
+    6: "JPEG of the old kind",
+    34661: "JBIG",
+    34712: "JPEG 2000",
+    33003: "JPEG 2000",
+    33005: "JPEG 2000",
+    34887: "LERC",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
+
+
+@lru_cache(maxsize=1)
+def _gdal() -> Any:
+    """Import rasterio, once and late: it takes a third of a second."""
+    # GDAL tells of what it finds odd through Python's log, which prints where nobody has set it up.
+    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    import rasterio
+
+    # A picture without a place is an ordinary picture here.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform", category=UserWarning)
+    return rasterio
+
+
+def _settings() -> dict[str, Any]:
+    """No file beside the image is looked for and none is written. The driver for TIFF reads this one local file."""
+    return {
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_PAM_ENABLED": "NO",
+    }
+
+
+@contextlib.contextmanager
+def open_tiff(name: str) -> Iterator[Stored]:
+    """Open a TIFF file; see `open_stored`.
+
+    Raises:
+        InputError: Its header is damaged, or it is packed in a way that is not known.
+    """
+    rasterio = _gdal()
+    orientation, compression = _tags(name)
+    packed = _COMPRESSIONS.get(compression)
+    with rasterio.Env(**_settings()):
+        try:
+            opened = rasterio.open(os.path.abspath(name), driver="GTiff")
+        except Exception as error:
+            raise _unreadable(name, packed, "its header", error) from error
+        with opened:
+            structure = opened.tags(ns="IMAGE_STRUCTURE")
+            dtypes = set(opened.dtypes)
+            interpretation = [band.name for band in opened.colorinterp]
+
+            def decode() -> NDArray[Any]:
+                try:
+                    values = opened.read()
+                except Exception as error:
+                    raise _unreadable(name, packed, "its data", error) from error
+                if len(values) == 1:
+                    return np.asarray(values[0])
+                # Band by band: six times as quick as moving an axis.
+                together = np.empty((*values.shape[1:], len(values)), values.dtype)
+                for band, plane in enumerate(values):
+                    together[..., band] = plane
+                return together
+
+            yield Stored(
+                shape=(opened.height, opened.width),
+                bands=opened.count,
+                dtype=opened.dtypes[0] if len(dtypes) == 1 else "mixed",
+                bits=int(opened.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 0)) or _bits(opened.dtypes[0]),
+                palette=_palette(opened) if interpretation == ["palette"] else None,
+                alpha="alpha" in interpretation[1:],
+                colour_space=_SPACES.get(structure.get("SOURCE_COLOR_SPACE", "")),
+                orientation=orientation,
+                pages=max(1, len(opened.subdatasets)),
+                nodata=opened.nodata,
+                decode=decode,
+            )
+
+
+def _bits(dtype: str) -> int:
+    return np.dtype(dtype).itemsize * 8 if not dtype.startswith("complex_") else 32
+
+
+def _palette(opened: Any) -> NDArray[np.uint8]:
+    entries = opened.colormap(1)
+    palette = np.zeros((max(entries) + 1, 3), np.uint8)
+    for index, colour in entries.items():
+        palette[index] = colour[:3]
+    return palette
+
+
+def _tags(name: str) -> tuple[int, int]:
+    """Orientation and compression of the first picture, which GDAL does not tell; 1 and 1 where there are no tags."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    try:
+        with open(name, "rb") as file:
+            head = file.read(8)
+            if b"+" in head[2:4]:  # BigTIFF: its first directory's place has 8 bytes
+                head += file.read(8)
+            directory = ImageFileDirectory_v2(head)
+            file.seek(directory.next)
+            directory.load(file)
+            orientation = int(directory.get(_ORIENTATION, 1))
+            return orientation if orientation in ORIENTATIONS else 1, int(directory.get(_COMPRESSION, 1))
+    except Exception:  # noqa: BLE001 - a damaged header: GDAL says what is wrong with it.
+        return 1, 1
+
+
+def _unreadable(name: str, packed: str | None, what: str, error: Exception) -> InputError:
+    cause = str(error.__cause__ or error).replace(os.path.abspath(name), "").strip(" :,")
+    if (packed and "codec" in cause.lower() + str(error).lower()) or "not supported" in cause.lower():
+        return InputError(
+            f"{name}: is packed as {packed or 'something'} inside TIFF, which cannot be unpacked here ({cause})",
+            wanted="TIFF packed with Deflate, LZW, ZSTD, JPEG, WebP or LERC, or not at all",
+            cure="convert it, for example with gdal_translate -co COMPRESS=DEFLATE",
+        )
+    return InputError(
+        f"{name}: is damaged or cut off: {what} cannot be read ({cause})", cure="copy it again from its source"
+    )
