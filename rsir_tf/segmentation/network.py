@@ -84,12 +84,17 @@ def build_trunk() -> keras.Model:
     # RGB to BGR minus the mean as a fixed 1×1 convolution: preprocessing then travels with the weights. In float32
     # under mixed precision too, since half precision would round the mean.
     preprocess = keras.layers.Conv2D(3, 1, trainable=False, dtype="float32", name="preprocess")
-    vgg = keras.applications.VGG16(include_top=False, weights=None, input_tensor=preprocess(images))
+    vgg = convolutions(preprocess(images))
     preprocess.set_weights(
         [np.eye(3, dtype=np.float32)[::-1].reshape(1, 1, 3, 3), -np.array(IMAGENET_MEAN_BGR, np.float32)]
     )
     outputs = [vgg.get_layer(name).output for name in ("block3_pool", "block4_pool", "block5_conv3", "block5_pool")]
     return keras.Model(images, outputs, name="trunk")
+
+
+def convolutions(images: Any) -> keras.Model:
+    """VGG-16's convolutions and pools as Keras defines them, without weights, on symbolic images [B, H, W, 3]."""
+    return keras.applications.VGG16(include_top=False, weights=None, input_tensor=images)
 
 
 def build_fcn(trunk: keras.Model, architecture: Architecture, *, dropout: float = 0.5) -> keras.Model:

@@ -6,10 +6,12 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from narrow_trunk import narrow_trunk
 from PIL import Image
 
 from rsir_tf.archives import read_split
@@ -17,6 +19,13 @@ from rsir_tf.archives import read_split
 TRAIN = (
     "--weights", "none", "--head-width", 8, "--crop", 64, "--batch", 2, "--crops-per-epoch", 2, "--freeze", 5,
 )  # fmt: skip
+
+
+@pytest.fixture
+def few_channels() -> Iterator[None]:
+    """In the trunk, where a test neither reads nor goes on with the tiny run."""
+    with narrow_trunk():
+        yield
 
 
 @pytest.fixture
@@ -174,7 +183,8 @@ def test_a_full_disk_leaves_the_run_and_the_versions_as_they_were(
     assert "no space left on device" in error_line(command("export", run, "--to", to))
     assert files(to) == exported
     assert [path.name for path in to.iterdir()] == ["1"]
-    ended = command("train", tiny_export.archive, "--run", tmp_path / "new", "--split", tiny_export.split, *TRAIN)
+    with narrow_trunk():
+        ended = command("train", tiny_export.archive, "--run", tmp_path / "new", "--split", tiny_export.split, *TRAIN)
     assert "no space left on device" in error_line(ended)
     assert files(run) == before
 
@@ -220,6 +230,7 @@ def test_a_split_says_what_is_tested(options: tuple[str, object], tiny_export, t
     assert "--split says which images to test on" in ended.err
 
 
+@pytest.mark.usefixtures("few_channels")
 @pytest.mark.parametrize("supervision", ["tags", "mixed"])
 def test_a_network_of_tags_is_exported_and_indexed(supervision: str, tiny_export, tmp_path: Path, command) -> None:
     run, model, index = tmp_path / "run", tmp_path / "saved_models" / "tags", tmp_path / "index"

@@ -1,11 +1,13 @@
-"""Exports of a tiny run: the same answers as the live network, whole versions or none."""
+"""Exports of a tiny run of VGG-16: the same answers as the live network, whole versions or none."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,10 +24,23 @@ from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.runs import Run, open_run
 from rsir_tf.segmentation.training import train
 
+pytestmark = pytest.mark.full_width
+
 
 @pytest.fixture(scope="module")
-def version(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_run(run, tmp_path_factory.mktemp("saved_models") / "tiny")
+def run(tiny_export: Any) -> Run:
+    return open_run(tiny_export.run)
+
+
+@pytest.fixture(scope="module")
+def network(run: Run) -> keras.Model:
+    return load_best(run)
+
+
+@pytest.fixture(scope="module")
+def version(tiny_export: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run's export."""
+    return Path(shutil.copytree(tiny_export.model, tmp_path_factory.mktemp("saved_models") / "tiny")) / "1"
 
 
 Answer = Callable[[str, "np.ndarray | None"], dict[str, np.ndarray]]
@@ -40,11 +55,10 @@ def served(version: Path) -> Iterator[Answer]:
 
 @pytest.mark.parametrize("size", [(256, 256), (75, 41), (17, 33), (1000, 40)])
 def test_the_export_answers_as_the_live_network_in_both_loaders(
-    run: Run, version: Path, served: Answer, size: tuple[int, int]
+    network: keras.Model, version: Path, served: Answer, size: tuple[int, int]
 ) -> None:
     height, width = size
     image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    network = load_best(run)
     features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
     loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
     restored = served("features", image)
@@ -83,12 +97,12 @@ def test_a_model_keeps_its_id() -> None:
     assert identity(network, ("land", "water")) == "7219f5c423e9b1b1ff5df6d906e35571"
 
 
-def test_the_export_says_which_model_it_is(run: Run, version: Path, served: Answer) -> None:
+def test_the_export_says_which_model_it_is(run: Run, network: keras.Model, version: Path, served: Answer) -> None:
     answer = served("describe", None)
     assert [name.decode() for name in answer["class_names"]] == list(run.label_set.names)
     model_id = answer["model_id"].decode()
-    assert model_id == identity(load_best(run), run.label_set.names)
-    assert model_id != identity(load_best(run), run.label_set.names[::-1])
+    assert model_id == identity(network, run.label_set.names)
+    assert model_id != identity(network, run.label_set.names[::-1])
     card = json.loads((version / "assets.extra" / "model_card.json").read_text())
     assert card["model_id"] == model_id
     assert card["run"]["settings"] == run.settings
@@ -137,31 +151,34 @@ def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) ->
     ],
 )
 def test_an_export_that_answers_otherwise_is_not_published(
-    run: Run, version: Path, monkeypatch: pytest.MonkeyPatch, output: str, spoiled: str | None, complaint: str
+    run: Run,
+    network: keras.Model,
+    version: Path,
+    served: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+    spoiled: str | None,
+    complaint: str,
 ) -> None:
     from rsir_tf.segmentation import export
 
-    network = load_best(run)
+    def loading(answer: Answer) -> Callable[[Path], contextlib.AbstractContextManager[Answer]]:
+        return lambda path: contextlib.nullcontext(answer)
+
+    def wrong(signature: str, images: np.ndarray | None) -> dict[str, np.ndarray]:
+        found = served(signature, images)
+        if spoiled not in (None, signature):
+            return found
+        change = {
+            "segmentation": lambda value: (value + 1) % run.architecture.classes,
+            "conv5_3": lambda value: value[..., ::-1],
+            "model_id": lambda value: b"another",
+        }[output]
+        return {name: change(value) if name == output else value for name, value in found.items()}
+
+    monkeypatch.setattr(export, "loaded_as_server", loading(served))
     export.verify_export(version, network, run.label_set.names)
-    right = loaded_as_server
-
-    @contextlib.contextmanager
-    def wrong(path: Path) -> Iterator[Answer]:
-        def answer(signature: str, images: np.ndarray | None) -> dict[str, np.ndarray]:
-            found = served(signature, images)
-            if spoiled not in (None, signature):
-                return found
-            change = {
-                "segmentation": lambda value: (value + 1) % run.architecture.classes,
-                "conv5_3": lambda value: value[..., ::-1],
-                "model_id": lambda value: b"another",
-            }[output]
-            return {name: change(value) if name == output else value for name, value in found.items()}
-
-        with right(path) as served:
-            yield answer
-
-    monkeypatch.setattr(export, "loaded_as_server", wrong)
+    monkeypatch.setattr(export, "loaded_as_server", loading(wrong))
     with pytest.raises(ArtifactError, match=complaint):
         export.verify_export(version, network, run.label_set.names)
 

@@ -18,6 +18,8 @@ from rsir_tf.segmentation.network import (
 )
 from rsir_tf.segmentation.weights import _as_convolutions, apply_head, fits_head, initialise
 
+pytestmark = pytest.mark.full_width
+
 
 @pytest.fixture(scope="module")
 def trunk() -> keras.Model:

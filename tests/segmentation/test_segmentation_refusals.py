@@ -22,6 +22,8 @@ from rsir_tf.segmentation.monitoring import TrainingError
 from rsir_tf.segmentation.runs import Run, open_run
 from rsir_tf.segmentation.training import train
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive, split: Split, tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match=r"learning_rate = 0\.001, this call has 0\.5"):
@@ -41,10 +43,10 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
     (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
     with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 4"):
         train(archive, split, old, SETTINGS)
-    cosine = replace(SETTINGS, schedule="cosine", epochs=1)
-    train(archive, split, tmp_path / "cosine", cosine)
+    begun = {**content, "settings": {**content["settings"], "schedule": "cosine", "epochs": 1}}
+    (old / "manifest.json").write_text(json.dumps(begun))
     with pytest.raises(MismatchError, match="epochs = 1, this call has 2"):
-        train(archive, split, tmp_path / "cosine", replace(cosine, epochs=2))
+        train(archive, split, old, replace(SETTINGS, schedule="cosine", epochs=2))
 
 
 @pytest.mark.parametrize("what", ["image", "mask"])

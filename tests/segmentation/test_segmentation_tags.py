@@ -175,6 +175,7 @@ def test_held_out_masks_that_are_void_say_nothing(archive: Archive, monkeypatch:
     np.testing.assert_array_equal(supervision.held_tags, [np.full(len(tags), -1), tags])
 
 
+@pytest.mark.usefixtures("eager")
 def test_lines_of_the_tags_file_that_name_no_image_are_told(
     archive: Archive, split: Split, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -250,6 +251,7 @@ def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split:
     assert [name.decode() for name in described["class_names"]] == list(run.label_set.names)
 
 
+@pytest.mark.full_width
 def test_masks_and_tags_train_together(archive: Archive, split: Split, tmp_path: Path) -> None:
     half = tuple(replace(r, tags=None) if r.scene == "beach" else replace(r, mask=None) for r in archive)
     mixed = replace(archive, records=half)
@@ -273,6 +275,7 @@ def test_supervision_that_the_archive_cannot_give_is_refused(archive: Archive, s
         replace(SETTINGS, class_weights="balanced")
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("kind", "freeze", "stride"), [("tags", 5, 8), ("tags", 3, 32), ("masks", 4, 8)])
 def test_cached_views_train_as_the_crops_themselves_do(
     kind: str, freeze: int, stride: int, archive: Archive, split: Split, tmp_path: Path
@@ -284,6 +287,7 @@ def test_cached_views_train_as_the_crops_themselves_do(
     assert not (tmp_path / "views" / "views").exists(), "a complete run needs them no more"
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_on_cached_views_resumes(archive: Archive, split: Split, tmp_path: Path) -> None:
     settings = replace(SETTINGS, freeze=4, cached_views=1)
     whole = train(archive, split, tmp_path / "whole", settings).history()
