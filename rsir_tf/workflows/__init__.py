@@ -3,7 +3,7 @@
 training     an archive → a run: a network that was trained and scored
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk
-querying     an image, or several → ranked hits, and a contact sheet of them
+querying     an image, or several → ranked hits (query_results)      query_drawing   … → a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
 archive_comparison   both, and the index that a model gives
@@ -25,13 +25,13 @@ _HOMES = {
     "Comparison": "rsir_tf.workflows.comparing",
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
-    "QueryResult": "rsir_tf.workflows.querying",
+    "QueryResult": "rsir_tf.workflows.query_results",
     "TrainingSummary": "rsir_tf.workflows.training",
     "compare_archive": "rsir_tf.workflows.archive_comparison",
     "compare_descriptors": "rsir_tf.workflows.comparing",
     "describe_into_index": "rsir_tf.workflows.comparison_costs",
     "describe_prediction": "rsir_tf.workflows.describing",
-    "draw_query": "rsir_tf.workflows.querying",
+    "draw_query": "rsir_tf.workflows.query_drawing",
     "evaluate_index": "rsir_tf.workflows.evaluating",
     "index_archive": "rsir_tf.workflows.indexing",
     "is_uc_merced": "rsir_tf.workflows.comparison_report",
@@ -86,7 +86,9 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.describing import Described, describe_prediction
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
-    from rsir_tf.workflows.querying import QueryResult, draw_query, query_image, query_images, query_scheme
+    from rsir_tf.workflows.query_drawing import draw_query
+    from rsir_tf.workflows.query_results import QueryResult
+    from rsir_tf.workflows.querying import query_image, query_images, query_scheme
     from rsir_tf.workflows.training import TrainingSummary, train_archive, usual_supervision, write_run_report
     from rsir_tf.workflows.watching import watch_retrieval
 

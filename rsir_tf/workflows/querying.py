@@ -1,15 +1,12 @@
-"""From an image to ranked hits, and a contact sheet of them."""
+"""From an image, or several, to ranked hits."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +17,6 @@ from rsir_tf.ranking import (
     DEFAULT_REGION_SCHEME,
     DEFAULT_SCHEME,
     Answer,
-    Hit,
     ImageFeatures,
     Scheme,
     make_scheme,
@@ -29,6 +25,7 @@ from rsir_tf.ranking import (
 )
 from rsir_tf.rasters import Source, open_source, pixel_hash, resize_image
 from rsir_tf.workflows.describing import Described, describe_prediction
+from rsir_tf.workflows.query_results import QueryResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,73 +38,6 @@ if TYPE_CHECKING:
 
 IMAGES_AT_ONCE = 32
 """Queries that are described and then searched for together."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryResult:
-    """What a query found.
-
-    Attributes:
-        query: The query's path or source, as given.
-        scheme: The scheme's name.
-        exact: Whether no other image of the index could be among the hits.
-        image: uint8 [H, W, 3], the query as the model saw it.
-        content_hash: Identity of its source's pixels.
-        prediction: What the model answered for it.
-        regions: Its m regions; their numbers are what `asked` and matches name.
-        asked: The regions that were asked with, ascending: all, or the one that was picked; none where the scheme asks
-            with whole images.
-        class_names: One per class index.
-        hits: Nearest first.
-        facts: Scene and tags of each hit.
-    """
-
-    query: str
-    scheme: str
-    exact: bool
-    image: NDArray[np.uint8]
-    content_hash: str
-    prediction: Prediction
-    regions: Regions
-    asked: tuple[int, ...]
-    class_names: tuple[str, ...]
-    hits: tuple[Hit, ...]
-    facts: tuple[tuple[str | None, tuple[str, ...] | None], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types; an infinite distance (an image without regions) becomes null."""
-        regions = [
-            {
-                "region": number,
-                "class": self.class_names[self.regions.classes[number]],
-                "area": int(self.regions.areas[number]),
-                "box": self.regions.boxes[number].tolist(),
-            }
-            for number in self.asked
-        ]
-        hits = []
-        for rank, (hit, (scene, tags)) in enumerate(zip(self.hits, self.facts, strict=True), start=1):
-            matches = [
-                {
-                    "query_region": match.query_region,
-                    "region": match.region,
-                    "distance": match.distance,
-                    "class": self.class_names[match.class_index],
-                    "box": list(match.box),
-                }
-                for match in hit.matches
-            ]
-            hits.append(
-                {
-                    "rank": rank,
-                    "id": hit.id,
-                    "distance": hit.distance if math.isfinite(hit.distance) else None,
-                    "scene": scene,
-                    "tags": None if tags is None else list(tags),
-                    "matches": matches,
-                }
-            )
-        return {"query": self.query, "scheme": self.scheme, "exact": self.exact, "regions": regions, "hits": hits}
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,68 +269,3 @@ def _result(asked: _Asked, answer: Answer, index: Index, scheme: Scheme) -> Quer
         hits=named,
         facts=tuple((scenes[hit.row], tags[hit.row]) for hit in named),
     )
-
-
-def draw_query(
-    result: QueryResult, index: Index, model: Model, *, colours: Sequence[tuple[int, int, int]]
-) -> NDArray[np.uint8]:
-    """Draw the query and its hits with outlines of what the model sees in them.
-
-    Args:
-        result: From `query_image`.
-        index: The same.
-        model: The same; it is asked for the hits' segmentations, which an index does not hold.
-        colours: RGB of each class.
-
-    Returns:
-        uint8 [H, W, 3], RGB. A hit whose source is gone or shows something else by now is left out.
-
-    Raises:
-        MismatchError: A server holds another model than before.
-        ModelError: The model does not answer.
-    """
-    from rsir_tf.presentation import SheetItem, contact_sheet
-
-    hashes = index.images.content_hashes
-    scenes = dict(zip(hashes, index.images.scenes, strict=True))
-    query = SheetItem(
-        id=Path(result.query).name,
-        image=result.image,
-        segmentation=result.prediction.segmentation,
-        labels=result.regions.labels,
-        scene=scenes.get(result.content_hash),
-    )
-    found = []
-    for rank, (hit, (scene, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1):
-        with contextlib.suppress(InputError):
-            pixels = open_source(index.images.paths[hit.row]).read()
-            if pixel_hash(pixels) == hashes[hit.row]:
-                found.append((rank, hit, scene, tags, resize_image(pixels, index.settings.resize)))
-    predictions = model.predict([pixels for *_, pixels in found])
-    items = []
-    for (rank, hit, scene, tags, pixels), prediction in zip(found, predictions, strict=True):
-        regions = _regions(prediction.segmentation, index.settings)
-        # A match names regions by number: it is shown only where this answer cuts the image as the indexed one did.
-        same = np.array_equal(regions.areas, index.regions_of(hit.row).areas)
-        matches = [(match.query_region, match.region, match.distance) for match in hit.matches] if same else []
-        items.append(
-            SheetItem(
-                id=hit.id,
-                image=pixels,
-                segmentation=prediction.segmentation,
-                labels=regions.labels,
-                scene=scene,
-                tags=tags,
-                rank=rank,
-                distance=hit.distance,
-                matches=matches,
-            )
-        )
-    title = f"{result.scheme}: {len(items)} of {len(index)} images"
-    return contact_sheet(query, items, class_names=index.settings.class_names, class_colours=colours, title=title)
-
-
-def _regions(segmentation: NDArray[np.uint8], settings: IndexSettings) -> Regions:
-    from rsir_tf.regions import connected_regions
-
-    return connected_regions(segmentation, connectivity=settings.connectivity, min_area=settings.min_area)

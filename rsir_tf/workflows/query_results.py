@@ -1,0 +1,82 @@
+"""What a query found, and what programs are told of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rsir_tf.contract import Prediction
+    from rsir_tf.ranking import Hit
+    from rsir_tf.regions import Regions
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query found.
+
+    Attributes:
+        query: The query's path or source, as given.
+        scheme: The scheme's name.
+        exact: Whether no other image of the index could be among the hits.
+        image: uint8 [H, W, 3], the query as the model saw it.
+        content_hash: Identity of its source's pixels.
+        prediction: What the model answered for it.
+        regions: Its m regions; their numbers are what `asked` and matches name.
+        asked: The regions that were asked with, ascending: all, or the one that was picked; none where the scheme asks
+            with whole images.
+        class_names: One per class index.
+        hits: Nearest first.
+        facts: Scene and tags of each hit.
+    """
+
+    query: str
+    scheme: str
+    exact: bool
+    image: NDArray[np.uint8]
+    content_hash: str
+    prediction: Prediction
+    regions: Regions
+    asked: tuple[int, ...]
+    class_names: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    facts: tuple[tuple[str | None, tuple[str, ...] | None], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types; an infinite distance (an image without regions) becomes null."""
+        regions = [
+            {
+                "region": number,
+                "class": self.class_names[self.regions.classes[number]],
+                "area": int(self.regions.areas[number]),
+                "box": self.regions.boxes[number].tolist(),
+            }
+            for number in self.asked
+        ]
+        hits = []
+        for rank, (hit, (scene, tags)) in enumerate(zip(self.hits, self.facts, strict=True), start=1):
+            matches = [
+                {
+                    "query_region": match.query_region,
+                    "region": match.region,
+                    "distance": match.distance,
+                    "class": self.class_names[match.class_index],
+                    "box": list(match.box),
+                }
+                for match in hit.matches
+            ]
+            hits.append(
+                {
+                    "rank": rank,
+                    "id": hit.id,
+                    "distance": hit.distance if math.isfinite(hit.distance) else None,
+                    "scene": scene,
+                    "tags": None if tags is None else list(tags),
+                    "matches": matches,
+                }
+            )
+        return {"query": self.query, "scheme": self.scheme, "exact": self.exact, "regions": regions, "hits": hits}
