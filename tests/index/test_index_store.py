@@ -7,6 +7,7 @@ import pytest
 from index_samples import CLASS_NAMES, entry, random_entry, settings
 
 import rsir_tf
+import rsir_tf.ranking
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
 from rsir_tf.index import IndexSettings, IndexWriter, verify_index
 from rsir_tf.ranking import open_index
@@ -370,3 +371,13 @@ def test_an_older_index_is_continued_and_has_no_centroids_where_it_had_none(tmp_
 def test_centroids_that_cannot_be_are_refused(tmp_path, centroids, words):
     with IndexWriter.open(tmp_path / "index", settings()) as writer, pytest.raises(InputError, match=words):
         writer.add(entry("a", np.ones((2, 4)), centroids=centroids))
+
+
+def test_names_that_have_moved_are_found_with_a_warning():
+    import rsir_tf.index
+
+    for name, home in (("open_index", rsir_tf.ranking), ("region_set_distance", rsir_tf.ranking)):
+        with pytest.warns(DeprecationWarning, match=f"rsir_tf.index.{name} has moved; import it from rsir_tf.ranking"):
+            assert getattr(rsir_tf.index, name) is getattr(home, name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = rsir_tf.index.nothing

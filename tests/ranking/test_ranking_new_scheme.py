@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from index_samples import random_entry, settings
+from index_samples import CLASS_NAMES, random_entry, settings
 
 import rsir_tf
 import rsir_tf.ranking
 from rsir_tf.archives import open_archive
+from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.errors import InputError
 from rsir_tf.index import ImageEntry, IndexWriter
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Candidates, ImageFeatures, Index, archive_rankings, search, sharing_classes
-from rsir_tf.workflows import compare_descriptors, evaluate_index
+from rsir_tf.workflows import compare_descriptors, evaluate_index, query_image
 
 README = Path(rsir_tf.ranking.__file__).with_name("README.md").read_text("utf-8")
 DEFINED: dict[str, Any] = {"__name__": __name__}
@@ -133,3 +134,31 @@ def test_it_may_be_limited_to_candidates(index: Index, entries: list[ImageEntry]
 def test_bare_vectors_are_refused_that_say_nothing_of_what_it_reads(index: Index) -> None:
     with pytest.raises(InputError, match=r"query's class-area is ndarray; wanted ImageFeatures .* classes, areas"):
         search(index, np.zeros(4, np.float32), ClassArea())
+
+
+class Sees:
+    """Stands in for a model that sees a square of class 1, as large as the image's first pixel is bright."""
+
+    def describe(self) -> ModelDescription:
+        return ModelDescription("model-1", CLASS_NAMES, channels=4)
+
+    def predict(self, images: list[np.ndarray]) -> list[Prediction]:
+        return [self._predict(image) for image in images]
+
+    def _predict(self, image: np.ndarray) -> Prediction:
+        segmentation = np.zeros(image.shape[:2], np.uint8)
+        side = int(image[0, 0, 0])
+        segmentation[:side, :side] = 1
+        return Prediction(segmentation, np.ones((4, 3, 4), np.float32))
+
+
+def test_an_image_is_the_query(index: Index, entries: list[ImageEntry], tmp_path: Path) -> None:
+    save_png(tmp_path / "query.png", np.full((64, 48, 3), 2, np.uint8))
+    result = query_image(tmp_path / "query.png", index, Sees(), scheme=ClassArea(), top=50)
+    areas = {each.id: int(each.areas[each.classes == 1].sum()) for each in entries}
+    assert [(hit.distance, hit.id) for hit in result.hits] == sorted(
+        (abs(area - 4), name) for name, area in areas.items()
+    )
+    content = result.to_json()
+    assert (content["scheme"], content["exact"], content["regions"]) == ("class-area", True, [])
+    assert [match["class"] for match in content["hits"][0]["matches"]] == ["sea"]
