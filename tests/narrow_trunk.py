@@ -25,7 +25,7 @@ def narrow_convolutions(images: Any) -> Any:
             channels = 512 if name == "block5_conv3" else CHANNELS
             x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(x)
         x = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
-    return keras.Model(images, x)
+    return keras.Model(keras.utils.get_source_inputs(images), x)
 
 
 @contextlib.contextmanager
