@@ -29,7 +29,7 @@ class SegmentVectors:
 
     Attributes:
         recnn: [n, C] region vectors in the index's number type, grouped by image; may be mapped: read them in chunks.
-        recnn_plus: [P, C] global vectors, likewise.
+        recnn_plus: [P, C] global vectors in the same number type; may be mapped too.
         counts: int64 [P], the regions of each image; their sum is n.
     """
 

@@ -154,7 +154,7 @@ def compare_descriptors(
         remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
     else:
         require_all(index, records)
-    run = _Run(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress)
+    run = _Comparer(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress)
     for descriptor, found in described.items():
         vectors = _rows(found, records)
         costs = describing_costs(found, [record.id for record in records], descriptor.dimensions)
@@ -168,7 +168,7 @@ def compare_descriptors(
     return run.finish({**(details or {}), **settings}, skipped, against)
 
 
-class _Run:
+class _Comparer:
     """Ranks for one descriptor after another and collects what is shown of them."""
 
     def __init__(
