@@ -12,15 +12,23 @@ mkdir -p "$folder"
 cd "$folder"
 umask 077
 
-openssl req -x509 -newkey rsa:2048 -nodes -days "$days" -subj "/CN=test authority" \
+# OpenSSL shows its progress where it also says what is wrong: that is kept, and shown where it fails.
+quietly() {
+    if ! said=$("$@" 2>&1); then
+        printf '%s\n' "$said" "make_test_certificates.sh: this has failed: $*" >&2
+        exit 1
+    fi
+}
+
+quietly openssl req -x509 -newkey rsa:2048 -nodes -days "$days" -subj "/CN=test authority" \
     -addext "basicConstraints=critical,CA:TRUE" -addext "keyUsage=critical,keyCertSign" \
-    -keyout ca.key -out ca.pem 2>/dev/null
+    -keyout ca.key -out ca.pem
 
 issue() {
-    openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout "$1.key" -out "$1.csr" 2>/dev/null
+    quietly openssl req -newkey rsa:2048 -nodes -subj "/CN=$2" -keyout "$1.key" -out "$1.csr"
     printf 'subjectAltName=%s\nextendedKeyUsage=%s\n' "$3" "$4" > "$1.ext"
-    openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days "$days" \
-        -extfile "$1.ext" -out "$1.pem" 2>/dev/null
+    quietly openssl x509 -req -in "$1.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days "$days" \
+        -extfile "$1.ext" -out "$1.pem"
     rm "$1.csr" "$1.ext"
 }
 case $host in

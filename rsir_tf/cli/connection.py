@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_tf.cli.console import say
 from rsir_tf.cli.option_groups import OptionGroup
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ class Connection(OptionGroup):
             timeout=self.timeout,
             batch_size=self.batch_size,
             tls=self.encryption,
+            tell=say,
         )
         model.ask_ahead()  # What the command imports and reads next takes as long.
         return model

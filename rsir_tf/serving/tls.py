@@ -110,6 +110,42 @@ def shows_certificate(host: str, port: int, certificate: Path, timeout: float = 
     return first is not None and shown == ssl.PEM_cert_to_DER_cert(first[0])
 
 
+def check_dates(tls: TLS) -> None:
+    """Refuse a server's certificate that is not valid today: every client would refuse it.
+
+    Args:
+        tls: With certificate and key that fit each other, as `server_credentials` checks.
+
+    Raises:
+        InputError: It has expired, or its time has not come yet.
+    """
+    import ssl
+
+    if tls.certificate is None:
+        return
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.load_cert_chain(tls.certificate, tls.key)
+    # The client trusts this very certificate, whoever signed it: only its dates are left to judge.
+    client.load_verify_locations(tls.certificate)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.check_hostname = False
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)]
+    for end in ends * 3:  # a handshake in memory takes fewer rounds than that
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:  # noqa: PERF203 - it waits for the other end
+            continue
+        except ssl.SSLCertVerificationError as error:
+            raise InputError(
+                f"{tls.certificate}: {error.verify_message}",
+                wanted="a certificate that is valid today",
+                cure="check its dates (openssl x509 -noout -dates -in FILE) and this machine's clock",
+            ) from error
+        except ssl.SSLError:  # another doubt than the dates: clients will judge it
+            return
+
+
 def _read_server(tls: TLS) -> tuple[bytes | None, bytes, bytes]:
     ca, certificate, key = _read_all(tls)
     if certificate is None or key is None:

@@ -101,6 +101,24 @@ def test_serve_ends_while_it_still_starts(toy: Path, tmp_path: Path, number: sig
     assert (tmp_path / "ended").exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell a process of its parent's end")
+def test_a_serve_that_is_killed_leaves_no_engine_running(toy: Path, tmp_path: Path) -> None:
+    environment = stands_in(tmp_path, f"#!/bin/sh\ntrap 'echo ended > {tmp_path}/ended; exit 0' TERM\n"
+                            f"echo begun > {tmp_path}/begun\nwhile :; do sleep 0.1; done\n")  # fmt: skip
+    line = [PROGRAM, "serve", toy, "--port", str(free_port()), "--engine", "tensorflow_model_server"]
+    with subprocess.Popen(line, stderr=subprocess.DEVNULL, env=environment) as process:
+        appears(tmp_path / "begun")
+        process.kill()
+    appears(tmp_path / "ended")
+
+
+def appears(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} not within 60 s"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_answers_until_it_is_told_to_end(toy: Path, command, number: signal.Signals) -> None:
     port = free_port()

@@ -17,7 +17,8 @@ from serving_toy import random_image
 
 from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
 from rsir_tf.serving import connect
-from rsir_tf.serving.client import calls
+from rsir_tf.serving.client import calls, servers
+from rsir_tf.serving.client.channel import resolve
 from rsir_tf.serving.tensors import encode_reply
 
 
@@ -40,8 +41,9 @@ def test_repeats_what_can_heal(service: FakeService, address: str, code: grpc.St
         (
             grpc.StatusCode.FAILED_PRECONDITION,
             "tensors … have different shapes and padding is off",
-            "turn batching off",
+            "--resize HEIGHT WIDTH",
         ),
+        (grpc.StatusCode.INVALID_ARGUMENT, "Unrecognized servable version label: zz", "rsir-tf info HOST:PORT"),
         (grpc.StatusCode.UNIMPLEMENTED, "", "TensorFlow Serving gRPC port"),
         (grpc.StatusCode.INTERNAL, "", "no details"),
     ],
@@ -70,6 +72,30 @@ def test_gives_up_in_time(service: FakeService, address: str) -> None:
     assert time.monotonic() - start < 2
     assert len(service.features()) == 2  # an attempt has half the time, so that a lost request is sent again
     release.set()
+
+
+def test_a_large_image_has_all_the_time_of_a_single_server(service: FakeService, address: str) -> None:
+    """A second attempt would only begin anew what takes long."""
+    service.before = lambda request, context: request.inputs and time.sleep(1.5)
+    large = random_image(1024, 640)
+    with connect(address, timeout=2.5) as model:
+        check_all(model.predict([large]), [large])
+    assert len(service.features()) == 1
+    service.requests.clear()
+    with connect(address, timeout=1) as model, pytest.raises(ServerUnavailableError, match="no answer within 1 s"):
+        model.predict([large])
+    assert len(service.features()) == 1
+
+
+def test_large_images_are_fewer_at_work(service: FakeService, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsir_tf.serving.client.model.PIXELS_IN_FLIGHT", 3 * 64 * 64)
+    service.before = lambda request, context: request.inputs and time.sleep(0.05)
+    for side, most in [(32, 4), (64, 3), (128, 1)]:
+        images = [random_image(side, side, seed=seed) for seed in range(8)]
+        with connect(address, batch_size=1, in_flight=4) as model:
+            service.most_running = 0
+            check_all(model.predict(images), images)
+            assert service.most_running == most
 
 
 def test_learns_how_much_the_server_takes(service: FakeService, address: str) -> None:
@@ -271,6 +297,15 @@ def test_a_call_that_a_handler_cancels_is_neither_repeated_nor_a_closed_connecti
     assert len(service.features()) == 1
 
 
+def test_the_addresses_that_a_name_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(socket.AF_INET6, 1, 6, "", ("::1", 8500, 0, 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 8500))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    for address in ("localhost:8500", "dns:///localhost:8500", "dns:localhost:8500"):
+        assert resolve(address) == ("localhost", ["ipv6:[::1]:8500", "ipv4:127.0.0.1:8500"])
+    assert resolve("ipv4:127.0.0.1:1,127.0.0.2:2") == (None, ["ipv4:127.0.0.1:1", "ipv4:127.0.0.2:2"])
+    assert resolve("unix:/path") == (None, [])
+
+
 def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "FIRST_CONTACT", 0.5)
     start = time.monotonic()
@@ -279,10 +314,11 @@ def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - start < 2
 
 
-def test_waits_for_a_server_that_restarts(service: FakeService) -> None:
-    port = free_port()
+def test_waits_for_a_server_that_restarts_and_says_so(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "PATIENCE", 0.3)
+    port, said = free_port(), []
     with running(service, port) as address:
-        model = connect(address)
+        model = connect(address, batch_size=1, tell=said.append)
         model.predict([IMAGE])
 
     def come_back() -> None:
@@ -294,7 +330,11 @@ def test_waits_for_a_server_that_restarts(service: FakeService) -> None:
     thread = threading.Thread(target=come_back)
     thread.start()
     try:
-        check_all(model.predict([IMAGE]), [IMAGE])
+        check_all(model.predict([IMAGE] * 3), [IMAGE] * 3)
+        assert said == [
+            f"{address}: no server answers; waiting for it, 300 s at most",
+            f"{address}: answers again, after 1 s",
+        ]
     finally:
         done.set()
         thread.join()

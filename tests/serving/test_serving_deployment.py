@@ -124,6 +124,15 @@ def test_ssl_config(tmp_path: Path) -> None:
     assert (tmp_path / "server.key").stat().st_mode & 0o077 == 0
 
 
+def test_what_openssl_says_is_shown_where_it_fails(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on PATH")
+    line = ["sh", str(FOLDER / "make_test_certificates.sh"), str(tmp_path / "out"), "localhost", "many"]
+    done = subprocess.run(line, check=False, timeout=30, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "many" in done.stderr.partition("make_test_certificates.sh: this has failed: openssl req")[0]
+
+
 @pytest.mark.parametrize(("host", "named"), [("192.0.2.7", "IP:192.0.2.7"), ("::1", "IP:::1"), ("h1.2", "DNS:h1.2")])
 def test_certificates_for_names_and_addresses(tmp_path: Path, host: str, named: str) -> None:
     """A program in place of openssl keeps what it is asked to certify."""
@@ -289,3 +298,19 @@ def test_a_picture_over_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert path == "/v1/models/fcn8s:predict"
     assert body == {"signature_name": "serving_default", "inputs": {"images": [image.tolist()]}}
     assert json.loads(done.stdout) == {"outputs": [[[0]]]}
+
+
+def test_a_picture_that_is_not_there_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "curl").write_text(f"#!/bin/sh\ntouch {tmp_path}/sent\n")
+    (tmp_path / "curl").chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(FOLDER / "segment_over_rest.sh"), str(tmp_path / "nothing.png")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={"PATH": f"{tmp_path}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"segment_over_rest.sh: {tmp_path}/nothing.png: cannot be read (")
+    assert not (tmp_path / "sent").exists()

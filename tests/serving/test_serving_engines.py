@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import threading
@@ -200,6 +201,20 @@ def test_a_process_that_is_told_to_end() -> None:
         server.start(20, told)
     assert server.wait(0)
     wait_until_told(server, told)
+
+
+def test_a_server_that_ends_over_a_damaged_version(
+    toy_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow Serving tries the newest version alone when it starts, and exits with 255."""
+    program(tmp_path, "tensorflow_model_server", 255)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    base = tmp_path / "toy"
+    for number in (1, 3):
+        shutil.copytree(toy_base / "1", base / str(number))
+    said = rf"\(exit code 255\); see what it wrote; if version 3 is damaged, export .* or move {base}/3 away, so that "
+    with pytest.raises(ModelError, match=said + "version 1 is served"):
+        start_server(base, engine="tensorflow_model_server", port=free_port(), timeout=20)
 
 
 def test_a_process_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,17 +15,17 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from serving_fake import FakeService, running
+from serving_fake import FakeService, free_port, running
 from serving_toy import random_image
 
 from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
 from rsir_tf.serving import TLS, connect
-from rsir_tf.serving.client import calls
+from rsir_tf.serving.client import calls, servers
 from rsir_tf.serving.client.channel import open_channel
 from rsir_tf.serving.server.embedded import EmbeddedServer
 from rsir_tf.serving.server.launching import start_server
 from rsir_tf.serving.server.processes import EngineProcess
-from rsir_tf.serving.tls import server_credentials, shows_certificate, ssl_config, ssl_config_command
+from rsir_tf.serving.tls import check_dates, server_credentials, shows_certificate, ssl_config, ssl_config_command
 
 SCRIPT = Path(__file__).parents[2] / "serving" / "make_test_certificates.sh"
 IMAGE = random_image(16, 16)
@@ -125,6 +125,15 @@ def test_expired(toy_base: Path, certs: Path, tmp_path: Path) -> None:
         model.describe()
 
 
+def test_a_certificate_that_nobody_takes_is_not_served(toy_base: Path, certs: Path, tmp_path: Path) -> None:
+    old = expired(certs, tmp_path / "old", "server")
+    for engine in ("embedded", "tensorflow_model_server"):
+        with pytest.raises(InputError, match=r"server\.pem: certificate has expired; wanted .* valid today"):
+            start_server(toy_base, engine=engine, port=free_port(), tls=server_tls(old))
+    check_dates(server_tls(certs))
+    check_dates(server_tls(certs, mutual=True))
+
+
 def test_a_certificate_that_cannot_be_trusted_any_more_is_told_at_once(certs: Path, other_certs: Path) -> None:
     """Of a server that has answered before: its connection broke, and it comes back with another certificate."""
     service = FakeService()
@@ -146,6 +155,27 @@ def test_one_of_several_that_cannot_be_trusted(certs: Path, other_certs: Path) -
         with connect([first, second], tls=TLS(ca=certs / "ca.pem"), batch_size=1) as model:
             assert len(model.predict([IMAGE] * 6)) == 6
         assert [len(service.features()) for service in services] == [0, 6]
+
+
+@pytest.mark.parametrize("encrypting_first", [False, True])
+def test_a_name_of_which_one_address_encrypts(
+    certs: Path, other_certs: Path, monkeypatch: pytest.MonkeyPatch, encrypting_first: bool
+) -> None:
+    """As localhost, where nothing listens at ::1 and a server with TLS at 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))  # bound and not listening
+        nobody = "127.0.0.1:{1}".format(*probe.getsockname())
+        with running(FakeService(), 0, server_credentials(server_tls(certs))) as encrypts:
+            both = [encrypts, nobody] if encrypting_first else [nobody, encrypts]
+            name = f"ipv4:{','.join(both)}"
+            with connect(name) as plain, pytest.raises(ServerUnavailableError, match="whether the server encrypts"):
+                plain.describe()
+            monkeypatch.setattr(servers, "resolve", lambda address: ("localhost", [f"ipv4:{one}" for one in both]))
+            with (
+                connect(name, tls=TLS(ca=other_certs / "ca.pem")) as model,
+                pytest.raises(ServerUnavailableError, match=r"CERTIFICATE_VERIFY_FAILED.*check the certificates"),
+            ):
+                model.describe()
 
 
 def test_files_that_are_no_certificates(toy_base: Path, tmp_path: Path, certs: Path) -> None:

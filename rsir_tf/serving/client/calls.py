@@ -1,4 +1,4 @@
-"""One call to one of several servers: deadline, retries, and which of them to ask."""
+"""One call to one of several servers: deadline and retries."""
 
 from __future__ import annotations
 
@@ -13,48 +13,13 @@ from typing import Any
 import grpc
 
 from rsir_tf.serving.client.refusals import BatchTooLargeError, Refusal, closed_error, explain
+from rsir_tf.serving.client.servers import Server
 
 FIRST_CONTACT = 3.0
 """Seconds that a server which has never answered may refuse connections: a wrong port is told at once."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
 """Seconds between attempts: doubled from the first to the longest, times 0.5 to 1.5 by chance."""
-
-
-HUNG_SECONDS = 30.0
-"""For how long a server that did not answer in time is asked after the others."""
-
-
-class Server:
-    """A server, and how it has answered so far.
-
-    Args:
-        address: As the user gave it.
-        channel: Its gRPC channel.
-
-    Attributes:
-        met: Whether it has ever answered.
-    """
-
-    def __init__(self, address: str, channel: Any) -> None:
-        self.address = address
-        self.channel = channel
-        self.met = False
-        self._hung_at: float | None = None
-
-    def answered(self) -> None:
-        """Note that it is there."""
-        self.met = True
-        self._hung_at = None
-
-    def hung(self) -> None:
-        """Note that it did not answer in time."""
-        self._hung_at = time.monotonic()
-
-    @property
-    def asked_last(self) -> bool:
-        """Whether it did not answer in time, a short while ago."""
-        return self._hung_at is not None and time.monotonic() - self._hung_at < HUNG_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +66,7 @@ def call(
     where: Callable[[Server], str],
     divisible: bool = False,
     connected: bool = False,
+    slow: bool = False,
 ) -> tuple[Server, Any]:
     """Ask until there is an answer, an error that cannot heal, or no time left.
 
@@ -108,10 +74,12 @@ def call(
         attempt: Sends the request to a server with a deadline in seconds.
         servers: Asked in turn, beginning with the first.
         deadline: Of all attempts together. One attempt has at most half of its time, so that a lost one is repeated.
+            To a single server a request that is `slow` is sent once, for all the time: it would only be begun anew.
         closed: Ends the waiting between attempts.
         where: Names server, model, version and signature for errors.
         divisible: Whether the request can be sent in parts: a server that has no memory for it is not asked again.
         connected: Whether the answer is of use only if the connection holds: where it breaks, that is not repeated.
+        slow: Whether the answer may take long, although nothing is wrong.
 
     Returns:
         The server that answered, and its answer.
@@ -124,19 +92,19 @@ def call(
         StaleVersionError: The version asked for is gone.
     """
     start, pauses = time.monotonic(), Pauses()
+    longest = deadline.seconds if slow and len(servers) == 1 else deadline.seconds / 2
     hopeless: set[Server] = set()
     for server in itertools.cycle(servers):
         remaining = deadline.end - time.monotonic()
         try:
-            answer = attempt(server, max(0.001, min(remaining, deadline.seconds / 2)))
+            answer = attempt(server, max(0.001, min(remaining, longest)))
         except grpc.RpcError as error:
             if closed.is_set():
                 raise closed_error(where(server)) from error
             refusal = Refusal.of(error)
             if refusal.must_divide(divisible):
                 raise BatchTooLargeError(where(server), refusal.details) from error
-            if refusal.late:
-                server.hung()
+            server.failed(refusal, deadline.seconds)
             if refusal.misdirected:
                 hopeless.add(server)
             final = not refusal.heals or (refusal.gone and connected) or len(hopeless) == len(servers)
@@ -144,7 +112,7 @@ def call(
             end = min(start + FIRST_CONTACT, deadline.end) if unmet else deadline.end
             wait = pauses.next()
             if final or time.monotonic() + wait > end:
-                raise explain(refusal, where(server), deadline.seconds) from error
+                raise explain(server.most_telling(refusal), where(server), deadline.seconds) from error
             if closed.wait(wait):
                 raise closed_error(where(server)) from error
         except ValueError as error:  # "Cannot invoke RPC on closed channel!"

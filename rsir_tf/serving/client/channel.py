@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Any
 
 from rsir_tf.errors import InputError
@@ -33,6 +34,34 @@ def parse_address(address: str) -> str:
             f"server address {address!r}", wanted="HOST:PORT", cure="TensorFlow Serving's gRPC port is usually 8500"
         )
     return text
+
+
+def resolve(address: str) -> tuple[str | None, list[str]]:
+    """Find the addresses that a name stands for.
+
+    Args:
+        address: From `parse_address`.
+
+    Returns:
+        The name, or None where the address holds none; and a gRPC target for each address. None of them where the
+        name is unknown, or the address is of another kind (a Unix socket).
+    """
+    scheme, _, addresses = address.partition(":")
+    if scheme in ("ipv4", "ipv6"):
+        return None, [f"{scheme}:{one}" for one in addresses.split(",")]
+    match = re.fullmatch(r"(?:dns:(?://[^/]*/)?)?(\[[^\]]+\]|[^:/]+):([0-9]+)", address)
+    if match is None:
+        return None, []
+    host = match[1].strip("[]")
+    try:
+        found = socket.getaddrinfo(host, int(match[2]), type=socket.SOCK_STREAM)
+    except OSError:
+        return host, []
+    targets = []
+    for family, *_, place in found:
+        numeric = str(place[0])
+        targets.append(f"ipv6:[{numeric}]:{match[2]}" if family is socket.AF_INET6 else f"ipv4:{numeric}:{match[2]}")
+    return host, list(dict.fromkeys(targets))
 
 
 def open_channel(address: str, tls: TLS | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -13,6 +14,32 @@ from rsir_tf import processors
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class Budget:
+    """A number of something that tasks share: each has a part of it while it is at work, and waits until there is one.
+
+    Args:
+        most: How many there are.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, part: int) -> Iterator[None]:
+        """Have a part within the block; what is larger than the whole takes all of it, and so is at work alone."""
+        part = min(part, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= part)
+            self._left -= part
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += part
+                self._changed.notify_all()
 
 
 def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[list[Result]]], limit: int) -> Iterator[Result]:

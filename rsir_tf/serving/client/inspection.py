@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsir_tf.contract import ModelDescription
-from rsir_tf.serving.client.calls import Deadline, Server, call
-from rsir_tf.serving.client.channel import open_channel, parse_address
+from rsir_tf.serving.client.calls import Deadline, call
+from rsir_tf.serving.client.channel import parse_address
 from rsir_tf.serving.client.model import connect
+from rsir_tf.serving.client.servers import Outage, Server
 from rsir_tf.serving.exports import SIGNATURES, unpack_signatures
 from rsir_tf.serving.messages import (
     DataType,
@@ -157,17 +158,17 @@ def model_versions(
 
 def _ask(address: str, attempt: Callable[[Any, float], Any], model_name: str, timeout: float, tls: TLS | None) -> Any:
     parsed = parse_address(address)
-    channel = open_channel(parsed, tls)
+    asked = Server(parsed, tls, Outage(None))
     try:
         _, response = call(
             lambda server, seconds: attempt(server.channel, seconds),
-            [Server(parsed, channel)],
+            [asked],
             deadline=Deadline.after(timeout),
             closed=threading.Event(),
             where=lambda server: f"{server.address}, model {model_name!r}",
         )
     finally:
-        channel.close()
+        asked.channel.close()
     return response
 
 

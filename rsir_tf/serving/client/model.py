@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,14 @@ from rsir_tf.contract import (
     Prediction,
 )
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.checks import at, check_image, check_model, grouped, split_answer
-from rsir_tf.serving.client.calls import Deadline, Pauses, Server, call
-from rsir_tf.serving.client.channel import open_channel, parse_address
+from rsir_tf.serving.checks import BATCH_PIXELS, at, check_image, check_model, grouped, split_answer
+from rsir_tf.serving.client.calls import Deadline, Pauses, call
+from rsir_tf.serving.client.channel import parse_address
 from rsir_tf.serving.client.identity import ask_description, model_spec, output, predict_request
-from rsir_tf.serving.client.inflight import in_order, side_by_side
+from rsir_tf.serving.client.inflight import Budget, in_order, side_by_side
 from rsir_tf.serving.client.older_exports import ask_giver
 from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
+from rsir_tf.serving.client.servers import Outage, Server
 from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
 from rsir_tf.serving.tensors import decode, decode_strings, encode_images
 from rsir_tf.serving.tls import TLS
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 LONGEST_DESCRIBE = 60.0
 """Seconds: telling which model it is computes nothing, so a server that takes longer hangs."""
+
+PIXELS_IN_FLIGHT = 1 << 22
+"""Pixels at work on servers at one time: each million costs an FCN-8s's server up to half a gigabyte of memory."""
 
 HEAD_START, GRACE = 0.5, 1.0
 """Seconds that the first of several servers is asked alone, and that the others have once one has answered."""
@@ -56,6 +60,7 @@ def connect(
     batch_size: int = 4,
     in_flight: int = 4,
     tls: TLS | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> ServedModel:
     """Connect to a model behind one or several servers; nothing is sent before the first call.
 
@@ -67,8 +72,10 @@ def connect(
         timeout: Seconds for one request, with its repetitions, its parts where the server takes it in parts only, and
             the questions which model answered.
         batch_size: The most images in one request; fewer where the server says that it takes fewer.
-        in_flight: The most requests at one time.
+        in_flight: The most requests at one time; fewer where their images are large (four million pixels in all).
         tls: PEM files for an encrypted connection; None for plain text.
+        tell: Takes a line to show to the user where the servers are away for more than five seconds, and one when
+            they are back.
 
     Returns:
         The model; close it, or use it in a `with` block.
@@ -83,6 +90,7 @@ def connect(
         batch_size=batch_size,
         in_flight=in_flight,
         tls=tls,
+        tell=tell,
     )
 
 
@@ -102,6 +110,7 @@ class ServedModel:
         batch_size: int,
         in_flight: int,
         tls: TLS | None,
+        tell: Callable[[str], None] | None,
     ) -> None:
         if not addresses:
             raise InputError("no server address", wanted="HOST:PORT")
@@ -109,13 +118,14 @@ class ServedModel:
             raise InputError(
                 f"timeout {timeout:g}, batch size {batch_size}, {in_flight} in flight", wanted="numbers above 0"
             )
-        parsed = [parse_address(address) for address in addresses]
-        self._servers = [Server(address, open_channel(address, tls)) for address in parsed]
+        parsed, outage = [parse_address(address) for address in addresses], Outage(tell)
+        self._servers = [Server(address, tls, outage) for address in parsed]
         self._turn = itertools.count()
         self._spec = spec
         self._timeout = timeout
         self._largest = batch_size
         self._in_flight = in_flight
+        self._pixels = Budget(PIXELS_IN_FLIGHT)
         self._workers = ThreadPoolExecutor(in_flight, thread_name_prefix="rsir_tf_request")
         self._closed = threading.Event()
         self._first = threading.Lock()
@@ -178,7 +188,7 @@ class ServedModel:
 
     def _submit(self, group: Sequence[NDArray[np.uint8]]) -> Future[list[Prediction]]:
         try:
-            return self._workers.submit(self._predict_group, group, None)
+            return self._workers.submit(self._predict_in_turn, group)
         except RuntimeError as error:
             if not self._closed.is_set():
                 raise
@@ -190,15 +200,19 @@ class ServedModel:
         except CancelledError as error:  # waited for its turn when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _predict_group(self, group: Sequence[NDArray[np.uint8]], deadline: Deadline | None) -> list[Prediction]:
-        deadline = deadline or Deadline.after(self._timeout)  # counted from when it is sent, not from when it waits
+    def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        with self._pixels.taken(_pixels(group)):
+            # Counted from when it is sent, not from when it waits.
+            return self._predict_group(group, Deadline.after(self._timeout))
+
+    def _predict_group(self, group: Sequence[NDArray[np.uint8]], deadline: Deadline) -> list[Prediction]:
         if len(group) > self._largest:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
             return [prediction for part in parts for prediction in self._predict_group(part, deadline)]
         request = predict_request(self._spec, FEATURES)
         encode_images(group, request.inputs[IMAGES])
         try:
-            server, response, model_ids = self._answer(request, len(group), deadline)
+            server, response, model_ids = self._answer(request, group, deadline)
         except BatchTooLargeError as error:
             largest = error.largest or len(group) // 2
             if largest == 0 or len(group) == 1:
@@ -215,11 +229,14 @@ class ServedModel:
         except (ModelError, MismatchError) as error:
             raise at(self._where(server, FEATURES, response), error) from error
 
-    def _answer(self, request: Any, count: int, deadline: Deadline) -> tuple[Server, Any, list[str]]:
+    def _answer(
+        self, request: Any, group: Sequence[NDArray[np.uint8]], deadline: Deadline
+    ) -> tuple[Server, Any, list[str]]:
         """Send images; with the answer comes who gave it, once for each image."""
         pauses = Pauses()
+        slow, divisible = _pixels(group) > BATCH_PIXELS, len(group) > 1
         while True:
-            server, response = self._call(FEATURES, request, self._by_turns(), deadline, divisible=count > 1)
+            server, response = self._call(FEATURES, request, self._by_turns(), deadline, divisible=divisible, slow=slow)
             if MODEL_ID in response.outputs:
                 try:
                     return server, response, decode_strings(response.outputs[MODEL_ID], MODEL_ID)
@@ -237,7 +254,7 @@ class ServedModel:
                 if self._closed.wait(wait):
                     raise closed_error(self._where(server, FEATURES)) from error
             else:
-                return server, response, [giver] * count
+                return server, response, [giver] * len(group)
 
     def _introduce(self, server: Server, deadline: Deadline) -> None:
         """Ask one server which model it holds, and compare with what others have said."""
@@ -262,6 +279,7 @@ class ServedModel:
         *,
         divisible: bool = False,
         connected: bool = False,
+        slow: bool = False,
     ) -> tuple[Server, Any]:
         if self._closed.is_set():
             raise closed_error(self._where(servers[0], signature))
@@ -274,6 +292,7 @@ class ServedModel:
             where=lambda server: self._where(server, signature),
             divisible=divisible,
             connected=connected,
+            slow=slow,
         )
 
     def _by_turns(self) -> list[Server]:
@@ -293,6 +312,12 @@ class ServedModel:
         else:
             version = f"version {self._spec.version_label!r}" if self._spec.version_label else "newest version"
         return f"{server.address}, model {self._spec.name!r} ({version}), signature {signature!r}"
+
+
+def _pixels(group: Sequence[NDArray[np.uint8]]) -> int:
+    height, width, _ = group[0].shape
+    pixels: int = len(group) * height * width
+    return pixels
 
 
 def _close_all(servers: Sequence[Server]) -> None:

@@ -20,6 +20,7 @@ _UNTRUSTED = re.compile(r"certificate|hostname verification", re.IGNORECASE)
 _WEB_SERVER = re.compile(r"http1|http/1", re.IGNORECASE)
 _HUNG_UP = re.compile(r"last error: .*(socket closed|connection reset)", re.IGNORECASE)
 """Of a new connection: a server that does not like a client's certificate says no more than that."""
+_NOBODY = re.compile(r"connection refused|no route to host|network is unreachable", re.IGNORECASE)
 _OTHER_PROTOCOL = re.compile(r"http1|http/1|expected SETTINGS frame", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"Task size \d+ is larger than maximum input batch size (\d+)")
 _MESSAGE_TOO_LARGE = re.compile(r"message larger than max", re.IGNORECASE)
@@ -79,6 +80,11 @@ class Refusal:
     def gone(self) -> bool:
         """Whether the connection broke, or there is none."""
         return self.code is grpc.StatusCode.UNAVAILABLE and not _QUEUE_FULL.search(self.details)
+
+    @property
+    def nobody_there(self) -> bool:
+        """Whether nothing listens at the address."""
+        return self.gone and bool(_NOBODY.search(self.details))
 
     @property
     def misdirected(self) -> bool:
@@ -147,7 +153,14 @@ def explain(refusal: Refusal, where: str, timeout: float) -> ModelError:  # noqa
         return ModelError(f"{where}: the model lacks this signature ({details})", cure=EXPORT_CURE)
     if "different shapes" in details:
         return ModelError(
-            f"{where}: {details}", cure="a server with --enable_batching takes images of one size; turn batching off"
+            f"{where}: {details}",
+            cure="a server with --enable_batching takes images of one size: bring all to one (`index --resize HEIGHT "
+            "WIDTH`), or turn batching off",
+        )
+    if "Unrecognized servable version label" in details:
+        return ModelError(
+            f"{where}: {details}",
+            cure="`rsir-tf info HOST:PORT` lists the versions; the server's models.config says what labels they have",
         )
     if "deserializ" in details:
         return ModelError(f"{where}: its answer is no TensorFlow Serving message", cure="check host and port")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rsir_tf.errors import ModelError
+from rsir_tf.serving.exports import list_versions, version_folder
 from rsir_tf.serving.server.engines import (
     DOCKER_IMAGE,
     Engine,
@@ -28,7 +29,7 @@ from rsir_tf.serving.server.processes import (
     start_process,
     stopped_error,
 )
-from rsir_tf.serving.tls import TLS, server_credentials, ssl_config
+from rsir_tf.serving.tls import TLS, check_dates, server_credentials, ssl_config
 
 
 class RunningServer(Protocol):
@@ -79,13 +80,14 @@ def start_server(
         ModelError: It lacks a signature, or the server ended or failed to load it.
         StoppedError: `stopping` was set before the model was available.
     """
-    check_servable(base)
+    newest = check_servable(base)
     chosen = engine or choose_engine()
     check_choice(chosen, port)
     host = listening_host(chosen, host)
     check_port(host, port)
     if tls is not None:
         server_credentials(tls)
+        check_dates(tls)
     model_name = name or Path(base).resolve().name
     stopping = stopping or threading.Event()
     if chosen == "embedded":
@@ -109,8 +111,26 @@ def start_server(
         command = engine_command(
             chosen, base, name=model_name, host=host, port=port, tls=tls, ssl_config=file, container=container
         )
-        process = EngineProcess(command, name=model_name, host=host, port=port, tls=tls, at_last=at_last)
+        process = EngineProcess(
+            command,
+            name=model_name,
+            host=host,
+            port=port,
+            tls=tls,
+            at_last=at_last,
+            cure=_if_damaged(Path(base), newest),
+        )
         return process.start(timeout, stopping)
+
+
+def _if_damaged(base: Path, newest: int) -> str:
+    """Say what to do where a server ends while it starts: it takes the newest version, and no older one instead."""
+    others = [version for version in list_versions(base) if version != newest]
+    back = f", so that version {others[-1]} is served" if others else ""
+    return (
+        f"see what it wrote; if version {newest} is damaged, export the run again or move "
+        f"{version_folder(base, newest)} away{back}"
+    )
 
 
 def wait_until_told(server: RunningServer, stopping: threading.Event) -> None:

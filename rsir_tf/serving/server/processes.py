@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from rsir_tf.serving.tls import TLS, shows_certificate
 
 POLL_SECONDS = 0.2
 """Between looks at a server that starts, or runs."""
+
+_PR_SET_PDEATHSIG = 1
+"""Of Linux's <sys/prctl.h>."""
 
 END_SECONDS = 10.0
 """That a process has to end when it is told to; then it is killed."""
@@ -35,6 +39,7 @@ class EngineProcess:
         port: Its gRPC port.
         tls: Its certificate, where it encrypts.
         at_last: Run when it has been stopped, to end what it may have left running.
+        cure: What to do where it ends before it serves the model.
     """
 
     def __init__(
@@ -46,10 +51,12 @@ class EngineProcess:
         port: int,
         tls: TLS | None = None,
         at_last: list[str] | None = None,
+        cure: str = "see what it wrote",
     ) -> None:
         self.name = name
         self._command = command
         self._at_last = at_last
+        self._cure = cure
         self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._port = port
         self._tls = tls
@@ -82,7 +89,9 @@ class EngineProcess:
             if self._tls is not None and self._tls.certificate is not None:
                 self._wait_for_certificate(self._tls.certificate, timeout, stopping)
             else:
-                wait_until_available(self.address, self.name, timeout=timeout, ended=self._ended, stopping=stopping)
+                wait_until_available(
+                    self.address, self.name, timeout=timeout, raise_if_ended=self._raise_if_ended, stopping=stopping
+                )
         except BaseException:
             self.stop()
             raise
@@ -97,8 +106,7 @@ class EngineProcess:
         while not shows_certificate(self._host, self._port, certificate):
             if stopping.is_set():
                 raise stopped_error(self.address, self.name)
-            if how := self._ended():
-                raise _ended_error(self.address, self.name, how)
+            self._raise_if_ended()
             if time.monotonic() > end:
                 raise ModelError(
                     f"{self.address}: nothing shows {certificate} after {timeout:g} s",
@@ -106,8 +114,12 @@ class EngineProcess:
                 )
             stopping.wait(POLL_SECONDS)
 
-    def _ended(self) -> str:
-        return self.ending if self.wait(0) else ""
+    def _raise_if_ended(self) -> None:
+        if self.wait(0):
+            raise ModelError(
+                f"{self.address}: the server ended before it served model {self.name!r} ({self.ending})",
+                cure=self._cure,
+            )
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the process ends; True where it has ended."""
@@ -129,7 +141,7 @@ class EngineProcess:
 
 
 def wait_until_available(
-    address: str, name: str, *, timeout: float, ended: Callable[[], str], stopping: threading.Event
+    address: str, name: str, *, timeout: float, raise_if_ended: Callable[[], None], stopping: threading.Event
 ) -> None:
     """Wait until a server says that a version of the model is available.
 
@@ -137,7 +149,7 @@ def wait_until_available(
         address: `HOST:PORT`.
         name: The model's name.
         timeout: Seconds to wait.
-        ended: How the server's process has ended; an empty text while it runs.
+        raise_if_ended: Raises ModelError where the server's process has ended.
         stopping: Ends the waiting.
 
     Raises:
@@ -151,8 +163,7 @@ def wait_until_available(
     while True:
         if stopping.is_set():
             raise stopped_error(address, name)
-        if how := ended():
-            raise _ended_error(address, name, how)
+        raise_if_ended()
         try:
             versions = model_versions(address, model_name=name, timeout=2)
         except ServerUnavailableError:
@@ -174,7 +185,7 @@ def wait_until_available(
 
 
 def start_process(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a program; what it says goes to standard error.
+    """Start a program; what it says goes to standard error. On Linux it ends with this process, however that ends.
 
     Raises:
         ModelError: It cannot be started.
@@ -182,9 +193,34 @@ def start_process(command: list[str]) -> subprocess.Popen[bytes]:
     try:
         # Its standard output too goes to ours for talk: standard output is for data.
         # In a session of its own: Ctrl-C is for us, who end it in an orderly way; a terminal tells the whole group.
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.__stderr__, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.__stderr__,
+            start_new_session=True,
+            preexec_fn=_end_with_parent(),  # noqa: PLW1509 - it calls the system and nothing that takes a lock
+        )
     except OSError as error:
         raise ModelError(f"{command[0]}: cannot be started: {error.strerror}") from error
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """Give what a new process does first, so that Linux ends it (SIGTERM) when its parent is gone, even by SIGKILL.
+
+    The system means the thread that started it, so this is done for the main thread alone, which lives as long.
+    """
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    import ctypes
+
+    system, parent = ctypes.CDLL(None), os.getpid()
+
+    def first() -> None:
+        system.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # gone before the system was asked
+            os._exit(1)
+
+    return first
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
@@ -202,10 +238,6 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 def stopped_error(address: str, name: str) -> StoppedError:
     """Say that a server was told to stop too soon."""
     return StoppedError(f"{address}: told to stop before it served model {name!r}")
-
-
-def _ended_error(address: str, name: str, how: str) -> ModelError:
-    return ModelError(f"{address}: the server ended before it served model {name!r} ({how})", cure="see what it wrote")
 
 
 def in_words(code: int) -> str:

@@ -81,12 +81,6 @@ class Servable:
         if name not in self.signature_defs:
             raise RefusedError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         definition = self.signature_defs[name]
-        if definition.method_name not in _METHODS:
-            known = ", ".join(_METHODS)
-            raise RefusedError(
-                grpc.StatusCode.INTERNAL,
-                f"Expected prediction signature method_name to be one of {{{known}}}. Was: {definition.method_name}",
-            )
         arrays = _read_inputs(definition, inputs)
         wanted = _wanted_outputs(definition, list(output_filter))
         _check_types(definition, inputs)
@@ -99,8 +93,6 @@ class Servable:
             raise RefusedError(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
         return {alias: to_array(answer[alias]) for alias in wanted}
 
-
-_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
 
 _STATUS: dict[int, grpc.StatusCode] = {status.value[0]: status for status in grpc.StatusCode}
 """TensorFlow's error codes are gRPC's."""
