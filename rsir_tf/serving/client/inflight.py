@@ -1,4 +1,4 @@
-"""Tasks at work together: a bounded number of them with results in order, or all while there is time."""
+"""Tasks at work together: sharing a bounded number of something, or all of them while there is time."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import TypeVar
-
-from rsir_tf import processors
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+from collections.abc import Callable, Iterator, Sequence
 
 
 class Budget:
@@ -40,24 +33,6 @@ class Budget:
             with self._changed:
                 self._left += part
                 self._changed.notify_all()
-
-
-def in_order(tasks: Iterable[Task], submit: Callable[[Task], Future[list[Result]]], limit: int) -> Iterator[Result]:
-    """Run tasks and yield what they give, in the tasks' order.
-
-    Args:
-        tasks: Pulled as needed, never more than `limit` ahead of what has been yielded.
-        submit: Starts one.
-        limit: The most that are started and not yet yielded.
-
-    Yields:
-        The items of each task's result.
-
-    Raises:
-        Exception: What `tasks` or a task raised, after the results of all tasks before it.
-    """
-    for results in processors.in_order(submit, tasks, limit):
-        yield from results
 
 
 def side_by_side(tasks: Sequence[Callable[[], object]], head_start: float, grace: float) -> dict[int, Exception | None]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf import processors
 from rsir_tf.contract import (
     CONV5_3,
     DESCRIBE,
@@ -29,7 +30,7 @@ from rsir_tf.serving.checks import BATCH_PIXELS, at, check_image, check_model, g
 from rsir_tf.serving.client.calls import Deadline, Pauses, call
 from rsir_tf.serving.client.channel import parse_address
 from rsir_tf.serving.client.identity import ask_description, model_spec, output, predict_request
-from rsir_tf.serving.client.inflight import Budget, in_order, side_by_side
+from rsir_tf.serving.client.inflight import Budget, side_by_side
 from rsir_tf.serving.client.older_exports import ask_giver
 from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
 from rsir_tf.serving.client.servers import Outage, Server
@@ -170,8 +171,7 @@ class ServedModel:
             raise closed_error(self._where(self._servers[0], FEATURES))
         if self._description is None:
             self.describe()
-        groups = grouped(images, lambda: self._largest)
-        return self._until_closed(in_order(groups, self._submit, self._in_flight))
+        return self._in_order(grouped(images, lambda: self._largest))
 
     def close(self) -> None:
         self._closed.set()
@@ -194,9 +194,10 @@ class ServedModel:
                 raise
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _until_closed(self, predictions: Iterator[Prediction]) -> Iterator[Prediction]:
+    def _in_order(self, groups: Iterable[Sequence[NDArray[np.uint8]]]) -> Iterator[Prediction]:
         try:
-            yield from predictions
+            for predictions in processors.in_order(self._submit, groups, self._in_flight):
+                yield from predictions
         except CancelledError as error:  # waited for its turn when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
