@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from rsir_tf.archives.folder_names import scenes_of
+from rsir_tf.archives.folder_names import scenes_of, stem
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES, FileSource
@@ -40,8 +41,27 @@ def read_folder(root: Path, files: Sequence[PurePosixPath]) -> Archive:
         root=root,
         format="folder",
         records=tuple(sorted(records, key=lambda record: record.id)),
+        remarks=tuple(_twins(files)),
         understood=understood,
     )
+
+
+def _twins(files: Sequence[PurePosixPath]) -> Iterator[str]:
+    """Tell of two folders side by side with the same names: one of them may hold masks, which nothing in names says."""
+    names: dict[PurePosixPath, set[str]] = defaultdict(set)
+    for file in files:
+        names[file.parent].add(stem(file))
+    beside: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
+    for folder in names:
+        if folder.parts:
+            beside[folder.parent].append(folder)
+    for folders in beside.values():
+        if len(folders) == 2 and names[folders[0]] == names[folders[1]]:
+            first, second = sorted(map(str, folders))
+            yield (
+                f"{first} and {second} hold files of the same names, and all are taken for images: if one holds masks, "
+                f"say it with --images '{first}/*' --masks '{second}/*', or the other way round"
+            )
 
 
 def read_single(image: Path) -> Archive:

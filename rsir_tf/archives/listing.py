@@ -28,6 +28,10 @@ SYSTEM_FOLDERS = frozenset(
 """Folders, in lower case, that systems and programs keep for themselves: thumbnails, bins, what unpacking leaves."""
 
 
+SYSTEM_FOLDER = "a folder that a system or a program keeps for itself"
+"""Why such a folder is left out."""
+
+
 class LeftOut(NamedTuple):
     r"""Something in an archive's folder that is no image and no mask of the archive.
 
@@ -123,7 +127,7 @@ def refuse_empty(root: Path, listing: Listing) -> InputError:
 
 def _why_not_entered(name: str) -> str | None:
     if name.lower() in SYSTEM_FOLDERS or name.startswith("__MACOSX"):
-        return "a folder that a system or a program keeps for itself"
+        return SYSTEM_FOLDER
     return None if _is_utf8(name) else "the folder's name is not UTF-8: rename it"
 
 

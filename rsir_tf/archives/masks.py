@@ -190,7 +190,8 @@ def _from_grey(where: str, values: NDArray[Any], stored: Stored, label_set: Labe
             wanted="grey of 8 bits, a palette or RGB",
             cure="add the classes' ids to the label set",
         )
-    return _from_codes(where, stretched(values, stored.bits).astype(np.intp) * 0x010101, label_set)
+    shown = stretched(values, stored.bits)
+    return _from_codes(where, (255 - shown if stored.white_is_zero else shown).astype(np.intp) * 0x010101, label_set)
 
 
 def _from_codes(where: str, codes: NDArray[np.intp], label_set: LabelSet) -> NDArray[np.uint8]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-READING = ("numpy", "pillow")
-"""What every descriptor comes from: Pillow decodes its images."""
+READING = ("numpy", "pillow", "rasterio")
+"""What every descriptor comes from: Pillow decodes its images, and rasterio those that are TIFF."""
 
 
 def library_versions(*names: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ def command(
     """
     from rsir_tf.archives import check_archive
 
-    opened = annotations.open(archive, need_labels=True)
+    opened = annotations.open(archive, need_labels=True, tell=False)
     with console.progress("reading") as tell:
         report = check_archive(opened, progress=tell)
     if json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_tf.cli import console
 from rsir_tf.cli.connection import PANEL
 from rsir_tf.cli.option_groups import OptionGroup
 from rsir_tf.errors import InputError
@@ -138,19 +139,21 @@ class Annotations(OptionGroup):
         ),
     ] = False
 
-    def open(self, path: Path, *, need_labels: bool = False) -> archives.Archive:
+    def open(self, path: Path, *, need_labels: bool = False, tell: bool = True) -> archives.Archive:
         """Open the archive at a path.
 
         Args:
             path: A folder, or an image file.
             need_labels: Whether masks are refused whose meaning nothing tells: for training and checking.
+            tell: Whether what is left out of the archive is told on stderr.
 
         Raises:
             InputError: See `rsir_tf.open_archive`.
         """
         from rsir_tf.archives import open_archive
+        from rsir_tf.archives.listing import SYSTEM_FOLDER
 
-        return open_archive(
+        opened = open_archive(
             path,
             labels=self.labels,
             tags=self.tags,
@@ -159,3 +162,8 @@ class Annotations(OptionGroup):
             masks=self.mask_files,
             need_labels=need_labels,
         )
+        odd = [left for left in opened.left_out if left.why != SYSTEM_FOLDER]
+        if tell and odd:
+            more = f" and {len(odd) - 1} more; `rsir-tf check` lists them" if len(odd) > 1 else ""
+            console.say(f"left out {odd[0].path}: {odd[0].why}{more}")
+        return opened

@@ -179,10 +179,10 @@ def _other_kind(stored: Stored) -> tuple[str, str] | None:
     kind = kinds.get(stored.bands, f"has {stored.bands} bands")
     if stored.colour_space:
         kind = f"is {stored.colour_space}"
-    elif stored.bits == 1:
-        kind = "is black and white (1 bit)"
     elif stored.palette is not None:
         kind = "is a palette picture"
+    elif stored.bits == 1:
+        kind = "is black and white (1 bit)"
     elif stored.bands > 3:
         cure = "save red, green and blue as a file of their own"
     return kind, cure

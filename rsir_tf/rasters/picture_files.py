@@ -67,6 +67,7 @@ def open_picture_file(name: str) -> Iterator[Stored]:
             dtype=f"uint{bits}" if bits > 8 and len(bands) > 1 else _DTYPES.get(picture.mode, "uint8"),
             bits=bits,
             palette=None if palette is None else np.asarray(palette, dtype=np.uint8).reshape(-1, 3),
+            white_is_zero=False,
             alpha=bands[-1] in ("A", "a") and len(bands) > 1,
             colour_space=_SPACES.get(picture.mode),
             orientation=_orientation(picture),

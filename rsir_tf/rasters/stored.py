@@ -51,6 +51,7 @@ class Stored:
         dtype: Number type of the values as they are decoded, as NumPy names it.
         bits: Of one value in the file: 1 to 64.
         palette: uint8 [n, 3], RGB of each index; None where there is none.
+        white_is_zero: Whether a grey file is to be shown inverted; its values are given as stored.
         alpha: Whether the last band says how opaque a pixel is.
         colour_space: In words, where it is neither grey nor RGB nor a palette: "CMYK", "CIELab".
         orientation: 1 to 8, as TIFF and EXIF count; 1 where there is no such tag. It is never applied.
@@ -64,6 +65,7 @@ class Stored:
     dtype: str
     bits: int
     palette: NDArray[np.uint8] | None
+    white_is_zero: bool
     alpha: bool
     colour_space: str | None
     orientation: int

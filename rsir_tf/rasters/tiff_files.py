@@ -18,7 +18,8 @@ from rsir_tf.rasters.stored import ORIENTATIONS, Stored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ORIENTATION, _COMPRESSION = 274, 259  # TIFF tags
+_ORIENTATION, _COMPRESSION, _PHOTOMETRIC = 274, 259, 262  # TIFF tags
+_WHITE_IS_ZERO, _PALETTE = 0, 3  # of photometric interpretation
 _SPACES = {"CMYK": "CMYK", "CIELAB": "CIELab"}
 _COMPRESSIONS = {
     2: "CCITT fax",
@@ -64,7 +65,7 @@ def open_tiff(name: str) -> Iterator[Stored]:
         InputError: Its header is damaged, or it is packed in a way that is not known.
     """
     rasterio = _gdal()
-    orientation, compression = _tags(name)
+    orientation, compression, photometric = _tags(name)
     packed = _COMPRESSIONS.get(compression)
     with rasterio.Env(**_settings()):
         try:
@@ -74,7 +75,7 @@ def open_tiff(name: str) -> Iterator[Stored]:
         with opened:
             structure = opened.tags(ns="IMAGE_STRUCTURE")
             dtypes = set(opened.dtypes)
-            interpretation = [band.name for band in opened.colorinterp]
+            alpha = "alpha" in [band.name for band in opened.colorinterp[1:]]
 
             def decode() -> NDArray[Any]:
                 try:
@@ -94,8 +95,10 @@ def open_tiff(name: str) -> Iterator[Stored]:
                 bands=opened.count,
                 dtype=opened.dtypes[0] if len(dtypes) == 1 else "mixed",
                 bits=int(opened.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 0)) or _bits(opened.dtypes[0]),
-                palette=_palette(opened) if interpretation == ["palette"] else None,
-                alpha="alpha" in interpretation[1:],
+                # GDAL makes palettes of its own where there is none in the file.
+                palette=_palette(opened) if photometric == _PALETTE and opened.count == 1 else None,
+                white_is_zero=photometric == _WHITE_IS_ZERO,
+                alpha=alpha,
                 colour_space=_SPACES.get(structure.get("SOURCE_COLOR_SPACE", "")),
                 orientation=orientation,
                 pages=max(1, len(opened.subdatasets)),
@@ -116,8 +119,8 @@ def _palette(opened: Any) -> NDArray[np.uint8]:
     return palette
 
 
-def _tags(name: str) -> tuple[int, int]:
-    """Orientation and compression of the first picture, which GDAL does not tell; 1 and 1 where there are no tags."""
+def _tags(name: str) -> tuple[int, int, int]:
+    """Orientation, compression and photometric interpretation, which GDAL does not tell; 1 where there is no tag."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     try:
@@ -129,9 +132,10 @@ def _tags(name: str) -> tuple[int, int]:
             file.seek(directory.next)
             directory.load(file)
             orientation = int(directory.get(_ORIENTATION, 1))
-            return orientation if orientation in ORIENTATIONS else 1, int(directory.get(_COMPRESSION, 1))
+            photometric = int(directory.get(_PHOTOMETRIC, 1))
+            return orientation if orientation in ORIENTATIONS else 1, int(directory.get(_COMPRESSION, 1)), photometric
     except Exception:  # noqa: BLE001 - a damaged header: GDAL says what is wrong with it.
-        return 1, 1
+        return 1, 1, 1
 
 
 def _unreadable(name: str, packed: str | None, what: str, error: Exception) -> InputError:

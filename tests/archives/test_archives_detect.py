@@ -44,6 +44,17 @@ def test_ids_begin_below_a_lone_images_folder(tmp_path: Path, draw_image: Draw) 
         assert archive.records[1].source.path == tmp_path / "Images/harbor/a.png"
 
 
+def test_two_folders_of_the_same_names_are_remarked(tmp_path: Path, draw_image: Draw) -> None:
+    for name in ("x/a/1.png", "x/a/2.png", "x/b/1.jpg", "x/b/2.jpg", "c/3.png"):
+        draw_image(name)
+    archive = open_archive(tmp_path)
+    assert len(archive) == 5
+    assert archive.remarks == (
+        "x/a and x/b hold files of the same names, and all are taken for images: if one holds masks, say it with "
+        "--images 'x/a/*' --masks 'x/b/*', or the other way round",
+    )
+
+
 def test_a_single_image(draw_image: Draw, tmp_path: Path) -> None:
     path = draw_image("a.png")
     archive = open_archive(str(path))

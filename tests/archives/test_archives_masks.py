@@ -318,6 +318,14 @@ def test_white_may_be_zero(tmp_path: Path, classes: np.ndarray) -> None:
     values = literal_ids(classes, IDS, 0).astype(np.uint8)
     tifffile.imwrite(tmp_path / "m.tif", values, photometric="miniswhite")
     np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", IDS), classes)
+    # Where colours count, they are those that are shown: the value 0 is white.
+    black_white = LabelSet("bw", ("ground", "building"), (0, 1), ((0, 0, 0), (255, 255, 255)))
+    two = values % 2
+    tifffile.imwrite(tmp_path / "m.tif", two * np.uint8(255), photometric="miniswhite")
+    by_colour = LabelSet("by colour", black_white.names, None, black_white.colours)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", by_colour), 1 - two)
+    tifffile.imwrite(tmp_path / "m.tif", two, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif", black_white), two)
 
 
 def test_three_equal_bands_are_ids_where_there_are_ids_alone(tmp_path: Path, classes: np.ndarray) -> None:

@@ -149,6 +149,44 @@ def test_an_archive_that_is_missing_or_empty(name: str, tmp_path: Path, command)
     assert sorted(tmp_path.iterdir()) == [empty]
 
 
+def test_what_is_left_out_is_told(sound: Path, tmp_path: Path, command) -> None:
+    picture(sound / "overview.png")
+    picture(sound / "@eaDir/x.png")
+    ended = command("split", sound, "--to", tmp_path / "s.json", "--test", 0.5)
+    assert ended.err.splitlines()[0] == "left out overview.png: an image that lies beside the pairs"
+    picture(sound / "sketch.png")
+    ended = command("split", sound, "--to", tmp_path / "s.json", "--test", 0.5)
+    assert ended.err.splitlines()[0] == (
+        "left out overview.png: an image that lies beside the pairs and 1 more; `rsir-tf check` lists them"
+    )
+    ended = command("check", sound)
+    assert ended.err == ""
+    assert [line for line in ended.out.splitlines() if line.startswith("left out")] == [
+        "left out @eaDir: a folder that a system or a program keeps for itself",
+        "left out overview.png: an image that lies beside the pairs",
+        "left out sketch.png: an image that lies beside the pairs",
+    ]
+
+
+def test_patterns_on_the_command_line(tmp_path: Path, command) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"classes": [{"name": "land", "id": 1}]}))
+    for number in range(5):
+        picture(tmp_path / f"data/a/{number}.png")
+        mask(tmp_path / f"data/b/{number}_classes.png")
+    line = ("check", tmp_path / "data", "--labels", labels, "--images", "a/*")
+    ended = command(*line, "--masks", "b/*_classes.png", "--json")
+    assert ended.code == 0
+    found = json.loads(ended.out)
+    assert found["pairing"] == (
+        "images fit a/*, masks fit b/*_classes.png, and the wildcards stand for the same in an image and its mask"
+    )
+    assert found["label_proof"] == "it was given"
+    ended = command(*line)
+    assert ended.code == 1
+    assert "a label set is given (labels), and no masks were found" in ended.err
+
+
 def test_split_is_written_once_and_never_overwritten(sound: Path, tmp_path: Path, command) -> None:
     to = tmp_path / "split.json"
     ended = command("split", sound, "--to", to, "--test", 0.5)
