@@ -53,7 +53,7 @@ def _command(name: str, command: Any, function: Callable[..., None]) -> Iterator
     shown = [parameter for parameter in command.params if parameter.name in signature]
     arguments = [parameter for parameter in shown if not parameter.opts[0].startswith("-")]
     options = [parameter for parameter in shown if parameter.opts[0].startswith("-")]
-    line = [_name(parameter) for parameter in arguments]
+    line = [_name(argument) if argument.required else f"[{_name(argument)}]" for argument in arguments]
     line += [f"{option.opts[0]} {_takes(signature[option.name], option)}" for option in options if option.required]
     yield f"## {name}\n\n```\nrsir-tf {name} {' '.join(line)} [OPTIONS]\n```\n"
     yield inspect.cleandoc(function.__doc__ or "") + "\n"

@@ -4,14 +4,17 @@
     python scripts/stress_index.py [--kills 50] [--images 400] [--seed 0] [--json]
 
 The images are rendered noise, the model is a stand-in in the same process, and segments are small, so that merging is
-disturbed too. After each kill the index must open and every byte must be as the manifest says; at the end every file
-must be byte-identical to that of the undisturbed index, the time in the manifest apart. Exit code 1 where it is not.
+disturbed too; what fills no segment yet is staged every 20 ms. Half of the kills hit the making of the index, half of
+them its renewal after the time of change of every file, which alone is then written to the index anew. After each kill
+the index must open and every byte must be as the manifest says; at the end of each half every file must be
+byte-identical to that of the undisturbed index, the time in the manifest apart. Exit code 1 where it is not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -52,9 +55,12 @@ class Stand:
 
 
 merging.MERGED_IMAGES = 40
+writer.SECONDS_BETWEEN_STAGINGS = 0.02
 writer.IndexWriter.open.__func__.__kwdefaults__["images_per_segment"] = 10
 print("started", flush=True)
-index_archive(open_archive(sys.argv[1]), Stand(), Path(sys.argv[2]))
+summary = index_archive(open_archive(sys.argv[1]), Stand(), Path(sys.argv[2]))
+if "asked nothing" in sys.argv and summary.added:
+    sys.exit(f"the model was asked for {summary.added} images")
 """
 
 
@@ -75,22 +81,66 @@ def render(folder: Path, images: int) -> None:
             Image.fromarray(blocks.repeat(8, axis=0).repeat(8, axis=1)).save(path)
 
 
-def start(archive: Path, index: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORKER, str(archive), str(index)]
+def start(archive: Path, index: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORKER, str(archive), str(index), *words]
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert worker.stdout is not None
     worker.stdout.readline()  # Imports are over: what follows is work on the index.
     return worker
 
 
-def finish(archive: Path, index: Path) -> float:
+def finish(archive: Path, index: Path, *words: str) -> float:
     """Let it run to its end: seconds after its start."""
-    worker = start(archive, index)
+    worker = start(archive, index, *words)
     started = time.monotonic()
     _, errors = worker.communicate()
     if worker.returncode:
         raise SystemExit(f"an undisturbed run ended with {worker.returncode}: {errors}")
     return time.monotonic() - started
+
+
+class Stress:
+    """Kills, and what was found wrong after them."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.kills = self.restarts = 0
+        self.failures: list[str] = []
+
+    def disturb(self, archive: Path, index: Path, kills: int, whole: float, *words: str) -> None:
+        """Kill as often as this; where it comes to its end, it begins anew with what the folder held before."""
+        before = index.with_name("before")
+        if index.exists():
+            shutil.copytree(index, before)
+        last = self.kills + kills
+        while self.kills < last:
+            worker = start(archive, index, *words)
+            try:
+                # Short lives, so that many of them fit into the work.
+                worker.wait(self.rng.uniform(0, whole / 12))
+                shutil.rmtree(index)
+                if before.exists():
+                    shutil.copytree(before, index)
+                self.restarts += 1
+                continue
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.communicate()
+                self.kills += 1
+            if (index / MANIFEST).exists():
+                open_index(index)
+                self.failures += [f"after kill {self.kills}: {problem.text}" for problem in verify_index(index)]
+        finish(archive, index, *words)
+
+    def compare(self, undisturbed: Path, disturbed: Path) -> int:
+        """Note each file that differs: how many there are."""
+        one, other = contents(undisturbed), contents(disturbed)
+        self.failures += [
+            f"{name} differs from the undisturbed one after {self.kills} kills"
+            for name in sorted({*one, *other})
+            if one.get(name) != other.get(name)
+        ]
+        return len(one)
 
 
 def contents(index: Path) -> dict[str, Any]:
@@ -112,41 +162,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rng = random.Random(options.seed)
+    stress = Stress(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         archive, undisturbed, disturbed = (Path(folder) / name for name in ("archive", "undisturbed", "disturbed"))
         render(archive, options.images)
         whole = finish(archive, undisturbed)
-        kills = restarts = 0
-        failures: list[str] = []
-        while kills < options.kills:
-            worker = start(archive, disturbed)
-            try:
-                # Short lives, so that many of them fit into the work.
-                worker.wait(rng.uniform(0, whole / 12))
-                shutil.rmtree(disturbed)  # It has come to its end: begin anew.
-                restarts += 1
-                continue
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.communicate()
-                kills += 1
-            if (disturbed / MANIFEST).exists():
-                open_index(disturbed)
-                failures += [f"after kill {kills}: {problem.text}" for problem in verify_index(disturbed)]
-        finish(archive, disturbed)
-        one, other = contents(undisturbed), contents(disturbed)
-        failures += [
-            f"{name} differs from the undisturbed one"
-            for name in sorted({*one, *other})
-            if one.get(name) != other.get(name)
-        ]
+        stress.disturb(archive, disturbed, options.kills // 2, whole)
+        files = stress.compare(undisturbed, disturbed)
+        for file in archive.iterdir():
+            os.utime(file, ns=(1, 1))
+        whole = finish(archive, undisturbed, "asked nothing")
+        stress.disturb(archive, disturbed, options.kills - options.kills // 2, whole, "asked nothing")
+        files += stress.compare(undisturbed, disturbed)
         images = len(open_index(disturbed))
-    found = {"kills": kills, "restarts": restarts, "images": images, "files": len(one), "failures": failures}
+    kills, restarts, failures = stress.kills, stress.restarts, stress.failures
+    found = {"kills": kills, "restarts": restarts, "images": images, "files": files, "failures": failures}
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        print(f"{kills} kills, {restarts} times anew, {images} images in {len(one)} files: {len(failures)} failures")
+        print(f"{kills} kills, {restarts} times anew, {images} images in {files} files: {len(failures)} failures")
         print("\n".join(failures))
     sys.exit(bool(failures))
 

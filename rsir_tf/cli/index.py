@@ -10,6 +10,7 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
+from rsir_tf.errors import InputError
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -26,9 +27,16 @@ class Part(str, Enum):
 
 
 def command(
-    images: options.Archive,
-    to: Annotated[Path, typer.Option(help="The index's folder. It is made, or continued if it holds an index.")],
+    images: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A folder of images: UC Merced, DLRSD, MLRSNet, images beside masks, or any folder of images. It is "
+            "left out if --remove or --root only changes an index.",
+            show_default=False,
+        ),
+    ] = None,
     *,
+    to: Annotated[Path, typer.Option(help="The index's folder. It is made, or continued if it holds an index.")],
     connection: Connection,
     resize: options.Resize = None,
     split: Annotated[
@@ -56,13 +64,47 @@ def command(
         bool,
         typer.Option(help="At the end, merge small segments and segments with removed images into large ones."),
     ] = False,
+    rehash: Annotated[
+        bool,
+        typer.Option(help="Read all images again. By default, images of the same file size and time are not read."),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="Keep the images of this archive under a name of their own, beside another archive's: their ids begin "
+            "with NAME/.",
+        ),
+    ] = None,
+    root: options.Roots = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Only remove the image with this id from the index. Repeat the option for several. @FILE reads ids "
+            "from a file, one in each line. No model is asked.",
+        ),
+    ] = None,
     annotations: options.Annotations,
     json: options.Json = False,
 ) -> None:
     """Ask a model about each image of an archive, and write the descriptors of its regions to an index.
 
-    Images that are in the index and have not changed are not sent again, so a stopped command can be continued.
+    Images that are in the index and have not changed are not sent again, so a stopped command can be continued. Their
+    tags and scenes are brought up to date. An archive that has been moved is recognised by its images.
     """
+    if images is None:
+        if not (remove or root):
+            raise typer.BadParameter("missing argument: the archive's folder")
+        _change(to, _ids(remove or []), options.parse_roots(root), json)
+        return
+    if remove:
+        raise typer.BadParameter("--remove stands alone, without an archive")
+    roots = options.parse_roots(root)
+    if len(roots) > 1 or roots.keys() - {name or ""}:
+        raise typer.BadParameter("beside an archive, --root names that archive's folder and no other")
+    folder = roots.get(name or "")
 
     def open_images() -> Archive:
         from rsir_tf.archives import read_split, select
@@ -89,8 +131,13 @@ def command(
             prune=prune,
             repair=repair,
             merge=merge,
+            rehash=rehash,
+            name=name,
+            root=folder,
             progress=tell,
         )
+    if summary.moved_from is not None:
+        console.say(f"the archive has been moved from {summary.moved_from}: the index names its new place")
     for dropped in summary.dropped:
         console.say(
             f"dropped damaged segment {dropped.segment} with {dropped.images:,} images, to be indexed again: "
@@ -101,9 +148,41 @@ def command(
         console.say(f"skipped {image}: {reason}")
     console.say(
         f"{summary.images:,} images in the index: {summary.added:,} added, {summary.reused:,} with known content, "
-        f"{summary.unchanged:,} unchanged, {summary.removed:,} removed, {len(skipped):,} skipped"
+        f"{summary.unchanged:,} unchanged, {summary.refreshed:,} refreshed, {summary.removed:,} removed, "
+        f"{len(skipped):,} skipped"
     )
+    if summary.absent:
+        console.say(
+            f"{summary.absent:,} images of the index are not among those given, and {summary.gone:,} of them have no "
+            "file any more; --prune removes them"
+        )
     if json:
         console.put_json(summary.to_json())
+    else:
+        console.put(str(to))
+
+
+def _ids(named: list[str]) -> list[str]:
+    """The ids that --remove names, those of @FILE included."""
+    ids: list[str] = []
+    for text in named:
+        if not text.startswith("@"):
+            ids.append(text)
+            continue
+        try:
+            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{text[1:]}: cannot be read ({error})", wanted="ids, one in each line") from error
+        ids += [line for line in lines if line]
+    return ids
+
+
+def _change(to: Path, remove: list[str], roots: dict[str, Path], json: bool) -> None:
+    from rsir_tf.workflows import change_index
+
+    changed = change_index(to, remove=remove, roots=roots)
+    console.say(f"{changed['images']:,} images in the index: {changed['removed']:,} removed")
+    if json:
+        console.put_json(changed)
     else:
         console.put(str(to))

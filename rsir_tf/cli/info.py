@@ -34,6 +34,9 @@ def command(
             "--verify", help="Read every byte of an index and name what is damaged. The exit code is 1 if something is."
         ),
     ] = False,
+    list_ids: Annotated[
+        bool, typer.Option("--list", help="Print the ids of an index's images, one in each line.")
+    ] = False,
     connection: Annotated[
         Connection, Without("server", "saved_model", "version", "version_label", "batch_size")
     ] = PATIENT,
@@ -45,12 +48,17 @@ def command(
         content: dict[str, Any] = {"path": what, "kind": "rsir_tf.index"} if problems else _path(Path(what))
         if verify:
             content["damaged"] = [dataclasses.asdict(problem) for problem in problems]
-    elif verify:
-        raise ArtifactError(f"{what}: no such folder", wanted="an index to verify")
+        if list_ids:
+            content["ids"] = _ids(Path(what))
+    elif verify or list_ids:
+        raise ArtifactError(f"{what}: no such folder", wanted="an index")
     else:
         content = _server(what, connection)
     if json:
         console.put_json(content)
+    elif list_ids:
+        if content["ids"]:
+            console.put("\n".join(content["ids"]))
     else:
         console.put("\n".join(_lines(content)))
     if damaged := content.get("damaged"):
@@ -62,6 +70,12 @@ def _verify(path: Path) -> list[Problem]:
 
     with console.progress("verifying") as tell:
         return verify_index(path, progress=tell)
+
+
+def _ids(path: Path) -> list[str]:
+    from rsir_tf.index import StoredIndex
+
+    return list(StoredIndex.open(path).images.ids)
 
 
 def _server(address: str, connection: Connection) -> dict[str, Any]:

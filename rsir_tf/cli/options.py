@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -66,6 +67,14 @@ Direction = Annotated[
         "the query.",
     ),
 ]
+Roots = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]DIR",
+        help="Where the indexed archive lies now, if it has been moved. NAME is what --as called it. Repeat the option "
+        "for several archives.",
+    ),
+]
 QueryCounts = Annotated[
     bool, typer.Option(help="Rank the query image too, and count it as relevant to itself, as the paper does.")
 ]
@@ -99,6 +108,16 @@ def usage_errors() -> Iterator[None]:
         yield
     except InputError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def parse_roots(roots: list[str] | None) -> dict[str, Path]:
+    """Read what --root was given: the folder of each archive, by its name in the index; "" is the first one's."""
+    found = {}
+    for text in roots or []:
+        name, equals, folder = text.partition("=")
+        named = bool(equals and re.fullmatch(r"[\w.-]+", name)) and not Path(text).is_dir()
+        found[name if named else ""] = Path(folder if named else text)
+    return found
 
 
 @dataclass(frozen=True)

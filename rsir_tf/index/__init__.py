@@ -8,6 +8,7 @@ from typing import Any
 
 from rsir_tf.index.derived import DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
+from rsir_tf.index.facts import ImageFacts, address_of, path_to_store
 from rsir_tf.index.maintenance import Dropped, Problem, repair_index, verify_index
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.store import StoredIndex
@@ -17,11 +18,14 @@ __all__ = [
     "DerivedFile",
     "Dropped",
     "ImageEntry",
+    "ImageFacts",
     "IndexSettings",
     "IndexWriter",
     "Problem",
     "SegmentVectors",
     "StoredIndex",
+    "address_of",
+    "path_to_store",
     "repair_index",
     "verify_index",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
+from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.settings import IndexSettings
 
 
@@ -17,7 +18,7 @@ class ImageEntry:
 
     Attributes:
         id: Unique in the index.
-        path: The address of its source: of a file, its absolute path.
+        path: Of a file, its path relative to its archive's folder; of what lies elsewhere, the address of its source.
         height: Pixels.
         width: Pixels.
         scene: The scene class, where there is one.
@@ -32,6 +33,8 @@ class ImageEntry:
         recnn_plus: float32 [C], finite.
         centroids: float32 [m, 2], (y, x) of each region in the pixels of `boxes`, as `connected_regions` defines them;
             NaN where they are not known, as in segments of format 1. None when an entry is made means that none is.
+        archive: The name of its archive in the index, "" for the first; None where that is not known, as in segments of
+            format 1: `path` is an address then.
     """
 
     id: str
@@ -49,10 +52,16 @@ class ImageEntry:
     recnn: NDArray[np.float32]
     recnn_plus: NDArray[np.float32]
     centroids: NDArray[np.float32] = None  # type: ignore[assignment]
+    archive: str | None = None
 
     def __post_init__(self) -> None:
         if self.centroids is None:
             object.__setattr__(self, "centroids", np.full((np.size(self.classes), 2), np.nan, "f4"))
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What is known of the image beside its descriptors."""
+        return ImageFacts(**{field.name: getattr(self, field.name) for field in fields(ImageFacts)})
 
 
 def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
@@ -141,7 +150,12 @@ def finite_vectors(
 def _check_facts(entry: ImageEntry) -> None:
     if not isinstance(entry.id, str) or not entry.id:
         raise InputError(f"image id is {entry.id!r}", wanted="a text that is not empty")
-    for name, text in (("id", entry.id), ("path", entry.path), ("scene", entry.scene or "")):
+    for name, text in (
+        ("id", entry.id),
+        ("path", entry.path),
+        ("scene", entry.scene or ""),
+        ("archive", entry.archive or ""),
+    ):
         _check_text(entry.id, name, text)
     for tag in entry.tags or ():
         _check_text(entry.id, "tag", tag)

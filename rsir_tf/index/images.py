@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
+from rsir_tf.index.facts import address_of
 from rsir_tf.index.layout import REBUILD
-from rsir_tf.index.segment import Segment
+from rsir_tf.index.segment import ARCHIVE, Segment
 
 
 class Images:
@@ -22,8 +23,9 @@ class Images:
         rows_of_positions: int64 [P], the row of each image in the order in which they lie on disk; −1 where removed.
     """
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Sequence[Segment], roots: Mapping[str, str]) -> None:
         self._segments = segments
+        self._roots = roots
         live = np.ones(sum(segment.record.images for segment in segments), dtype=bool)
         first = 0
         for segment in segments:
@@ -41,8 +43,14 @@ class Images:
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
-        """Where each image was read from: the address of its source, which for a file is its absolute path."""
-        return self._column("path")
+        """The address of each image's source: for a file its absolute path, under its archive's folder."""
+        stored = zip(self._column("path"), self.archives, strict=True)
+        return tuple(address_of(path, archive, self._roots) for path, archive in stored)
+
+    @cached_property
+    def archives(self) -> tuple[str | None, ...]:
+        """The name of each image's archive in the index; None where it is not known, as in segments of format 1."""
+        return self._column(ARCHIVE)
 
     @cached_property
     def scenes(self) -> tuple[str | None, ...]:

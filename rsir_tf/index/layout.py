@@ -2,6 +2,7 @@
 
     manifest.json                    settings, counts, the segments with sizes and hashes of their files, removed rows
     skipped.json                     images that could not be indexed, and why
+    staged.npz                       images that fill no segment yet: a writer is at work, or was killed; see `staging`
     writer.lock                      held by the process that writes
     segments/000001/images.parquet   one row an image
     segments/000001/regions.parquet  one row a region, grouped by image
@@ -11,26 +12,29 @@
 
 A segment never changes once it has its name; what the manifest does not list does not belong to the index.
 
-Format 2 adds the regions' centroids to regions.parquet, and to the manifest whether a segment is a large one that
-merging made. A program that knows format 1 alone could not merge segments of both, so the manifest's version keeps it
-away. Indexes of format 1 open as they are; the first change that is written makes them format 2, segment by segment:
-what was written before has no centroids.
+Format 2 adds the regions' centroids to regions.parquet; the archive that an image belongs to, to images.parquet, whose
+paths are now relative to the folder of that archive; and to the manifest the folders of the archives, and whether a
+segment is a large one that merging made. A program that knows format 1 alone could not merge segments of both, so the
+manifest's version keeps it away. Indexes of format 1 open as they are; the first change that is written makes them
+format 2, segment by segment: what was written before has no centroids, no archive, and absolute paths.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rsir_tf import artifacts
-from rsir_tf.errors import ArtifactError
+from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.index.settings import IndexSettings
 
 FORMAT_VERSION = 2
 SEGMENTS = "segments"
 SKIPPED = "skipped.json"
+STAGED = "staged.npz"
 LOCK = "writer.lock"
 IMAGES = "images.parquet"
 REGIONS = "regions.parquet"
@@ -88,12 +92,14 @@ class Layout:
         created: When the index was first made, ISO 8601.
         segments: In order of their numbers.
         next_segment: The next segment's number: one more than any had so far, so that no name is ever used twice.
+        roots: Name of each archive whose images are in the index, "" for the first → its folder, an absolute path.
     """
 
     settings: IndexSettings
     created: str
     segments: tuple[SegmentRecord, ...] = ()
     next_segment: int = 1
+    roots: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -115,7 +121,8 @@ def read_layout(path: Path) -> Layout:
     settings = IndexSettings.from_json(content.get("settings"), where)
     try:
         segments = tuple(_segment_from_json(segment) for segment in content["segments"])
-        layout = Layout(settings, str(content["created"]), segments, _count(content["next_segment"]))
+        roots = {str(archive["name"]): str(archive["root"]) for archive in content.get("archives", [])}
+        layout = Layout(settings, str(content["created"]), segments, _count(content["next_segment"]), roots)
         numbers = [int(segment.name) for segment in segments]
         whole = (
             numbers == sorted(set(numbers))
@@ -146,12 +153,30 @@ def write_layout(path: Path, layout: Layout) -> None:
         images=layout.images,
         regions=sum(segment.regions for segment in layout.segments),
         settings=layout.settings.to_json(),
+        archives=[{"name": name, "root": root} for name, root in sorted(layout.roots.items())],
         next_segment=layout.next_segment,
         segments=[_segment_to_json(segment) for segment in layout.segments],
     )
     if layout.created:
         content["created"] = layout.created
     artifacts.write_json(path / artifacts.MANIFEST, content)
+
+
+def require_archive(path: Path, layout: Layout, name: str) -> None:
+    """Refuse the name of an archive whose images the index does not hold, or whose folder it does not know.
+
+    Raises:
+        InputError: The names that there are, are in the error.
+    """
+    if name in layout.roots:
+        return
+    if not layout.roots:
+        raise InputError(
+            f"{path}: keeps absolute paths, as indexes did before they knew the folder of their archive",
+            cure="run rsir-tf index with the archive where it is now: equal images are not sent to the model again",
+        )
+    what = f"has no archive named {name!r}" if name else "has no archive without a name"
+    raise InputError(f"{path}: {what}", wanted=" or ".join(repr(known) for known in sorted(layout.roots)))
 
 
 def segment_folder(path: Path, name: str) -> Path:

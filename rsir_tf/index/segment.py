@@ -58,6 +58,7 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
             "file_size": pa.array([entry.file_size for entry in entries], pa.int64()),
             "modified_ns": pa.array([entry.modified_ns for entry in entries], pa.int64()),
             "regions": pa.array(counts, pa.int32()),
+            ARCHIVE: pa.array([entry.archive for entry in entries], pa.string()),
         }
     )
     boxes = np.concatenate([entry.boxes for entry in entries])
@@ -85,6 +86,7 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
 
 BOX_SIDES = ("top", "left", "bottom", "right")
 CENTROID = ("centroid_y", "centroid_x")
+ARCHIVE = "archive"
 
 
 def write_table(table: Any, file: Path) -> None:
@@ -137,8 +139,13 @@ class Segment:
 
     @cached_property
     def images(self) -> Any:
-        """The table of images (pyarrow)."""
-        return self._table(IMAGES, self.record.images)
+        """The table of images (pyarrow); the archive is null where the segment, or a part of it, is older."""
+        import pyarrow as pa
+
+        table = self._table(IMAGES, self.record.images)
+        if ARCHIVE in table.column_names:
+            return table
+        return table.append_column(ARCHIVE, pa.nulls(self.record.images, pa.string()))
 
     @cached_property
     def regions(self) -> Any:

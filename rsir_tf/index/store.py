@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.images import Images
-from rsir_tf.index.layout import Layout, read_layout
+from rsir_tf.index.layout import Layout, read_layout, require_archive
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.skipped import read_skipped
@@ -29,20 +30,24 @@ class StoredIndex:
         path: The index's folder.
         settings: What the descriptors were made with.
         images: What is known of the images, row by row.
+        roots: Name of each archive whose images are in the index, "" for the first → its folder.
         skipped: Images that could not be indexed, and why, by id.
         vectors: The vectors, as they lie on disk: what ranking goes through.
     """
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Layout, roots: Mapping[str, str]) -> None:
         self.path = path
+        self.roots = {**layout.roots, **roots}
         self.settings: IndexSettings = layout.settings
         self.skipped = read_skipped(path)
         segments = [Segment(path, record, layout.settings) for record in layout.segments]
-        self.images = Images(segments)
+        self.images = Images(segments, self.roots)
         self.vectors = StoredVectors(segments, self.images.rows_of_positions)
 
     @classmethod
-    def open(cls: type[Kind], path: str | os.PathLike[str]) -> Kind:
+    def open(
+        cls: type[Kind], path: str | os.PathLike[str], *, roots: Mapping[str, str | os.PathLike[str]] | None = None
+    ) -> Kind:
         """Open an index for reading.
 
         Versions, sizes and shapes are checked; the bytes are not (see `verify_index`). A writer may go on meanwhile:
@@ -50,20 +55,25 @@ class StoredIndex:
 
         Args:
             path: The index's folder.
+            roots: Where archives lie by now, by name, for those that have been moved; "" is the first one's name.
 
         Raises:
             ArtifactError: There is no index, its format is newer, or a file is missing or of another size; it is named.
+            InputError: The index has no archive of such a name.
         """
         folder = Path(path)
         layout = read_layout(folder)
+        moved = {name: os.path.abspath(root) for name, root in (roots or {}).items()}
+        for name in moved:
+            require_archive(folder, layout, name)
         try:
-            return cls(folder, layout)
+            return cls(folder, layout, moved)
         except ArtifactError:
             # A writer may have dropped a segment between our reading of the manifest and our opening of its files.
             newer = read_layout(folder)
             if newer == layout:
                 raise
-        return cls(folder, newer)
+        return cls(folder, newer, moved)
 
     def __len__(self) -> int:
         return len(self.images.ids)
@@ -145,8 +155,3 @@ class StoredIndex:
         for row, content_hash in enumerate(self.images.content_hashes):
             rows.setdefault(content_hash, []).append(row)
         return rows
-
-    def _position(self, row: int) -> int:
-        if not 0 <= row < len(self):
-            raise InputError(f"{self.path}: has no row {row}", wanted=f"0 to {len(self) - 1}")
-        return int(self.vectors.positions[row])

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,46 +14,41 @@ from typing import Any
 
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.index.catalogue import Catalogue, Place
 from rsir_tf.index.derived import DerivedFile
 from rsir_tf.index.entry import ImageEntry, checked
+from rsir_tf.index.facts import ImageFacts
+from rsir_tf.index.housekeeping import lock_folder, prepare_folder
 from rsir_tf.index.layout import (
-    LOCK,
-    SEGMENTS,
-    SKIPPED,
+    STAGED,
     Layout,
     SegmentRecord,
-    read_layout,
+    require_archive,
     segment_folder,
     write_layout,
 )
 from rsir_tf.index.merging import due_for_merging, worth_merging, write_merged
 from rsir_tf.index.segment import Segment, write_segment
 from rsir_tf.index.settings import IndexSettings
-from rsir_tf.index.skipped import read_skipped
+from rsir_tf.index.skipped import SkippedList
+from rsir_tf.index.staging import read_staged, write_staged
 from rsir_tf.locks import WriterLock
 
 IMAGES_PER_SEGMENT = 256
 REGIONS_PER_SEGMENT = 1 << 16
 """Pending vectors are kept in memory: 65,536 of 512 float32 are 128 MB."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a committed image lies, and what tells whether its file changed."""
-
-    segment: str
-    row: int
-    file_size: int
-    modified_ns: int
-    content_hash: str
+SECONDS_BETWEEN_STAGINGS = 30.0
+"""A writer that is killed loses at most the images that were added in so long a time."""
 
 
 class IndexWriter:
     """Adds images to an index and removes them; use `IndexWriter.open`, in a `with` block.
 
-    What was added is on disk after `commit`, which happens by itself every `images_per_segment` images and at the end
-    of the block, even when the block ends in an error. A writer that is killed loses at most what was pending; the
-    next one goes on where it stopped, and readers never notice. Small segments are merged as they pile up (`merging`).
+    What was added is part of the index after `commit`, which happens by itself every `images_per_segment` images and at
+    the end of the block, even when the block ends in an error. Where that takes long, what is pending is staged on disk
+    every 30 s. The next writer after one that was killed goes on with what was committed or staged, and readers never
+    notice. Small segments are merged as they pile up (`merging`).
 
     Attributes:
         path: The index's folder.
@@ -76,20 +72,23 @@ class IndexWriter:
         self._pending: dict[str, ImageEntry] = {}
         self._pending_regions = 0
         self._removed: dict[str, set[int]] = {record.name: set(record.removed) for record in layout.segments}
-        self._skipped = read_skipped(path)
-        self._changed = self._skipped_changed = False
-        self._places: dict[str, _Place] = {}
-        self._by_content: dict[str, list[str]] = {}
+        self._skipped = SkippedList(path)
+        self._changed = False
+        self._catalogue = Catalogue()
         self._opened: Segment | None = None
+        self._staged_at = time.monotonic()
         for record in layout.segments:
-            self._register(record.name)
+            self._catalogue.register(self._segment(record.name), self._removed[record.name])
+        staged = read_staged(path / STAGED, layout.next_segment, layout.settings)
         self._merge_due()
+        for entry in staged:
+            self.add(entry)
 
     @classmethod
     def open(
         cls,
         path: str | os.PathLike[str],
-        settings: IndexSettings,
+        settings: IndexSettings | None,
         *,
         images_per_segment: int = IMAGES_PER_SEGMENT,
         derived: Sequence[DerivedFile[Any]] = (),
@@ -98,50 +97,42 @@ class IndexWriter:
 
         Args:
             path: The index's folder; made where missing.
-            settings: What the descriptors are made with.
+            settings: What the descriptors are made with; None continues an index with its own.
             images_per_segment: Images after which a segment is written by itself.
             derived: Files that merging derives from segments, usually `rsir_tf.ranking.derived_files()`. Segments that
                 are merged without them are searched all the same, and get them when `merge` is called with them.
 
         Raises:
-            ArtifactError: The folder holds something else, is read-only, is damaged, or another writer holds it.
+            ArtifactError: The folder holds something else, is read-only, is damaged, or another writer holds it; or it
+                holds no index, and no settings are given to make one.
             MismatchError: The index was made with other settings; both values are named.
         """
         if images_per_segment < 1:
             raise InputError(f"images_per_segment is {images_per_segment}", wanted="at least 1")
         folder = Path(path)
-        if folder.exists() and not folder.is_dir():
-            raise ArtifactError(f"{folder}: is a file", wanted="a folder for the index", cure="choose another name")
-        _refuse_foreign_folder(folder)
-        with artifacts.disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(folder / LOCK)
+        lock = lock_folder(folder, make=settings is not None)
         try:
-            if not (folder / artifacts.MANIFEST).exists():
-                write_layout(folder, Layout(settings, created=""))
-            layout = read_layout(folder)
-            layout.settings.require_equal(settings, whose="what is to be added")
-            _clean(folder, layout)
+            layout = prepare_folder(folder, settings)
             return cls(folder, lock, layout, images_per_segment, derived)
         except BaseException:
             lock.release()
             raise
 
     def __len__(self) -> int:
-        return len(self._places) + len(self._pending)
+        return len(self._catalogue.places) + len(self._pending)
 
     def __contains__(self, image: object) -> bool:
-        return image in self._pending or image in self._places
+        return image in self._pending or image in self._catalogue.places
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all images, pending ones included, sorted."""
-        return tuple(sorted({*self._places, *self._pending}))
+        return tuple(sorted({*self._catalogue.places, *self._pending}))
 
     @property
     def skipped(self) -> dict[str, str]:
         """Images that could not be indexed, and why, by id."""
-        return dict(sorted(self._skipped.items()))
+        return self._skipped.reasons
 
     def knows(self, image: str, file_size: int, modified_ns: int) -> bool:
         """Whether an image is in the index and its file has not been touched since.
@@ -151,8 +142,43 @@ class IndexWriter:
             file_size: First number of its source's fingerprint, now.
             modified_ns: Second number of it, now.
         """
-        known = self._pending.get(image) or self._places.get(image)
+        known = self.facts_of(image)
         return known is not None and (known.file_size, known.modified_ns) == (file_size, modified_ns)
+
+    def facts_of(self, image: str) -> ImageFacts | None:
+        """What the index knows of an image beside its descriptors; None where it does not hold it.
+
+        Args:
+            image: Its id.
+        """
+        if image in self._pending:
+            return self._pending[image].facts
+        place = self._catalogue.places.get(image)
+        return None if place is None else place.facts
+
+    @property
+    def roots(self) -> dict[str, str]:
+        """Name of each archive whose images are in the index → its folder."""
+        return dict(self._layout.roots)
+
+    def require_archive(self, name: str) -> None:
+        """Refuse the name of an archive that the index does not know; see `layout.require_archive`."""
+        require_archive(self.path, self._layout, name)
+
+    def record_root(self, archive: str, root: str) -> None:
+        """Note at once where an archive lies; the paths of its images are relative to that.
+
+        Args:
+            archive: Its name in the index, "" for the first.
+            root: An absolute path.
+
+        Raises:
+            ArtifactError: The disk is full or read-only.
+        """
+        if self._layout.roots.get(archive) != root:
+            layout = dataclasses.replace(self._layout, roots={**self._layout.roots, archive: root})
+            write_layout(self.path, layout)
+            self._layout = layout
 
     def find_content(self, content_hash: str) -> ImageEntry | None:
         """An image of the index with the same pixels, whose descriptors can be used again.
@@ -165,13 +191,8 @@ class IndexWriter:
         Returns:
             The entry as it was added (vectors rounded to the index's number type), or None.
         """
-        images = self._by_content.get(content_hash)
-        if not images:
-            return None
-        if images[0] in self._pending:
-            return self._pending[images[0]]
-        place = self._places[images[0]]
-        return self._segment(place.segment).entry(place.row)
+        image = self._catalogue.with_content(content_hash)
+        return None if image is None else self._entry(image)
 
     def add(self, entry: ImageEntry) -> None:
         """Add an image; one of the same id is replaced.
@@ -187,11 +208,30 @@ class IndexWriter:
         self._forget(entry.id)
         self._pending[entry.id] = entry
         self._pending_regions += len(entry.classes)
-        self._by_content.setdefault(entry.content_hash, []).append(entry.id)
-        self._skipped_changed |= self._skipped.pop(entry.id, None) is not None
+        self._catalogue.add_content(entry.id, entry.content_hash)
+        self.unskip(entry.id)
         self._changed = True
         if len(self._pending) >= self._images_per_segment or self._pending_regions >= REGIONS_PER_SEGMENT:
             self.commit()
+        elif time.monotonic() - self._staged_at >= SECONDS_BETWEEN_STAGINGS:
+            write_staged(self.path / STAGED, list(self._pending.values()), self._layout.next_segment)
+            self._staged_at = time.monotonic()
+
+    def refresh(self, image: str, facts: ImageFacts) -> None:
+        """Change what is known of an image beside its descriptors; its segment stays, and it is written to a new one.
+
+        Args:
+            image: The id of an image of the index.
+            facts: The new ones.
+
+        Raises:
+            InputError: There is no such image, or a fact cannot be stored; the index is as before.
+            ArtifactError: Its segment is damaged, or a segment was full and could not be written.
+        """
+        if image not in self:
+            raise InputError(f"{self.path}: holds no image {image!r}", cure="check the id")
+        changed = {field.name: getattr(facts, field.name) for field in dataclasses.fields(facts)}
+        self.add(dataclasses.replace(self._entry(image), **changed))
 
     def skip(self, image: str, reason: str) -> None:
         """Note that an image could not be indexed; what the index holds of it from before stays.
@@ -200,10 +240,11 @@ class IndexWriter:
             image: Its id.
             reason: One line.
         """
-        # A name that is no valid Unicode is a reason to skip an image, and must not stop the list from being written.
-        image = image.encode("utf-8", "backslashreplace").decode()
-        self._skipped[image] = reason.encode("utf-8", "backslashreplace").decode()
-        self._skipped_changed = True
+        self._skipped.note(image, reason)
+
+    def unskip(self, image: str) -> None:
+        """Take an image off the list of those that could not be indexed, if it is on it."""
+        self._skipped.drop(image)
 
     def remove(self, images: Iterable[str]) -> int:
         """Take images out of the index and off the skipped list.
@@ -217,7 +258,7 @@ class IndexWriter:
         removed = 0
         for image in images:
             removed += self._forget(image)
-            self._skipped_changed |= self._skipped.pop(image, None) is not None
+            self.unskip(image)
         return removed
 
     def commit(self) -> None:
@@ -238,9 +279,7 @@ class IndexWriter:
             raise
 
     def _commit(self) -> None:
-        if self._skipped_changed:
-            artifacts.write_json(self.path / SKIPPED, self.skipped)
-            self._skipped_changed = False
+        self._skipped.save()
         if not self._changed:
             return
         records = [
@@ -253,10 +292,14 @@ class IndexWriter:
             shutil.rmtree(segment_folder(self.path, name), ignore_errors=True)
             records.append(write_segment(self.path, name, list(self._pending.values()), self.settings))
             number += 1
+        else:
+            # All that was staged has been removed again: the next writer must not take it for what is pending.
+            self._drop_staged()
         kept = tuple(record for record in records if record.live)
         layout = dataclasses.replace(self._layout, segments=kept, next_segment=number)
         write_layout(self.path, layout)
         self._accept(layout, name)
+        self._drop_staged()
         self._merge_due()
 
     def merge(self) -> None:
@@ -288,6 +331,11 @@ class IndexWriter:
         with contextlib.suppress(ArtifactError) if error is not None else contextlib.nullcontext():
             self.close()
 
+    def _drop_staged(self) -> None:
+        with artifacts.disk_errors(self.path / STAGED):
+            (self.path / STAGED).unlink(missing_ok=True)
+        self._staged_at = time.monotonic()
+
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
@@ -303,7 +351,7 @@ class IndexWriter:
         self._layout = layout
         if self._pending:
             for row, entry in enumerate(self._pending.values()):
-                self._places[entry.id] = _Place(name, row, entry.file_size, entry.modified_ns, entry.content_hash)
+                self._catalogue.places[entry.id] = Place(name, row, entry.facts)
             self._removed[name] = set()
         self._pending, self._pending_regions, self._changed = {}, 0, False
 
@@ -322,32 +370,27 @@ class IndexWriter:
         write_layout(self.path, layout)
         self._accept(layout, name)
         for row, image in enumerate(self._segment(name).images.column("id").to_pylist()):
-            self._places[image] = dataclasses.replace(self._places[image], segment=name, row=row)
+            self._catalogue.places[image] = dataclasses.replace(self._catalogue.places[image], segment=name, row=row)
 
     def _forget(self, image: str) -> bool:
-        pending, place = self._pending.pop(image, None), self._places.pop(image, None)
+        known = self.facts_of(image)
+        if known is None:
+            return False
+        pending, place = self._pending.pop(image, None), self._catalogue.places.pop(image, None)
         if pending is not None:
             self._pending_regions -= len(pending.classes)
         if place is not None:
             self._removed[place.segment].add(place.row)
             self._changed = True
-        known = pending or place
-        if known is not None:
-            same = self._by_content[known.content_hash]
-            same.remove(image)
-            if not same:
-                del self._by_content[known.content_hash]
-        return known is not None
+        self._catalogue.drop_content(image, known.content_hash)
+        return True
 
-    def _register(self, name: str) -> None:
-        segment = self._segment(name)
-        columns = ("id", "file_size", "modified_ns", "content_hash")
-        rows = zip(*(segment.images.column(column).to_pylist() for column in columns), strict=True)
-        removed = self._removed[name]
-        for row, (image, file_size, modified_ns, content_hash) in enumerate(rows):
-            if row not in removed:
-                self._places[image] = _Place(name, row, file_size, modified_ns, content_hash)
-                self._by_content.setdefault(content_hash, []).append(image)
+    def _entry(self, image: str) -> ImageEntry:
+        """An image of the index, with vectors rounded to the index's number type."""
+        if image in self._pending:
+            return self._pending[image]
+        place = self._catalogue.places[image]
+        return self._segment(place.segment).entry(place.row)
 
     def _segment(self, name: str) -> Segment:
         """Open a segment; only the last one is kept, so that memory does not grow with the index."""
@@ -355,34 +398,3 @@ class IndexWriter:
             record = next(record for record in self._layout.segments if record.name == name)
             self._opened = Segment(self.path, record, self.settings)
         return self._opened
-
-
-def _refuse_foreign_folder(folder: Path) -> None:
-    """A folder with other things in it is not taken over; what a killed first writer left is."""
-    if not folder.is_dir() or (folder / artifacts.MANIFEST).exists():
-        return
-    own = {LOCK, SEGMENTS, SKIPPED}
-    with artifacts.disk_errors(folder):
-        foreign = sorted(item.name for item in folder.iterdir() if item.name not in own and not _is_leftover(item))
-    if foreign:
-        raise ArtifactError(
-            f"{folder}: is a folder with other things in it ({foreign[0]} …)",
-            wanted="an index, or a folder that is empty or not there yet",
-            cure="choose another name",
-        )
-
-
-def _is_leftover(item: Path) -> bool:
-    """Whether this was being written aside in an index's folder when its writer was killed."""
-    return item.name.startswith((f".{artifacts.MANIFEST}.", f".{SKIPPED}."))
-
-
-def _clean(folder: Path, layout: Layout) -> None:
-    """Remove what killed writers left; only the holder of the lock may."""
-    listed = {record.name for record in layout.segments}
-    with artifacts.disk_errors(folder):
-        leftovers = [item for item in folder.iterdir() if _is_leftover(item)]
-        if (folder / SEGMENTS).is_dir():
-            leftovers += [item for item in (folder / SEGMENTS).iterdir() if item.name not in listed]
-    for item in leftovers:
-        shutil.rmtree(item, ignore_errors=True)

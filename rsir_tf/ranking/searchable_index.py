@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from rsir_tf.ranking.searching import Query
 from rsir_tf.ranking.whole_archives import all_distances
 
 
-def open_index(path: str | os.PathLike[str]) -> Index:
+def open_index(path: str | os.PathLike[str], *, roots: Mapping[str, str | os.PathLike[str]] | None = None) -> Index:
     """Open an index for reading and searching.
 
     Versions, sizes and shapes are checked; the bytes are not (see `verify_index`). A writer may go on meanwhile: this
@@ -27,11 +27,13 @@ def open_index(path: str | os.PathLike[str]) -> Index:
 
     Args:
         path: The index's folder.
+        roots: Where archives lie by now, by name, for those that have been moved; "" is the first one's name.
 
     Raises:
         ArtifactError: There is no index, its format is newer, or a file is missing or of another size; it is named.
+        InputError: The index has no archive of such a name.
     """
-    return Index.open(path)
+    return Index.open(path, roots=roots)
 
 
 class Index(StoredIndex):

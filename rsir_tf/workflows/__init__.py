@@ -2,7 +2,8 @@
 
 training     an archive → a run: a network that was trained and scored
 describing   one image: model's answer → regions → ReCNN and ReCNN+
-indexing     an archive → an index on disk
+indexing     an archive → an index on disk                    archive_roots   which of the index's archives it is
+changing     an index → the same without some images, or with its archive named at another place
 querying     an image, or several → ranked hits (query_results)      query_drawing   … → a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
@@ -27,6 +28,7 @@ _HOMES = {
     "IndexSummary": "rsir_tf.workflows.indexing",
     "QueryResult": "rsir_tf.workflows.query_results",
     "TrainingSummary": "rsir_tf.workflows.training",
+    "change_index": "rsir_tf.workflows.changing",
     "compare_archive": "rsir_tf.workflows.archive_comparison",
     "compare_descriptors": "rsir_tf.workflows.comparing",
     "describe_into_index": "rsir_tf.workflows.comparison_costs",
@@ -53,6 +55,7 @@ __all__ = [
     "IndexSummary",
     "QueryResult",
     "TrainingSummary",
+    "change_index",
     "compare_archive",
     "compare_descriptors",
     "describe_into_index",
@@ -75,6 +78,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from rsir_tf.workflows.archive_comparison import compare_archive
+    from rsir_tf.workflows.changing import change_index
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
     from rsir_tf.workflows.comparison_costs import describe_into_index
     from rsir_tf.workflows.comparison_report import (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rsir_tf.errors import InputError, MismatchError
+from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import pixel_hash
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:
     """Refuse an index of images whose pixels have changed since: its vectors are of what they showed then.
 
-    An image whose source has another fingerprint is read; a copy with the same pixels has not changed. What
+    Every image is read: the size and the time of change of its source do not tell that its pixels are the same. What
     the index does not hold, and what cannot be read any more, is others' to tell.
 
     Args:
@@ -28,23 +29,23 @@ def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = 
     Raises:
         MismatchError: An image differs; the first is named.
     """
-    images = index.images
-    rows = {name: row for row, name in enumerate(images.ids)}
+    rows = {name: row for row, name in enumerate(index.images.ids)}
     known = [record for record in records if record.id in rows]
-    for done, record in enumerate(known, start=1):
-        row = rows[record.id]
-        if record.source.fingerprint != (images.file_sizes[row], images.modified_ns[row]):
-            try:
-                same = pixel_hash(record.source.read()) == images.content_hashes[row]
-            except InputError:
-                same = True
-            if not same:
-                raise MismatchError(
-                    f"{index.path}: {record.id} ({record.source}) has changed since it was indexed",
-                    wanted="an index of the images as they are",
-                    cure="run rsir-tf index again with this archive and index",
-                )
-        tell(done, len(known), "comparing files with the index")
+    for done, (record, found) in enumerate(zip(known, in_threads(_pixels, known), strict=True), start=1):
+        if found not in (None, index.images.content_hashes[rows[record.id]]):
+            raise MismatchError(
+                f"{index.path}: {record.id} ({record.source}) has changed since it was indexed",
+                wanted="an index of the images as they are",
+                cure="run rsir-tf index --rehash again with this archive and index",
+            )
+        tell(done, len(known), "comparing images with the index")
+
+
+def _pixels(record: Record) -> str | None:
+    try:
+        return pixel_hash(record.source.read())
+    except InputError:
+        return None
 
 
 def require_all(index: Index, records: Sequence[Record]) -> None:

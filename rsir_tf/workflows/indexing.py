@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import MANIFEST
 from rsir_tf.errors import InputError
-from rsir_tf.index import Dropped, ImageEntry, IndexSettings, IndexWriter, repair_index
+from rsir_tf.index import (
+    Dropped,
+    ImageEntry,
+    ImageFacts,
+    IndexSettings,
+    IndexWriter,
+    address_of,
+    path_to_store,
+    repair_index,
+)
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import derived_files
-from rsir_tf.rasters import Fingerprint, pixel_hash, resize_image
+from rsir_tf.rasters import MISSING, Fingerprint, open_source, pixel_hash, resize_image
+from rsir_tf.workflows.archive_roots import ArchiveInIndex, belongs, find_archive
 from rsir_tf.workflows.describing import describe_prediction
 
 if TYPE_CHECKING:
@@ -34,9 +44,13 @@ class IndexSummary:
         added: Described by asking the model.
         reused: Added without asking, because an image with the same pixels is in the index.
         unchanged: Found in the index already.
+        refreshed: Found in the index already, with other facts: tags, scene, path, or the file's time of change.
         removed: Taken out, because the archive no longer has them.
+        absent: Of this archive, in the index, and not among the images given.
+        gone: How many of the absent ones have no file any more.
         skipped: Images that could not be read, and why, by id; all that the index lists.
         dropped: Damaged segments that repairing took out.
+        moved_from: Where the archive was when it was indexed last; None where that is where it is.
     """
 
     index: str
@@ -44,9 +58,13 @@ class IndexSummary:
     added: int = 0
     reused: int = 0
     unchanged: int = 0
+    refreshed: int = 0
     removed: int = 0
+    absent: int = 0
+    gone: int = 0
     skipped: dict[str, str] | None = None
     dropped: list[Dropped] = field(default_factory=list)
+    moved_from: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types."""
@@ -80,12 +98,15 @@ def index_archive(
     prune: bool = False,
     repair: bool = False,
     merge: bool = False,
+    rehash: bool = False,
+    name: str | None = None,
+    root: Path | None = None,
     progress: Progress = silent,
 ) -> IndexSummary:
     """Ask the model about each image of an archive and keep its descriptors.
 
     Images that are in the index and whose sources have not been touched are not asked for again, so that a killed run
-    goes on where it stopped. One bad image does not stop it.
+    goes on where it stopped. Their tags, scenes and paths are brought up to date. One bad image does not stop it.
 
     Args:
         archive: Any; scenes and tags are kept with the images.
@@ -98,15 +119,20 @@ def index_archive(
         resize: (height, width) to which each image is brought before the model sees it, so that all fit one batch; its
             regions are then counted in these pixels. None leaves images as they are.
         strict: Fail at the first image that cannot be read; what is done by then is kept.
-        prune: Take images out that the archive does not have: those of other parts too, where it is one part.
+        prune: Take images out that the archive does not have: those of other parts too, where it is one part. Images of
+            other archives in the index stay.
         repair: First read every byte of the index and drop damaged segments; their images are then asked for again,
             where the archive has them.
         merge: At the end, merge small segments and those that lack images, however few there are.
+        rehash: Read all images again, whether their sources have been touched or not.
+        name: What to call the archive in the index, where that holds another one; its ids begin with "name/" then.
+        root: The archive's folder, to say that it is the one of the index, moved; None finds out.
         progress: Called after each image.
 
     Raises:
         MismatchError: The index was made by another model or with other settings; both values are named.
-        InputError: Under `strict`, an image cannot be read; or a setting is one that no index can have.
+        InputError: Under `strict`, an image cannot be read; a setting is one that no index can have; or the index holds
+            another archive, and `name` does not tell the two apart.
         ModelError: The model does not answer; what is done by then is kept.
         ArtifactError: The index cannot be written, or another process is writing it.
     """
@@ -125,10 +151,17 @@ def index_archive(
     if repair and (to / MANIFEST).exists():
         summary.dropped = repair_index(to, settings)
     with IndexWriter.open(to, settings, derived=derived_files()) as writer:
-        _Run(archive, model, writer, summary, strict, progress).go()
+        placed = find_archive(archive, writer, name=name, root=root)
+        summary.moved_from = placed.moved_from
+        _Run(placed, model, writer, summary, strict, rehash, progress).go()
+        given = {record.id for record in placed.records}
+        absent = [image for image in writer.ids if image not in given and belongs(writer, image, placed.name)]
         if prune:
-            gone = {*writer.ids, *writer.skipped} - {record.id for record in archive}
-            summary.removed = writer.remove(gone)
+            others = tuple(f"{other}/" for other in writer.roots if other and other != placed.name)
+            skipped = (image for image in writer.skipped if image not in given and not image.startswith(others))
+            summary.removed = writer.remove([*absent, *skipped])
+        else:
+            summary.absent, summary.gone = len(absent), sum(_is_gone(writer, image) for image in absent)
         if merge:
             writer.merge()
         summary.images = len(writer)
@@ -141,15 +174,16 @@ class _Run:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: ArchiveInIndex,
         model: Model,
         writer: IndexWriter,
         summary: IndexSummary,
         strict: bool,
+        rehash: bool,
         progress: Progress,
     ) -> None:
         self.archive, self.model, self.writer = archive, model, writer
-        self.summary, self.strict, self.progress = summary, strict, progress
+        self.summary, self.strict, self.rehash, self.progress = summary, strict, rehash, progress
         self.waiting: deque[_Read] = deque()
         self.asked: set[str] = set()
         self.twins: list[_Read] = []
@@ -162,7 +196,7 @@ class _Run:
             regions = described.regions
             self.writer.add(
                 ImageEntry(
-                    **_facts(read),
+                    **self._entry_facts(read),
                     classes=regions.classes,
                     areas=regions.areas,
                     boxes=regions.boxes,
@@ -178,11 +212,11 @@ class _Run:
             self._reuse(read)
 
     def _images(self) -> Iterator[NDArray[np.uint8]]:
-        for record in self.archive:
+        for record in self.archive.records:
             fingerprint = record.source.fingerprint
-            if self.writer.knows(record.id, *fingerprint):
-                self.summary.unchanged += 1
-                self._tell(record)
+            known = self.writer.facts_of(record.id)
+            if known is not None and not self.rehash and fingerprint == (known.file_size, known.modified_ns):
+                self._keep(record, fingerprint, known)
                 continue
             try:
                 image = record.source.read()
@@ -192,8 +226,12 @@ class _Run:
                 self.writer.skip(record.id, str(error))
                 self._tell(record)
                 continue
+            content_hash = pixel_hash(image)
+            if known is not None and content_hash == known.content_hash:
+                self._keep(record, fingerprint, known)
+                continue
             seen = resize_image(image, self.writer.settings.resize)
-            read = _Read(record, seen.shape[:2], pixel_hash(image), fingerprint)
+            read = _Read(record, seen.shape[:2], content_hash, fingerprint)
             if read.content_hash in self.asked:
                 # Its twin is under way: equal pixels get equal descriptors, to the bit, so that their distance is 0.
                 self.twins.append(read)
@@ -209,26 +247,39 @@ class _Run:
         arrays = {
             name: getattr(twin, name) for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids")
         }
-        self.writer.add(ImageEntry(**_facts(read), **arrays))
+        self.writer.add(ImageEntry(**self._entry_facts(read), **arrays))
         self.summary.reused += 1
         self._tell(read.record)
         return True
 
+    def _keep(self, record: Record, fingerprint: Fingerprint, known: ImageFacts) -> None:
+        """The pixels are those that the index has: bring up to date what else it says of the image."""
+        facts = self._facts(record, fingerprint, known.content_hash)
+        if known.archive is None and known.path == record.source.address:  # of format 1, and still right
+            facts = replace(facts, archive=None, path=known.path)
+        if facts == known:
+            self.summary.unchanged += 1
+        else:
+            self.writer.refresh(record.id, facts)
+            self.summary.refreshed += 1
+        self.writer.unskip(record.id)
+        self._tell(record)
+
+    def _facts(self, record: Record, fingerprint: Fingerprint, content_hash: str) -> ImageFacts:
+        path = path_to_store(record.source.address, self.archive.base)
+        return ImageFacts(self.archive.name, path, record.scene, record.tags, content_hash, *fingerprint)
+
+    def _entry_facts(self, read: _Read) -> dict[str, Any]:
+        facts = asdict(self._facts(read.record, read.fingerprint, read.content_hash))
+        return {"id": read.record.id, "height": read.shape[0], "width": read.shape[1], **facts}
+
     def _tell(self, record: Record) -> None:
         self.done += 1
-        self.progress(self.done, len(self.archive), record.id)
+        self.progress(self.done, len(self.archive.records), record.id)
 
 
-def _facts(read: _Read) -> dict[str, Any]:
-    record = read.record
-    return {
-        "id": record.id,
-        "path": record.source.address,
-        "height": read.shape[0],
-        "width": read.shape[1],
-        "scene": record.scene,
-        "tags": record.tags,
-        "content_hash": read.content_hash,
-        "file_size": read.fingerprint.size,
-        "modified_ns": read.fingerprint.modified_ns,
-    }
+def _is_gone(writer: IndexWriter, image: str) -> bool:
+    facts = writer.facts_of(image)
+    if facts is None:
+        return False
+    return open_source(address_of(facts.path, facts.archive, writer.roots)).fingerprint == MISSING

@@ -26,16 +26,20 @@ def test_index_prints_its_path_and_goes_on_where_it_was(
     ended = command("index", colours, "--to", to, "--server", server)
     assert (ended.code, ended.out) == (0, f"{to}\n")
     assert ended.err.splitlines()[-1] == (
-        "5 images in the index: 4 added, 1 with known content, 0 unchanged, 0 removed, 0 skipped"
+        "5 images in the index: 4 added, 1 with known content, 0 unchanged, 0 refreshed, 0 removed, 0 skipped"
     )
     refuse_to_predict(monkeypatch)
     ended = command("index", colours, "--to", to, "--server", server, "--json")
     assert ended.code == 0
     assert json.loads(ended.out) == {
-        "index": str(to), "images": 5, "added": 0, "reused": 0, "unchanged": 5, "removed": 0, "skipped": {},
-        "dropped": [],
+        "index": str(to), "images": 5, "added": 0, "reused": 0, "unchanged": 5, "refreshed": 0, "removed": 0,
+        "absent": 0, "gone": 0, "skipped": {}, "dropped": [], "moved_from": None,
     }  # fmt: skip
     (colours / "fire/0.png").unlink()
+    ended = command("index", colours, "--to", to, "--server", server)
+    assert ended.err.splitlines()[-1] == (
+        "1 images of the index are not among those given, and 1 of them have no file any more; --prune removes them"
+    )
     ended = command("index", colours, "--to", to, "--server", server, "--prune", "--json")
     assert json.loads(ended.out)["images"] == 4
     assert json.loads(ended.out)["removed"] == 1
@@ -223,6 +227,52 @@ def test_info_of_an_index_and_of_a_server(index: Path, server: str, command) -> 
     assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
     assert [(version["version"], version["state"]) for version in found["versions"]] == [(1, "AVAILABLE")]
     assert "toy-1" in command("info", server).out
+
+
+def test_images_are_listed_and_removed_without_a_model(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    assert command("index", colours, "--to", to, "--server", server).code == 0
+    ids = ["fire/0.png", "fire/1.png", "lake/0.png", "lake/1.png", "lake/2.png"]
+    assert command("info", to, "--list").out.splitlines() == ids
+    assert json.loads(command("info", to, "--list", "--json").out)["ids"] == ids
+    ended = command("index", "--to", to, "--remove", "lake/0.png", "--remove", "sea/0.png")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"rsir-tf: {to}: holds no image 'sea/0.png'; wanted ids of images of the index; "
+        "rsir-tf info INDEX --list prints them\n"
+    )
+    (tmp_path / "ids").write_text("fire/0.png\r\nlake/0.png\n")
+    ended = command("index", "--to", to, "--remove", f"@{tmp_path / 'ids'}", "--remove", "lake/2.png")
+    assert (ended.code, ended.out) == (0, f"{to}\n")
+    assert ended.err == "2 images in the index: 3 removed\n"
+    assert command("info", to, "--list").out.splitlines() == ["fire/1.png", "lake/1.png"]
+    for line in (("--to", to), (colours, "--to", to, "--remove", "x"), (colours, "--to", to, "--root", "x=y")):
+        assert command("index", *line).code == 2
+    assert command("index", "--to", to, "--remove", "@nowhere").err == (
+        "rsir-tf: nowhere: cannot be read ([Errno 2] No such file or directory: 'nowhere'); "
+        "wanted ids, one in each line\n"
+    )
+
+
+def test_an_archive_that_has_moved_and_one_beside_it(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    line = ("--to", to, "--server", server)
+    assert command("index", colours, *line).code == 0
+    shutil.move(colours, tmp_path / "moved")
+    ended = command("index", tmp_path / "moved", *line)
+    assert ended.err.splitlines()[0] == (f"the archive has been moved from {colours}: the index names its new place")
+    other = picture(tmp_path / "other/fire/0.png", (10, 200, 10)).parents[1]
+    ended = command("index", other, *line)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        f"rsir-tf: {to}: holds the images of {tmp_path / 'moved'}, not of {other}; give it a name by --as NAME, "
+        f"with which its ids then begin; or --root {other}, if the archive has been moved there\n"
+    )
+    assert command("index", other, *line, "--as", "green").code == 0
+    assert "green/fire/0.png" in command("info", to, "--list").out.splitlines()
+    shutil.move(other, tmp_path / "elsewhere")
+    ended = command("index", "--to", to, "--root", f"green={tmp_path / 'elsewhere'}", "--json")
+    assert json.loads(ended.out)["archives"] == {"": str(tmp_path / "moved"), "green": str(tmp_path / "elsewhere")}
 
 
 def test_info_verifies_every_byte_of_an_index(index: Path, tmp_path: Path, command) -> None:

@@ -309,9 +309,10 @@ WORKER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from index_samples import random_entry, settings
-from rsir_tf.index import IndexWriter, merging
+from rsir_tf.index import IndexWriter, merging, writer as writing
 
 merging.MERGED_IMAGES = 6  # two segments of 3
+writing.SECONDS_BETWEEN_STAGINGS = float(sys.argv[4])
 kill_at, events = int(sys.argv[3]), 0
 
 def count(event, arguments):
@@ -335,8 +336,9 @@ print(events)
 """
 
 
-def work(path, kill_at=0):
-    command = [sys.executable, "-c", WORKER, os.path.dirname(index_samples.__file__), str(path), str(kill_at)]
+def work(path, kill_at=0, staging=30.0):
+    samples = os.path.dirname(index_samples.__file__)
+    command = [sys.executable, "-c", WORKER, samples, str(path), str(kill_at), str(staging)]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
 
@@ -348,19 +350,23 @@ def contents(path):
     return files, manifest
 
 
-def test_a_killed_writer_is_continued_to_the_same_bytes(tmp_path):
-    undisturbed = work(tmp_path / "undisturbed")
+@pytest.mark.parametrize("staging", [30.0, 0.0])
+def test_a_killed_writer_is_continued_to_the_same_bytes(tmp_path, staging):
+    undisturbed = work(tmp_path / "undisturbed", staging=staging)
     assert undisturbed.returncode == 0, undisturbed.stderr
     events = int(undisturbed.stdout)
     killed = 0
     # A later part each time: the work before is on disk already, and its steps are gone.
     for kill_at in np.random.default_rng(5).integers(1, events, 5):
-        answer = work(tmp_path / "killed", int(kill_at))
+        answer = work(tmp_path / "killed", int(kill_at), staging)
         killed += answer.returncode == -signal.SIGKILL
         assert answer.returncode in (0, -signal.SIGKILL), answer.stderr
         if (tmp_path / "killed" / "manifest.json").exists():
             open_index(tmp_path / "killed")
             assert verify_index(tmp_path / "killed") == []
     assert killed >= 2
-    assert work(tmp_path / "killed").returncode == 0
+    assert work(tmp_path / "killed", staging=staging).returncode == 0
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
+    if staging == 0:
+        work(tmp_path / "often")
+        assert contents(tmp_path / "often") == contents(tmp_path / "undisturbed")  # Staging leaves no trace.

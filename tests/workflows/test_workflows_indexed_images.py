@@ -48,7 +48,7 @@ def indexed(archive: Archive, to: Path) -> Index:
 def test_an_image_that_has_changed_is_named(archive: Archive, tmp_path: Path) -> None:
     index = indexed(archive, tmp_path / "index")
     save_png(archive.records[2].source.path, np.full((16, 16, 3), 7, np.uint8))
-    with pytest.raises(MismatchError, match=r"b/1\.png .* has changed since it was indexed.*run rsir-tf index again"):
+    with pytest.raises(MismatchError, match=r"b/1\.png .* has changed since it was indexed.*rsir-tf index --rehash"):
         compare_descriptors(archive, tmp_path / "cache", descriptors=[ColourHistogram()], index=index)
     assert not (tmp_path / "cache").exists()  # Told before hours of work.
 
@@ -74,6 +74,18 @@ def test_a_copy_with_the_same_pixels_has_not_changed(archive: Archive, tmp_path:
     assert list(found.evaluation.schemes) == ["recnn", "recnn+"]
     # Greys: a0 0, a2 80, b1 40, b3 120; a0: a0 b1 a2 b3, a2: a2 b1 b3 a0, b1: b1 a0 a2 b3, b3: b3 a2 b1 a0.
     assert found.evaluation.schemes["recnn+"].map == pytest.approx((5 / 6 + 3 / 4 + 3 / 4 + 5 / 6) / 4)
+
+
+def test_other_pixels_under_the_same_size_and_time_are_refused(archive: Archive, tmp_path: Path) -> None:
+    index = indexed(archive, tmp_path / "index")
+    one, other = (archive.records[number].source.path for number in (1, 2))
+    contents, times = [one.read_bytes(), other.read_bytes()], [one.stat().st_mtime_ns, other.stat().st_mtime_ns]
+    assert len(contents[0]) == len(contents[1])
+    for file, content, time in zip((other, one), contents, reversed(times), strict=True):
+        file.write_bytes(content)
+        os.utime(file, ns=(time, time))
+    with pytest.raises(MismatchError, match=r"a/2\.png .* has changed"):
+        compare_descriptors(archive, tmp_path / "cache", descriptors=[], index=index)
 
 
 def test_an_image_that_can_no_longer_be_read_is_left_out(archive: Archive, tmp_path: Path) -> None:

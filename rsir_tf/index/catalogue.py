@@ -1,0 +1,62 @@
+"""What a writer knows of the images of its index without opening a segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rsir_tf.index.facts import ImageFacts
+from rsir_tf.index.segment import ARCHIVE, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a committed image lies, and its facts."""
+
+    segment: str
+    row: int
+    facts: ImageFacts
+
+
+class Catalogue:
+    """The committed images by id, and all images by content.
+
+    Attributes:
+        places: Id of each committed image → where it lies.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {}
+        self._by_content: dict[str, list[str]] = {}
+        self._once: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def register(self, segment: Segment, removed: set[int]) -> None:
+        """Take in the images of a segment.
+
+        Args:
+            segment: Of the index.
+            removed: Rows that do not belong to the index any more.
+        """
+        names = ("id", ARCHIVE, "path", "scene", "tags", "content_hash", "file_size", "modified_ns")
+        columns = (segment.images.column(name).to_pylist() for name in names)
+        for row, (image, archive, path, scene, tags, *rest) in enumerate(zip(*columns, strict=True)):
+            if row not in removed:
+                # Many images have equal tags: one tuple of them serves all.
+                own = None if tags is None else self._once.setdefault(tuple(tags), tuple(tags))
+                self.places[image] = Place(segment.record.name, row, ImageFacts(archive, path, scene, own, *rest))
+                self.add_content(image, rest[0])
+
+    def with_content(self, content_hash: str) -> str | None:
+        """The id of the first image that came with these pixels, or None."""
+        images = self._by_content.get(content_hash)
+        return images[0] if images else None
+
+    def add_content(self, image: str, content_hash: str) -> None:
+        """Note that an image has these pixels."""
+        self._by_content.setdefault(content_hash, []).append(image)
+
+    def drop_content(self, image: str, content_hash: str) -> None:
+        """Forget that an image has these pixels."""
+        same = self._by_content[content_hash]
+        same.remove(image)
+        if not same:
+            del self._by_content[content_hash]

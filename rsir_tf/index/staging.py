@@ -1,0 +1,81 @@
+"""Images that a writer has and that fill no segment yet, kept in one file so that a killed writer does not lose them.
+
+The file is no part of the index: readers never see it. The next writer takes its images as if they had just been added,
+so that its segments are cut where those of an undisturbed writer are. A file that cannot be used is passed over: its
+images are asked for again.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from rsir_tf.artifacts import written_aside
+from rsir_tf.errors import InputError
+from rsir_tf.index.entry import ImageEntry, checked
+from rsir_tf.index.settings import IndexSettings
+
+FORMAT_VERSION = 1
+BY_REGION = ("classes", "areas", "boxes", "recnn", "centroids")
+
+
+def write_staged(file: Path, entries: Sequence[ImageEntry], next_segment: int) -> None:
+    """Replace the file by one that holds these images.
+
+    Args:
+        file: Its path.
+        entries: At least one, in the order in which they were added.
+        next_segment: The number of the segment that they are meant for.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
+    """
+    numbers = {"format_version": FORMAT_VERSION, "next_segment": next_segment}
+    arrays = (*BY_REGION, "recnn_plus")
+    facts = [
+        {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in arrays}
+        | {"m": len(entry.classes)}
+        for entry in entries
+    ]
+    stored: dict[str, Any] = {name: np.concatenate([getattr(entry, name) for entry in entries]) for name in BY_REGION}
+    stored["recnn_plus"] = np.stack([entry.recnn_plus for entry in entries])
+    stored["described"] = np.frombuffer(json.dumps({**numbers, "images": facts}).encode(), dtype=np.uint8)
+    with written_aside(file, replace=True) as aside, aside.open("wb") as opened:
+        np.savez(opened, **stored)
+
+
+def read_staged(file: Path, next_segment: int, settings: IndexSettings) -> list[ImageEntry]:
+    """Read the images that a killed writer had.
+
+    Args:
+        file: Its path.
+        next_segment: The number of the next segment, as the manifest says: images that were meant for an earlier one
+            are in the index by now.
+        settings: Of the index.
+
+    Returns:
+        The images, in the order in which they were added; none where there is no such file, or it cannot be used.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        content: dict[str, Any] = json.loads(arrays.pop("described").tobytes())
+        if (content["format_version"], content["next_segment"]) != (FORMAT_VERSION, next_segment):
+            return []
+        entries, first = [], 0
+        for row, facts in enumerate(content["images"]):
+            own = slice(first, first + facts.pop("m"))
+            facts["tags"] = None if facts["tags"] is None else tuple(facts["tags"])
+            by_region = {name: arrays[name][own] for name in BY_REGION}
+            entries.append(checked(ImageEntry(**facts, **by_region, recnn_plus=arrays["recnn_plus"][row]), settings))
+            first = own.stop
+    except (OSError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, TypeError, IndexError, InputError):
+        return []
+    return entries

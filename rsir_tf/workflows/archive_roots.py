@@ -1,0 +1,167 @@
+"""Which archive of an index the given one is: the same, one that has been moved, or another, which needs a name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rsir_tf.errors import InputError
+from rsir_tf.index import IndexWriter, address_of
+from rsir_tf.rasters import MISSING, open_source, pixel_hash
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rsir_tf.archives import Archive, Record
+
+SAMPLE = 16
+"""Images whose pixels are compared before an archive at another place is taken for the one that was indexed."""
+
+PLAIN_NAME = r"[\w.-]+"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveInIndex:
+    """An archive as a part of an index.
+
+    Attributes:
+        name: Its name there; "" for the first archive, which has none.
+        records: Its images under their ids in the index: the name, where there is one, is the first part of the path.
+        base: The folder that paths of its images are stored relative to.
+        moved_from: Where it was before; None where it has not been moved.
+    """
+
+    name: str
+    records: tuple[Record, ...]
+    base: str
+    moved_from: str | None = None
+
+
+def find_archive(
+    archive: Archive, writer: IndexWriter, *, name: str | None = None, root: Path | None = None
+) -> ArchiveInIndex:
+    """Find out which archive of an index this is, and note there where it lies.
+
+    It is the one that the index has at this place. It is also taken for the one of that name where its images lie at
+    the very places that the index has, or where those are gone and a sample of its images has the same pixels.
+
+    Args:
+        archive: To be indexed.
+        writer: Of the index.
+        name: What the archive is called in the index; None finds out.
+        root: Where the caller says that the archive of this name lies now: the given archive's folder.
+
+    Raises:
+        InputError: The index holds another archive, and no name is given to tell the two apart; the name is another
+            archive's, or cannot be one; or `root` is another folder than the archive's.
+        ArtifactError: The index cannot be written.
+    """
+    if name is not None and not re.fullmatch(PLAIN_NAME, name):
+        raise InputError(f"--as {name!r}", wanted="a name of letters, digits, '.', '-' and '_'")
+    here = os.path.abspath(archive.root)
+    if root is not None and not _same_folder(os.path.abspath(root), here):
+        raise InputError(f"--root {root}", wanted=f"{archive.root}, the archive to index")
+    known = writer.roots
+    at_this_place = next((each for each, place in known.items() if _same_folder(place, here)), None)
+    if name is None:
+        name = at_this_place if at_this_place is not None else ""
+    elif at_this_place not in (None, name):
+        called = f"as {at_this_place!r}" if at_this_place else "without a name"
+        raise InputError(f"{writer.path}: holds the images of {here} already, {called}", cure="leave --as out")
+    found = ArchiveInIndex(name, _named(archive.records, name), here)
+    if at_this_place == name:
+        return found
+    settled = _settle(found, writer, asked_to_move=root is not None)
+    _refuse_ambiguous_ids(found.records, name, writer)
+    if settled.base == here:
+        writer.record_root(name, here)
+    return settled
+
+
+def _settle(found: ArchiveInIndex, writer: IndexWriter, *, asked_to_move: bool) -> ArchiveInIndex:
+    """Decide on an archive that the index does not have at this place."""
+    before = writer.roots.get(found.name)
+    own = [image for image in writer.ids if belongs(writer, image, found.name)]
+    if before is None and not own and (found.name or not writer.roots):
+        return found
+    moved = replace(found, moved_from=before)
+    if asked_to_move and (before is not None or own):
+        return moved
+    addresses = {image: _address(writer, image) for image in own}
+    shared = [record for record in found.records if record.id in addresses]
+    if shared and all(record.source.address == addresses[record.id] for record in shared):
+        # The same files, through another folder: the archive's own folder of images, say, or the folder above.
+        return found if before is None else replace(found, base=before)
+    if before is None and any(address.startswith(os.path.join(found.base, "")) for address in addresses.values()):
+        return found
+    sample = shared[:: max(1, len(shared) // SAMPLE)]
+    gone = all(open_source(addresses[record.id]).fingerprint == MISSING for record in sample)
+    if sample and gone and all(_same_pixels(record, writer) for record in sample):
+        return moved
+    if before is None and addresses:
+        before = os.path.commonpath([os.path.dirname(address) for address in addresses.values()] or [""])
+    raise _another(found, before, writer)
+
+
+def _another(found: ArchiveInIndex, before: str | None, writer: IndexWriter) -> InputError:
+    places = before or ", ".join(writer.roots.values())
+    inside = "" if before is None else _inside(found.base, before)
+    cure = f"give {'another' if found.name else 'it a'} name by --as NAME, with which its ids then begin"
+    if before is not None:
+        cure += f"; or --root {found.base}, if the archive has been moved there"
+    return InputError(f"{writer.path}: holds the images of {places}, not of {found.base}{inside}", cure=cure)
+
+
+def _inside(one: str, other: str) -> str:
+    if one.startswith(os.path.join(other, "")):
+        return ", which is a part of it"
+    return ", which it is a part of" if other.startswith(os.path.join(one, "")) else ""
+
+
+def belongs(writer: IndexWriter, image: str, name: str) -> bool:
+    """Whether an image of the index is of the archive of this name; those of no known archive are the first's."""
+    facts = writer.facts_of(image)
+    return facts is not None and (facts.archive or "") == name
+
+
+def _named(records: Sequence[Record], name: str) -> tuple[Record, ...]:
+    return tuple(replace(record, id=f"{name}/{record.id}") for record in records) if name else tuple(records)
+
+
+def _refuse_ambiguous_ids(records: Sequence[Record], name: str, writer: IndexWriter) -> None:
+    """An id must not be able to mean an image of either of two archives."""
+    clash: str | None = None
+    if name:
+        clash = next((image for image in writer.ids if image.startswith(f"{name}/")), None)
+        clash = None if clash is not None and belongs(writer, clash, name) else clash
+    else:
+        clash = next((record.id for record in records if record.id.split("/")[0] in writer.roots), None)
+    if clash is not None:
+        raise InputError(
+            f"{writer.path}: {clash} would be an image of two archives", cure="choose another name for --as"
+        )
+
+
+def _address(writer: IndexWriter, image: str) -> str:
+    facts = writer.facts_of(image)
+    return "" if facts is None else address_of(facts.path, facts.archive, writer.roots)
+
+
+def _same_pixels(record: Record, writer: IndexWriter) -> bool:
+    facts = writer.facts_of(record.id)
+    try:
+        return facts is not None and pixel_hash(record.source.read()) == facts.content_hash
+    except InputError:
+        return False
+
+
+def _same_folder(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
