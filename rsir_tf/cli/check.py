@@ -42,6 +42,8 @@ FAULTS_SHOWN = 20
 
 
 def _text(report: ArchiveReport) -> str:
+    from rsir_tf.presentation.tables import Table, console_table, visible
+
     lines = [f"{report.root}: {report.images:,} images, format {report.format}"]
     lines.append(f"layout   {report.understood}")
     if report.pairing:
@@ -61,12 +63,12 @@ def _text(report: ArchiveReport) -> str:
             )
     if report.tags:
         lines.append(f"tags     {len(report.tags)}, {report.tags_per_image or 0:.2f} an image")
-        lines += [f"  {name:24} {count:8,} images" for name, count in report.tags.items()]
+        tags = Table(["", ""], [[name, f"{count:,} images"] for name, count in report.tags.items()], figures=True)
+        lines += console_table(tags, indent=2)
     if report.classes:
         lines.append(f"classes  {len(report.classes)} of label set {report.label_set}, void {report.void_share:.2%}")
-        lines += [
-            f"  {entry.name:24} {entry.share:8.2%} of pixels {entry.images:8,} images" for entry in report.classes
-        ]
+        shares = [[entry.name, f"{entry.share:.2%} of pixels", f"{entry.images:,} images"] for entry in report.classes]
+        lines += console_table(Table(["", "", ""], shares, figures=True), indent=2)
     # A problem's own line names one example; all follow it here.
     lines += [f"problem  {line.partition(' (')[0]}" for line in report.problems]
     faults = _faults(report)
@@ -78,7 +80,7 @@ def _text(report: ArchiveReport) -> str:
     if len(report.left_out) > FAULTS_SHOWN:
         lines.append(f"left out … and {len(report.left_out) - FAULTS_SHOWN:,} more; --json names all")
     lines.append("fit for training" if report.trainable else "training would fail")
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _faults(report: ArchiveReport) -> list[str]:

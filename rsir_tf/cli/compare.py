@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from enum import Enum
 from functools import partial
@@ -13,7 +12,6 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
-from rsir_tf.cli.evaluate import relevant_words
 from rsir_tf.ranking.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -151,10 +149,12 @@ def command(
 
 
 def _tell(json: bool, found: Comparison) -> None:
+    from rsir_tf.presentation.retrieval_console import console_figures
+
     if json:
         console.put_json(found.to_json())
     else:
-        console.put(_table(found))
+        console.put("\n".join(console_figures(found.evaluation)))
     for line in [*found.remarks, *(f"left out {why}" for why in found.skipped.values())]:
         console.say(line)
 
@@ -183,16 +183,3 @@ def _baselines(names: list[str] | None, settings: list[str] | None) -> list[Desc
         return [with_parameters(BASELINES[name], texts[name]) for name in chosen]
     except InputError as error:
         raise typer.BadParameter(f"--set: {error}") from error
-
-
-def _table(found: Comparison) -> str:
-    evaluation = found.evaluation
-    relevant = relevant_words(evaluation.relevance)
-    lines = [
-        f"{evaluation.queries} queries, {evaluation.archive} images ranked, relevant: {relevant}",
-        f"{'':10} {'ANMRR':>7} {'mAP':>7} {'P@5':>7} {'P@10':>7} {'P@20':>7} {'P@50':>7}",
-    ]
-    for name, figures in evaluation.schemes.items():
-        numbers = [figures.anmrr, figures.map, *figures.precision.values()]
-        lines.append(f"{name:10} " + " ".join("      –" if math.isnan(value) else f"{value:7.4f}" for value in numbers))
-    return "\n".join(lines)

@@ -17,8 +17,10 @@ PLAIN_INTERVAL = 10.0
 
 
 def say(text: str) -> None:
-    """Print a message to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a message to stderr; control characters in names are escaped, so that they cannot move the cursor."""
+    from rsir_tf.presentation.tables import visible
+
+    print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rsir_tf.cli import console, options
-
-if TYPE_CHECKING:
-    from rsir_tf.evaluation import Evaluation
 
 NAME = "evaluate"
 
@@ -76,6 +72,7 @@ def command(
     """
     from rsir_tf.evaluation import CUTOFFS, PUBLISHED_UC_MERCED
     from rsir_tf.presentation import check_report_target, write_report
+    from rsir_tf.presentation.retrieval_console import console_figures, console_tag_figures
     from rsir_tf.ranking import SCHEMES, make_schemes, open_index
     from rsir_tf.workflows import evaluate_index
 
@@ -102,46 +99,9 @@ def command(
     if json:
         console.put_json(found.to_json())
     else:
-        console.put(_table(found))
+        console.put("\n".join([*console_figures(found), *console_tag_figures(found)]))
     for line in found.remarks:
         console.say(line)
     if report is not None:
         write_report(report, found, published=PUBLISHED_UC_MERCED if published else None)
         console.say(f"wrote {report}")
-
-
-def relevant_words(relevance: str) -> str:
-    """What makes an image relevant, as a table's heading says it."""
-    return {"scene": "same scene", "tags": "a shared tag", "jaccard": "tags alike (Jaccard index)"}[relevance]
-
-
-def _table(found: Evaluation) -> str:
-    words = relevant_words(found.relevance)
-    if found.relevance == "jaccard":
-        words += f" from {found.details['jaccard_at']:g} on"
-    lines = [f"{found.queries} queries, {found.archive} images ranked, relevant: {words}"]
-    cutoffs = next(iter(found.schemes.values())).precision
-    rows = {name: [each.anmrr, each.map, *each.precision.values()] for name, each in found.schemes.items()}
-    lines += _aligned(["ANMRR", "mAP", *(f"P@{k}" for k in cutoffs)], rows)
-    graded = {name: each.graded for name, each in found.schemes.items() if each.graded}
-    if graded:
-        keys = sorted(next(iter(graded.values())), key=lambda key: key != "wap")
-        titles = [key.upper().replace("_AT_", "@") for key in keys]
-        lines += ["graded by shared tags"]
-        lines += _aligned(titles, {name: [own[key] for key in keys] for name, own in graded.items()})
-    if found.shown_tags is not None:
-        shown = found.shown_tags.to_json()
-        loss = shown.pop("hamming_loss")
-        lines += [f"tags that the segmentations show, against the images' own: Hamming loss {loss:.4f}"]
-        titles = ["accuracy", "precision", "recall", "F1"]
-        lines += _aligned(titles, {name: list(figures.values()) for name, figures in shown.items()})
-    return "\n".join(lines)
-
-
-def _aligned(titles: list[str], rows: dict[str, list[float]]) -> list[str]:
-    widths = [max(7, len(title)) for title in titles]
-    lines = [" ".join([" " * 8, *(f"{title:>{width}}" for title, width in zip(titles, widths, strict=True))])]
-    for name, values in rows.items():
-        cells = ["–" if math.isnan(value) else f"{value:.4f}" for value in values]
-        lines.append(" ".join([f"{name:8}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))]))
-    return lines

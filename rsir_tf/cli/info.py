@@ -116,6 +116,8 @@ def _known(path: Path, content: Any) -> dict[str, Any]:
 
 def _lines(content: Any, indent: int = 0) -> list[str]:
     """Nested values as indented lines; long lists are cut."""
+    from rsir_tf.presentation.tables import visible
+
     lines = []
     for key, value in content.items():
         if isinstance(value, dict) and value:
@@ -128,4 +130,4 @@ def _lines(content: Any, indent: int = 0) -> list[str]:
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             lines.append(f"{'  ' * indent}{key:16} {text[:160]}{'…' if len(text) > 160 else ''}")
-    return lines
+    return [visible(line) for line in lines]

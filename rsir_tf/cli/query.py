@@ -158,8 +158,10 @@ def _draw(montage: Path, result: QueryResult, index: Index, model: Model) -> Non
 
 
 def _table(result: QueryResult) -> str:
-    width = max([len(hit.id) for hit in result.hits] + [2])
-    lines = [f"{'rank':>4}  {'distance':>10}  {'id':{width}}  tags"]
-    for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1):
-        lines.append(f"{rank:4}  {hit.distance:10.4f}  {hit.id:{width}}  {', '.join(tags or ())}".rstrip())
-    return "\n".join(lines)
+    from rsir_tf.presentation import Table, console_table
+
+    rows = [
+        [f"{rank}", f"{hit.distance:.4f}", hit.id, ", ".join(tags or ())]
+        for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1)
+    ]
+    return "\n".join(console_table(Table(["rank", "distance", "id", "tags"], rows, right=(0, 1))))

@@ -29,17 +29,20 @@ class Table:
             with three decimals, NaN as "–". Text that is a figure already belongs into a column of `figures`.
         caption: Above the table; None for no words.
         figures: Whether all columns but the first hold figures, so that their text stands right too.
+        right: Further columns, from 0, whose text stands right.
     """
 
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str | None = None
     figures: bool = False
+    right: tuple[int, ...] = ()
 
     def stands_right(self) -> list[bool]:
         """Which columns stand right: bool for each column of the header."""
         return [
             (self.figures and place > 0)
+            or place in self.right
             or (bool(self.rows) and all(not isinstance(row[place], str) for row in self.rows if place < len(row)))
             for place in range(len(self.header))
         ]

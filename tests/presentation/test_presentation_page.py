@@ -13,14 +13,18 @@ import pytest
 from PIL import Image
 
 from rsir_tf.errors import InputError
+from rsir_tf.evaluation import Evaluation, RankingMetrics, SceneConfusion
 from rsir_tf.presentation import (
     Output,
     Picture,
     Section,
+    ShownImage,
     Table,
     save_png,
     write_page,
+    write_report,
 )
+from rsir_tf.presentation.comparison_page import ExtremeQueries, write_comparison_page
 
 VOID_ELEMENTS = {"meta", "img", "br", "link"}
 PIXELS = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
@@ -73,6 +77,50 @@ def test_everything_is_escaped_and_comes_back_as_it_was(tmp_path):
     assert reader.images[0]["alt"] == nasty
     assert (tmp_path / unquote(reader.images[0]["src"])).resolve() == picture
     assert not set(reader.images[0]["src"]) & set(" #?")  # A browser would read these as something else.
+
+
+def test_names_of_files_and_scenes_are_never_markup(tmp_path):
+    """What an archive may hold: a file and a scene class whose names are HTML, and a name that is no UTF-8."""
+    name = '<img src=x onerror="alert(1)">'
+    picture = tmp_path / f"{name.replace('/', '')}.png"
+    save_png(picture, PIXELS)
+    content = [Picture(picture, name, name), Table(["scene", "queries"], [[name, 3]], name), Output(name, name), name]
+    page = write_page(tmp_path / "page.html", name, [Section(name, content), Section("\udcff", [])], lead=name)
+    reader = read(page)
+    # The page's own picture is the only one, and no attribute is of the name's making.
+    assert [image.keys() for image in reader.images] == [{"src", "alt", "loading"}]
+    assert reader.images[0]["alt"] == name
+    assert (tmp_path / unquote(reader.images[0]["src"])).resolve() == picture
+    # Title, h1, lead, heading, caption twice, cell, command, output and paragraph; fewer than three sections: no links.
+    assert "".join(reader.texts).count(name) == 10
+
+
+def test_a_comparison_of_such_names_has_a_page_and_a_report(tmp_path):
+    scene = "<img src=x onerror=alert(1)>|a"
+    confusion = SceneConfusion([scene, scene, "b", "b"])
+    metrics = RankingMetrics()
+    for query in range(4):
+        confusion.add(query, np.array([0, 1, 2, 3]))
+        metrics.add(np.array([True, False, True, False]), scene=scene if query < 2 else "b")
+    evaluation = Evaluation(4, 4, "scene", "2ng", True, {"lbp": metrics.figures()}, details={"index": scene})
+    write_report(tmp_path, evaluation, title=scene, remarks=[scene])
+    shown = ShownImage(scene, PIXELS)
+    page = write_comparison_page(
+        tmp_path,
+        evaluation,
+        title=scene,
+        confusion={"lbp": confusion},
+        extremes=[ExtremeQueries("lbp", "best", [("AP 1", shown, [shown])], by_scene=True)],
+        remarks=[scene],
+        unread=[scene],
+    )
+    reader = read(page)
+    sources = [image["src"] for image in reader.images]
+    assert sources == ["precision_recall.png", "anmrr_by_scene.png", "confusion_lbp.png", "best_lbp.png"]
+    assert "".join(reader.texts).count(scene) >= 5
+    text = (tmp_path / "report.md").read_text("utf-8")
+    assert "<img" not in text.replace("\\<img", "")
+    assert "onerror=alert(1)>\\|a | 2 |" in text
 
 
 def test_a_picture_given_as_pixels_is_in_the_page(tmp_path):
