@@ -71,7 +71,7 @@ def test_report_holds_the_figures(tmp_path):
     assert "ReCNN+" not in text.split("Published rows")[0]  # Not evaluated: not shown.
     assert r"a\|b" in text
     assert r"forest\|park" in text
-    assert "model_id: abc" in text
+    assert "model id: abc" in text
     for name in ("precision_recall.png", "scenes.png"):
         assert min(Image.open(to / name).size) > 100
 
