@@ -1,8 +1,8 @@
 """Relevance, ranking and multi-label figures, bootstrap intervals and paired tests: pure functions of rankings.
 
 relevance          which images are relevant to a query
-precision, rank_error, graded   figures of rankings: AP, P@k, curves; ANMRR; ACG, NDCG, WAP
-streaming, graded_streaming     the same from one query at a time
+precision, rank_error   figures of rankings: AP, P@k, curves; ANMRR
+streaming, graded  figures from one query at a time: those; and ACG, NDCG, WAP
 multilabel         predicted tags against true ones
 significance       intervals and tests
 diagnosis          confused scene classes, best and worst queries
@@ -16,24 +16,19 @@ from __future__ import annotations
 
 from rsir_tf.evaluation.diagnosis import SceneConfusion, extreme_queries
 from rsir_tf.evaluation.figures import CUTOFFS, Evaluation, SceneFigures, SchemeFigures
-from rsir_tf.evaluation.graded import acg_at, ndcg_at, wap_at
-from rsir_tf.evaluation.graded_streaming import GradedMetrics
+from rsir_tf.evaluation.graded import GradedMetrics
 from rsir_tf.evaluation.multilabel import Averages, MultiLabelFigures, multilabel_figures
 from rsir_tf.evaluation.precision import (
     average_precision,
     interpolated_precision,
     mean_average_precision,
     precision_at,
-    recall_at,
 )
 from rsir_tf.evaluation.published import PUBLISHED_UC_MERCED, PublishedRow
 from rsir_tf.evaluation.rank_error import ANMRR_VARIANTS, anmrr, nmrr
 from rsir_tf.evaluation.relevance import (
     TagSets,
-    jaccard,
     relevance_by_scene,
-    relevance_by_tags,
-    shared_tags,
     tag_matrix,
 )
 from rsir_tf.evaluation.significance import PairedTests, bootstrap_interval, paired_test, paired_tests
@@ -56,28 +51,21 @@ __all__ = [
     "SceneFigures",
     "SchemeFigures",
     "TagSets",
-    "acg_at",
     "anmrr",
     "average_precision",
     "bootstrap_interval",
     "extreme_queries",
     "interpolated_precision",
-    "jaccard",
     "mean_average_precision",
     "multilabel_figures",
-    "ndcg_at",
     "nearest_first",
     "nmrr",
     "paired_test",
     "paired_tests",
     "precision_at",
     "rankings",
-    "recall_at",
     "relevance_by_scene",
-    "relevance_by_tags",
-    "shared_tags",
     "tag_matrix",
-    "wap_at",
 ]
 
 _MOVED = (

@@ -1,107 +1,93 @@
-"""Ranking figures for graded relevance, where images share more or fewer tags with the query. Higher is better.
+"""ACG, NDCG and WAP from one query at a time, where images share more or fewer tags with the query. Higher is better.
 
-Gains come in ranked order, usually `shared_tags(matrix, query)[ranking]`. A query whose gains are all 0 has no figure
-and is left out of the mean, as in the figures for binary relevance.
+A query whose gains are all 0 has no figure and is left out of the mean, as in the figures for binary relevance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
+from rsir_tf.evaluation.figures import CUTOFFS
 from rsir_tf.evaluation.ranks import check_cutoff, mean_over_queries
 
 
-def acg_at(gains: ArrayLike, k: int) -> float:
-    """Average cumulative gain: ACG@k = (1/k) Σ_{i≤k} gain_i, averaged over queries.
+class GradedMetrics:
+    """Collects the graded figures of one scheme, one row of ranked gains at a time.
 
-    Source: Järvelin and Kekäläinen (SIGIR 2000); as used for multi-label image retrieval by Zhao, Huang, Wang, Tan
-    (Deep semantic ranking based hashing for multi-label image retrieval, CVPR 2015, Section 4).
+    ACG@k = (1/k) Σ_{i≤k} gain_i (Järvelin and Kekäläinen, SIGIR 2000). NDCG@k is DCG@k over that of the best order of
+    the whole ranking, DCG@k = Σ_{i≤k} (2^gain_i − 1) / log2(1 + i) (Burges et al., ICML 2005). WAP is the mean of
+    ACG@i over the ranks i with a gain; with gains of 0 and 1 it is MAP. All as used for multi-label image retrieval by
+    Zhao, Huang, Wang, Tan (Deep semantic ranking based hashing for multi-label image retrieval, CVPR 2015, Section 4).
 
-    Args:
-        gains: [Q, N] numbers ≥ 0, each row in ranked order.
-        k: From 1.
-
-    Returns:
-        From 0 to the largest gain; NaN where k > N, or no query has a gain.
-
-    Raises:
-        InputError: `gains` is not [Q, N] of numbers ≥ 0, or k < 1.
-    """
-    rows = _gain_matrix(gains)
-    check_cutoff(k)
-    if k > rows.shape[1]:
-        return float("nan")
-    return _mean(rows, rows[:, :k].mean(axis=1))
-
-
-def ndcg_at(gains: ArrayLike, k: int) -> float:
-    """Normalised discounted cumulative gain: NDCG@k = DCG@k over that of the best order, averaged over queries.
-
-    DCG@k = Σ_{i≤k} (2^gain_i − 1) / log2(1 + i); the best order sorts the whole row by gain (Burges et al., ICML 2005;
-    Zhao et al., CVPR 2015). Where k > N the whole ranking counts.
+    Gains are whole numbers, so that the best order is counted, not sorted.
 
     Args:
-        gains: [Q, N] numbers ≥ 0, each row the whole ranking in ranked order.
-        k: From 1.
-
-    Returns:
-        0..1; NaN where no query has a gain.
+        cutoffs: The k of ACG@k and NDCG@k, at least one.
 
     Raises:
-        InputError: `gains` is not [Q, N] of numbers ≥ 0, or k < 1.
+        InputError: A cut-off is below 1.
     """
-    rows = _gain_matrix(gains)
-    check_cutoff(k)
-    best = -np.sort(-rows, axis=1)
-    ideal = _discounted(best, k)
-    return _mean(rows, np.divide(_discounted(rows, k), ideal, out=np.zeros(len(rows)), where=ideal > 0))
 
+    def __init__(self, cutoffs: Sequence[int] = CUTOFFS) -> None:
+        for k in cutoffs:
+            check_cutoff(k)
+        self._cutoffs = tuple(cutoffs)
+        self._rows: list[list[float]] = []
+        self._discounts = np.log2(np.arange(2, max(self._cutoffs) + 2))
+        self._ranks = np.arange(0)
 
-def wap_at(gains: ArrayLike, k: int | None = None) -> float:
-    """Weighted average precision: WAP@k = mean of ACG@i over the ranks i ≤ k with a gain, averaged over queries.
+    @property
+    def queries(self) -> int:
+        """Queries with a gain; the others are in no figure."""
+        return len(self._rows)
 
-    With gains of 0 and 1 and k = N it is MAP (Zhao et al., CVPR 2015, Section 4).
+    def add(self, gains: NDArray[np.integer[Any]]) -> None:
+        """Take one query's gains; a query without any gain is in no figure.
 
-    Args:
-        gains: [Q, N] numbers ≥ 0, each row in ranked order.
-        k: From 1; None or more than N takes the whole ranking.
+        Args:
+            gains: Whole numbers [N] ≥ 0, the whole ranking in ranked order, for example `TagSets.shared(row)[order]`.
 
-    Returns:
-        From 0 to the largest gain; a query whose first k hold no gain counts 0. NaN where no query has a gain at all.
+        Raises:
+            InputError: They are not whole numbers from 0, or there is none.
+        """
+        whole = np.asarray(gains)
+        if whole.ndim != 1 or whole.dtype.kind not in "iu" or len(whole) == 0 or whole.min() < 0:
+            raise InputError(f"gains are {whole.dtype} {list(whole.shape)}", wanted="whole numbers [images] from 0")
+        whole = whole.astype(np.int64)
+        counts = np.bincount(whole)
+        if len(counts) == 1:
+            return
+        most = len(self._discounts)
+        best = np.repeat(np.arange(len(counts))[::-1], np.minimum(counts[::-1], most))[:most]
+        found, ideal = self._terms(whole[:most]), self._terms(best)
+        acg = [whole[:k].mean() if k <= len(whole) else np.nan for k in self._cutoffs]
+        ndcg = [found[:k].sum() / ideal[:k].sum() for k in self._cutoffs]
+        self._rows.append([*acg, *ndcg, self._wap(whole, len(whole) - int(counts[0]))])
 
-    Raises:
-        InputError: `gains` is not [Q, N] of numbers ≥ 0, or k < 1.
-    """
-    rows = _gain_matrix(gains)
-    if k is not None:
-        check_cutoff(k)
-    first = rows[:, :k]
-    average_gain = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
-    relevant = first > 0
-    counts = relevant.sum(axis=1)
-    sums = (average_gain * relevant).sum(axis=1)
-    return _mean(rows, np.divide(sums, counts, out=np.zeros(len(rows)), where=counts > 0))
+    def figures(self) -> dict[str, float]:
+        """Averages over the queries so far.
 
+        Returns:
+            "acg_at_K" (NaN where K exceeds a ranking) and "ndcg_at_K" for each cut-off, and "wap" of the whole ranking;
+            empty where no query has a gain.
+        """
+        if not self._rows:
+            return {}
+        names = [*(f"{name}_at_{k}" for name in ("acg", "ndcg") for k in self._cutoffs), "wap"]
+        table = np.array(self._rows, dtype=np.float64)
+        return {name: float(mean_over_queries(table[:, column])) for column, name in enumerate(names)}
 
-def _discounted(rows: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    first = rows[:, :k]
-    return np.asarray(((np.exp2(first) - 1) / np.log2(np.arange(2, first.shape[1] + 2))).sum(axis=1))
+    def _terms(self, gains: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.asarray((np.exp2(gains.astype(np.float64)) - 1) / self._discounts[: len(gains)])
 
-
-def _mean(rows: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    return float(mean_over_queries(np.where(rows.any(axis=1), values, np.nan)))
-
-
-def _gain_matrix(gains: ArrayLike) -> NDArray[np.float64]:
-    rows = np.asarray(gains)
-    if rows.ndim != 2 or rows.shape[1] == 0 or rows.dtype.kind not in "biuf":
-        raise InputError(
-            f"gains are {rows.dtype} {list(rows.shape)}",
-            wanted="numbers [queries, images] in ranked order, one image or more",
-        )
-    rows = rows.astype(np.float64)
-    if not (rows >= 0).all():
-        raise InputError("gains hold NaN or negative numbers", wanted="numbers from 0")
-    return rows
+    def _wap(self, gains: NDArray[np.int64], relevant: int) -> float:
+        if len(self._ranks) != len(gains):
+            self._ranks = np.arange(1, len(gains) + 1)
+        average_gain = np.cumsum(gains) / self._ranks
+        average_gain *= gains > 0
+        return float(average_gain.sum() / relevant)

@@ -104,27 +104,6 @@ def precision_at(relevance: ArrayLike, k: int) -> float:
     return float(mean_over_queries(np.array(values, dtype=np.float64)))
 
 
-def recall_at(relevance: ArrayLike, k: int) -> float:
-    """Recall@k: the share of a query's relevant images that stand among the first k, averaged over queries.
-
-    Args:
-        relevance: bool [Q, N], each row the whole ranking in ranked order (its relevant images are all there are).
-        k: From 1; from k = N on it is 1.
-
-    Returns:
-        0..1; NaN where no query has a relevant image.
-
-    Raises:
-        InputError: `relevance` is not bool [Q, N], or k < 1.
-    """
-    rows = relevance_matrix(relevance)
-    check_cutoff(k)
-    relevant = rows.sum(axis=1)
-    found = rows[:, :k].sum(axis=1)
-    values = np.divide(found, relevant, out=np.full(len(rows), np.nan), where=relevant > 0)
-    return float(mean_over_queries(values))
-
-
 def interpolated_precision(relevance: ArrayLike) -> NDArray[np.float64]:
     """Interpolated 11-point precision-recall curve, averaged over queries.
 

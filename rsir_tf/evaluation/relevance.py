@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
 
@@ -29,27 +29,6 @@ def relevance_by_scene(scenes: Sequence[str | None] | NDArray[Any], query_scene:
         raise InputError("the query has no scene class", wanted="one", cure="judge by tags, or leave this query out")
     known = scenes if isinstance(scenes, np.ndarray) else np.array(scenes, dtype=object)
     return np.asarray(known == query_scene, dtype=np.bool_)
-
-
-def relevance_by_tags(tags: Sequence[Collection[str] | None], query_tags: Collection[str]) -> NDArray[np.bool_]:
-    """Images that share at least one tag with the query.
-
-    For many queries, build a `tag_matrix` once and use `shared_tags(…) > 0`.
-
-    Args:
-        tags: [N], each image's tags; None (not known) and an empty collection share nothing.
-        query_tags: The query's.
-
-    Returns:
-        bool [N].
-
-    Raises:
-        InputError: The query's tags are a single string instead of a collection.
-    """
-    if isinstance(query_tags, str):
-        raise InputError(f"tags are the text {query_tags!r}", wanted="a collection of tags")
-    wanted = frozenset(query_tags)
-    return np.array([bool(own) and not wanted.isdisjoint(own or ()) for own in tags], dtype=np.bool_)
 
 
 def tag_matrix(
@@ -78,44 +57,8 @@ def tag_matrix(
     return matrix, columns
 
 
-def shared_tags(matrix: NDArray[np.bool_], query: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Number of tags that each image shares with the query: the gain of ACG, NDCG and WAP.
-
-    Args:
-        matrix: bool [N, T], from `tag_matrix`.
-        query: bool [T].
-
-    Returns:
-        int64 [N].
-
-    Raises:
-        InputError: The widths differ.
-    """
-    _check_width(matrix, query)
-    return np.asarray(matrix[:, query].sum(axis=1), dtype=np.int64)
-
-
-def jaccard(matrix: ArrayLike, query: ArrayLike) -> NDArray[np.float64]:
-    """Shared tags over tags of either: |A ∩ B| / |A ∪ B| of the tag sets, graded relevance.
-
-    Args:
-        matrix: bool [N, T], from `tag_matrix`.
-        query: bool [T].
-
-    Returns:
-        float64 [N] in 0..1; 0 where neither has a tag (they have nothing in common that was seen).
-
-    Raises:
-        InputError: The widths differ.
-    """
-    images, own = np.asarray(matrix, dtype=np.bool_), np.asarray(query, dtype=np.bool_)
-    both = shared_tags(images, own)
-    either = images.sum(axis=1) + own.sum() - both
-    return np.asarray(np.divide(both, either, out=np.zeros(len(images)), where=either > 0))
-
-
 class TagSets:
-    """The tags of many images, for one query after another: `shared_tags` and `jaccard` at a fraction of their cost.
+    """The tags of many images, for one query after another.
 
     Args:
         tags: [N], each image's tags; None (not known) and an empty collection share nothing.
@@ -139,11 +82,3 @@ class TagSets:
         both = self.shared(image)
         either = self._sizes + self._sizes[image] - both
         return np.asarray(np.divide(both, either, out=np.zeros(len(both)), where=either > 0))
-
-
-def _check_width(matrix: NDArray[np.bool_], query: NDArray[np.bool_]) -> None:
-    if matrix.ndim != 2 or query.shape != matrix.shape[1:]:
-        raise InputError(
-            f"the images' tags are {list(matrix.shape)} and the query's {list(query.shape)}",
-            wanted="[images, tags] and [tags]",
-        )

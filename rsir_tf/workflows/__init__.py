@@ -1,6 +1,6 @@
 """The only place where rooms meet; each stage takes paths and options and gives a path or plain data.
 
-training     an archive → a run: a network that was trained and scored
+training     an archive → a run: a network that was trained, watched, scored and drawn
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk                    archive_roots   which of the index's archives it is
 changing     an index → the same without some images, or with its archive named at another place
@@ -9,9 +9,8 @@ evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
 archive_comparison   both, and the index that a model gives
 indexed_images   are the images of an index the archive's, unchanged?
-left_out     what figures leave out, in words
+omissions    what figures leave out, in words
 visual_words, comparison_costs   what comparing learns beforehand, and what it measures beside
-watching     descriptors of held-out images → retrieval figures, while a network is trained
 
 Attributes load their file when first used: a query does not pay for comparing.
 """
@@ -44,7 +43,7 @@ _HOMES = {
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
     "usual_supervision": "rsir_tf.workflows.training",
-    "watch_retrieval": "rsir_tf.workflows.watching",
+    "watch_retrieval": "rsir_tf.workflows.training",
     "write_comparison": "rsir_tf.workflows.comparison_report",
     "write_run_report": "rsir_tf.workflows.training",
 }
@@ -93,8 +92,13 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.query_drawing import draw_query
     from rsir_tf.workflows.query_results import QueryResult
     from rsir_tf.workflows.querying import query_image, query_images, query_scheme
-    from rsir_tf.workflows.training import TrainingSummary, train_archive, usual_supervision, write_run_report
-    from rsir_tf.workflows.watching import watch_retrieval
+    from rsir_tf.workflows.training import (
+        TrainingSummary,
+        train_archive,
+        usual_supervision,
+        watch_retrieval,
+        write_run_report,
+    )
 
 __getattr__ = attributes(__name__, _HOMES)
 

@@ -27,8 +27,8 @@ from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
 from rsir_tf.ranking.schemes import SCHEMES
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
 from rsir_tf.workflows.indexed_images import require_all, require_unchanged
-from rsir_tf.workflows.left_out import graded_left_out, queries_left_out
 from rsir_tf.workflows.measuring import Judge, Ranked, judge_relevance
+from rsir_tf.workflows.omissions import graded_left_out, queries_left_out
 from rsir_tf.workflows.visual_words import with_words
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from rsir_tf.evaluation import CUTOFFS, Evaluation, MultiLabelFigures, multilabe
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of
 from rsir_tf.ranking.schemes import SCHEMES
-from rsir_tf.workflows.left_out import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
 from rsir_tf.workflows.measuring import Judge
+from rsir_tf.workflows.omissions import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index

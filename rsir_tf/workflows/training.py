@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from rsir_tf.archives import select
+from rsir_tf.evaluation import anmrr, mean_average_precision, relevance_by_scene
 from rsir_tf.presentation import training_report
 from rsir_tf.presentation.training_report import example_tiles, write_curves, write_training_report
 from rsir_tf.progress import Progress, silent
+from rsir_tf.vector_rankings import rankings
 
 if TYPE_CHECKING:
-    from rsir_tf.archives import Archive, Split
+    from numpy.typing import NDArray
+
+    from rsir_tf.archives import Archive, Record, Split
     from rsir_tf.segmentation import Run, TrainingSettings
 
 
@@ -60,7 +67,6 @@ def train_archive(
         RsirError: As `rsir_tf.segmentation.train` and `write_run_report`.
     """
     from rsir_tf.segmentation import train, why_complete
-    from rsir_tf.workflows import watch_retrieval
 
     trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval, drawing=training_report)
     scores = write_run_report(trained, select(archive, split, "test"), progress=progress)
@@ -109,3 +115,22 @@ def write_run_report(run: Run, test: Archive, *, progress: Progress = silent) ->
     legend = list(zip(run.label_set.names, colours, strict=True))
     write_training_report(folder, scores=scored.content, history=history, examples=rows, legend=legend)
     return scored.content
+
+
+def watch_retrieval(descriptors: NDArray[np.float32], records: Sequence[Record]) -> dict[str, float | None]:
+    """Let each image query all of them, itself included, with its descriptor: ranked by L1, relevant is the same scene.
+
+    Args:
+        descriptors: float32 [N, D].
+        records: Their images.
+
+    Returns:
+        `anmrr` and `map`, 0..1; None where images have no scene class.
+    """
+    if any(record.scene is None for record in records):
+        return {"anmrr": None, "map": None}
+    scenes = np.array([record.scene for record in records], dtype=object)
+    ranked = np.stack(
+        [relevance_by_scene(scenes[order], scenes[query]) for query, order in rankings(descriptors, "l1")]
+    )
+    return {"anmrr": anmrr(ranked), "map": mean_average_precision(ranked)}

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference_figures import jaccard, relevance_by_tags
 
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import (
-    jaccard,
     relevance_by_scene,
-    relevance_by_tags,
     tag_matrix,
 )
 from rsir_tf.workflows.measuring import judge_relevance, largest_relevant

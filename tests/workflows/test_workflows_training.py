@@ -9,7 +9,7 @@ import pytest
 
 from rsir_tf.archives.records import Record
 from rsir_tf.rasters import FileSource
-from rsir_tf.workflows.watching import watch_retrieval
+from rsir_tf.workflows.training import watch_retrieval
 
 
 def records(*scenes: str | None) -> list[Record]:
