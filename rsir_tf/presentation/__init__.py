@@ -6,7 +6,8 @@ badges, contact_sheets, extremes  a query and its hits; the best and worst queri
 plots              curves, scenes, heat maps
 tables             one table, written as Markdown or for the console
 page               sections on a static HTML page, from a template
-retrieval_tables, retrieval_report   what an evaluation found       comparison_page   what a comparison found
+retrieval_tables, retrieval_report, retrieval_console   what an evaluation found
+comparison_page    what a comparison found
 training_report    what a training run reached
 
 Attributes load their file when first used: a table for the console does not pay for plots.
@@ -27,12 +28,10 @@ _HOMES = {
         "sheets": ("Tile", "legend", "sheet"),
         "contact_sheets": ("SheetItem", "contact_sheet"),
         "extremes": ("ShownImage", "extremes_sheet"),
-        "plots": ("MOST_CELLS", "heat_map", "precision_recall_plot", "scene_plot", "training_plot"),
+        "plots": ("MOST_CELLS", "heat_map", "precision_recall_plot", "scene_plot"),
         "tables": ("Table", "console_table", "markdown_table"),
         "page": ("Output", "Picture", "Section", "write_page"),
         "retrieval_report": ("check_report_target", "write_report"),
-        "comparison_page": ("ShownComparison", "write_comparison_page"),
-        "training_report": ("Example", "example_strips", "write_training_report"),
     }.items()
     for name in names
 }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import pytest
 
+from rsir_tf import presentation
 from rsir_tf.presentation import Table, console_table, markdown_table
 from rsir_tf.presentation.tables import markdown_text, number, visible
 
@@ -68,3 +70,15 @@ def test_numbers_in_words():
 def test_an_empty_table_has_its_header_alone():
     assert console_table(Table(["rank", "id"], [])) == ["rank  id"]
     assert markdown_table(Table(["a"], [])) == ["| a |", "| :-- |"]
+
+
+def test_each_public_name_is_where_the_room_says():
+    assert set(presentation.__all__) == set(presentation._HOMES)
+    assert all(getattr(presentation, name) is not None for name in presentation.__all__)
+
+
+def test_names_of_the_version_before_still_work():
+    with pytest.warns(DeprecationWarning, match=r"rsir_tf\.pictures\.Tile is deprecated: import it from rsir_tf"):
+        assert importlib.import_module("rsir_tf.pictures").Tile is presentation.Tile
+    with pytest.warns(DeprecationWarning, match=r"rsir_tf\.evaluation\.write_report is deprecated"):
+        assert importlib.import_module("rsir_tf.evaluation").write_report is presentation.write_report
