@@ -184,10 +184,10 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
         chosen = np.take_along_axis(logits, found[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
         # Where two classes are equally likely, rounding decides: the served class must be as good as the best.
         if not np.allclose(chosen, logits.max(axis=-1), rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(logits).max()))):
-            raise ArtifactError(f"{path.name}: signature {name!r} segments otherwise than the trained network does")
+            raise ArtifactError(f"{path.name}: signature {name!r} segments differently from the trained network")
     wanted = np.asarray(conv5_3)[:, :5, :7]
     if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
-        raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network does")
+        raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network")
     model_id, names = identity(network, class_names).encode(), [name.encode() for name in class_names]
     for name, output, found, said in (
         (FEATURES, MODEL_ID, features, [model_id]),

@@ -205,7 +205,7 @@ def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any], di
     version = run.manifest["format_version"]
     if version < RUN_VERSION:
         raise MismatchError(
-            f"{run.path}: was begun in format {version}, this program goes on with format {RUN_VERSION}",
+            f"{run.path}: was begun in format {version}, this program continues runs of format {RUN_VERSION}",
             cure="it can still be exported; train into another --run folder",
         )
     for what, here, there in (("", settings, run.settings), ("archive's ", archive, run.manifest["archive"])):

@@ -61,7 +61,9 @@ class TagSupervision:
         self.settings, self.label_set, self.watch = settings, label_set, watch
         self.figure = settings.figure
         if self.figure == "map" and watch is None:
-            raise InputError("the best epoch is to be chosen by map, and nothing ranks the images", wanted="a watch")
+            raise InputError(
+                "the best epoch is to be chosen by map, and nothing ranks the images", wanted="a function `watch`"
+            )
         if self.figure == "map" and any(record.scene is None for record in held):
             raise InputError(
                 "the best epoch is to be chosen by map, and held-out images have no scene class",

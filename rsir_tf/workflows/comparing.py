@@ -275,7 +275,7 @@ def _relevance(archive: Archive) -> str:
         return "tags"
     raise InputError(
         f"{archive.root}: its images have neither scene classes nor tags",
-        wanted="one of them: without, no figure has a meaning",
+        wanted="one of them: without them no figure has a meaning",
         cure="put the images of each scene into a folder of their own, or name a tags file",
     )
 

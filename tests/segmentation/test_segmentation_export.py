@@ -143,7 +143,7 @@ def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) ->
 @pytest.mark.parametrize(
     ("output", "spoiled", "complaint"),
     [
-        ("segmentation", None, "segments otherwise"),
+        ("segmentation", None, "segments differently"),
         ("conv5_3", None, "other features"),
         ("model_id", "features", "'features' does not name"),
         ("model_id", "describe", "'describe' does not name"),

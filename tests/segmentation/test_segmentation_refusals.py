@@ -41,7 +41,7 @@ def test_other_settings_are_refused_with_both_values(run: Run, archive: Archive,
     old = Path(shutil.copytree(run.path, tmp_path / "old"))
     content = json.loads((old / "manifest.json").read_text())
     (old / "manifest.json").write_text(json.dumps({**content, "format_version": 1}))
-    with pytest.raises(MismatchError, match="was begun in format 1, this program goes on with format 4"):
+    with pytest.raises(MismatchError, match="was begun in format 1, this program continues runs of format 4"):
         train(archive, split, old, SETTINGS)
     begun = {**content, "settings": {**content["settings"], "schedule": "cosine", "epochs": 1}}
     (old / "manifest.json").write_text(json.dumps(begun))
