@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rsir_tf.evaluation import Evaluation
+from rsir_tf.presentation.retrieval_tables import graded_title
 from rsir_tf.presentation.tables import Table, console_table, number
 
 DIGITS = 4
@@ -30,9 +31,10 @@ def console_tag_figures(evaluation: Evaluation) -> list[str]:
     graded = {name: figures.graded for name, figures in evaluation.schemes.items() if figures.graded}
     if graded:
         keys = sorted(next(iter(graded.values())), key=lambda key: key != "wap")
-        titles = [key.upper().replace("_AT_", "@") for key in keys]
         lines += ["graded by shared tags"]
-        lines += _lines(titles, {name: [own[key] for key in keys] for name, own in graded.items()})
+        lines += _lines(
+            [graded_title(key) for key in keys], {name: [own[key] for key in keys] for name, own in graded.items()}
+        )
     if evaluation.shown_tags is not None:
         shown = evaluation.shown_tags.to_json()
         loss = number(shown.pop("hamming_loss"), DIGITS)

@@ -97,9 +97,10 @@ def paired_test_sentence(tests: PairedTests) -> str:
         if tests.chosen_as_best
         else ""
     )
+    tests_here = "the one test" if len(tests.p_values) == 1 else f"the {len(tests.p_values)} tests"
     return (
         f"Paired randomisation tests of AP, two-sided, against {title_of(tests.against)}{chosen}; "
-        f"Holm's correction is over the {len(tests.p_values)} tests of this table."
+        f"Holm's correction is over {tests_here} of this table."
     )
 
 
@@ -135,7 +136,14 @@ def graded_table(evaluation: Evaluation) -> Table | None:
     """Figures graded by shared tags; None where no descriptor has any."""
     names = _names(figures.graded for figures in evaluation.schemes.values())
     rows = [[title_of(name), *(number(f.graded.get(key)) for key in names)] for name, f in evaluation.schemes.items()]
-    return Table([DESCRIPTOR, *names], rows, "Graded by shared tags", figures=True) if names else None
+    return (
+        Table([DESCRIPTOR, *map(graded_title, names)], rows, "Graded by shared tags", figures=True) if names else None
+    )
+
+
+def graded_title(name: str) -> str:
+    """How tables spell a figure that is graded by shared tags: "acg_at_10" is ACG@10."""
+    return name.upper().replace("_AT_", "@")
 
 
 def shown_tags_table(evaluation: Evaluation) -> Table | None:
