@@ -12,6 +12,7 @@ import typer
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.option_groups import OptionGroup, Without
+from rsir_tf.errors import ArtifactError
 
 if TYPE_CHECKING:
     from rsir_tf.contract import Model
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 NAME = "query"
 
 _SETTINGS = "Settings that the index must have"
+
+MOVED = "if the archive has been moved, name its folder by --root, or index it again"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def command(
         bool, typer.Option(help="Leave out images whose segmentation shares no class with the query's.")
     ] = False,
     montage: Annotated[Path | None, typer.Option(help="Also draw the query and its hits into this PNG file.")] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Print the path of each hit too; --json always does.")] = False,
+    root: options.Roots = None,
     connection: Annotated[Connection, Without("batch_size")],
     required: RequiredSettings,
     json: options.Json = False,
@@ -107,7 +112,7 @@ def command(
 
         with options.usage_errors():
             ranks = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
-        return ranks, open_index(index)
+        return ranks, open_index(index, roots=options.parse_roots(root))
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.
     prepared = None if connection.saved_model is None else prepare()
@@ -122,19 +127,20 @@ def command(
             "asked": required.named,
         }
         if len(images) > 1:
-            _answer_all(query_images(images, opened_index, opened, **settings), json)
+            _answer_all(query_images(images, opened_index, opened, **settings), json, paths)
             return
         result = query_image(images[0], opened_index, opened, region=region, at=at, **settings)
         # Before the montage: what was found is not lost to a picture that cannot be written.
         if json:
             console.put_json(result.to_json())
         else:
-            console.put(_table(result))
+            console.put(_table(result, paths))
+        _tell_problems(result)
         if montage is not None:
             _draw(montage, result, opened_index, opened)
 
 
-def _answer_all(results: Iterator[QueryResult], json: bool) -> None:
+def _answer_all(results: Iterator[QueryResult], json: bool, paths: bool) -> None:
     """Answers come as they are found; what was found before an error is not lost to it."""
     found = []
     try:
@@ -142,7 +148,8 @@ def _answer_all(results: Iterator[QueryResult], json: bool) -> None:
             if json:
                 found.append(result.to_json())
             else:
-                console.put(f"{result.query}\n{_table(result)}\n")
+                console.put(f"{result.query}\n{_table(result, paths)}\n")
+            _tell_problems(result)
     finally:
         if json:
             console.put_json(found)
@@ -153,15 +160,35 @@ def _draw(montage: Path, result: QueryResult, index: Index, model: Model) -> Non
     from rsir_tf.presentation import save_png
     from rsir_tf.workflows import draw_query
 
-    save_png(montage, draw_query(result, index, model, colours=class_colours(index.settings.class_names)))
+    missing: dict[str, str] = {}
+    colours = class_colours(index.settings.class_names)
+    save_png(montage, draw_query(result, index, model, colours=colours, missing=missing.__setitem__))
     console.say(f"wrote {montage}")
+    for image, why in missing.items():
+        console.say(f"not drawn: {image}: {why}")
+    if missing and len(missing) == len(result.hits):
+        raise ArtifactError(f"{montage}: shows none of the hits: their pictures are missing", cure=MOVED)
 
 
-def _table(result: QueryResult) -> str:
+def _tell_problems(result: QueryResult) -> None:
+    problems = [picture for picture in result.pictures if picture.problem is not None]
+    if problems:
+        first = f"{problems[0].path}: {problems[0].problem}"
+        console.say(f"{len(problems)} of {len(result.hits)} hits are not what was indexed ({first}); {MOVED}")
+
+
+def _table(result: QueryResult, paths: bool) -> str:
     from rsir_tf.presentation import Table, console_table
 
+    header, right = ["rank", "distance", "id", "tags"], (0, 1)
     rows = [
         [f"{rank}", f"{hit.distance:.4f}", hit.id, ", ".join(tags or ())]
         for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1)
     ]
-    return "\n".join(console_table(Table(["rank", "distance", "id", "tags"], rows, right=(0, 1))))
+    if paths:
+        header.append("path")
+        rows = [[*row, picture.path] for row, picture in zip(rows, result.pictures, strict=True)]
+    if any(picture.problem for picture in result.pictures):
+        header.append("problem")
+        rows = [[*row, picture.problem or ""] for row, picture in zip(rows, result.pictures, strict=True)]
+    return "\n".join(console_table(Table(header, rows, right=right)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rsir_tf.artifacts import file_hash, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.index.derived import Content_co, DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
+from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.layout import (
     IMAGES,
     RECNN,
@@ -212,6 +214,15 @@ class Segment:
             self._derived[kind.name] = kind.read(source, vectors, partial(self.damaged, kind.name))
         found: Content_co = self._derived[kind.name]
         return found
+
+    def facts(self, row: int) -> ImageFacts:
+        """What is known of one image beside its descriptors.
+
+        Args:
+            row: 0 ≤ row < images, removed ones included.
+        """
+        facts = {field.name: self.images.column(field.name)[row].as_py() for field in fields(ImageFacts)}
+        return ImageFacts(**{**facts, "tags": None if facts["tags"] is None else tuple(facts["tags"])})
 
     def entry(self, row: int) -> ImageEntry:
         """Read one image back as it was added.

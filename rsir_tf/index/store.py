@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.index.entry import ImageEntry
+from rsir_tf.index.facts import ImageFacts, address_of
 from rsir_tf.index.images import Images
 from rsir_tf.index.layout import Layout, read_layout, require_archive
 from rsir_tf.index.segment import Segment
@@ -96,6 +97,24 @@ class StoredIndex:
         """
         segment, at = self.vectors.locate(self.position_of(row))
         return segment.entry(at)
+
+    def facts_of(self, row: int) -> ImageFacts:
+        """What is known of one image beside its descriptors; only what is stored of this one is decoded.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        segment, at = self.vectors.locate(self.position_of(row))
+        return segment.facts(at)
+
+    def address_of(self, row: int) -> str:
+        """The address of one image's source, as in `images.paths`.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        facts = self.facts_of(row)
+        return address_of(facts.path, facts.archive, self.roots)
 
     def position_of(self, row: int) -> int:
         """Where an image lies in `vectors`.

@@ -26,7 +26,7 @@ _HOMES = {
             "VOID_COLOUR", "Colour", "blend", "colour_map", "outline", "png_bytes", "save_png", "scale", "scaled_size",
         ),
         "sheets": ("Tile", "legend", "sheet"),
-        "contact_sheets": ("SheetItem", "contact_sheet"),
+        "contact_sheets": ("SheetItem", "contact_sheet", "no_picture"),
         "extremes": ("ShownImage", "extremes_sheet"),
         "plots": ("MOST_CELLS", "heat_map", "precision_recall_plot", "scene_plot"),
         "tables": ("Table", "console_table", "markdown_table"),
@@ -56,6 +56,7 @@ __all__ = [
     "heat_map",
     "legend",
     "markdown_table",
+    "no_picture",
     "outline",
     "png_bytes",
     "precision_recall_plot",
@@ -69,7 +70,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from rsir_tf.presentation.contact_sheets import SheetItem, contact_sheet
+    from rsir_tf.presentation.contact_sheets import SheetItem, contact_sheet, no_picture
     from rsir_tf.presentation.drawing import (
         VOID_COLOUR,
         Colour,

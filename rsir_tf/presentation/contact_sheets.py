@@ -38,6 +38,7 @@ class SheetItem:
         rank: From 1; None for the query.
         distance: To the query; None for the query.
         matches: Of a hit under ReCNN: which of its regions is nearest to each query region. Needs both images' labels.
+        remark: A further line below the picture.
     """
 
     id: str
@@ -49,6 +50,20 @@ class SheetItem:
     rank: int | None = None
     distance: float | None = None
     matches: Sequence[MatchedRegions] = ()
+    remark: str | None = None
+
+
+def no_picture(height: int, width: int) -> NDArray[np.uint8]:
+    """What is shown in the place of a picture that is not there: grey, crossed out.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+    """
+    image = np.full((height, width, 3), 224, dtype=np.uint8)
+    along = np.linspace(0, 1, 4 * max(height, width))
+    rows, columns = (along * (height - 1)).astype(int), (along * (width - 1)).astype(int)
+    image[rows, columns] = image[rows, width - 1 - columns] = 160
+    return image
 
 
 def contact_sheet(
@@ -181,6 +196,8 @@ def _facts(item: SheetItem, class_names: Sequence[str]) -> list[str]:
         lines.append("shows: " + (", ".join(class_names[value] for value in order) or "nothing"))
     if item.tags is not None:
         lines.append("tags: " + (", ".join(item.tags) or "none"))
+    if item.remark is not None:
+        lines.append(item.remark)
     return lines
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rsir_tf.contract import Prediction
     from rsir_tf.ranking import Hit
     from rsir_tf.regions import Regions
+    from rsir_tf.workflows.hit_pictures import HitPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class QueryResult:
         class_names: One per class index.
         hits: Nearest first.
         facts: Scene and tags of each hit.
+        pictures: Where each hit's picture lies, and whether it is still what was indexed.
     """
 
     query: str
@@ -45,6 +47,7 @@ class QueryResult:
     class_names: tuple[str, ...]
     hits: tuple[Hit, ...]
     facts: tuple[tuple[str | None, tuple[str, ...] | None], ...]
+    pictures: tuple[HitPicture, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types; an infinite distance (an image without regions) becomes null."""
@@ -58,7 +61,8 @@ class QueryResult:
             for number in self.asked
         ]
         hits = []
-        for rank, (hit, (scene, tags)) in enumerate(zip(self.hits, self.facts, strict=True), start=1):
+        known = zip(self.hits, self.facts, self.pictures, strict=True)
+        for rank, (hit, (scene, tags), picture) in enumerate(known, start=1):
             matches = [
                 {
                     "query_region": match.query_region,
@@ -76,6 +80,8 @@ class QueryResult:
                     "distance": hit.distance if math.isfinite(hit.distance) else None,
                     "scene": scene,
                     "tags": None if tags is None else list(tags),
+                    "path": picture.path,
+                    "problem": picture.problem,
                     "matches": matches,
                 }
             )

@@ -25,6 +25,7 @@ from rsir_tf.ranking import (
 )
 from rsir_tf.rasters import Source, open_source, pixel_hash, resize_image
 from rsir_tf.workflows.describing import Described, describe_prediction
+from rsir_tf.workflows.hit_pictures import look_up
 from rsir_tf.workflows.query_results import QueryResult
 
 if TYPE_CHECKING:
@@ -268,4 +269,5 @@ def _result(asked: _Asked, answer: Answer, index: Index, scheme: Scheme) -> Quer
         class_names=index.settings.class_names,
         hits=named,
         facts=tuple((scenes[hit.row], tags[hit.row]) for hit in named),
+        pictures=tuple(look_up(index, hit.row) for hit in named),
     )

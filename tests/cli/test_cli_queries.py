@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> N
         assert list(found) == ["query", "scheme", "exact", "regions", "hits"]
         assert (found["query"], found["scheme"], found["exact"]) == (str(image), scheme, True)
         hits = found["hits"]
-        assert all(list(hit) == ["rank", "id", "distance", "scene", "tags", "matches"] for hit in hits)
+        keys = ["rank", "id", "distance", "scene", "tags", "path", "problem", "matches"]
+        assert all(list(hit) == keys for hit in hits)
         # The two with equal pixels are at distance 0 and in order of id; then the other lake, then the fires.
         assert [(hit["rank"], hit["id"], hit["distance"]) for hit in hits[:2]] == [
             (1, "lake/1.png", 0.0),
@@ -175,3 +178,47 @@ def test_a_montage_that_cannot_be_written_does_not_cost_the_answer(
     assert ended.err.startswith(f"rsir-tf: {where}: cannot be written")
     assert ended.err.count("\n") == 1
     assert json.loads(ended.out)["hits"][0]["distance"] == 0
+
+
+def test_hits_whose_pictures_are_missing_are_named(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    assert command("index", colours, "--to", to, "--server", server).code == 0
+    query = shutil.copy(colours / "fire/1.png", tmp_path / "query.png")
+    line = ("query", query, "--index", to, "--server", server, "--top", 3)
+    whole = command(*line, "--paths")
+    assert whole.out.splitlines()[1].split() == ["1", "0.0000", "fire/1.png", str(colours / "fire/1.png")]
+    hits = json.loads(command(*line, "--json").out)["hits"]
+    assert [(hit["path"], hit["problem"]) for hit in hits][:1] == [(str(colours / "fire/1.png"), None)]
+    (colours / "fire/0.png").unlink()
+    picture(colours / "fire/1.png", (10, 10, 10))
+    os.utime(colours / "lake/0.png", ns=(1, 1))  # touched, with the same pixels
+    ended = command(*line, "--montage", tmp_path / "montage.png")
+    assert ended.code == 0
+    assert [row.split("  ")[-1].strip() for row in ended.out.splitlines()] == [
+        "problem", "has changed since it was indexed", "no such file", "lake/0.png",
+    ]  # fmt: skip
+    assert ended.err.splitlines() == [
+        f"2 of 3 hits are not what was indexed ({colours / 'fire/1.png'}: has changed since it was indexed); "
+        "if the archive has been moved, name its folder by --root, or index it again",
+        f"wrote {tmp_path / 'montage.png'}",
+        f"not drawn: fire/1.png: {colours / 'fire/1.png'}: has changed since it was indexed",
+        f"not drawn: fire/0.png: {colours / 'fire/0.png'}: no such file",
+    ]
+    found = json.loads(command(*line, "--json").out)["hits"]
+    assert [hit["problem"] for hit in found] == ["has changed since it was indexed", "no such file", None]
+
+
+def test_a_moved_archive_is_named_for_a_query(colours: Path, tmp_path: Path, server: str, command) -> None:
+    to = tmp_path / "index"
+    assert command("index", colours, "--to", to, "--server", server).code == 0
+    shutil.move(colours, tmp_path / "moved")
+    line = ("query", tmp_path / "moved/fire/0.png", "--index", to, "--server", server, "--top", 2)
+    ended = command(*line, "--montage", tmp_path / "montage.png")
+    assert ended.code == 1
+    assert (tmp_path / "montage.png").exists()
+    assert "shows none of the hits: their pictures are missing; if the archive has been moved" in ended.err
+    ended = command(*line, "--montage", tmp_path / "again.png", "--root", tmp_path / "moved", "--json")
+    assert (ended.code, ended.err) == (0, f"wrote {tmp_path / 'again.png'}\n")
+    assert json.loads(ended.out)["hits"][0]["path"] == str(tmp_path / "moved/fire/0.png")
+    ended = command(*line, "--root", "other=.")
+    assert "has no archive named 'other'; wanted ''" in ended.err
