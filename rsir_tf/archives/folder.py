@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from rsir_tf.archives.folder_names import scenes_of, stem
+from rsir_tf.archives.folder_names import SPLIT_WORDS, scenes_of, stem, words
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES, FileSource
@@ -56,7 +56,8 @@ def _twins(files: Sequence[PurePosixPath]) -> Iterator[str]:
         if folder.parts:
             beside[folder.parent].append(folder)
     for folders in beside.values():
-        if len(folders) == 2 and names[folders[0]] == names[folders[1]]:
+        parts_of_a_split = all(set(words(folder.name)) & SPLIT_WORDS for folder in folders)
+        if len(folders) == 2 and not parts_of_a_split and names[folders[0]] == names[folders[1]]:
             first, second = sorted(map(str, folders))
             yield (
                 f"{first} and {second} hold files of the same names, and all are taken for images: if one holds masks, "

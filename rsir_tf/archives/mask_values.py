@@ -106,12 +106,13 @@ def _collect(mask: Path, ids: set[int], colours: set[int]) -> InputError | None:
     """Add a mask's values; the error where it cannot be read."""
     try:
         with open_stored(mask) as stored:
+            if kind := kind_of(stored):
+                return InputError(f"{mask}: the mask {kind}")
             values = stored.decode()
             if stored.bands >= 3:
-                colours.update(map(int, np.unique(pack(values.astype(np.uint8)))))
+                colours.update(map(int, np.unique(pack(values))))
             else:
-                numbers = values if stored.bands == 1 else values[..., 0]
-                ids.update(map(int, np.unique(whole_numbers(numbers, str(mask)))))
+                ids.update(map(int, np.unique(whole_numbers(values, str(mask)))))
     except InputError as error:
         return error
     return None

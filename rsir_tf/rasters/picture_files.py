@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.stored import ORIENTATIONS, Stored
+from rsir_tf.rasters.stored import ORIENTATIONS, Stored, require_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,17 +45,15 @@ def open_picture_file(name: str) -> Iterator[Stored]:
     except Exception as error:  # Pillow's plugins raise many types on damaged headers.
         raise InputError(f"{name}: its header is damaged or cut off", cure="copy it again from its source") from error
     with picture:
+        require_size(name, picture.height, picture.width)
         bits = _stored_bits(picture)
         bands = picture.getbands()
-        palette = picture.getpalette("RGB") if picture.mode == "P" else None
+        with _damage(name):  # Pillow decodes the picture to give its palette.
+            palette = picture.getpalette("RGB") if picture.mode == "P" else None
 
         def decode() -> NDArray[Any]:
-            try:
+            with _damage(name):
                 values = np.asarray(picture)
-            except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
-                raise InputError(
-                    f"{name}: is damaged or cut off ({error})", cure="copy it again from its source"
-                ) from error
             if picture.mode == "1":
                 return values.astype(np.uint8)
             # Pillow stretches grey of 2 and 4 bits to 0..255, which turns id 1 into 85 or 17.
@@ -75,6 +73,14 @@ def open_picture_file(name: str) -> Iterator[Stored]:
             nodata=None,
             decode=decode,
         )
+
+
+@contextlib.contextmanager
+def _damage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
+        raise InputError(f"{name}: is damaged or cut off ({error})", cure="copy it again from its source") from error
 
 
 def _stored_bits(picture: Image.Image) -> int:

@@ -99,16 +99,23 @@ def open_stored(path: str | os.PathLike[str]) -> Iterator[Stored]:
     else:
         raise InputError(f"{name}: is {found[0]}, which is not read", wanted=FORMATS, cure=found[1])
     with opener(name) as stored:
-        height, width = stored.shape
-        if width * height > MAX_PIXELS:
-            raise InputError(
-                f"{name}: declares {width}×{height} pixels",
-                wanted=f"at most {MAX_PIXELS:,} pixels",
-                cure="cut it into tiles",
-            )
-        if min(width, height) < MIN_SIDE:
-            raise InputError(f"{name}: is {width}×{height} pixels", wanted=f"at least {MIN_SIDE} pixels a side")
         yield stored
+
+
+def require_size(name: str, height: int, width: int) -> None:
+    """Refuse a picture of an impossible size by its header, before anything is decoded.
+
+    Raises:
+        InputError: A side is shorter than `MIN_SIDE`, or there are more than `MAX_PIXELS`.
+    """
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{name}: declares {width}×{height} pixels",
+            wanted=f"at most {MAX_PIXELS:,} pixels",
+            cure="cut it into tiles",
+        )
+    if min(width, height) < MIN_SIDE:
+        raise InputError(f"{name}: is {width}×{height} pixels", wanted=f"at least {MIN_SIDE} pixels a side")
 
 
 def _first_bytes(file: Path, name: str) -> bytes:

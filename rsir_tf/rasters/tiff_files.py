@@ -5,21 +5,24 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.stored import ORIENTATIONS, Stored
+from rsir_tf.rasters.stored import ORIENTATIONS, Stored, require_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ORIENTATION, _COMPRESSION, _PHOTOMETRIC = 274, 259, 262  # TIFF tags
 _WHITE_IS_ZERO, _PALETTE = 0, 3  # of photometric interpretation
+_SHORT = 3  # the type of all three
+_ENTRIES = 1000  # more than any directory has
 _SPACES = {"CMYK": "CMYK", "CIELAB": "CIELab"}
 _COMPRESSIONS = {
     2: "CCITT fax",
@@ -73,38 +76,49 @@ def open_tiff(name: str) -> Iterator[Stored]:
         except Exception as error:
             raise _unreadable(name, packed, "its header", error) from error
         with opened:
-            structure = opened.tags(ns="IMAGE_STRUCTURE")
-            dtypes = set(opened.dtypes)
-            alpha = "alpha" in [band.name for band in opened.colorinterp[1:]]
+            require_size(name, opened.height, opened.width)
 
             def decode() -> NDArray[Any]:
                 try:
-                    values = opened.read()
+                    return _together(opened.read())
                 except Exception as error:
                     raise _unreadable(name, packed, "its data", error) from error
-                if len(values) == 1:
-                    return np.asarray(values[0])
-                # Band by band: six times as quick as moving an axis.
-                together = np.empty((*values.shape[1:], len(values)), values.dtype)
-                for band, plane in enumerate(values):
-                    together[..., band] = plane
-                return together
 
-            yield Stored(
-                shape=(opened.height, opened.width),
-                bands=opened.count,
-                dtype=opened.dtypes[0] if len(dtypes) == 1 else "mixed",
-                bits=int(opened.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 0)) or _bits(opened.dtypes[0]),
-                # GDAL makes palettes of its own where there is none in the file.
-                palette=_palette(opened) if photometric == _PALETTE and opened.count == 1 else None,
-                white_is_zero=photometric == _WHITE_IS_ZERO,
-                alpha=alpha,
-                colour_space=_SPACES.get(structure.get("SOURCE_COLOR_SPACE", "")),
-                orientation=orientation,
-                pages=max(1, len(opened.subdatasets)),
-                nodata=opened.nodata,
-                decode=decode,
-            )
+            try:
+                stored = _describe(opened, orientation, photometric, decode)
+            except Exception as error:
+                raise _unreadable(name, packed, "its header", error) from error
+            yield stored
+
+
+def _describe(opened: Any, orientation: int, photometric: int, decode: Callable[[], NDArray[Any]]) -> Stored:
+    structure = opened.tags(ns="IMAGE_STRUCTURE")
+    return Stored(
+        shape=(opened.height, opened.width),
+        bands=opened.count,
+        dtype=opened.dtypes[0],
+        bits=int(opened.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 0)) or _bits(opened.dtypes[0]),
+        # GDAL makes palettes of its own where there is none in the file.
+        palette=_palette(opened) if photometric == _PALETTE and opened.count == 1 else None,
+        white_is_zero=photometric == _WHITE_IS_ZERO,
+        alpha="alpha" in [band.name for band in opened.colorinterp[1:]],
+        colour_space=_SPACES.get(structure.get("SOURCE_COLOR_SPACE", "")),
+        orientation=orientation,
+        pages=max(1, len(opened.subdatasets)),
+        nodata=opened.nodata,
+        decode=decode,
+    )
+
+
+def _together(bands: NDArray[Any]) -> NDArray[Any]:
+    """[bands, H, W] to [H, W, bands], or [H, W] of one band."""
+    if len(bands) == 1:
+        return np.asarray(bands[0])
+    # Band by band: six times as quick as moving an axis.
+    together = np.empty((*bands.shape[1:], len(bands)), bands.dtype)
+    for number, band in enumerate(bands):
+        together[..., number] = band
+    return together
 
 
 def _bits(dtype: str) -> int:
@@ -121,21 +135,26 @@ def _palette(opened: Any) -> NDArray[np.uint8]:
 
 def _tags(name: str) -> tuple[int, int, int]:
     """Orientation, compression and photometric interpretation, which GDAL does not tell; 1 where there is no tag."""
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
+    found = dict.fromkeys((_ORIENTATION, _COMPRESSION, _PHOTOMETRIC), 1)
     try:
         with open(name, "rb") as file:
-            head = file.read(8)
-            if b"+" in head[2:4]:  # BigTIFF: its first directory's place has 8 bytes
-                head += file.read(8)
-            directory = ImageFileDirectory_v2(head)
-            file.seek(directory.next)
-            directory.load(file)
-            orientation = int(directory.get(_ORIENTATION, 1))
-            photometric = int(directory.get(_PHOTOMETRIC, 1))
-            return orientation if orientation in ORIENTATIONS else 1, int(directory.get(_COMPRESSION, 1)), photometric
-    except Exception:  # noqa: BLE001 - a damaged header: GDAL says what is wrong with it.
-        return 1, 1, 1
+            head = file.read(16)
+            order = "<" if head[:2] == b"II" else ">"
+            big = struct.unpack(f"{order}H", head[2:4]) == (43,)
+            # Where the first directory lies, how many entries it has, and what an entry begins with: tag, type, count.
+            (start,) = struct.unpack(f"{order}{'Q' if big else 'I'}", head[8:16] if big else head[4:8])
+            file.seek(start)
+            (entries,) = struct.unpack(f"{order}{'Q' if big else 'H'}", file.read(8 if big else 2))
+            entry = struct.Struct(f"{order}HH{'Q' if big else 'I'}")
+            for _ in range(min(entries, _ENTRIES)):
+                content = file.read(20 if big else 12)
+                tag, kind, _ = entry.unpack(content[: entry.size])
+                if tag in found and kind == _SHORT:
+                    (found[tag],) = struct.unpack(f"{order}H", content[entry.size : entry.size + 2])
+    except (OSError, struct.error):
+        pass  # A damaged header: GDAL says what is wrong with it.
+    orientation = found[_ORIENTATION] if found[_ORIENTATION] in ORIENTATIONS else 1
+    return orientation, found[_COMPRESSION], found[_PHOTOMETRIC]
 
 
 def _unreadable(name: str, packed: str | None, what: str, error: Exception) -> InputError:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -288,3 +289,37 @@ def test_real_rasters_open_or_are_named(real_data: Callable[[str], Path]) -> Non
     }.items():
         with pytest.raises(InputError, match=words):
             read_image(root / name)
+
+
+@pytest.mark.filterwarnings("error", "ignore:Dataset has no geotransform")
+def test_damaged_bytes_end_in_an_error_of_ours(tmp_path: Path, colours: np.ndarray) -> None:
+    def save(suffix: str, picture: Image.Image) -> bytes:
+        picture.save(tmp_path / f"whole{suffix}")
+        return (tmp_path / f"whole{suffix}").read_bytes()
+
+    palette = Image.fromarray(colours[..., 0])
+    palette.putpalette(list(range(256)) * 3)
+    whole = [
+        save(suffix, picture) for suffix in (".tif", ".png", ".bmp") for picture in (Image.fromarray(colours), palette)
+    ]
+    random = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        content = bytearray(whole[random.integers(len(whole))])
+        for place in random.integers(0, min(len(content), 400), random.integers(1, 6)):
+            content[place] = random.integers(256)
+        (tmp_path / "a.tif").write_bytes(content)
+        try:
+            with open_stored(tmp_path / "a.tif") as stored:
+                stored.decode()
+        except InputError:
+            refused += 1
+    assert refused > 50
+
+
+def test_threads_read_side_by_side(tmp_path: Path) -> None:
+    drawn = [np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8) for number in range(8)]
+    paths = [write_geotiff(tmp_path / f"{number}.tif", image, compress="LZW") for number, image in enumerate(drawn)]
+    with ThreadPoolExecutor(4) as pool:
+        for number, image in enumerate(pool.map(read_image, paths * 20)):
+            np.testing.assert_array_equal(image, drawn[number % 8])
