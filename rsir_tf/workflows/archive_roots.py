@@ -62,10 +62,10 @@ def find_archive(
     if name is not None and not re.fullmatch(PLAIN_NAME, name):
         raise InputError(f"--as {name!r}", wanted="a name of letters, digits, '.', '-' and '_'")
     here = os.path.abspath(archive.root)
-    if root is not None and not _same_folder(os.path.abspath(root), here):
+    if root is not None and not same_folder(os.path.abspath(root), here):
         raise InputError(f"--root {root}", wanted=f"{archive.root}, the archive to index")
     known = writer.roots
-    at_this_place = next((each for each, place in known.items() if _same_folder(place, here)), None)
+    at_this_place = next((each for each, place in known.items() if same_folder(place, here)), None)
     if name is None:
         name = at_this_place if at_this_place is not None else ""
     elif at_this_place not in (None, name):
@@ -158,7 +158,8 @@ def _same_pixels(record: Record, writer: IndexWriter) -> bool:
         return False
 
 
-def _same_folder(one: str, other: str) -> bool:
+def same_folder(one: str, other: str) -> bool:
+    """Whether two paths, which need not be there, name the same folder."""
     if one == other:
         return True
     try:

@@ -26,9 +26,9 @@ from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
 from rsir_tf.ranking.schemes import SCHEMES
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
-from rsir_tf.workflows.indexed_images import require_all, require_unchanged
-from rsir_tf.workflows.measuring import Judge, Ranked, judge_relevance
-from rsir_tf.workflows.omissions import graded_left_out, queries_left_out
+from rsir_tf.workflows.indexed_images import ids_in_index, require_all, require_unchanged
+from rsir_tf.workflows.measuring import Judge, Ranked, can_ask, judge_relevance
+from rsir_tf.workflows.omissions import cannot_ask_left_out, graded_left_out, queries_left_out, single_scenes
 from rsir_tf.workflows.visual_words import with_words
 
 if TYPE_CHECKING:
@@ -131,8 +131,10 @@ def compare_descriptors(
         raise InputError(f"relevance {relevance!r}", wanted="'scene' or 'tags'")
     judge_relevance([r.scene for r in archive], [r.tags for r in archive], relevance, str(archive.root))
     _require_two(archive.records, str(archive.root))
+    held: dict[str, str] = {}
     if index is not None:
-        require_unchanged(index, archive.records, progress)
+        held = ids_in_index(index, archive)
+        require_unchanged(index, [replace(record, id=held[record.id]) for record in archive], progress)
     described: dict[Descriptor, DescribedImages] = {}
     settings: dict[str, Any] = {"libraries": library_versions("opencv", "scikit-image", "scikit-learn", "scipy")}
     settings |= {"label_repairs": list(archive.repairs)} if archive.format == "mlrsnet" else {}
@@ -145,7 +147,7 @@ def compare_descriptors(
             settings[f"{fitted.name}_libraries"] = library_versions(*fitted.libraries)
     skipped = {name: why for found in described.values() for name, why in found.skipped.items()}
     if index is not None:
-        skipped = {name: why for name, why in index.skipped.items() if name in images} | skipped
+        skipped = {name: index.skipped[own] for name, own in held.items() if own in index.skipped} | skipped
     records = tuple(record for record in archive if record.id not in skipped)
     _require_two(records, str(archive.root), next(iter(skipped.values()), None))
     if not described and index is None:
@@ -153,17 +155,18 @@ def compare_descriptors(
     if index is None:
         remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
     else:
-        require_all(index, records)
+        require_all(index, [replace(record, id=held[record.id]) for record in records])
     run = _Comparer(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress)
     for descriptor, found in described.items():
         vectors = _rows(found, records)
         costs = describing_costs(found, [record.id for record in records], descriptor.dimensions)
         run.measure(descriptor.name, partial(_vector_rankings, vectors, descriptor.distance), costs)
     if index is not None:
-        rows = np.array([index.row_of(record.id) for record in records], dtype=np.int64)
+        rows = np.array([index.row_of(held[record.id]) for record in records], dtype=np.int64)
         for scheme in built:
             rank = partial(archive_rankings, index, scheme, rows)
-            run.measure(scheme.name, rank, index_costs(index, scheme, rows))
+            run.measure(scheme.name, rank, index_costs(index, scheme, rows), can_ask(index, scheme, rows))
+        remarks += cannot_ask_left_out(run.cannot_ask, len(records), index.settings.min_area)
         settings["index"] = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     return run.finish({**(details or {}), **settings}, skipped, against)
 
@@ -206,21 +209,29 @@ class _Comparer:
             remarks.append("Figures by scene class are left out: an image is relevant where it shares a tag.")
         if self.judge.graded and self.judge.ranked < GRADED_AT:
             remarks.append(f"ACG@{GRADED_AT} is left out: only {self.judge.ranked} images are ranked.")
-        if single := sum(count == 1 for count in images.values()):
-            remarks.append(f"{single} scene classes have one image, which can find none but itself.")
+        remarks += single_scenes(self.scenes)
         if len(images) > MOST_CELLS:
             remarks.append(f"The confusion of {len(images)} scene classes is left out: more than {MOST_CELLS}.")
         self.schemes: dict[str, SchemeFigures] = {}
+        self.cannot_ask: dict[str, int] = {}
         self.left_out = self.graded_queries = 0
         self.found = Comparison(self._evaluation({}), records, self.judge.relevant, remarks=remarks)
 
-    def measure(self, name: str, rank: Callable[[range], Ranked], costs: Mapping[str, float]) -> None:
+    def measure(
+        self,
+        name: str,
+        rank: Callable[[range], Ranked],
+        costs: Mapping[str, float],
+        asks: NDArray[np.bool_] | None = None,
+    ) -> None:
         words = f"{name}: ranking for each image"
-        measured = self.judge.measure(rank, costs, lambda done: self.tell(done, len(self.records), words))
+        measured = self.judge.measure(rank, costs, lambda done: self.tell(done, len(self.records), words), can_ask=asks)
+        self.cannot_ask[name] = measured.cannot_ask
         figures = measured.figures
         graded = {key: value for key, value in figures.graded.items() if not np.isnan(value)}
         self.schemes[name] = replace(figures, graded=graded)
-        self.left_out, self.graded_queries = measured.left_out, measured.graded_queries
+        self.left_out = max(self.left_out, measured.left_out)
+        self.graded_queries = max(self.graded_queries, measured.graded_queries)
         self.found.average_precision[name] = measured.average_precision
         self.found.first_hits[name] = measured.first_hits
         if measured.confusion is not None:

@@ -14,8 +14,15 @@ from rsir_tf.evaluation import CUTOFFS, Evaluation, MultiLabelFigures, multilabe
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of
 from rsir_tf.ranking.schemes import SCHEMES
-from rsir_tf.workflows.measuring import Judge
-from rsir_tf.workflows.omissions import cutoffs_left_out, graded_left_out, queries_left_out, shown_tags_left_out
+from rsir_tf.workflows.measuring import Judge, can_ask
+from rsir_tf.workflows.omissions import (
+    cannot_ask_left_out,
+    cutoffs_left_out,
+    graded_left_out,
+    queries_left_out,
+    shown_tags_left_out,
+    single_scenes,
+)
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index
@@ -85,15 +92,22 @@ def evaluate_index(
             progress(before + row, len(built) * len(index), f"{name}: ranking for each image")
 
         found[scheme.name] = judge.measure(
-            partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap), {}, tell
+            partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap),
+            {},
+            tell,
+            can_ask=can_ask(index, scheme, rows),
         )
-    left_out, graded_queries = next(((each.left_out, each.graded_queries) for each in found.values()), (0, 0))
+    left_out = max((each.left_out for each in found.values()), default=0)
+    graded_queries = max((each.graded_queries for each in found.values()), default=0)
     settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
     settings["scheme_options"] = {scheme.name: options_of(scheme) for scheme in built if options_of(scheme)}
     settings["images_sharing_no_class"] = "last" if tags_overlap else "ranked"
     if relevance == "jaccard":
         settings["jaccard_at"] = jaccard_at
     remarks = queries_left_out(left_out, relevance, scenes, tags) + graded_left_out(tags, graded_queries)
+    cannot_ask = {name: each.cannot_ask for name, each in found.items()}
+    remarks += cannot_ask_left_out(cannot_ask, len(index), index.settings.min_area)
+    remarks += single_scenes(scenes) if relevance == "scene" else []
     remarks += cutoffs_left_out(cutoffs, judge.ranked, graded=judge.graded) + shown_tags_left_out(index)
     if relevance != "scene" and any(scenes):
         remarks.append("Figures by scene class are left out: an image is relevant by its tags.")

@@ -9,10 +9,23 @@ from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import pixel_hash
+from rsir_tf.workflows.archive_roots import same_folder
 
 if TYPE_CHECKING:
-    from rsir_tf.archives import Record
+    from rsir_tf.archives import Archive, Record
     from rsir_tf.ranking import Index
+
+
+def ids_in_index(index: Index, archive: Archive) -> dict[str, str]:
+    """Give the id in an index of each image of an archive: it begins with the archive's name there, if it has one.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        archive: Known by its folder; an archive that the index does not know has no name.
+    """
+    named = (name for name, root in index.roots.items() if name and same_folder(root, str(archive.root.absolute())))
+    name = next(named, "")
+    return {record.id: f"{name}/{record.id}" if name else record.id for record in archive}
 
 
 def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:

@@ -24,6 +24,8 @@ from rsir_tf.evaluation.figures import TIMED_QUERIES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rsir_tf.ranking import Index, Scheme
+
 Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
 """A query's row, and all rows, nearest first; queries in order."""
 
@@ -40,6 +42,7 @@ class Measured:
         average_precision: float64 [Q], AP of each query, NaN where nothing is relevant.
         first_hits: int64 [Q, ≤ FIRST_HITS], rows of each query's first hits, itself left out.
         left_out: Queries without a relevant image, which are in no figure.
+        cannot_ask: Queries whose images have nothing that the scheme could ask with, which are in no figure either.
         graded_queries: Queries that share a tag with a ranked image.
         confusion: Which scenes the hits confuse; None where that was not asked for.
     """
@@ -50,6 +53,7 @@ class Measured:
     left_out: int
     graded_queries: int
     confusion: SceneConfusion | None
+    cannot_ask: int = 0
 
 
 class Judge:
@@ -104,7 +108,12 @@ class Judge:
             self._largest = largest_relevant(self.relevant, len(scenes), query_counts)
 
     def measure(
-        self, rank: Callable[[range], Ranked], costs: Mapping[str, float], tell: Callable[[int], None]
+        self,
+        rank: Callable[[range], Ranked],
+        costs: Mapping[str, float],
+        tell: Callable[[int], None],
+        *,
+        can_ask: NDArray[np.bool_] | None = None,
     ) -> Measured:
         """Let each image be the query once, and then time a few queries more.
 
@@ -112,17 +121,21 @@ class Judge:
             rank: From rows to rankings of all images for each of them.
             costs: What else is known of the costs.
             tell: Called after each query with how many are done.
+            can_ask: bool [N], which images have what the scheme asks with: the others are ranked, but are no queries.
         """
         metrics = RankingMetrics(variant=self._variant, cutoffs=self._cutoffs, max_relevant=self._largest)
         graded = GradedMetrics(self._graded_cutoffs)
         confusion = SceneConfusion(self._scenes) if self._confuses else None
-        hits = []
+        hits, cannot_ask = [], 0
         for row, order in rank(range(len(self._scenes))):
+            asks = can_ask is None or bool(can_ask[row])
+            cannot_ask += not asks
             counted = order if self._query_counts else order[order != row]
-            metrics.add(self.relevant(row)[counted], scene=self._scenes[row] if self._by_scene else None)
+            # Without a relevant image it is in no figure, and keeps its place among the figures of single queries.
+            metrics.add(self.relevant(row)[counted] & asks, scene=self._scenes[row] if self._by_scene else None)
             if self._tags is not None:
-                graded.add(self._tags.shared(row)[counted])
-            if confusion is not None:
+                graded.add(self._tags.shared(row)[counted] * asks)
+            if confusion is not None and asks:
                 confusion.add(row, order[order != row])
             first = order[: FIRST_HITS + 1]
             hits.append(first[first != row][:FIRST_HITS])
@@ -133,9 +146,10 @@ class Judge:
             figures=replace(metrics.figures(intervals=self._intervals), graded=graded.figures(), costs=costs),
             average_precision=metrics.per_query("map"),
             first_hits=np.array(hits, dtype=np.int64).reshape(len(hits), -1),
-            left_out=metrics.left_out,
+            left_out=metrics.left_out - cannot_ask,
             graded_queries=graded.queries,
             confusion=confusion,
+            cannot_ask=cannot_ask,
         )
 
 
@@ -155,6 +169,20 @@ def seconds_per_query(rank: Callable[[range], Iterator[object]], queries: int) -
     for _ in ranked:
         pass
     return (time.process_time() - started) / len(timed)
+
+
+def can_ask(index: Index, scheme: Scheme, rows: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """Which images have what a scheme asks with, bool [N]; None where all have.
+
+    An image without regions, because all of it is void or its regions are below the minimum area, is infinitely far
+    from all images under a scheme that asks with regions: their order would be that of their ids.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        scheme: How images are ranked.
+        rows: int64 [N], of the images in the index.
+    """
+    return np.asarray(index.images.region_counts[rows] > 0) if scheme.asks_with == "regions" else None
 
 
 def judge_relevance(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rsir_tf.archives.labels import plain_name
+from rsir_tf.evaluation.published import SCHEME_TITLES
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index
@@ -34,6 +36,33 @@ def queries_left_out(
     what = "scene class" if by_scene else "tags"
     why = f" ({unknown} of them have no {what})" if unknown else ""
     return [f"{left_out:,} of {len(scenes):,} queries are in no figure: no ranked image is relevant to them{why}."]
+
+
+def cannot_ask_left_out(cannot_ask: Mapping[str, int], queries: int, min_area: int) -> list[str]:
+    """Lines on queries without a region, under schemes that ask with regions.
+
+    Args:
+        cannot_ask: Name of a scheme → how many of its queries have none.
+        queries: How many there are.
+        min_area: The smallest region that the index keeps, in pixels.
+    """
+    what = f"region of at least {min_area} pixels" if min_area else "region"
+    return [
+        f"{count:,} of {queries:,} queries are in no figure of {SCHEME_TITLES.get(name, name)}: they have no {what}."
+        for name, count in cannot_ask.items()
+        if count
+    ]
+
+
+def single_scenes(scenes: Sequence[str | None]) -> list[str]:
+    """A line on scene classes of one image, if there are any.
+
+    Args:
+        scenes: [N], each image's.
+    """
+    images = Counter(scene for scene in scenes if scene is not None)
+    single = sum(count == 1 for count in images.values())
+    return [f"{single} scene classes have one image, which can find none but itself."] if single else []
 
 
 def graded_left_out(tags: Sequence[Collection[str] | None], graded: int) -> list[str]:

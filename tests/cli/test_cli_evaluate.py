@@ -173,3 +173,49 @@ def test_bad_values(tagged: Path, tmp_path: Path, command: Callable) -> None:
     assert (ended.code, ended.out) == (1, "")
     assert "its images have no tags; use --relevance scene" in ended.err
     assert "its images have no scene class; use --relevance tags" in command("evaluate", tagged).err
+
+
+def test_queries_without_a_region_are_left_out_and_told(tmp_path: Path, command: Callable) -> None:
+    to = tmp_path / "index"
+    places = {"a": (0.0, 1, "x"), "b": (1.0, 1, "x"), "c": (2.25, 0, "x"), "d": (4.0, 1, "y")}
+    with IndexWriter.open(to, IndexSettings("made", CLASSES, channels=1, min_area=9)) as writer:
+        for name, (place, regions, scene) in places.items():
+            vector = np.array([place], np.float32)
+            writer.add(
+                ImageEntry(
+                    name, path=name, height=8, width=8, scene=scene, tags=None, content_hash=name, file_size=1,
+                    modified_ns=1, classes=np.zeros(regions, np.int32), areas=np.full(regions, 64),
+                    boxes=np.tile([[0, 0, 8, 8]], (regions, 1)), recnn=np.tile(vector, (regions, 1)), recnn_plus=vector,
+                )
+            )  # fmt: skip
+    ended = command("evaluate", to, "--json")
+    found = json.loads(ended.out)
+    # ReCNN: a: a b d c, b: b a d c, d: d. c has no region: it comes last, and does not ask.
+    assert found["schemes"]["recnn"]["map"] == pytest.approx((11 / 12 + 11 / 12 + 1) / 3)
+    # ReCNN+: a: a b c d, b: b a c d, c: c b d a, d: d.
+    assert found["schemes"]["recnn+"]["map"] == pytest.approx((1 + 1 + 11 / 12 + 1) / 4)
+    assert (found["queries"], found["queries_left_out"]) == (4, 0)
+    assert "1 of 4 queries are in no figure of ReCNN: they have no region of at least 9 pixels." in ended.err
+    assert "1 scene classes have one image, which can find none but itself." in ended.err.splitlines()
+    assert "ReCNN+" not in ended.err
+
+
+def test_an_index_without_any_region_has_no_figures_by_regions(tmp_path: Path, command: Callable) -> None:
+    to = tmp_path / "index"
+    with IndexWriter.open(to, IndexSettings("made", CLASSES, channels=1, min_area=100_000)) as writer:
+        for name in "abc":
+            none = np.zeros(0, np.int32)
+            writer.add(
+                ImageEntry(
+                    name, path=name, height=8, width=8, scene="x", tags=("sea",), content_hash=name, file_size=1,
+                    modified_ns=1, classes=none, areas=none, boxes=none.reshape(0, 4),
+                    recnn=np.zeros((0, 1), np.float32), recnn_plus=np.ones(1, np.float32),
+                )
+            )  # fmt: skip
+    ended = command("evaluate", to, "--scheme", "recnn", "--intervals", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)["schemes"]["recnn"]
+    assert (found["map"], found["anmrr"], found["p_at_5"]) == (None, None, None)
+    assert "3 of 3 queries are in no figure of ReCNN" in ended.err
+    table = command("evaluate", to, "--scheme", "recnn", "--anmrr-variant", "2max")
+    assert (table.code, "–" in table.out) == (0, True)

@@ -13,11 +13,12 @@ import pytest
 
 from rsir_tf.archives import Archive, open_archive
 from rsir_tf.contract import ModelDescription, Prediction
-from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.errors import ArtifactError, InputError, MismatchError
 from rsir_tf.index import IndexWriter
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Index, open_index
-from rsir_tf.workflows import IndexSummary, change_index, index_archive
+from rsir_tf.workflows import IndexSummary, change_index, compare_descriptors, index_archive
+from rsir_tf.workflows.indexed_images import ids_in_index
 
 
 class Stand:
@@ -280,3 +281,16 @@ def test_a_name_with_a_colon_is_a_path_all_the_same(tmp_path: Path, keep) -> Non
     save_png(tmp_path / "archive/window:1.png", np.zeros((16, 16, 3), np.uint8))
     keep(tmp_path / "archive")
     assert opened(tmp_path).images.paths == (str(tmp_path / "archive/window:1.png"),)
+
+
+def test_an_archive_under_a_name_is_compared_under_it(tmp_path: Path, keep) -> None:
+    keep(render(tmp_path / "one"))
+    archive = open_archive(render(tmp_path / "other", seed=1))
+    keep(archive, name="other")
+    index = opened(tmp_path)
+    assert ids_in_index(index, archive)["a/0.png"] == "other/a/0.png"
+    found = compare_descriptors(archive, tmp_path / "cache", descriptors=[], index=index)
+    assert found.evaluation.queries == 6
+    save_png(tmp_path / "other/a/0.png", np.zeros((16, 16, 3), np.uint8))
+    with pytest.raises(MismatchError, match=r"other/a/0\.png .* has changed"):
+        compare_descriptors(archive, tmp_path / "cache", descriptors=[], index=index)
