@@ -157,7 +157,7 @@ def test_a_damaged_checkpoint_is_named(run: Run, archive: Archive, split: Split,
 
 
 def test_masks_that_are_void_all_over_are_named(archive: Archive, split: Split, tmp_path: Path) -> None:
-    void = replace(archive.label_set, ignore_ids=archive.label_set.ids, ids=tuple(range(101, 118)))
+    void = replace(archive.label_set, ignore_ids=archive.label_set.ids, ids=tuple(range(101, 118)), colours=())
     with pytest.raises(InputError, match="all 4 training masks are void all over"):
         train(replace(archive, label_set=void), split, tmp_path / "run", SETTINGS)
     assert not (tmp_path / "run").exists()

@@ -141,7 +141,7 @@ def test_where_masks_are_mixed_in_they_say_what_a_crop_shows(archive: Archive) -
 def test_tags_of_an_image_say_nothing_of_a_crop_that_its_mask_leaves_void(archive: Archive) -> None:
     label_set = archive.label_set
     assert label_set is not None
-    void = replace(label_set, ignore_ids=label_set.ids, ids=tuple(range(101, 118)))
+    void = replace(label_set, ignore_ids=label_set.ids, ids=tuple(range(101, 118)), colours=())
     settings = replace(SETTINGS, supervision="mixed", crops=Crops(64, 2, 2, Augmentation.none()))
     # MaskSupervision would refuse masks without any label: one other image has them.
     supervision = TagSupervision(label_set, archive.records[:2], [], settings)
