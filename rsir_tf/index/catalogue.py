@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.segment import ARCHIVE, Segment
@@ -27,7 +28,7 @@ class Catalogue:
     def __init__(self) -> None:
         self.places: dict[str, Place] = {}
         self._by_content: dict[str, list[str]] = {}
-        self._once: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._once: dict[Any, Any] = {}
 
     def register(self, segment: Segment, removed: set[int]) -> None:
         """Take in the images of a segment.
@@ -38,11 +39,12 @@ class Catalogue:
         """
         names = ("id", ARCHIVE, "path", "scene", "tags", "content_hash", "file_size", "modified_ns")
         columns = (segment.images.column(name).to_pylist() for name in names)
+        once = self._once.setdefault  # Many images have equal scenes and tags: one text of each serves all.
         for row, (image, archive, path, scene, tags, *rest) in enumerate(zip(*columns, strict=True)):
             if row not in removed:
-                # Many images have equal tags: one tuple of them serves all.
-                own = None if tags is None else self._once.setdefault(tuple(tags), tuple(tags))
-                self.places[image] = Place(segment.record.name, row, ImageFacts(archive, path, scene, own, *rest))
+                own = None if tags is None else tuple(once(tag, tag) for tag in tags)
+                facts = ImageFacts(once(archive, archive), path, once(scene, scene), own, *rest)
+                self.places[image] = Place(segment.record.name, row, facts)
                 self.add_content(image, rest[0])
 
     def with_content(self, content_hash: str) -> str | None:

@@ -331,6 +331,11 @@ def test_an_index_of_format_2_opens_for_ever():
     hits = index.search(np.float32([[0, 3, 0, 0], [2, 3, 0, 0]]), top=3, scheme="recnn")
     assert [(hit.id, hit.distance) for hit in hits] == [("3", 0), ("2", 1), ("4", 1)]
     assert index.entry(2).centroids.tolist() == [[4.5, 7.25], [5.5, 7.25], [6.5, 7.25]]
+    assert (index.roots, index.images.archives) == ({"": "/archive"}, ("",) * 5)
+    assert (index.entry(2).path, index.images.paths[2]) == ("Images/2.tif", "/archive/Images/2.tif")
+    assert index.address_of(2) == index.images.paths[2]
+    moved = open_index(index.path, roots={"": "/moved"})
+    assert moved.images.paths[4] == moved.address_of(4) == "/moved/Images/4.tif"
 
 
 def test_an_older_index_is_continued_and_has_no_centroids_where_it_had_none(tmp_path):

@@ -214,13 +214,16 @@ def test_an_index_of_format_1_keeps_its_absolute_paths_until_the_archive_moves(
         keep(render(tmp_path / "other", seed=1))
     with pytest.raises(InputError, match="keeps absolute paths"):
         open_index(tmp_path / "index", roots={"": tmp_path})
-    found = keep(tmp_path / "old")
-    assert (found.unchanged, found.refreshed) == (6, 0)
+    save_png(tmp_path / "old/a/9.png", np.full((16, 16, 3), (1, 2, 3), np.uint8))
+    found = keep(tmp_path / "old", merge=True)
+    assert (found.unchanged, found.refreshed, found.added) == (6, 0, 1)
+    assert opened(tmp_path).images.archives == (None, None, "", None, None, None, None)
+    assert opened(tmp_path).images.paths[2] == str(tmp_path / "old/a/9.png")
     shutil.move(tmp_path / "old", tmp_path / "new")
     found = keep(tmp_path / "new")
-    assert (found.refreshed, model.asked) == (6, 6)
+    assert (found.unchanged, found.refreshed, model.asked) == (1, 6, 7)
     assert opened(tmp_path).images.paths[0] == str(tmp_path / "new/a/0.png")
-    assert opened(tmp_path).images.archives == ("",) * 6
+    assert opened(tmp_path).images.archives == ("",) * 7
 
 
 def as_format_1(path: Path) -> None:
