@@ -18,6 +18,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.index import ImageEntry, IndexWriter
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Candidates, ImageFeatures, Index, archive_rankings, search, sharing_classes
+from rsir_tf.rasters import pixel_hash
 from rsir_tf.workflows import compare_descriptors, evaluate_index, query_image
 
 README = Path(rsir_tf.ranking.__file__).with_name("README.md").read_text("utf-8")
@@ -106,6 +107,7 @@ def test_it_is_compared(entries: list[ImageEntry], tmp_path: Path) -> None:
         for record in archive:
             each, status = entries[int(record.id[-6:-4])], (tmp_path / "archive" / record.id).stat()
             stamp = {"file_size": status.st_size, "modified_ns": status.st_mtime_ns}
+            stamp["content_hash"] = pixel_hash(record.source.read())
             writer.add(replace(each, id=record.id, scene=record.scene, **stamp))
     index = rsir_tf.open_index(tmp_path / "index")
     found = compare_descriptors(
