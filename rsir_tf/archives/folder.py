@@ -50,7 +50,7 @@ def _twins(files: Sequence[PurePosixPath]) -> Iterator[str]:
     """Tell of two folders side by side with the same names: one of them may hold masks, which nothing in names says."""
     names: dict[PurePosixPath, set[str]] = defaultdict(set)
     for file in files:
-        names[file.parent].add(stem(file))
+        names[file.parent].add(stem(file.name))
     beside: dict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
     for folder in names:
         if folder.parts:

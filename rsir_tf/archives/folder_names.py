@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import PurePosixPath
 
 Parts = tuple[str, ...]
 
@@ -114,6 +114,8 @@ PLAIN_WORDS = frozenset(
 
 IMAGE, MASK = "image", "mask"
 
+_END, _START = re.compile(r"[_\-. ]+([^_\-. ]+)$"), re.compile(r"([^_\-. ]+)[_\-. ]+")
+
 
 @lru_cache(maxsize=4096)
 def words(name: str) -> tuple[str, ...]:
@@ -151,15 +153,15 @@ def is_plain(folder: str) -> bool:
 
 def plain_spelling(name: str) -> str:
     """A name in NFC: macOS spells letters with accents as two characters, others as one, and they look equal."""
-    return unicodedata.normalize("NFC", name)
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-def stem(file: PurePosixPath | str) -> str:
+def stem(name: str) -> str:
     """A file's name without its ending, in `plain_spelling`."""
-    return plain_spelling(PurePosixPath(file).stem)
+    return plain_spelling(os.path.splitext(name)[0])
 
 
-def split_affix(name: str, known: Iterable[str]) -> tuple[str, str] | None:
+def split_affix(name: str, known: frozenset[str]) -> tuple[str, str] | None:
     """Take a known word off the end or the beginning of a file's name.
 
     Args:
@@ -170,11 +172,10 @@ def split_affix(name: str, known: Iterable[str]) -> tuple[str, str] | None:
         What is left, and the word as it stands there with its sign (`_mask`); None where there is no such word, or
         nothing else.
     """
-    known = set(known)
-    end = re.search(r"[_\-. ]+([^_\-. ]+)$", name)
+    end = _END.search(name)
     if end and end[1].lower() in known and name[: end.start()]:
         return name[: end.start()], end[0]
-    start = re.match(r"([^_\-. ]+)[_\-. ]+", name)
+    start = _START.match(name)
     if start and start[1].lower() in known and name[start.end() :]:
         return name[start.end() :], start[0]
     return None

@@ -88,7 +88,10 @@ class _Place:
 
 def by_folders(files: Sequence[PurePosixPath]) -> Pairing | None:
     """Folders of images beside folders of masks, or folders of masks whose images are known by their names alone."""
-    found = [_beside(files, keep_rest=True), _beside(files, keep_rest=False), _inside(files)]
+    best = _beside(files, keep_rest=True)
+    if best and not best.orphans:
+        return best
+    found = [best, _beside(files, keep_rest=False), _inside(files)]
     # The first of equals: names that say the same are the better proof.
     return max((each for each in found if each), key=lambda pairing: len(pairing.masks), default=None)
 
@@ -103,12 +106,15 @@ def _beside(files: Sequence[PurePosixPath], *, keep_rest: bool) -> Pairing | Non
     both = sites[IMAGE] & sites[MASK]
     if not both:
         return None
-    places = {file: _place(file, both, keep_rest) for file in files}
+    sites_of = {folder: _site(folder.parts, both, keep_rest) for folder in {file.parent for file in files}}
+    places = {file: _place(file, sites_of[file.parent]) for file in files}
     masks = {file: place for file, place in places.items() if place and place.role == MASK}
     images = {file: place for file, place in places.items() if place and place.role == IMAGE}
     whole = _match(images, masks, strip=False)
-    stripped = _match(images, masks, strip=True)
-    chosen = stripped if _count(stripped) > _count(whole) else whole
+    chosen = whole
+    if _count(whole) < min(len(images), len(masks)):
+        stripped = _match(images, masks, strip=True)
+        chosen = stripped if _count(stripped) > _count(whole) else whole
     return Pairing(
         f"images lie in {_folders(images.values())}, masks in {_folders(masks.values())}, and a pair has "
         + ("equal names" if chosen is whole else f"equal names but for {_affixes(masks)}"),
@@ -124,14 +130,22 @@ def _above(parts: Parts, depth: int, keep_rest: bool) -> Parts:
     return (*parts[:depth], *((" ".join(own),) if own else ()))
 
 
-def _place(file: PurePosixPath, pairs: set[Parts], keep_rest: bool) -> _Place | None:
-    """Where a file lies: at the outermost folder that belongs to a pair, or else at the outermost with such a name."""
-    folders = file.parts[:-1]
-    named = [(depth, kind) for depth, name in enumerate(folders) if (kind := role(name))]
-    of_pairs = [(depth, kind) for depth, kind in named if _above(folders, depth, keep_rest) in pairs]
-    for depth, kind in (of_pairs or named)[:1]:
-        return _Place(kind, _above(folders, depth, keep_rest), file.parts[depth + 1 :], folders[depth])
-    return None
+def _site(folders: Parts, pairs: set[Parts], keep_rest: bool) -> tuple[str, Parts, int] | None:
+    """Where a folder's files lie: at the outermost folder that belongs to a pair, or else at the outermost so named.
+
+    Its role, what lies above it, and its depth.
+    """
+    named = [
+        (kind, _above(folders, depth, keep_rest), depth) for depth, name in enumerate(folders) if (kind := role(name))
+    ]
+    return next((site for site in named if site[1] in pairs), named[0] if named else None)
+
+
+def _place(file: PurePosixPath, site: tuple[str, Parts, int] | None) -> _Place | None:
+    if site is None:
+        return None
+    kind, above, depth = site
+    return _Place(kind, above, file.parts[depth + 1 :], file.parts[depth])
 
 
 def _match(
@@ -163,19 +177,19 @@ class _Names:
         self.stripped: dict[Parts, list[PurePosixPath]] = defaultdict(list)
         for image in images:
             folder = tuple(map(plain_spelling, image.parts[:-1]))
-            whole = (*folder, stem(image))
+            whole = (*folder, stem(image.name))
             self.whole[whole].append(image)
-            if taken := split_affix(stem(image), IMAGE_WORDS):
+            if taken := split_affix(stem(image.name), IMAGE_WORDS):
                 stripped = (*folder, taken[0])
                 self.stripped[stripped].append(image)
 
     def of(self, folder: Parts, mask: PurePosixPath, affixes: frozenset[str]) -> list[PurePosixPath]:
         """The images in a folder that a mask's name fits: whole, else without its affix, else both without theirs."""
-        taken = split_affix(stem(mask), affixes)
-        name = taken[0] if taken else stem(mask)
+        taken = split_affix(stem(mask.name), affixes)
+        name = taken[0] if taken else stem(mask.name)
         place = tuple(map(plain_spelling, folder))
         return (
-            self.whole.get((*place, stem(mask)))
+            self.whole.get((*place, stem(mask.name)))
             or self.whole.get((*place, name))
             or self.stripped.get((*place, name))
             or []
@@ -185,6 +199,8 @@ class _Names:
 def _inside(files: Sequence[PurePosixPath]) -> Pairing | None:
     """A folder of masks inside the folder of its images (`labels` in `area`), or beside it (`top` and `gts`)."""
     masks, images = by_role(files)
+    if not masks:
+        return None
     names = _Names(images)
     siblings: dict[Parts, set[str]] = defaultdict(set)
     for folder in {image.parent for image in images}:
@@ -222,7 +238,7 @@ def _inside(files: Sequence[PurePosixPath]) -> Pairing | None:
     if not taken:
         return None
     kept = {mask: _Place(MASK, (), (), next(name for name in mask.parts if role(name) == MASK)) for mask in masks}
-    affixed = any(stem(image) != stem(mask) for image, mask in taken.items())
+    affixed = any(stem(image.name) != stem(mask.name) for image, mask in taken.items())
     return Pairing(
         f"masks lie in {_folders(kept.values())}, images beside or above them, and a pair has equal names"
         + (f" but for {_affixes(masks)}" if affixed else ""),
@@ -238,8 +254,11 @@ def _inside(files: Sequence[PurePosixPath]) -> Pairing | None:
 
 def by_names(files: Sequence[PurePosixPath]) -> Pairing | None:
     """Masks beside their images: `104_mask.png` and `104_sat.jpg`, or `104.jpg`."""
+    candidates = [file for file in files if split_affix(stem(file.name), MASK_WORDS | SHORT_MASK_WORDS)]
     for affixes in (MASK_WORDS, MASK_WORDS | SHORT_MASK_WORDS):
-        masks = [file for file in files if split_affix(stem(file), affixes)]
+        masks = [file for file in candidates if split_affix(stem(file.name), affixes)]
+        if not masks:
+            continue
         marked = set(masks)
         images = [file for file in files if file not in marked]
         names = _Names(images)
@@ -257,7 +276,7 @@ def by_names(files: Sequence[PurePosixPath]) -> Pairing | None:
         short = affixes != MASK_WORDS
         # A single letter at the end of a name means nothing unless it does so everywhere.
         if taken and not (short and (len(taken) < len(masks) or 2 * len(taken) < len(images))):
-            marks = {split_affix(stem(image), IMAGE_WORDS) for image in taken}
+            marks = {split_affix(stem(image.name), IMAGE_WORDS) for image in taken}
             of_images = sorted({mark[1] for mark in marks if mark})
             return Pairing(
                 f"masks have {_affixes(masks, affixes)} in their names"
@@ -274,9 +293,8 @@ def by_names(files: Sequence[PurePosixPath]) -> Pairing | None:
 
 def by_role(files: Sequence[PurePosixPath]) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     """Files in folders of masks, and all others."""
-    masks = [file for file in files if MASK in map(role, file.parts[:-1])]
-    inside = set(masks)
-    return masks, [file for file in files if file not in inside]
+    folders = {folder: MASK in map(role, folder.parts) for folder in {file.parent for file in files}}
+    return [file for file in files if folders[file.parent]], [file for file in files if not folders[file.parent]]
 
 
 def claim(claimed: dict[Any, PurePosixPath], key: Any, mask: PurePosixPath) -> None:
@@ -310,5 +328,5 @@ def _folders(places: Iterable[_Place]) -> str:
 
 
 def _affixes(masks: Iterable[PurePosixPath], known: frozenset[str] = MASK_WORDS | SHORT_MASK_WORDS) -> str:
-    found = {taken[1] for mask in masks if (taken := split_affix(stem(mask), known))}
+    found = {taken[1] for mask in masks if (taken := split_affix(stem(mask.name), known))}
     return " or ".join(sorted(found)) or "an image's affix"

@@ -200,7 +200,7 @@ def test_each_descriptor_names_the_libraries_that_its_file_imports(kind: type[De
     named = {name for module, name in imported.items() if f"import {module}" in source or f"from {module}" in source}
     named |= {"opencv"} if "grey(" in source else set()
     assert named <= set(kind.libraries)
-    assert list(library_versions(*kind.libraries)) == sorted({"numpy", "pillow", *kind.libraries})
+    assert list(library_versions(*kind.libraries)) == sorted({"numpy", "pillow", "rasterio", *kind.libraries})
 
 
 def test_a_second_process_is_refused(images: dict[str, FileSource], tmp_path: Path, counting: Counting) -> None:

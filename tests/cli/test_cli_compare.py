@@ -67,7 +67,11 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
     assert details["color_parameters"] == {"bins": 8, "joint": True, "distance": "l1"}
     assert details["libraries"]["opencv"] == cv2.__version__
     assert details["libraries"]["scikit-image"] == skimage.__version__
-    assert details["color_libraries"] == {"numpy": np.__version__, "pillow": PIL.__version__}
+    assert details["color_libraries"] == {
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "rasterio": version("rasterio"),
+    }
     assert details["statistics_libraries"] == {**details["color_libraries"], "opencv": cv2.__version__}
     opened = open_archive(archive)
     assert details["archive_hash"] == archive_hash(opened)
