@@ -4,6 +4,7 @@ training     an archive → a run: a network that was trained, watched, scored a
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk                    archive_roots   which of the index's archives it is
 changing     an index → the same without some images, or with its archive named at another place
+hit_pictures     are the pictures of hits still what was indexed?
 querying     an image, or several → ranked hits (query_results)      query_drawing   … → a contact sheet of them
 evaluating   an index → retrieval figures
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at

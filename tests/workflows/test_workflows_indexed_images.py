@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Index, open_index
 from rsir_tf.rasters import pixel_hash
-from rsir_tf.workflows import compare_descriptors
+from rsir_tf.workflows import compare_descriptors, write_comparison
 
 
 @pytest.fixture
@@ -86,6 +87,25 @@ def test_other_pixels_under_the_same_size_and_time_are_refused(archive: Archive,
         os.utime(file, ns=(time, time))
     with pytest.raises(MismatchError, match=r"a/2\.png .* has changed"):
         compare_descriptors(archive, tmp_path / "cache", descriptors=[], index=index)
+
+
+def test_images_without_a_region_ask_in_no_figure_by_regions(archive: Archive, tmp_path: Path) -> None:
+    index = indexed(archive, tmp_path / "index")
+    none = {"classes": np.zeros(0, np.int32), "areas": np.zeros(0, np.int64), "boxes": np.zeros((0, 4), np.int32)}
+    none |= {"recnn": np.zeros((0, 1), np.float32), "centroids": np.zeros((0, 2), np.float32)}
+    entries = [index.entry(row) for row in range(4)]
+    for rows, words in (([0], "1 of 4"), ([0, 1], "2 of 4"), ([0, 1, 2, 3], "4 of 4")):
+        with IndexWriter.open(tmp_path / "index", index.settings) as writer:
+            for row in rows:
+                writer.add(dataclasses.replace(entries[row], **none))
+        found = compare_descriptors(
+            archive, tmp_path / "cache", descriptors=[], index=open_index(tmp_path / "index"), intervals=True
+        )
+        assert f"{words} queries are in no figure of ReCNN: they have no region." in found.remarks
+        alone = found.average_precision["recnn"]
+        assert np.flatnonzero(np.isnan(alone)).tolist() == rows
+        assert not np.isnan(found.average_precision["recnn+"]).any()
+        write_comparison(tmp_path / f"report {len(rows)}", found, title="Made", published=False)
 
 
 def test_an_image_that_can_no_longer_be_read_is_left_out(archive: Archive, tmp_path: Path) -> None:
