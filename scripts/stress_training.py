@@ -27,7 +27,8 @@ import numpy as np
 from rsir_tf.archives.synthetic import render_archive
 from rsir_tf.errors import RsirError
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.runs import CHECKPOINTS, VIEWS, open_run
+from rsir_tf.segmentation.resuming import VIEWS
+from rsir_tf.segmentation.runs import CHECKPOINTS, open_run
 
 WORKER = """
 import sys

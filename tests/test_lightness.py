@@ -55,6 +55,17 @@ def after(script: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def test_training_refuses_options_before_tensorflow_loads(tmp_path: Path) -> None:
+    script = f"""
+from rsir_tf.cli import main
+try:
+    main(["train", {str(tmp_path)!r}, "--run", {str(tmp_path / "run")!r}, "--crop", "250"])
+except SystemExit as end:
+    assert end.code == 1
+"""
+    assert not after(script)["running"]
+
+
 def test_the_telling_tells() -> None:
     # The real one takes seconds; what counts is that the module is there.
     assert after("import sys, types\nsys.modules['tensorflow.python'] = types.ModuleType('x')\n")["running"]

@@ -26,7 +26,8 @@ class Split:
     Attributes:
         train: Ids, sorted.
         test: Ids, sorted; none is in `train`.
-        by: "scene" (the same fraction of each scene), "image" (no scenes known) or "group" (groups stay whole).
+        by: "scene" (the same fraction of each scene), "image" (no scenes known), "group" (groups stay whole), or
+            "nothing" (all images train, none test).
         seed: What the draw depended on; None where nothing was drawn, because the groups were named.
         fraction: Of the images (or groups) that was asked for as test; None where the groups were named.
         groups: The test groups of a split by group, sorted; otherwise ().
@@ -151,7 +152,7 @@ def draw_split(
 
     Args:
         archive: Any.
-        test: As for `stratified_split` and `group_split`.
+        test: As for `stratified_split` and `group_split`; or 0, to train on all images.
         test_groups: The groups to test on; none named where None or empty.
         seed: What the draw depends on.
         validation: As for `stratified_split` and `group_split`.
@@ -159,6 +160,9 @@ def draw_split(
     Raises:
         InputError: As `stratified_split` and `group_split`.
     """
+    if test == 0 and not test_groups and validation is None:
+        ids = tuple(sorted(record.id for record in archive))
+        return Split(ids, (), "nothing", None, 0.0, (), archive_hash(archive))
     if test_groups or all(record.group is not None for record in archive):
         return group_split(archive, test_groups or None, test=test, seed=seed, validation=validation)
     return stratified_split(archive, test, seed, validation=validation)

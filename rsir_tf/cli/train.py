@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_tf.cli import console, options
+from rsir_tf.artifacts import MANIFEST
+from rsir_tf.cli import config, console, options
 from rsir_tf.cli import split as split_command
 from rsir_tf.cli.option_groups import OptionGroup
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rsir_tf.segmentation import Crops
 
 NAME = "train"
+
+CONFIG = "train.toml"
+"""In the run's folder: the options of the call, for --config."""
 
 _NETWORK, _DATA, _FITTING = "Network", "What it sees", "How it is fitted"
 
@@ -227,38 +231,53 @@ def command(
     split: Annotated[
         Path | None, typer.Option(help="A split file from `rsir-tf split`.", rich_help_panel=_DATA)
     ] = None,
-    test: split_command.Test = 0.2,
+    test: Annotated[
+        float,
+        typer.Option(
+            help="The fraction of images to test on: of each scene class, or of the groups if all images have one. 0 "
+            "trains on all images."
+        ),
+    ] = 0.2,
     test_group: split_command.TestGroup = None,
     crops: CropOptions,
     seed: options.Seed = 0,
+    config_file: config.Option = None,
     json: options.Json = False,
 ) -> None:
     """Train a network on an archive with masks or tags, score it on the test part, and write pictures of the result.
 
     If the run was stopped, the same command continues it after its last complete epoch. If the run is complete, it is
-    scored again but not trained further.
+    scored again but not trained further. --test 0 trains on all images. The run's folder keeps the options in
+    train.toml, which --config takes.
     """
     from rsir_tf.archives import draw_split, read_split
+    from rsir_tf.segmentation import TrainingSettings
+    from rsir_tf.segmentation.resuming import require_same_settings
+    from rsir_tf.workflows import usual_supervision
 
-    source = context.get_parameter_source("test")
-    if split and (test_group or (source and source.name == "COMMANDLINE")):
+    if split and (test_group or config.given_beside(context, "test", "split")):
         raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
+    cropped = crops.crops  # What is wrong with it is said before the archive is read.
     opened = annotations.open(archive, need_labels=supervision is not Supervision.tags)
     drawn = read_split(split) if split else draw_split(opened, test, test_group, seed=seed)
-    with console.quiet_tensorflow(small_maps=settings.cached_views > 0):
-        from rsir_tf.segmentation import TrainingSettings
-        from rsir_tf.segmentation.software import software
-        from rsir_tf.workflows import train_archive, usual_supervision
     chosen = TrainingSettings(
         supervision=supervision.value if supervision else usual_supervision(opened),
-        crops=crops.crops,
+        crops=cropped,
         seed=seed,
         **settings.values,
     )
+    require_same_settings(run, chosen)
+    with console.quiet_tensorflow(small_maps=settings.cached_views > 0):
+        from rsir_tf.segmentation.software import software
+        from rsir_tf.workflows import train_archive
     # TensorFlow's own complaint about a GPU that it cannot use was kept quiet: --debug shows it.
     console.say(f"training on {software()['device']}")
-    with console.progress("training") as tell:
-        summary = train_archive(opened, drawn, run, chosen, progress=tell)
+    try:
+        with console.progress("training") as tell:
+            summary = train_archive(opened, drawn, run, chosen, progress=tell)
+    finally:
+        if (run / MANIFEST).exists():  # Also of a run that was stopped.
+            config.write(run / CONFIG, context, leave_out=("run", "json", *(("test", "test_group") if split else ())))
     console.say(f"{run}: {summary.ended}")
     if json:
         console.put_json(summary.to_json())

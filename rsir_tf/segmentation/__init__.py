@@ -5,24 +5,43 @@ data         tf.data from records            augmentation       what training va
 supervision  what labels decide in training  mask_supervision   labels of pixels        losses      their loss
                                              tag_supervision    labels of whole images  multiple_instance  pooled
 settings     what a run does                 training           its epochs              runs        it on disk
+crops        what a step sees of an image    resuming           is a run still the same
 origin       what it is trained on           software           what computes it        checkpoints  its weights
 optimizers   AdamW, layer-wise               precision          of computations         monitoring  what is told
 views        a frozen trunk's outputs, kept  inference          whole images
 scoring      confusion matrix, its figures   tag_scoring        F1 of tags
 run_scores   what a run reached              export             SavedModel
+
+Attributes load their file when first used: settings are checked before TensorFlow's seconds.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from rsir_tf.lazy_attributes import attributes
-from rsir_tf.segmentation.augmentation import Augmentation
-from rsir_tf.segmentation.data import Crops
-from rsir_tf.segmentation.export import export_run
-from rsir_tf.segmentation.monitoring import TrainingError
-from rsir_tf.segmentation.network import Architecture, Scales, build_fcn, build_trunk, measure_scales
-from rsir_tf.segmentation.run_scores import RunScores, score_run
-from rsir_tf.segmentation.runs import Run, open_run, why_complete
-from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
-from rsir_tf.segmentation.settings import TrainingSettings
-from rsir_tf.segmentation.training import train
+
+_HOMES = {
+    "Architecture": "rsir_tf.segmentation.network",
+    "Augmentation": "rsir_tf.segmentation.crops",
+    "Crops": "rsir_tf.segmentation.crops",
+    "Run": "rsir_tf.segmentation.runs",
+    "RunScores": "rsir_tf.segmentation.run_scores",
+    "Scales": "rsir_tf.segmentation.network",
+    "SegmentationScores": "rsir_tf.segmentation.scoring",
+    "TrainingError": "rsir_tf.segmentation.monitoring",
+    "TrainingSettings": "rsir_tf.segmentation.settings",
+    "build_fcn": "rsir_tf.segmentation.network",
+    "build_trunk": "rsir_tf.segmentation.network",
+    "confusion_matrix": "rsir_tf.segmentation.scoring",
+    "export_run": "rsir_tf.segmentation.export",
+    "measure_scales": "rsir_tf.segmentation.network",
+    "open_run": "rsir_tf.segmentation.runs",
+    "score_run": "rsir_tf.segmentation.run_scores",
+    "segmentation_scores": "rsir_tf.segmentation.scoring",
+    "train": "rsir_tf.segmentation.training",
+    "why_complete": "rsir_tf.segmentation.runs",
+}
 
 __all__ = [
     "Architecture",
@@ -46,4 +65,19 @@ __all__ = [
     "why_complete",
 ]
 
-__getattr__ = attributes(__name__, {}, moved={"write_run_report": "rsir_tf.workflows"})
+if TYPE_CHECKING:
+    from rsir_tf.segmentation.crops import Augmentation, Crops
+    from rsir_tf.segmentation.export import export_run
+    from rsir_tf.segmentation.monitoring import TrainingError
+    from rsir_tf.segmentation.network import Architecture, Scales, build_fcn, build_trunk, measure_scales
+    from rsir_tf.segmentation.run_scores import RunScores, score_run
+    from rsir_tf.segmentation.runs import Run, open_run, why_complete
+    from rsir_tf.segmentation.scoring import SegmentationScores, confusion_matrix, segmentation_scores
+    from rsir_tf.segmentation.settings import TrainingSettings
+    from rsir_tf.segmentation.training import train
+
+__getattr__ = attributes(__name__, _HOMES, moved={"write_run_report": "rsir_tf.workflows"})
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,7 +14,8 @@ from rsir_tf.artifacts import is_leftover, write_json, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.network import build_fcn, build_trunk
 from rsir_tf.segmentation.precision import computing_in
-from rsir_tf.segmentation.runs import CHECKPOINTS, HISTORY, Run
+from rsir_tf.segmentation.resuming import HISTORY
+from rsir_tf.segmentation.runs import CHECKPOINTS, Run
 from rsir_tf.segmentation.software import software
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,8 @@ import tensorflow as tf
 from rsir_tf.archives.annotated import read_annotated
 from rsir_tf.archives.labels import VOID
 from rsir_tf.errors import InputError
-from rsir_tf.segmentation.augmentation import Augmentation, augment
+from rsir_tf.segmentation.augmentation import augment
+from rsir_tf.segmentation.crops import Augmentation, Crops
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,31 +103,6 @@ def failures_of(*readers: PairReader) -> Iterator[None]:
             if reader.failure is not None:
                 raise reader.failure from error
         raise
-
-
-@dataclass(frozen=True, slots=True)
-class Crops:
-    """How training sees the archive.
-
-    Attributes:
-        size: Pixels a side of what the network gets; a multiple of 32.
-        batch: Images a step.
-        per_epoch: Crops an epoch; 0 for as many as cover the archive's pixels once.
-        augmentation: What is varied.
-    """
-
-    size: int = 256
-    batch: int = 8
-    per_epoch: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        if self.size < 32 or self.size % 32:
-            raise InputError(f"crop size {self.size}", wanted="a multiple of 32 (the network halves it five times)")
-        if self.batch < 1:
-            raise InputError(f"batch size {self.batch}", wanted="at least 1")
-        if self.per_epoch < 0:
-            raise InputError(f"{self.per_epoch} crops an epoch", wanted="0 (all) or more")
 
 
 def plan_epoch(counts: Sequence[int], crops: Crops, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Literal
 
-import keras
-
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -21,6 +19,8 @@ def computing_in(precision: str) -> Iterator[None]:
         precision: One of `PRECISIONS`, by Keras's names. "mixed_float16" wants a GPU with tensor cores, and brings
             loss scaling along: gradients that would vanish in half precision are multiplied before and divided after.
     """
+    import keras
+
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(precision)
     try:

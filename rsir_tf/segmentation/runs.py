@@ -20,19 +20,14 @@ from rsir_tf.artifacts import (
     read_manifest,
     write_json,
 )
-from rsir_tf.errors import ArtifactError, MismatchError
+from rsir_tf.errors import ArtifactError
 from rsir_tf.locks import WriterLock
 from rsir_tf.segmentation.network import Architecture
-from rsir_tf.segmentation.origin import Digests, first_changed
+from rsir_tf.segmentation.resuming import FILES, HISTORY
 from rsir_tf.segmentation.software import software
 
-HISTORY = "history.json"
 SPLIT = "split.json"
 CHECKPOINTS = "checkpoints"
-VIEWS = "views"
-FILES = "files.json"
-"""What each image and mask held when the run was begun."""
-
 LOCK = "writer.lock"
 
 
@@ -185,43 +180,6 @@ def forget(run: Run) -> None:
 
 def _no_run(path: Path) -> ArtifactError:
     return ArtifactError(f"{path}: exists and is not a run", cure="choose another --run folder or remove it")
-
-
-def require_same(run: Run, settings: dict[str, Any], archive: dict[str, Any], digests: Digests) -> None:
-    """Refuse to go on with a run under other settings or on another archive.
-
-    What only decides when a run ends may change: its patience, and its epochs where the learning rate does not depend
-    on how many are to come.
-
-    Args:
-        run: That was begun.
-        settings: Of this call.
-        archive: From `describe_origin`.
-        digests: From `digest_files`.
-
-    Raises:
-        MismatchError: Names the first entry that differs, with both values, or the first image.
-    """
-    version = run.manifest["format_version"]
-    if version < RUN_VERSION:
-        raise MismatchError(
-            f"{run.path}: was begun in format {version}, this program continues runs of format {RUN_VERSION}",
-            cure="it can still be exported; train into another --run folder",
-        )
-    for what, here, there in (("", settings, run.settings), ("archive's ", archive, run.manifest["archive"])):
-        # Files last: where ids differ, all of them do.
-        for key in sorted(here.keys() | there.keys(), key=lambda name: (name == "files", name)):
-            free = key in ("path", "format", "patience") or (key == "epochs" and settings["schedule"] == "constant")
-            if not free and here.get(key) != there.get(key):
-                if key == "files" and (changed := first_changed(read_json(run.path / FILES), digests)):
-                    raise MismatchError(
-                        f"{run.path}: {changed} or its mask is not what it was when the run was begun",
-                        cure="train on the archive as it was, or into another --run folder",
-                    )
-                raise MismatchError(
-                    f"{run.path}: was begun with {what}{key} = {there.get(key)!r}, this call has {here.get(key)!r}",
-                    cure="use the same values to resume, or another --run folder",
-                )
 
 
 def best_epoch(history: list[dict[str, Any]], figure: str) -> int:

@@ -1,18 +1,19 @@
-"""What a training run does: everything that changes its result."""
+"""What a training run does: everything that changes its result. Plain data: it is checked before TensorFlow loads."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
-
-import keras
+from typing import TYPE_CHECKING, Any, Literal
 
 from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
-from rsir_tf.segmentation.data import Crops
-from rsir_tf.segmentation.network import Stride
+from rsir_tf.segmentation.crops import Crops
 from rsir_tf.segmentation.precision import PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    from rsir_tf.segmentation.network import Stride
 
 _OF_TAGS = ("micro_f1", "macro_f1", "map")
 FIGURES = {"masks": ("mean_iu",), "tags": _OF_TAGS, "mixed": (*_OF_TAGS, "mean_iu")}
@@ -123,9 +124,9 @@ class TrainingSettings:
                 f"class_weights {self.class_weights!r} with supervision by tags",
                 wanted="'none': they balance pixels of masks",
             )
-        if self.xla and keras.__version__.startswith("2."):
+        if self.xla and version("keras").startswith("2."):
             raise InputError(
-                f"XLA under Keras {keras.__version__}",
+                f"XLA under Keras {version('keras')}",
                 wanted="Keras 3",
                 cure="leave --xla out",
             )

@@ -29,16 +29,14 @@ from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, m
 from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
 from rsir_tf.segmentation.origin import Digests, describe_origin, digest_files
 from rsir_tf.segmentation.precision import computing_in
+from rsir_tf.segmentation.resuming import FILES, VIEWS, require_same
 from rsir_tf.segmentation.runs import (
-    FILES,
     SPLIT,
-    VIEWS,
     Run,
     best_epoch,
     create_run,
     forget,
     open_run,
-    require_same,
     sole_writer,
     why_complete,
 )
@@ -112,7 +110,7 @@ def train(
 def _resumed(run: Run, settings: TrainingSettings, origin: dict[str, Any], digests: Digests) -> Run | None:
     """The run to go on with; None where it differs, but nothing has been computed in it that could be lost."""
     try:
-        require_same(run, settings.to_json(), origin, digests)
+        require_same(run.path, run.manifest, settings.to_json(), origin, digests)
     except MismatchError as error:
         if run.last is not None or (run.path / VIEWS).exists():
             raise

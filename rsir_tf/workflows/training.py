@@ -69,24 +69,26 @@ def train_archive(
     from rsir_tf.segmentation import train, why_complete
 
     trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval, drawing=training_report)
-    scores = write_run_report(trained, select(archive, split, "test"), progress=progress)
+    test = select(archive, split, "test") if split.test else None
+    scores = write_run_report(trained, test, progress=progress)
     ended = why_complete(trained, settings.epochs, settings.patience)
     return TrainingSummary(run, len(trained.history()), ended or "not complete", scores)
 
 
-def write_run_report(run: Run, test: Archive, *, progress: Progress = silent) -> dict[str, Any] | None:
+def write_run_report(run: Run, test: Archive | None, *, progress: Progress = silent) -> dict[str, Any] | None:
     """Score a run's best network on whole test images and write `report/` into the run's folder.
 
     Files: `scores.json`, `report.md`, `curves.png`, `examples.png`; each is replaced atomically.
 
     Args:
         run: With at least one ended epoch.
-        test: The test part; masks and tags are scored where the run was supervised by them.
+        test: The test part; masks and tags are scored where the run was supervised by them. None where all images
+            trained.
         progress: Called after each image.
 
     Returns:
-        The scores as in `scores.json`; None where the test part has no labels to score by (only the curves are drawn
-        then).
+        The scores as in `scores.json`; None where there is no test part, or it has no labels to score by (only the
+        curves are drawn then).
 
     Raises:
         ArtifactError: There is no checkpoint, or the folder cannot be written.
@@ -95,7 +97,7 @@ def write_run_report(run: Run, test: Archive, *, progress: Progress = silent) ->
 
     folder, history = run.path / "report", run.history()
     write_curves(folder / "curves.png", history)
-    scored = score_run(run, test, progress=progress)
+    scored = None if test is None else score_run(run, test, progress=progress)
     if scored is None:
         return None
     colours = run.label_set.colours

@@ -74,10 +74,10 @@ def test_a_run_of_other_settings_is_not_gone_on_with(tiny_export, run: Path, com
     before = files(run)
     ended = command("train", tiny_export.archive, "--run", run, "--split", tiny_export.split, "--epochs", 1, *TRAIN)
     line = error_line(ended)
-    # The first run covered the archive, this one would take two crops.
-    assert "was begun with crops = {" in line
-    assert "'per_epoch': 0" in line
-    assert "'per_epoch': 2" in line
+    # The first run covered the archive and kept its trunk, this one would take two crops and freeze nothing: only what
+    # differs is named.
+    assert "was begun with crops.per_epoch = 0, this call has 2" in line
+    assert "augmentation" not in line
     assert "another --run folder" in line
     assert files(run) == before
 
@@ -120,6 +120,49 @@ def test_images_without_masks_are_named(tiny_export, tmp_path: Path, command) ->
     line = error_line(command("train", plain, "--run", tmp_path / "run", "--epochs", 1, *TRAIN))
     assert line.startswith(f"rsir-tf: {plain}: has no masks to train on")
     assert not (tmp_path / "run").exists()
+
+
+def test_options_come_from_a_file_and_go_into_one(tiny_export, tmp_path: Path, command) -> None:
+    given = tmp_path / "mine.toml"
+    given.write_text(
+        f'archive = "{tiny_export.archive}"\nepochs = 1\nweights = "none"\nhead_width = 8\ncrop = 64\nbatch = 2\n'
+        "crops-per-epoch = 2\nscale = [1.0, 1.25]\ntest = 0\nlearning-rate = 0.5\nvalidation = 0\n"
+    )
+    run = tmp_path / "run"
+    ended = command("train", "--config", given, "--run", run, "--learning-rate", 0.001, "--json")
+    assert ended.code == 0, ended.err
+    # All images train, so that there is nothing to score.
+    assert json.loads(ended.out) == {"run": str(run), "epochs": 1, "scores": None}
+    assert len(json.loads((run / "split.json").read_text())["train"]) == len(list(tiny_export.archive.rglob("*.tif")))
+    settings = json.loads((run / "manifest.json").read_text())["settings"]
+    assert settings["learning_rate"] == 0.001  # The command line wins.
+    assert settings["head_width"] == 8
+    assert settings["crops"]["augmentation"]["scale"] == [1.0, 1.25]
+    # What the run wrote goes on with it.
+    before = files(run / "checkpoints")
+    again = command("train", "--config", run / "train.toml", "--run", run)
+    assert again.code == 0, again.err
+    assert "complete, 1 of 1 epochs" in again.err
+    assert files(run / "checkpoints") == before
+    line = error_line(command("train", "--config", run / "train.toml", "--run", run, "--batch", 1, "--crop", 32))
+    assert "was begun with crops.batch = 2, this call has 1; with crops.size = 64, this call has 32" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("crops = 64", "has the entry 'crops', which is no option of rsir-tf train; wanted crop"),
+        ("scale = 1.0", "scale is 1.0; wanted a list"),
+        ("batch = [2]", "batch is [2]; wanted one value"),
+        ("batch = ", "is not valid TOML"),
+        (None, "cannot be read: no such file or directory"),
+    ],
+)
+def test_files_of_options_that_cannot_be(content: str | None, words: str, tmp_path: Path, command) -> None:
+    file = tmp_path / "mine.toml"
+    if content is not None:
+        file.write_text(content)
+    assert words in error_line(command("train", tmp_path, "--config", file, "--run", tmp_path / "run"))
 
 
 @pytest.mark.parametrize("damage", ["image", "mask"])

@@ -14,9 +14,8 @@ import pytest
 
 from rsir_tf.archives import open_archive, stratified_split
 from rsir_tf.archives.synthetic import render_archive
-from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.data import Crops
+from rsir_tf.segmentation.crops import Augmentation, Crops
 from rsir_tf.segmentation.export import export_run
 from rsir_tf.segmentation.runs import open_run
 from rsir_tf.segmentation.settings import TrainingSettings

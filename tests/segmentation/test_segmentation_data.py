@@ -15,7 +15,8 @@ from rsir_tf.archives.masks import write_mask
 from rsir_tf.archives.records import Record
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import FileSource
-from rsir_tf.segmentation.augmentation import Augmentation, augment
+from rsir_tf.segmentation.augmentation import augment
+from rsir_tf.segmentation.crops import Augmentation
 from rsir_tf.segmentation.data import (
     Crops,
     PairReader,

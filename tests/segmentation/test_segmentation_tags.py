@@ -17,9 +17,9 @@ from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.splits import Split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.errors import InputError, MismatchError
-from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.data import Crops, PairReader
+from rsir_tf.segmentation.crops import Augmentation, Crops
+from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.export import export_run, loaded_as_server
 from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk

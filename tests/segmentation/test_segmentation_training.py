@@ -23,12 +23,12 @@ from rsir_tf.archives.records import Record
 from rsir_tf.archives.splits import Split, archive_hash
 from rsir_tf.errors import ArtifactError
 from rsir_tf.presentation import colour_map, training_report
-from rsir_tf.segmentation.augmentation import Augmentation
 from rsir_tf.segmentation.checkpoints import load_best
-from rsir_tf.segmentation.data import Crops
+from rsir_tf.segmentation.crops import Augmentation, Crops
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.monitoring import TrainingError
-from rsir_tf.segmentation.runs import HISTORY, Run, best_epoch, open_run, why_complete
+from rsir_tf.segmentation.resuming import HISTORY
+from rsir_tf.segmentation.runs import Run, best_epoch, open_run, why_complete
 from rsir_tf.segmentation.training import hold_out, train
 from rsir_tf.workflows import write_run_report
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rsir_tf.segmentation.augmentation import Augmentation
-from rsir_tf.segmentation.data import Crops
+from rsir_tf.segmentation.crops import Augmentation, Crops
 from rsir_tf.segmentation.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
