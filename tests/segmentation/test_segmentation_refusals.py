@@ -191,6 +191,6 @@ def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_xla_under_keras_2_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keras, "__version__", "2.15.0")
+    monkeypatch.setattr("rsir_tf.segmentation.settings.version", lambda _: "2.15.0")
     with pytest.raises(InputError, match=r"XLA under Keras 2\.15\.0; wanted Keras 3; leave --xla out"):
         replace(SETTINGS, xla=True)
