@@ -2,12 +2,17 @@
 
 records      Record and Archive
 detect       open_archive: which archive lies at a path
-folder       images in folders             pairs   images beside masks: DLRSD, Dubai, one's own
-tags         UC Merced's tags file         masks   mask files to class indices, and back
-mlrsnet      MLRSNet's CSVs and their repair
-labels       LabelSet                      label_files   label set files, and those that are shipped
+listing      the image files below a folder, and what is left out and why
+folder_names what names say: image, mask, part of a split, scene
+pairing      images and masks told apart, by rules (pairing_rules) or by patterns
+folder       images in folders             pairs        images with masks: DLRSD, Dubai, one's own
+tags         UC Merced's tags file         mlrsnet      MLRSNet's CSVs and their repair
+labels       LabelSet                      label_files  label set files, and those that are shipped
+label_proof  what masks mean: given or proven, never guessed
+masks        mask files to class indices, and back      mask_values  what they hold before that
+annotated    an image with its mask, as training and checking read them
 splits       seeded train, validation and test parts, written with a hash
-checking     reads all of an archive       report  what it holds and what is wrong with it
+checking     reads all of an archive       report       what it holds and what is wrong with it
 synthetic/   an archive that is drawn
 """
 

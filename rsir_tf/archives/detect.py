@@ -84,7 +84,7 @@ def _read(root: Path, listing: Listing, images: str | None, masks: str | None) -
     else:
         chosen = match_glob(listing.files, images)
         others = (
-            LeftOut(str(file), f"--images {images} does not fit it") for file in listing.files if file not in chosen
+            LeftOut(str(file), f"--images {images} does not match it") for file in listing.files if file not in chosen
         )
         archive = dataclasses.replace(read_folder(root, list(chosen)), left_out=tuple(others))
     return dataclasses.replace(archive, left_out=(*listing.left_out, *archive.left_out))

@@ -35,8 +35,8 @@ def with_label_set(archive: Archive, given: LabelSet | None, *, required: bool) 
     if not masks:
         if given is not None:
             raise InputError(
-                f"{archive.root}: a label set is given ({given.name}), and no masks were found beside the images "
-                f"({len(archive)})",
+                f"{archive.root}: a label set is given ({given.name}), but none of the image files ({len(archive)}) "
+                "was recognised as a mask",
                 wanted="masks",
                 cure="say which files are masks with --images GLOB --masks GLOB, or leave --labels out",
             )
@@ -78,4 +78,5 @@ def _some(masks: Sequence[Path]) -> Sequence[Path]:
 def _found(masks: Sequence[Path]) -> str:
     """The values that masks hold, read in some that lie evenly among all."""
     some = _some(masks)
-    return f"in {len(some)} of {len(masks)} masks there are {describe_values(some)}"
+    found = describe_values(some)
+    return f"in {len(some)} of {len(masks)} masks there are {found}" if found else "none of them can be read"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,32 +91,28 @@ def palette_of(path: Path) -> dict[int, Colour] | None:
 
 
 def describe_values(masks: Iterable[Path]) -> str:
-    """Say what masks hold, in words: `the ids 0, 1, 2` or `the colours #000000, #FFFFFF`; bad files are passed over."""
+    """Say what masks hold: `the ids 0, 1, 2` or `the colours #000000, #FFFFFF`; "" where none of them can be read."""
     ids: set[int] = set()
     colours: set[int] = set()
-    errors = [error for mask in masks if (error := _collect(mask, ids, colours))]
+    for mask in masks:
+        _collect(mask, ids, colours)
     found = []
     if ids:
         found.append(f"the ids {_some(map(str, sorted(ids)))}")
     if colours:
         found.append(f"the colours {_some(map(spell_code, sorted(colours)))}")
-    return " and ".join(found) or f"nothing that can be read ({errors[0]})"
+    return " and ".join(found)
 
 
-def _collect(mask: Path, ids: set[int], colours: set[int]) -> InputError | None:
-    """Add a mask's values; the error where it cannot be read."""
-    try:
-        with open_stored(mask) as stored:
-            if kind := kind_of(stored):
-                return InputError(f"{mask}: the mask {kind}")
+def _collect(mask: Path, ids: set[int], colours: set[int]) -> None:
+    """Add a mask's values, where it can be read."""
+    with contextlib.suppress(InputError), open_stored(mask) as stored:
+        if kind_of(stored) is None:
             values = stored.decode()
-            if stored.bands >= 3:
+            if stored.bands > 1:
                 colours.update(map(int, np.unique(pack(values))))
             else:
                 ids.update(map(int, np.unique(whole_numbers(values, str(mask)))))
-    except InputError as error:
-        return error
-    return None
 
 
 def _some(spelt: Iterable[str]) -> str:

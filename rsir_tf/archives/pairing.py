@@ -72,7 +72,7 @@ def pair_by_globs(files: Sequence[PurePosixPath], images: str, masks: str | None
     of_images = match_glob(files, images)
     if not of_images:
         raise InputError(
-            f"--images {images}: fits none of the {len(files)} image files (the first is {files[0]})",
+            f"--images {images}: matches none of the {len(files)} image files (the first is {files[0]})",
             wanted="a pattern of paths below the archive's folder",
         )
     if masks is None:
@@ -80,12 +80,14 @@ def pair_by_globs(files: Sequence[PurePosixPath], images: str, masks: str | None
     of_masks = match_glob(files, masks)
     if not of_masks:
         raise InputError(
-            f"--masks {masks}: fits none of the {len(files)} image files (the first is {files[0]})",
+            f"--masks {masks}: matches none of the {len(files)} image files (the first is {files[0]})",
             wanted="a pattern of paths below the archive's folder",
         )
     both = sorted(of_images.keys() & of_masks.keys(), key=str)
     if both:
-        raise InputError(f"{both[0]}: fits --images {images} and --masks {masks}", wanted="patterns that share no file")
+        raise InputError(
+            f"{both[0]}: matches --images {images} and --masks {masks}", wanted="patterns that share no file"
+        )
     by_key: dict[Parts, PurePosixPath] = {}
     for mask, key in of_masks.items():
         claim(by_key, key, mask)
@@ -98,7 +100,7 @@ def pair_by_globs(files: Sequence[PurePosixPath], images: str, masks: str | None
             wanted="wildcards that stand for the same in an image and its mask",
         )
     return Pairing(
-        f"images fit {images}, masks fit {masks}, and the wildcards stand for the same in an image and its mask",
+        f"images match {images}, masks match {masks}, and the wildcards stand for the same in an image and its mask",
         tuple(PairedImage(image, mask, (), image.parts) for image, mask in chosen.items()),
         orphans(of_masks, chosen),
         tuple(file for file in files if file not in of_images and file not in of_masks),
@@ -142,8 +144,8 @@ def _refuse_unpaired(files: Sequence[PurePosixPath]) -> None:
     if masks and images:
         folder = next(name for name in masks[0].parts if role(name) == MASK)
         raise InputError(
-            f"the folder {folder} is called as folders of masks are, and none of the {len(masks)} files in it has the "
-            f"name of an image (the first is {masks[0]}, the first image {images[0]})",
-            wanted="masks that are called as their images are",
+            f"the folder {folder} has a name that folders of masks have, but none of the {len(masks)} files in it has "
+            f"the name of an image (the first is {masks[0]}, the first image {images[0]})",
+            wanted="masks with the names of their images",
             cure=f"{NAME_THEM}, or --images '**' alone where all are images",
         )

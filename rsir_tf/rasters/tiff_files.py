@@ -69,7 +69,7 @@ def open_tiff(name: str) -> Iterator[Stored]:
     """
     rasterio = _gdal()
     orientation, compression, photometric = _tags(name)
-    packed = _COMPRESSIONS.get(compression)
+    packed = _COMPRESSIONS.get(compression, f"compression {compression}")
     with rasterio.Env(**_settings()):
         try:
             opened = rasterio.open(os.path.abspath(name), driver="GTiff")
@@ -157,11 +157,11 @@ def _tags(name: str) -> tuple[int, int, int]:
     return orientation, found[_COMPRESSION], found[_PHOTOMETRIC]
 
 
-def _unreadable(name: str, packed: str | None, what: str, error: Exception) -> InputError:
+def _unreadable(name: str, packed: str, what: str, error: Exception) -> InputError:
     cause = str(error.__cause__ or error).replace(os.path.abspath(name), "").strip(" :,")
-    if (packed and "codec" in cause.lower() + str(error).lower()) or "not supported" in cause.lower():
+    if "codec" in f"{cause} {error}".lower():
         return InputError(
-            f"{name}: is packed as {packed or 'something'} inside TIFF, which cannot be unpacked here ({cause})",
+            f"{name}: is packed as {packed} inside TIFF, which cannot be unpacked here ({cause})",
             wanted="TIFF packed with Deflate, LZW, ZSTD, JPEG, WebP or LERC, or not at all",
             cure="convert it, for example with gdal_translate -co COMPRESS=DEFLATE",
         )

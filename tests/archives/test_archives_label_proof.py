@@ -71,7 +71,7 @@ def test_labels_without_masks_are_not_ignored(tmp_path: Path, draw_image: Draw) 
         with pytest.raises(InputError) as caught:
             open_archive(target, labels="dubai")
         assert (
-            "a label set is given (dubai), and no masks were found beside the images (1); wanted masks; say which files"
+            "a label set is given (dubai), but none of the image files (1) was recognised as a mask; wanted masks; say"
             in (str(caught.value))
         )
 
@@ -87,7 +87,7 @@ def test_patterns_say_it(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> N
     ]
     alone = open_archive(tmp_path, images="a/*")
     assert [record.id for record in alone] == ["a/0.png", "a/1.png"]
-    assert alone.left_out[0] == ("b/0_x.png", "--images a/* does not fit it")
+    assert alone.left_out[0] == ("b/0_x.png", "--images a/* does not match it")
     with pytest.raises(InputError, match=r"--masks b/\*: is given without --images"):
         open_archive(tmp_path, masks="b/*")
 
@@ -106,5 +106,5 @@ def test_the_ids_of_many_kinds_of_masks_are_told(tmp_path: Path, draw_image: Dra
     with pytest.raises(InputError, match="there are the colours #000000, #FFFFFF; wanted"):
         open_archive(tmp_path)
     (tmp_path / "gt/a.tif").write_text("text")
-    with pytest.raises(InputError, match="there are nothing that can be read"):
+    with pytest.raises(InputError, match="nothing says what their values mean; none of them can be read"):
         open_archive(tmp_path)

@@ -121,7 +121,7 @@ def test_names_that_look_equal_are_equal() -> None:
         (("a.png", "a_mask.png", "a_label.png"), "are masks of one image"),
         (("A/1.png", "B/1.png", "label/1.png"), "label/1.png: may be the mask of A/1.png or of B/1.png"),
         (("images/a.png", "images/a_gt.png", "masks/a.png"), "two rules find masks, and they disagree"),
-        (("tiles/a.png", "tiles/b.png", "gt/x_1.png"), "the folder gt is called as folders of masks are"),
+        (("tiles/a.png", "tiles/b.png", "gt/x_1.png"), "the folder gt has a name that folders of masks have"),
     ],
 )
 def test_what_is_not_clear_is_refused(names: tuple[str, ...], words: str) -> None:
@@ -154,9 +154,9 @@ def test_patterns() -> None:
 @pytest.mark.parametrize(
     ("images", "masks", "words"),
     [
-        ("z/*", "m/*", r"--images z/\*: fits none of the 2 image files \(the first is i/a.png\)"),
-        ("i/*", "z/*", r"--masks z/\*: fits none of the 2"),
-        ("**", "m/*", "m/b.png: fits --images .* and --masks"),
+        ("z/*", "m/*", r"--images z/\*: matches none of the 2 image files \(the first is i/a.png\)"),
+        ("i/*", "z/*", r"--masks z/\*: matches none of the 2"),
+        ("**", "m/*", "m/b.png: matches --images .* and --masks"),
         ("i/*", "m/*", "no mask belongs to an image .of i/a.png the wildcards stand for a, of m/b.png for b"),
     ],
 )

@@ -179,12 +179,12 @@ def test_patterns_on_the_command_line(tmp_path: Path, command) -> None:
     assert ended.code == 0
     found = json.loads(ended.out)
     assert found["pairing"] == (
-        "images fit a/*, masks fit b/*_classes.png, and the wildcards stand for the same in an image and its mask"
+        "images match a/*, masks match b/*_classes.png, and the wildcards stand for the same in an image and its mask"
     )
     assert found["label_proof"] == "it was given"
     ended = command(*line)
     assert ended.code == 1
-    assert "a label set is given (labels), and no masks were found" in ended.err
+    assert "a label set is given (labels), but none of the image files (5) was recognised as a mask" in ended.err
 
 
 def test_split_is_written_once_and_never_overwritten(sound: Path, tmp_path: Path, command) -> None:
