@@ -1,8 +1,10 @@
-"""The descriptors that the paper compares with, one file each; the paper gives no parameters, defaults are our choice.
+"""The descriptors that the paper compares with. It gives no parameters: the defaults are our choice.
 
-descriptor   what each of them is        extraction   many images, by several processes, kept on disk
-from_text    their parameters as a command line gives them            libraries    versions that vectors come from
-statistics, colour, lbp, glcm, gist, bovw, mlir
+statistics, colour, lbp, glcm, gist, bovw, mlir   one descriptor each
+descriptor    their protocol
+extraction    describes many images with several processes, and keeps the vectors on disk
+from_text     reads their parameters from the command line
+libraries     versions of the libraries that vectors depend on
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from rsir_tf.baselines.statistics import Statistics
 BASELINES: dict[str, type[Descriptor]] = {
     kind.name: kind for kind in (Statistics, ColourHistogram, UniformLBP, GLCM, GIST, BagOfVisualWords, MLIR)
 }
-"""By name, in the order of the paper's Table I."""
+"""Name → class, in the order of the paper's Table I."""
 
 __all__ = [
     "BASELINES",

@@ -17,10 +17,10 @@ from rsir_tf.baselines.libraries import library_versions
 from rsir_tf.errors import ArtifactError, InputError
 
 LEARNING_VERSION = 1
-"""Raised when `fit` finds other words for the same parameters and images: kept dictionaries are then learned anew."""
+"""Increase it when `fit` finds other words for the same parameters and images: kept dictionaries are then relearned."""
 
 LEARNING_LIBRARIES = ("opencv", "scikit-learn", "scipy")
-"""What words come from, beside NumPy and Pillow."""
+"""The libraries that the words depend on, besides NumPy and Pillow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class BagOfVisualWords:
 
     Sources: Sivic and Zisserman, Video Google, ICCV 2003; Lowe, Distinctive image features from scale-invariant
     keypoints, IJCV 60(2), 2004; for aerial images Yang and Newsam, IEEE TGRS 51(2), 2013. `fit` learns the words by
-    k-means, from images that are not to be ranked.
+    k-means; its images should not be among the ranked ones.
 
     Args:
         words: Size of the dictionary.
-        sample: Descriptors a training image, drawn at random.
-        seed: Of the draw and of k-means.
+        sample: Number of descriptors that are drawn at random from each training image.
+        seed: Random seed of this draw and of k-means.
         dictionary: float32 [words, 128]; None until fitted.
     """
 
@@ -58,7 +58,7 @@ class BagOfVisualWords:
         """Learn the dictionary.
 
         Args:
-            images: uint8 [H, W, 3] each; seen once, in order.
+            images: uint8 [H, W, 3] each; read once, in order.
 
         Returns:
             The same descriptor with a dictionary.
@@ -78,20 +78,20 @@ class BagOfVisualWords:
         if len(stacked) < self.words:
             raise InputError(
                 f"{len(stacked)} SIFT descriptors in {len(samples) - 1} training images",
-                wanted=f"at least {self.words}, one a word",
+                wanted=f"at least {self.words}, one per word",
                 cure="train on more images, or choose fewer words",
             )
         clusters = MiniBatchKMeans(self.words, batch_size=8192, n_init=1, random_state=self.seed).fit(stacked)
         return self.with_dictionary(np.asarray(clusters.cluster_centers_, dtype=np.float32))
 
     def with_dictionary(self, dictionary: NDArray[np.float32]) -> BagOfVisualWords:
-        """Give the same descriptor with these words.
+        """Return the same descriptor with these words.
 
         Args:
             dictionary: float32 [words, 128].
 
         Raises:
-            InputError: It is of another shape, or not finite.
+            InputError: The dictionary has another shape, or holds NaN or infinity.
         """
         require(
             dictionary.shape == (self.words, 128) and bool(np.isfinite(dictionary).all()),
@@ -101,9 +101,10 @@ class BagOfVisualWords:
         return dataclasses.replace(self, dictionary=dictionary)
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give how often each word occurs, over the Euclidean length of all counts; all 0 where no keypoint is found.
+        """Count each word and divide by the Euclidean length of all counts; all 0 where no keypoint is found.
 
-        Of length 1, L2 orders as the cosine does; shares that sum to 1 would let L2 favour images of many words.
+        With length 1, L2 gives the same order as the cosine; counts that sum to 1 would make L2 prefer images with many
+        different words.
         """
         if self.dictionary is None:
             raise InputError("the bag of visual words has no dictionary", cure="call fit with training images first")
@@ -122,16 +123,16 @@ class BagOfVisualWords:
 
 
 def write_dictionary(path: Path, bag: BagOfVisualWords, learned_from: str, unread: Sequence[str] = ()) -> None:
-    """Write a fitted bag's dictionary as `.npz`, with what it was learned with and from.
+    """Write a fitted dictionary as `.npz`, with the parameters, libraries and images that it was learned from.
 
     Args:
         path: The file; replaced if it exists.
-        bag: Fitted.
+        bag: A fitted descriptor.
         learned_from: Identity of the training images.
-        unread: Why training images could not be read, a line each.
+        unread: Why training images could not be read, one line each.
 
     Raises:
-        InputError: It has no dictionary.
+        InputError: The descriptor has no dictionary.
         ArtifactError: The disk is full or read-only.
     """
     if bag.dictionary is None:
@@ -147,8 +148,8 @@ def read_dictionary(
     """Read what `write_dictionary` wrote.
 
     Returns:
-        The bag with its dictionary, and why training images could not be read; None where there is no file, or one
-        learned with or from something else, be it another version of a library.
+        The descriptor with its dictionary, and why training images could not be read. None where there is no file, or
+        where its parameters, its images or the versions of its libraries differ.
 
     Raises:
         ArtifactError: The file is damaged.
@@ -160,8 +161,8 @@ def read_dictionary(
             if str(content["identity"]) != _identity(bag, learned_from):
                 return None
             return bag.with_dictionary(content["dictionary"]), tuple(content["unread"].tolist())
-    except Exception as error:  # zipfile, zlib and numpy each raise types of their own on damaged files.
-        raise ArtifactError(f"{path}: is damaged ({error})", cure="remove it; it is learned anew") from error
+    except Exception as error:  # zipfile, zlib and numpy each raise their own types on damaged files.
+        raise ArtifactError(f"{path}: is damaged ({error})", cure="remove it; it is then learned again") from error
 
 
 def _identity(bag: BagOfVisualWords, learned_from: str) -> str:

@@ -16,12 +16,12 @@ from rsir_tf.rasters import check_image
 class ColourHistogram:
     """Histogram of RGB values in equal bins, as shares of the pixels; compared with L1.
 
-    Source: Swain and Ballard, Color indexing, IJCV 7(1), 1991: their histogram intersection of two images of equal
-    size is 1 − L1/2 of these.
+    Source: Swain and Ballard, Color indexing, IJCV 7(1), 1991: for two images of equal size, their histogram
+    intersection is 1 − L1/2 of these vectors.
 
     Args:
-        bins: A channel, 2 to 64.
-        joint: One histogram of bins³ colours; False gives one of `bins` for each channel, side by side.
+        bins: Bins per channel, 2 to 64.
+        joint: True gives one histogram of bins³ colours; False gives one of `bins` values per channel, concatenated.
     """
 
     bins: int = 8
@@ -31,14 +31,14 @@ class ColourHistogram:
     libraries: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        require(2 <= self.bins <= 64, f"{self.bins} bins a channel", "2 to 64")
+        require(2 <= self.bins <= 64, f"{self.bins} bins per channel", "2 to 64")
 
     @property
     def dimensions(self) -> int:
         return self.bins**3 if self.joint else 3 * self.bins
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give shares, 0..1: of the joint bins (red slowest, blue fastest), or of red's bins, green's, then blue's."""
+        """Give shares, 0..1: of the joint bins (red slowest, blue fastest), or of the bins of red, green, then blue."""
         check_image(image, "image")
         binned = (image.astype(np.int64) * self.bins // 256).reshape(-1, 3)
         if self.joint:

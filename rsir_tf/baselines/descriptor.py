@@ -1,4 +1,4 @@
-"""What every baseline is: parameters, a distance, and a function from an image to a vector."""
+"""The protocol of every baseline: parameters, a distance, and a function from an image to a vector."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Descriptor(Protocol):
     """A hand-crafted image descriptor. Implementations are frozen dataclasses, whose fields are the parameters.
 
     Attributes:
-        name: As options and reports spell it.
-        distance: What the paper compares it with (III.D): "l1" for colour, "l2" for the others.
-        libraries: What its vectors come from beside NumPy and Pillow, as `library_versions` names them.
+        name: Its name in options and reports.
+        distance: The distance that the paper uses for it (III.D): "l1" for colour, "l2" for the others.
+        libraries: The libraries that its vectors depend on besides NumPy and Pillow, named as in `library_versions`.
     """
 
     name: ClassVar[str]
@@ -35,7 +35,7 @@ class Descriptor(Protocol):
         """Describe one image.
 
         Args:
-            image: uint8 [H, W, 3], RGB, 16 pixels a side or more.
+            image: uint8 [H, W, 3], RGB, with sides of at least 16 pixels.
 
         Returns:
             float32 [dimensions], finite; equal images get equal vectors.
@@ -46,17 +46,17 @@ class Descriptor(Protocol):
 
 
 def parameters(descriptor: Descriptor) -> dict[str, Any]:
-    """What a descriptor's vectors depend on besides the image, as JSON types."""
+    """The parameters of a descriptor, as JSON types."""
     instance: DataclassInstance = descriptor  # type: ignore[assignment]
     fields = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance) if field.repr}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def require(holds: bool, found: str, wanted: str) -> None:
-    """Refuse a parameter.
+    """Check a condition on a parameter.
 
     Raises:
-        InputError: It does not hold.
+        InputError: The condition does not hold.
     """
     if not holds:
         raise InputError(found, wanted=wanted)

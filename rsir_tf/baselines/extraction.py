@@ -1,4 +1,4 @@
-"""Many images described by several processes, kept on disk: a stopped run goes on where it was."""
+"""Describe many images with several processes and keep the vectors on disk, so that a stopped run can continue."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import Fingerprint, Source
 
 KIND, VERSION = "descriptors", 2
-"""Raised when a descriptor gives other vectors for the same parameters, so that old ones are not mixed with new."""
+"""Increase the version when a descriptor gives other vectors for the same parameters: old and new must not be mixed."""
 LOCK = "writer.lock"
 PART_SECONDS = 20.0
-"""What is done is written this often; no more than this is lost."""
+"""Seconds between two writes; a stopped run loses at most the work of this time."""
 
 ALONE_SECONDS = 2.0
-"""Work below this is done before the first process has started."""
+"""Work that takes less than these seconds is done before the first process would have started."""
 
 SENT_TOGETHER = 4
-"""Images that a process is given at once, since sending each alone costs more than describing some."""
+"""Images that are sent to a process at once: sending an image can cost more than describing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class DescribedImages:
     """Vectors of the images that could be read.
 
     Attributes:
-        ids: [N], in the order asked for.
+        ids: [N], in the order of the request.
         vectors: float32 [N, d].
-        seconds: float32 [N], what describing each took of a core's time; reading is left out, and so is what only a
-            process's first image costs.
+        seconds: float32 [N], CPU time on one core for describing each image; without reading, and without what only the
+            first image of a process costs.
         skipped: Id of an image that could not be read → why.
     """
 
@@ -71,24 +71,23 @@ def describe_images(
     processes: int = 1,
     progress: Progress = silent,
 ) -> DescribedImages:
-    """Describe images, or find in the cache what was described before.
+    """Describe images, or take their vectors from the cache where they are there.
 
-    Below `to` each descriptor with its parameters and the versions of its libraries has a folder of its own: a
-    manifest, and parts that are written once and never changed. An image whose source has another fingerprint is
-    described anew, and so are all where a library has another version. One image that cannot be read does not stop
-    the others.
+    In the folder `to`, each descriptor has its own folder for its parameters and the versions of its libraries: a
+    manifest, and parts that are written once and never changed. An image is described again if the fingerprint of its
+    source has changed; all are if a library has another version. An image that cannot be read does not stop the others.
 
     Args:
-        images: Id → source; each can be pickled where several processes work.
+        images: Id → source; with several processes, sources must be picklable.
         descriptor: With a dictionary, if it is a bag of visual words.
         to: The cache's folder.
-        processes: How many work at once; 1 works in this process.
-        progress: Called with (done, in all, words).
+        processes: Number of processes; 1 uses this process only.
+        progress: Called with (done, total, text).
 
     Raises:
-        ArtifactError: The cache is damaged, another process is writing it, or the disk is full or read-only; what was
-            written before stays.
-        RsirError: A worker process was killed; what was described before stays.
+        ArtifactError: The cache is damaged, another process is writing it, or the disk is full or read-only. What was
+            written before is kept.
+        RsirError: A worker process was killed. What was described before is kept.
     """
     folder = to / folder_name(descriptor)
     with disk_errors(folder):
@@ -136,7 +135,7 @@ def _described(
 
 
 def folder_name(descriptor: Descriptor) -> str:
-    """Name of a descriptor's folder in the cache: its own, and a hash of all that its vectors depend on."""
+    """Name of a descriptor's folder in the cache: its name, and a hash of all that its vectors depend on."""
     return f"{descriptor.name}-{content_hash([VERSION, _settings(descriptor)])[:12]}"
 
 
@@ -198,9 +197,9 @@ class _Cache:
                 ids, stamps, vectors, seconds = (content[name] for name in ("ids", "stamps", "vectors", "seconds"))
             if vectors.shape != (len(ids), self.descriptor.dimensions) or len(stamps) != len(ids):
                 raise ValueError(f"its vectors are {list(vectors.shape)}")
-        except Exception as error:  # zipfile, zlib and numpy each raise types of their own on damaged files.
+        except Exception as error:  # zipfile, zlib and numpy each raise their own types on damaged files.
             raise ArtifactError(
-                f"{part}: is damaged ({error})", cure="remove it; its images are described anew"
+                f"{part}: is damaged ({error})", cure="remove it; its images are then described again"
             ) from error
         for name, (size, modified), vector, second in zip(ids, stamps, vectors, seconds, strict=True):
             yield str(name), _Entry(Fingerprint(int(size), int(modified)), vector, float(second))
@@ -210,7 +209,7 @@ Answer = tuple[NDArray[np.float32] | None, float, str]
 
 
 def _work(sources: Sequence[Source], descriptor: Descriptor, processes: int) -> Iterator[Answer]:
-    """Describe images, in order: the first ones here, and what cannot be done within a moment by several processes."""
+    """Describe images, in order: the first ones in this process, and the others, where there are many, in several."""
     if not sources:
         return
     _warm_up(descriptor)
@@ -230,7 +229,7 @@ def _work(sources: Sequence[Source], descriptor: Descriptor, processes: int) -> 
         with ProcessPoolExecutor(processes, context, _start, (descriptor,)) as pool:
 
             def submit(first: int) -> Future[list[Answer]]:
-                with _interrupts_held_back():  # The executor starts its processes as work comes.
+                with _interrupts_held_back():  # The executor starts its processes when work arrives.
                     return pool.submit(_describe_there, sources[first : first + SENT_TOGETHER])
 
             for answers in in_order(submit, range(alone, len(sources), SENT_TOGETHER), 4 * processes):
@@ -244,9 +243,9 @@ def _work(sources: Sequence[Source], descriptor: Descriptor, processes: int) -> 
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Start processes in this block: a terminal's Ctrl-C goes to all, and what to do about it is this one's business.
+    """Block Ctrl-C for processes that start here: a terminal sends it to all of them, but only this one handles it.
 
-    They inherit that the signal is held back, even while they still import; this process gets it at the block's end.
+    They inherit the blocked signal, so that it does not reach them while they import; this process gets it at the end.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -259,20 +258,20 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 _theirs: list[Descriptor] = []
-"""In a worker process: the descriptor it works for."""
+"""In a worker process: its descriptor."""
 
 
 def _start(descriptor: Descriptor) -> None:
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # For systems whose processes do not inherit it.
-    cv2.setNumThreads(1)  # As many processes as cores, not as many squared.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # For systems where processes do not inherit it.
+    cv2.setNumThreads(1)  # There is one process per core already.
     _theirs[:] = [descriptor]
     _warm_up(descriptor)
 
 
 def _warm_up(descriptor: Descriptor) -> None:
-    """Import libraries and make filters, which would be counted as the first image's time."""
+    """Import libraries and make filters, whose time would otherwise be added to that of the first image."""
     descriptor.describe(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 

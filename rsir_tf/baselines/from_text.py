@@ -1,4 +1,4 @@
-"""A descriptor's parameters as text, the way a command line gives them."""
+"""Parameters of a descriptor from text, as the command line gives them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 def settable(kind: type[Descriptor]) -> dict[str, Any]:
-    """The parameters of a kind of descriptor: name → type, in the order of its fields."""
+    """The parameters of a descriptor class: name → type, in the order of its fields."""
     types = typing.get_type_hints(kind)
     fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind)  # type: ignore[arg-type]
     return {field.name: types[field.name] for field in fields if field.repr}
 
 
 def with_parameters(kind: type[Descriptor], texts: Mapping[str, str]) -> Descriptor:
-    """Make a descriptor, its parameters cast from text by their types; those that are not named keep their defaults.
+    """Make a descriptor with parameters from text; parameters that are not named keep their defaults.
 
     Args:
         kind: One of `BASELINES`.
         texts: Parameter → value: a number, "true" or "false", a word, or numbers with commas between them.
 
     Raises:
-        InputError: There is no such parameter, its value is of another type, or out of range; all are listed.
+        InputError: There is no such parameter, or its value has the wrong type or is out of range. The text lists all
+            parameters.
     """
     known = settable(kind)
     listed = ", ".join(f"{kind.name}.{field}" for field in known)

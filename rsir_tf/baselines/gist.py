@@ -13,31 +13,32 @@ from rsir_tf.baselines.descriptor import require
 from rsir_tf.rasters import check_image
 
 CONTRAST_CYCLES = 4.0
-"""Cut-off of the low pass in the local contrast normalisation, cycles an image."""
+"""Cut-off of the low-pass filter in the local contrast normalisation, in cycles per image."""
 
 CONTRAST_FLOOR = 0.2
 """Added to the local deviation of log intensity, so that flat ground is not amplified."""
 
 FLAT = 1e-3
-"""Grey levels: scaling a picture of one grey leaves differences below."""
+"""Grey levels: differences below this come from scaling an image of one grey."""
 
 
 @dataclass(frozen=True, slots=True)
 class GIST:
-    """Mean amplitude of Gabor filters, several scales and orientations, in each cell of a grid.
+    """Mean amplitude of Gabor filters of several scales and orientations, in each cell of a grid.
 
     Source: Oliva and Torralba, Modeling the shape of the scene: a holistic representation of the spatial envelope, IJCV
     42(3), 2001, with the steps and constants of the authors' reference program: the mean of the channels is scaled and
-    cropped to a square, stretched to 0..255, its log normalised by local contrast, and filtered in the frequency domain
-    by G(f, θ) = exp(−3.5·(f/f₀ − 1)² − 2π·(P/8)²·Δθ²), f₀ = 0.3/1.85^s cycles a pixel at scale s, P orientations.
+    cropped to a square, stretched to 0..255, its log is normalised by local contrast, and filtered in the frequency
+    domain by G(f, θ) = exp(−3.5·(f/f₀ − 1)² − 2π·(P/8)²·Δθ²), with f₀ = 0.3/1.85^s cycles per pixel at scale s, and P
+    orientations.
 
     Args:
-        side: Pixels of the square: images are scaled until the shorter side has so many, and the middle of the longer
-            one is kept; a multiple of `grid`.
+        side: Pixels of the square, a multiple of `grid`: images are scaled until their shorter side has this length,
+            and the middle of the longer side is kept.
         scales: Number of centre frequencies.
-        orientations: Filters at each, over half a turn.
+        orientations: Number of filters at each scale, over half a turn.
         grid: Cells along each side.
-        border: Pixels that the image is mirrored beyond its edges before filtering.
+        border: Pixels by which the image is extended with its mirror image before filtering.
     """
 
     side: int = 256
@@ -63,7 +64,7 @@ class GIST:
         return self.scales * self.orientations * self.grid**2
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give mean amplitudes, ≥ 0: filter slowest (scale, then orientation), then the cell's row, then its column."""
+        """Give mean amplitudes, ≥ 0, ordered by filter (scale, then orientation), then by cell (row, then column)."""
         from scipy import fft
 
         check_image(image, "image")
@@ -83,9 +84,9 @@ def transfer_functions(side: int, scales: int, orientations: int) -> NDArray[np.
     """Transfer functions of the filters, float32 [scales · orientations, side, side], in the order of `fft2`'s output.
 
     Args:
-        side: Of the padded image, pixels.
+        side: Side of the padded image in pixels.
         scales: Number of centre frequencies.
-        orientations: Filters at each.
+        orientations: Number of filters at each scale.
     """
     frequency, angle = _polar(side)
     found = []
@@ -100,14 +101,14 @@ def transfer_functions(side: int, scales: int, orientations: int) -> NDArray[np.
 
 
 def middle_square(intensity: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Scale until the shorter side has `side` pixels, keeping the aspect, and cut the middle out of the longer one.
+    """Scale until the shorter side has `side` pixels, keep the aspect ratio, and crop the longer side to its middle.
 
     Args:
         intensity: float32 [H, W].
         side: Pixels.
 
     Returns:
-        float32 [side, side]; shrunk by areas, enlarged bilinearly.
+        float32 [side, side]; area interpolation where it shrinks, bilinear where it grows.
     """
     import cv2
 
@@ -126,7 +127,7 @@ def stretched(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
         intensity: float32 [H, W], 0..255.
 
     Returns:
-        float32 [H, W]; all 0 for flat ground, whose rounding errors are no picture.
+        float32 [H, W]; all 0 for flat ground, so that rounding errors are not amplified.
     """
     least = intensity.min()
     span = float(intensity.max() - least)
@@ -134,7 +135,7 @@ def stretched(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def normalise_contrast(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log intensity, less its low pass, over its local deviation.
+    """Log intensity minus its low-pass part, divided by its local deviation.
 
     Args:
         intensity: float32 [N, N], 0..255, N even.
@@ -147,7 +148,7 @@ def normalise_contrast(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     border = 5
     logs = np.pad(np.log1p(intensity), border, mode="symmetric")
     frequency, _ = _polar(len(logs))
-    # In cycles an image: the gain falls to one half at CONTRAST_CYCLES.
+    # In cycles per image: the gain falls to one half at CONTRAST_CYCLES.
     cycles = frequency * len(logs)
     low_pass = np.exp2(-((cycles / CONTRAST_CYCLES) ** 2)).astype(np.float32)
 
@@ -161,6 +162,6 @@ def normalise_contrast(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _polar(side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Frequency in cycles a pixel and angle in −π..π of each place of an FFT's output, float64 [side, side]."""
+    """Frequency in cycles per pixel, and angle in −π..π, of each place in an FFT's output, float64 [side, side]."""
     steps = np.fft.fftfreq(side)
     return np.hypot(steps[:, None], steps[None]), np.arctan2(steps[:, None], steps[None])

@@ -19,12 +19,12 @@ class GLCM:
     """Contrast, correlation, energy and homogeneity of grey-level co-occurrence matrices at four angles.
 
     Source: Haralick, Shanmugam, Dinstein, Textural features for image classification, IEEE TSMC 3(6), 1973. Contrast is
-    divided by its largest value, (levels − 1)²: all four then lie within −1..1, and none drowns the others in L2.
+    divided by its largest value, (levels − 1)²: all four then lie within −1..1, and none dominates the L2 distance.
 
     Args:
         levels: Grey levels after quantisation into equal bins, 2 to 256.
         offsets: Distances between the pixels of a pair.
-        mean_over_angles: Give the mean over the four angles (rotation invariant) instead of all four.
+        mean_over_angles: Whether to give the mean over the four angles (rotation invariant) instead of all four.
     """
 
     levels: int = 32
@@ -47,7 +47,7 @@ class GLCM:
         return len(PROPERTIES) * len(self.offsets) * (1 if self.mean_over_angles else len(ANGLES))
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give the properties in the order of `PROPERTIES`, each by offset, then angle (0°, 45°, 90°, 135°)."""
+        """Give the properties in the order of `PROPERTIES`, each by offset, then by angle (0°, 45°, 90°, 135°)."""
         from skimage.feature import graycomatrix, graycoprops
 
         quantised = (grey(image).astype(np.int64) * self.levels // 256).astype(np.uint8)

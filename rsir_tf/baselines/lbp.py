@@ -20,9 +20,10 @@ class UniformLBP:
     around the circle; all others share the last bin.
 
     Args:
-        neighbours: P, points on the circle, 4 to 24.
+        neighbours: P, the number of points on the circle, 4 to 24.
         radius: R, in pixels.
-        rotation_invariant: LBP^riu2, P + 2 bins; False keeps the orientation of patterns, P·(P − 1) + 3 bins.
+        rotation_invariant: True gives LBP^riu2 with P + 2 bins; False keeps the orientation of patterns and gives P·(P
+            − 1) + 3 bins.
     """
 
     neighbours: int = 8
@@ -49,7 +50,7 @@ class UniformLBP:
 def pattern_codes(
     luma: NDArray[np.uint8], neighbours: int, radius: float, rotation_invariant: bool
 ) -> NDArray[np.int64]:
-    """Uniform pattern of each pixel, int64 [H, W]; beyond the edge the image is taken as black.
+    """Uniform pattern of each pixel, int64 [H, W]; pixels outside the image count as black.
 
     Args:
         luma: uint8 [H, W].

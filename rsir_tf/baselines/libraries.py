@@ -1,18 +1,18 @@
-"""Versions of the libraries that vectors come from: another version may decode, filter or cluster otherwise."""
+"""Versions of the libraries that vectors depend on: another version may decode, filter or cluster differently."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 
 READING = ("numpy", "pillow", "rasterio")
-"""What every descriptor comes from: Pillow decodes its images, and rasterio those that are TIFF."""
+"""The libraries that every descriptor depends on: Pillow decodes its images, and rasterio those that are TIFF."""
 
 
 def library_versions(*names: str) -> dict[str, str]:
-    """Versions of libraries, by name and in its order.
+    """Versions of libraries, sorted by name.
 
     Args:
-        names: As packages are named, "opencv" for whichever of its packages is installed; `READING` is always there.
+        names: Package names; "opencv" stands for the OpenCV package that is installed. `READING` is always included.
     """
     return {name: _version(name) for name in sorted({*READING, *names})}
 

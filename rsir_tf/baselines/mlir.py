@@ -1,4 +1,4 @@
-"""MLIR: hand-crafted features of regions, the largest of each."""
+"""MLIR: for each hand-crafted feature of regions, its largest value."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ PATTERNS = 10
 
 @dataclass(frozen=True, slots=True)
 class MLIR:
-    """Colour, texture and shape of segmented regions; of each feature the largest value over the regions.
+    """Colour, texture and shape of segmented regions: the largest value of each feature over the regions.
 
     Source: the multi-label retrieval of Shao, Yang, Zhou (Performance evaluation of single-label and multi-label remote
     sensing image retrieval using a dense labeling dataset, Remote Sensing 10(6), 2018), as the paper of ReCNN changed
-    it (III.D): of the region feature vectors of an image the maximum in each dimension. Which features and which
-    segmentation they took is not said there. Here regions are those of Felzenszwalb and Huttenlocher (Efficient
-    graph-based image segmentation, IJCV 59(2), 2004), which needs no training; `region_features` takes any other.
+    it (III.D): it takes the maximum in each dimension over the feature vectors of an image's regions. The paper does
+    not say which features and which segmentation it used. Here, regions come from the method of Felzenszwalb and
+    Huttenlocher (Efficient graph-based image segmentation, IJCV 59(2), 2004), which needs no training;
+    `region_features` accepts any other segmentation.
 
     Args:
-        scale: Larger gives larger regions.
-        sigma: Of the smoothing before segmentation, pixels.
-        min_area: Smallest region, pixels.
+        scale: A larger value gives larger regions.
+        sigma: Standard deviation of the Gaussian smoothing before segmentation, in pixels.
+        min_area: Area of the smallest region, in pixels.
     """
 
     scale: float = 200.0
@@ -52,7 +53,7 @@ class MLIR:
         """Give the largest value of each feature of `region_features`, 0..1."""
         from skimage.segmentation import felzenszwalb
 
-        grey(image)  # Refuses what is no image, before the segmentation does in its own words.
+        grey(image)  # Checks the image, so that the error is ours and not that of the segmentation.
         regions = felzenszwalb(image, self.scale, self.sigma, self.min_area)
         return np.asarray(region_features(image, regions.astype(np.int32) + 1).max(axis=0), dtype=np.float32)
 
@@ -62,7 +63,7 @@ def region_features(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDAr
 
     Args:
         image: uint8 [H, W, 3], RGB.
-        labels: int32 [H, W], 0 = no region, else 1..m; a region need not be connected.
+        labels: int32 [H, W], 0 for no region, otherwise 1..m; a region need not be connected.
 
     Returns:
         float32 [m, 20] in 0..1: mean of red, green and blue; their standard deviations; shares of the uniform
@@ -70,7 +71,7 @@ def region_features(image: NDArray[np.uint8], labels: NDArray[np.int32]) -> NDAr
         box), eccentricity, and solidity (area over convex hull).
 
     Raises:
-        InputError: The sizes differ, there is no region, or a number below the largest belongs to none.
+        InputError: The sizes differ, there is no region, or a label below the largest one has no pixel.
     """
     from skimage.measure import regionprops
 

@@ -16,8 +16,8 @@ from rsir_tf.rasters import check_image
 class Statistics:
     """Mean and standard deviation of each channel, or of the luma.
 
-    "Simple statistics" of Yang and Newsam (Geographic image retrieval using local invariant features, IEEE TGRS 51(2),
-    2013), which are of the grey image.
+    These are the "simple statistics" of Yang and Newsam (Geographic image retrieval using local invariant features,
+    IEEE TGRS 51(2), 2013), who take them from the grey image.
 
     Args:
         channels: "grey" or "rgb".

@@ -2,14 +2,14 @@
 
 relevance          which images are relevant to a query
 precision, rank_error   figures of rankings: AP, P@k, curves; ANMRR
-streaming, graded  figures from one query at a time: those; and ACG, NDCG, WAP
+streaming, graded  figures collected one query at a time: the same ones; and ACG, NDCG, WAP
 multilabel         predicted tags against true ones
 significance       intervals and tests
 diagnosis          confused scene classes, best and worst queries
-figures, published what an evaluation found, as plain data; and what the paper found
+figures, published results of an evaluation as plain data; and the results of the paper
 
-Nothing here draws, writes files or needs TensorFlow: `rsir_tf.presentation` shows what this room computes. Figures of
-segmentations are in `rsir_tf.segmentation`.
+Nothing here draws, writes files or needs TensorFlow: `rsir_tf.presentation` shows the results. Figures of segmentations
+are in `rsir_tf.segmentation`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a descriptor goes wrong: the scene classes that it takes for each other, and its best and worst queries."""
+"""Where a descriptor fails: the scene classes that it confuses, and its best and worst queries."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rsir_tf.errors import InputError
 class SceneConfusion:
     """Collects, one ranking at a time, the scenes of each query's first NG hits.
 
-    NG is the number of other images of the query's scene; the query itself is left out. So a perfect ranking shows its
-    own scene alone, and the diagonal is the mean R-precision (Manning, Raghavan, Schütze: Introduction to Information
-    Retrieval, 2008, Section 8.4) of a scene's queries.
+    NG is the number of other images of the query's scene; the query itself is left out. So the first NG hits of a
+    perfect ranking are all of the query's scene, and the diagonal is the mean R-precision (Manning, Raghavan, Schütze:
+    Introduction to Information Retrieval, 2008, Section 8.4) of a scene's queries.
 
     Args:
-        scenes: [N], each image's scene class; None (not known) is counted for no scene.
+        scenes: [N], each image's scene class; None (not known) counts for no scene.
     """
 
     def __init__(self, scenes: Sequence[str | None]) -> None:
@@ -36,10 +36,10 @@ class SceneConfusion:
 
         Args:
             query: Row of the query.
-            order: int64 [N] or [N − 1], rows nearest first, with the query or without.
+            order: int64 [N] or [N − 1], rows nearest first, with or without the query.
 
         Raises:
-            InputError: The ranking is shorter.
+            InputError: The ranking has fewer rows.
         """
         scene, wanted = self._codes[query], self._others[self._codes[query]]
         if len(order) < len(self._codes) - 1:
@@ -56,14 +56,14 @@ class SceneConfusion:
 
         Returns:
             float64 [S, S], 0..1: rows are the queries' scenes in the order of `names`, columns the hits'. A row sums to
-            1, less what went to images of no known scene; NaN for a scene without queries, or with one image.
+            1, minus the share of images without a known scene. NaN for a scene without queries, or with one image.
         """
         counts = self._queries[:-1, None].astype(np.float64)
         found = np.full((len(self.names), len(self.names)), np.nan)
         return np.asarray(np.divide(self._sums[:-1, :-1], counts, out=found, where=counts > 0))
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types: the names, and `shares` with null for NaN."""
+        """The names and `shares` as JSON types, with null for NaN."""
         rows = [[None if np.isnan(share) else share for share in row] for row in self.shares().tolist()]
         return {"scenes": list(self.names), "shares": rows}
 
@@ -80,13 +80,13 @@ class SceneConfusion:
 
 
 def extreme_queries(figures: ArrayLike, groups: Sequence[str | None], count: int, *, lowest: bool) -> list[int]:
-    """Choose the queries with the highest or lowest figure, of different groups as far as there are any.
+    """Choose the queries with the highest or lowest figure, from different groups where possible.
 
     Args:
-        figures: [Q], one a query; NaN ones are never chosen.
+        figures: [Q], one per query; queries with NaN are never chosen.
         groups: [Q], for example scene classes; None is a group too.
-        count: How many at most.
-        lowest: Whether low figures are wanted.
+        count: The largest number of queries to choose.
+        lowest: Whether to choose low figures instead of high ones.
 
     Returns:
         Rows, most extreme first, ties by row; each group's most extreme before any group's second.

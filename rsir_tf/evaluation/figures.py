@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain data: figures of each scheme, and the settings that they depend on."""
+"""Results of an evaluation as plain data: the figures of each scheme, and the settings that they depend on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from rsir_tf.evaluation.multilabel import MultiLabelFigures
 
 CUTOFFS = (5, 10, 20, 50)
-"""The k of P@k, recall@k and the graded figures where none are named."""
+"""The default k of P@k, recall@k and the graded figures."""
 
 INTERVAL_LEVEL = 0.95
-"""Of the bootstrap intervals in a report."""
+"""Level of the bootstrap intervals in a report."""
 
 TIMED_QUERIES = 64
-"""Queries that are ranked once more to be timed; fewer where there are fewer."""
+"""At most this number of queries are ranked again to measure the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class SceneFigures:
     """Figures over the queries of one scene class.
 
     Attributes:
-        queries: How many queries count.
+        queries: Number of queries that count.
         anmrr: 0..1, lower is better.
         map: Mean average precision, 0..1.
     """
@@ -41,14 +41,14 @@ class SchemeFigures:
     Attributes:
         anmrr: 0..1, lower is better.
         map: Mean average precision, 0..1.
-        precision: From k to P@k, 0..1; NaN where k exceeds the number of ranked images.
+        precision: k → P@k, 0..1; NaN where k exceeds the number of ranked images.
         pr_curve: 11 numbers: interpolated precision at recall 0, 0.1, …, 1.
-        by_scene: From a scene class to its figures; empty where queries have no scene.
-        intervals: From "anmrr", "map", "p_at_5", … to the 95% bootstrap interval (low, high); empty if not asked for.
+        by_scene: Scene class → its figures; empty where queries have no scene.
+        intervals: "anmrr", "map", "p_at_5", … → the 95% bootstrap interval (low, high); empty if none were computed.
         graded: Figures by the number of shared tags ("acg_at_10", "ndcg_at_10", "wap"); empty where there are no tags.
-        costs: From what is measured, with its unit (for example "seconds_per_query"), to the figure; `costs_words` of
-            the tables says how each is measured.
-        recall: From k to recall@k, 0..1.
+        costs: Name with unit (for example "seconds_per_query") → figure; `costs_words` of the tables says how each is
+            measured.
+        recall: k → recall@k, 0..1.
     """
 
     anmrr: float
@@ -83,20 +83,21 @@ class SchemeFigures:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One or more schemes evaluated on the same queries, archive and definition of relevance.
+    """The evaluation of one or more schemes on the same queries, archive and definition of relevance.
 
     Attributes:
-        queries: Number of queries asked, those without relevant images included.
+        queries: Number of queries, including those without relevant images.
         archive: Number of images that each query ranks.
-        relevance: "scene", "tags", "jaccard" or another name of what makes an image relevant.
+        relevance: Name of the definition of relevance: "scene", "tags", "jaccard" or another one.
         anmrr_variant: A name of `ANMRR_VARIANTS`.
-        query_counts: Whether the query itself is in its ranking, and relevant.
-        schemes: From a scheme's name ("recnn", "recnn+", …) to its figures, in the order to show them.
-        left_out: Queries without relevant images; they are in no figure.
+        query_counts: Whether the query itself is in its ranking, as a relevant image.
+        schemes: Name of a scheme ("recnn", "recnn+", …) → its figures, in the order in which they are shown.
+        left_out: Number of queries without relevant images; they are in no figure.
         details: Further settings that the figures depend on (model_id, connectivity, split, seed, …), JSON types.
-        shown_tags: The tags that the segmentations show, against the images' own; None where there are none to compare.
-        graded_queries: Queries that the graded figures are over; None where there are no such figures.
-        remarks: What was left out and why, a line each.
+        shown_tags: Figures that compare the tags in the segmentations with those of the images; None where there are
+            none.
+        graded_queries: Number of queries in the graded figures; None where there are no such figures.
+        remarks: What was left out and why, one line each.
     """
 
     queries: int
@@ -112,7 +113,7 @@ class Evaluation:
     remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types: the settings, "shown_tags" where there are any, and under "schemes" each scheme's figures."""
+        """As JSON types: the settings, "shown_tags" if known, and the figures of each scheme under "schemes"."""
         return {
             "queries": self.queries,
             "archive": self.archive,

@@ -1,4 +1,4 @@
-"""ACG, NDCG and WAP from one query at a time, where images share more or fewer tags with the query. Higher is better.
+"""ACG, NDCG and WAP for relevance that is graded by shared tags, collected one query at a time. Higher is better.
 
 A query whose gains are all 0 has no figure and is left out of the mean, as in the figures for binary relevance.
 """
@@ -19,12 +19,13 @@ from rsir_tf.evaluation.ranks import check_cutoff, mean_over_queries
 class GradedMetrics:
     """Collects the graded figures of one scheme, one row of ranked gains at a time.
 
-    ACG@k = (1/k) Σ_{i≤k} gain_i (Järvelin and Kekäläinen, SIGIR 2000). NDCG@k is DCG@k over that of the best order of
-    the whole ranking, DCG@k = Σ_{i≤k} (2^gain_i − 1) / log2(1 + i) (Burges et al., ICML 2005). WAP is the mean of
-    ACG@i over the ranks i with a gain; with gains of 0 and 1 it is MAP. All as used for multi-label image retrieval by
-    Zhao, Huang, Wang, Tan (Deep semantic ranking based hashing for multi-label image retrieval, CVPR 2015, Section 4).
+    ACG@k = (1/k) Σ_{i≤k} gain_i (Järvelin and Kekäläinen, SIGIR 2000). NDCG@k is DCG@k divided by DCG@k of the best
+    order of the whole ranking; DCG@k = Σ_{i≤k} (2^gain_i − 1) / log2(1 + i) (Burges et al., ICML 2005). WAP is the mean
+    of ACG@i over the ranks i with a gain; with gains of 0 and 1 it is MAP. All as used for multi-label image retrieval
+    by Zhao, Huang, Wang, Tan (Deep semantic ranking based hashing for multi-label image retrieval, CVPR 2015, Section
+    4).
 
-    Gains are whole numbers, so that the best order is counted, not sorted.
+    Gains are whole numbers, so that the best order is found by counting instead of sorting.
 
     Args:
         cutoffs: The k of ACG@k and NDCG@k, at least one.
@@ -43,7 +44,7 @@ class GradedMetrics:
 
     @property
     def queries(self) -> int:
-        """Queries with a gain; the others are in no figure."""
+        """Number of queries with a gain; the others are in no figure."""
         return len(self._rows)
 
     def add(self, gains: NDArray[np.integer[Any]]) -> None:
@@ -53,7 +54,7 @@ class GradedMetrics:
             gains: Whole numbers [N] ≥ 0, the whole ranking in ranked order, for example `TagSets.shared(row)[order]`.
 
         Raises:
-            InputError: They are not whole numbers from 0, or there is none.
+            InputError: The gains are not whole numbers from 0, or are empty.
         """
         whole = np.asarray(gains)
         if whole.ndim != 1 or whole.dtype.kind not in "iu" or len(whole) == 0 or whole.min() < 0:
@@ -70,7 +71,7 @@ class GradedMetrics:
         self._rows.append([*acg, *ndcg, self._wap(whole, len(whole) - int(counts[0]))])
 
     def figures(self) -> dict[str, float]:
-        """Averages over the queries so far.
+        """Average over the queries so far.
 
         Returns:
             "acg_at_K" (NaN where K exceeds a ranking) and "ndcg_at_K" for each cut-off, and "wap" of the whole ranking;

@@ -1,4 +1,4 @@
-"""Figures for predicted tags against true ones: per example, pooled over all labels (micro), per label (macro)."""
+"""Figures that compare predicted tags with true ones: per example, over all labels (micro), per label (macro)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rsir_tf.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """Four figures under one way of averaging, each 0..1, higher is better.
+    """Four figures with the same kind of average, each 0..1, higher is better.
 
     Attributes:
         accuracy: Mean of TP / (TP + FP + FN), the Jaccard index.
@@ -68,16 +68,16 @@ def multilabel_figures(truth: ArrayLike, predicted: ArrayLike, *, zero_division:
     Args:
         truth: bool [N, T].
         predicted: bool [N, T].
-        zero_division: What 0/0 counts as: precision where nothing is predicted, recall where nothing is true, all four
-            where neither is. 0 is the usual choice (scikit-learn's too); 1 rewards agreeing that there is nothing.
-            So a label that is neither true nor predicted anywhere pulls the macro averages down by its share, which
-            keeps figures comparable with published ones; `macro_f1` of training's reports leaves such labels out.
+        zero_division: The value of 0/0. It occurs for precision where nothing is predicted, for recall where nothing is
+            true, and for all four figures where neither is. 0 is the usual choice (also in scikit-learn): a label that
+            is nowhere true or predicted then lowers the macro averages, as in published figures. 1 counts it as right.
+            `macro_f1` in training reports leaves such labels out.
 
     Returns:
         The figures.
 
     Raises:
-        InputError: The arrays are not bool, of different shapes, or empty.
+        InputError: The arrays are not bool, have different shapes, or are empty.
     """
     true, found = np.asarray(truth), np.asarray(predicted)
     for name, array in (("truth", true), ("predicted", found)):

@@ -1,8 +1,8 @@
 """Precision and recall of rankings: AP, P@k, recall@k, the interpolated 11-point curve. Higher is better.
 
 One rule holds for all of them: a query without relevant images has no figure (NaN) and is left out of the mean over
-queries, as is usual in image retrieval (the revisited Oxford and Paris protocol; Radenović et al., CVPR 2018).
-Averages are over queries: each counts alike, however many relevant images it has. Ties are whoever ranked's to break.
+queries, as is usual in image retrieval (the revisited Oxford and Paris protocol; Radenović et al., CVPR 2018). Averages
+are over queries: each has the same weight, however many relevant images it has. Whoever ranks breaks ties.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def average_precision_of_ranks(ranks: NDArray[np.int64]) -> float:
 
 
 def precision_of_ranks(ranks: NDArray[np.int64], k: int, images: int) -> float:
-    """P@k of one query of `images` ranked images; NaN where nothing is relevant or k > images."""
+    """P@k of one query with `images` ranked images; NaN where nothing is relevant or k > images."""
     if len(ranks) == 0 or k > images:
         return float("nan")
     return float(np.searchsorted(ranks, k, side="right")) / k
@@ -44,7 +44,7 @@ def curve_of_ranks(ranks: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.full(11, np.nan)
     precision = np.arange(1, ng + 1) / ranks
     best_from = np.maximum.accumulate(precision[::-1])[::-1]
-    # In whole numbers: 0.1 · NG in floats would ask for one image too many at some NG. Recall 0 is met by the first.
+    # In whole numbers: 0.1 · NG in floats would need one image too many at some NG. The first image reaches recall 0.
     first = np.maximum(-(-np.arange(11) * ng // 10), 1) - 1
     return np.asarray(best_from[first])
 
@@ -93,7 +93,7 @@ def precision_at(relevance: ArrayLike, k: int) -> float:
         k: From 1.
 
     Returns:
-        0..1; NaN where k > N (such a ranking has no k-th place) or no query has a relevant image.
+        0..1; NaN where k > N (the ranking has no k-th place) or no query has a relevant image.
 
     Raises:
         InputError: `relevance` is not bool [Q, N], or k < 1.

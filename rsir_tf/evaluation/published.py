@@ -1,4 +1,4 @@
-"""The published figures for UC Merced, to show beside one's own."""
+"""The published figures for UC Merced, shown beside new ones for comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHEME_TITLES = {
     "recnn": "ReCNN",
     "recnn+": "ReCNN+",
 }
-"""How tables and plots spell the schemes."""
+"""Names of the schemes in tables and plots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,5 @@ PUBLISHED_UC_MERCED = {
     "recnn": _row(0.509, 0.441, 0.686, 0.556, 0.414, 0.228),
     "recnn+": _row(0.264, 0.688, 0.861, 0.753, 0.624, 0.344),
 }
-"""Table I of the paper of ReCNN and ReCNN+: 420 images of UC Merced (20%) as queries and archive, each relevant to its
-own scene class; the FCN was trained on DLRSD's pixel labels of the other 80%."""
+"""Table I of the paper of ReCNN and ReCNN+: 420 images of UC Merced (20%) as queries and archive, images of the same
+scene class are relevant. The FCN was trained on DLRSD's pixel labels of the other 80%."""

@@ -1,4 +1,4 @@
-"""ANMRR: how far down the ranking the relevant images lie, MPEG-7's figure. Lower is better."""
+"""ANMRR, the figure of MPEG-7: how far down the ranking the relevant images are. Lower is better."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rsir_tf.evaluation.ranks import mean_over_queries, relevance_matrix, releva
 
 @dataclass(frozen=True, slots=True)
 class AnmrrVariant:
-    """One of the definitions of ANMRR in use; they differ in how far they look and in the penalty beyond.
+    """One definition of ANMRR; definitions differ in the number K of ranks that count, and in the penalty beyond.
 
     Attributes:
-        name: As options and reports spell it.
-        definition: In words.
-        window: From (NG of this query, largest NG of all queries) to K.
-        penalty: From K to the rank that counts for an image beyond rank K.
+        name: Its name in options and reports.
+        definition: The definition as text.
+        window: Takes NG of this query and the largest NG of all queries, and gives K.
+        penalty: Takes K and gives the rank that counts for an image beyond rank K.
         needs_largest: Whether `window` uses the largest NG.
     """
 
@@ -47,14 +47,14 @@ ANMRR_VARIANTS = {
         AnmrrVariant("2ng-k+1", "K = 2·NG, rank K + 1 beyond", lambda ng, _: 2 * ng, lambda k: k + 1.0),
     )
 }
-"""The variants by name; "2ng" is the default and reproduces the published table of ReCNN and ReCNN+ best."""
+"""Name → variant; "2ng" is the default, because it reproduces the published table of ReCNN and ReCNN+ best."""
 
 
 def anmrr_variant(name: str) -> AnmrrVariant:
-    """Look a variant up.
+    """Look up a variant.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: No variant has this name.
     """
     if name not in ANMRR_VARIANTS:
         raise InputError(f"ANMRR variant {name!r} is not known", wanted=f"one of {', '.join(ANMRR_VARIANTS)}")
@@ -62,7 +62,7 @@ def anmrr_variant(name: str) -> AnmrrVariant:
 
 
 def nmrr_of_ranks(ranks: NDArray[np.int64], variant: AnmrrVariant, largest: int) -> float:
-    """NMRR of one query; the formula is at `nmrr`.
+    """NMRR of one query; see `nmrr` for the formula.
 
     Args:
         ranks: int64 [NG], ranks of the relevant images from 1.
@@ -85,14 +85,15 @@ def nmrr_of_ranks(ranks: NDArray[np.int64], variant: AnmrrVariant, largest: int)
 def nmrr(relevance: ArrayLike, *, variant: str = "2ng") -> NDArray[np.float64]:
     """Normalised modified retrieval rank of each query.
 
-    With NG relevant images, K by the variant and Rank* = the image's rank where that is ≤ K, else the penalty P:
-    AVR = Σ Rank* / NG, NMRR = (AVR − 0.5·(1 + NG)) / (P − 0.5·(1 + NG)). 0: all relevant images come first;
-    1: none is among the first K. In the default variant "2ng", K = 2·NG and P = 1.25·K.
+    With NG relevant images, K from the variant, and Rank* = the image's rank where that is ≤ K, otherwise the penalty
+    P: AVR = Σ Rank* / NG, NMRR = (AVR − 0.5·(1 + NG)) / (P − 0.5·(1 + NG)). 0 means that all relevant images come
+    first, 1 that none is among the first K. In the default variant "2ng", K = 2·NG and P = 1.25·K.
 
     Source: MPEG-7 (Manjunath, Ohm, Vasudevan, Yamada: Color and texture descriptors, IEEE TCSVT 11(6), 2001, Section
     II), which has K = min(4·NG, 2·max NG): variant "mpeg7".
 
-    Ties: the rows are in ranked order already; whoever ranked decided. K > N is no special case: K bounds ranks only.
+    The rows are in ranked order already: whoever ranks breaks ties. K > N is no special case, because K only limits
+    ranks.
 
     Args:
         relevance: bool [Q, N], each row the whole ranking in ranked order.

@@ -1,4 +1,4 @@
-"""From relevance rows to ranks: what every ranking figure begins with."""
+"""From relevance rows to ranks: the first step of every ranking figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def relevance_matrix(relevance: ArrayLike) -> NDArray[np.bool_]:
     """Check relevance rows.
 
     Args:
-        relevance: bool [Q, N]: one row a query, each in ranked order, True where the image at that rank is relevant.
+        relevance: bool [Q, N]: one row per query, in ranked order, True where the image at that rank is relevant.
 
     Returns:
         The same as an array.
@@ -27,7 +27,7 @@ def relevance_matrix(relevance: ArrayLike) -> NDArray[np.bool_]:
         raise InputError(
             f"relevance is {rows.dtype} {list(rows.shape)}",
             wanted="bool [queries, images] in ranked order",
-            cure="compare with the query's scene or tags first; a single row needs relevance[None]",
+            cure="compare with the query's scene or tags first; for a single row pass relevance[None]",
         )
     if rows.shape[1] == 0:
         raise InputError("relevance ranks no image at all", wanted="at least one column")
@@ -47,10 +47,10 @@ def relevant_ranks(row: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def mean_over_queries(values: NDArray[np.float64]) -> Any:
-    """Mean along the first axis of the queries that have a figure (are not NaN); NaN where none has.
+    """Mean along the first axis over the queries that have a figure (not NaN); NaN where none has.
 
     Args:
-        values: float64 [Q] or [Q, …]; a query is NaN in all its entries or in none.
+        values: float64 [Q] or [Q, …]; either all or none of a query's entries are NaN.
 
     Returns:
         float64 of the remaining shape.

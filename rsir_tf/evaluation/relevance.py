@@ -1,4 +1,4 @@
-"""Which images are relevant to a query: the same scene, a shared tag, or graded by the tags they share."""
+"""Which images are relevant to a query: those of the same scene, those with a shared tag, or graded by shared tags."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rsir_tf.errors import InputError
 
 
 def relevance_by_scene(scenes: Sequence[str | None] | NDArray[Any], query_scene: str) -> NDArray[np.bool_]:
-    """Images of the query's scene class. The definition of relevance of the ReCNN paper's Section III.
+    """Images of the query's scene class: the definition of relevance in Section III of the ReCNN paper.
 
     Args:
-        scenes: [N], each image's scene class; None (not known) is relevant to nothing. For many queries pass an array:
+        scenes: [N], each image's scene class; None (not known) is relevant to no query. For many queries pass an array:
             a list is turned into one at each call.
-        query_scene: The query's.
+        query_scene: The query's scene class.
 
     Returns:
         bool [N].
@@ -26,7 +26,9 @@ def relevance_by_scene(scenes: Sequence[str | None] | NDArray[Any], query_scene:
         InputError: The query has no scene.
     """
     if query_scene is None:
-        raise InputError("the query has no scene class", wanted="one", cure="judge by tags, or leave this query out")
+        raise InputError(
+            "the query has no scene class", wanted="one", cure="judge relevance by tags, or leave this query out"
+        )
     known = scenes if isinstance(scenes, np.ndarray) else np.array(scenes, dtype=object)
     return np.asarray(known == query_scene, dtype=np.bool_)
 
@@ -34,7 +36,7 @@ def relevance_by_scene(scenes: Sequence[str | None] | NDArray[Any], query_scene:
 def tag_matrix(
     tags: Sequence[Collection[str] | None], names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Tags as one row of flags an image.
+    """Tags as one row of flags per image.
 
     Args:
         tags: [N], each image's tags; None gives an empty row.
@@ -70,7 +72,7 @@ class TagSets:
     def __init__(self, tags: Sequence[Collection[str] | None]) -> None:
         self._matrix, self.names = tag_matrix(tags)
         self._sizes = self._matrix.sum(axis=1)
-        # One row a tag, in the smallest number type that holds a count: a query reads the rows of its own tags alone.
+        # One row per tag, in the smallest number type that holds a count: a query reads only the rows of its own tags.
         self._rows = np.ascontiguousarray(self._matrix.T).astype(np.min_scalar_type(len(self.names)))
 
     def shared(self, image: int) -> NDArray[np.unsignedinteger[Any]]:
@@ -78,7 +80,7 @@ class TagSets:
         return np.asarray(self._rows[self._matrix[image]].sum(axis=0, dtype=self._rows.dtype))
 
     def jaccard(self, image: int) -> NDArray[np.float64]:
-        """Shared tags over tags of either, of each image and this one: float64 [N] in 0..1, 0 where neither has any."""
+        """Jaccard index of each image's tags and this one's: float64 [N] in 0..1, 0 where neither has a tag."""
         both = self.shared(image)
         either = self._sizes + self._sizes[image] - both
         return np.asarray(np.divide(both, either, out=np.zeros(len(both)), where=either > 0))

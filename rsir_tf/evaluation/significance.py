@@ -1,4 +1,4 @@
-"""How sure a mean over queries is, and whether descriptors differ: seeded resampling, and corrected p-values."""
+"""How certain a mean over queries is, and whether descriptors differ: seeded resampling, and corrected p-values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean over queries.
 
-    Queries are drawn with replacement, as many as there are, `resamples` times; the interval holds the middle `level`
-    of the means (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, Chapter 13).
+    All Q queries are drawn with replacement, `resamples` times; the interval contains the middle `level` of the means
+    (Efron and Tibshirani: An Introduction to the Bootstrap, 1993, Chapter 13).
 
     Args:
-        values: [Q], one figure a query; NaN (no relevant image) is left out.
+        values: [Q], one figure per query; NaN (no relevant image) is left out.
         level: 0..1, exclusive.
         resamples: From 1.
         seed: The same seed gives the same interval.
@@ -44,14 +44,15 @@ def bootstrap_interval(
 
 
 def paired_test(first: ArrayLike, second: ArrayLike, *, resamples: int = 10_000, seed: int = 0) -> float:
-    """Two-sided paired randomisation test: could the two descriptors' figures be exchanged query by query?
+    """Two-sided paired randomisation test of the difference between two descriptors.
 
-    Under the null hypothesis each query's difference is as likely with either sign; the p-value is the share of random
-    sign patterns whose mean difference is at least as large as the observed, that one included (Smucker, Allan,
-    Carterette: A comparison of statistical significance tests for information retrieval evaluation, CIKM 2007).
+    Under the null hypothesis, each query's difference has either sign with the same probability. The p-value is the
+    share of random sign patterns whose mean difference is at least as large as the observed one, which counts too
+    (Smucker, Allan, Carterette: A comparison of statistical significance tests for information retrieval evaluation,
+    CIKM 2007).
 
     Args:
-        first: [Q], one figure a query.
+        first: [Q], one figure per query.
         second: [Q], the same queries in the same order. A query that is NaN in either is left out.
         resamples: Random sign patterns, from 1.
         seed: The same seed gives the same p.
@@ -66,14 +67,14 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, resamples: int = 10_000,
     if a.ndim != 1 or a.shape != b.shape or resamples < 1:
         raise InputError(
             f"{list(a.shape)} and {list(b.shape)} figures with {resamples} resamples",
-            wanted="one figure a query in both, and 1 resample or more",
+            wanted="one figure per query in both, and 1 resample or more",
         )
     difference = _known(a - b)
     if not difference.any():
         return 1.0
     observed = abs(difference.sum())
     generator = np.random.default_rng(seed)
-    # Sums of the same numbers in another order differ in the last bits: equal must count as "at least as large".
+    # Sums of the same numbers in another order differ in the last bits, but must count as "at least as large".
     threshold = observed - 1e-12 * np.abs(difference).sum()
     extreme = 0
     for _ in range(resamples):
@@ -84,13 +85,13 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, resamples: int = 10_000,
 
 @dataclass(frozen=True, slots=True)
 class PairedTests:
-    """Paired randomisation tests of AP, query by query, each descriptor against the same one.
+    """Paired randomisation tests of AP: each descriptor against the same one.
 
     Attributes:
         against: The descriptor that the others are tested against.
-        chosen_as_best: Whether it was chosen because its mAP is the highest on these very queries.
+        chosen_as_best: Whether it was chosen because its mAP is the highest on the same queries.
         p_values: Each other descriptor → two-sided p of `paired_test`.
-        corrected: The same by Holm's correction; see `holm`.
+        corrected: The same after Holm's correction; see `holm`.
     """
 
     against: str
@@ -113,14 +114,14 @@ def paired_tests(figures: Mapping[str, ArrayLike], against: str | None = None) -
     """Test each descriptor against one.
 
     Args:
-        figures: Descriptor → float [Q], one figure a query (higher is better), NaN where a query has none.
+        figures: Descriptor → float [Q], one figure per query (higher is better), NaN where a query has none.
         against: A key of `figures`; None takes the one with the highest mean.
 
     Returns:
         The tests; None where there is nothing to test: one descriptor, or no query with a figure.
 
     Raises:
-        InputError: `against` is no key of `figures`.
+        InputError: `against` is not a key of `figures`.
     """
     if against is not None and against not in figures:
         raise InputError(f"{against!r} was not compared", wanted=f"one of {', '.join(figures)}")
@@ -134,9 +135,9 @@ def paired_tests(figures: Mapping[str, ArrayLike], against: str | None = None) -
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct p-values for their number: rejecting where the result is ≤ α keeps the chance of any false rejection ≤ α.
+    """Correct p-values for their number: rejecting results ≤ α then gives a false rejection with probability ≤ α.
 
-    The k-th smallest of m is multiplied by m − k + 1, is at least the one before it, and at most 1 (Holm, A simple
+    The k-th smallest of m is multiplied by m − k + 1; it is raised to the one before it, and cut at 1 (Holm, A simple
     sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6(2), 1979).
 
     Args:
@@ -156,5 +157,5 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 def _known(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
-        raise InputError(f"figures are of shape {list(array.shape)}", wanted="one a query: [Q]")
+        raise InputError(f"figures are of shape {list(array.shape)}", wanted="one per query: [Q]")
     return array[~np.isnan(array)]

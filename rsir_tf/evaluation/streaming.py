@@ -1,4 +1,4 @@
-"""Ranking figures from one query at a time: an evaluation of any size holds one row, never a matrix of them."""
+"""Ranking figures, collected one query at a time: memory holds one row of relevance, never the whole matrix."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rsir_tf.evaluation.significance import bootstrap_interval
 class RankingMetrics:
     """Collects the figures of one scheme, one ranked relevance row at a time.
 
-    The figures equal those of the functions on the whole matrix (`anmrr`, `mean_average_precision`, …). Kept are about
-    25 numbers a query, so rows may be of any length and of different lengths.
+    The figures equal those of the functions on the whole matrix (`anmrr`, `mean_average_precision`, …). About 25
+    numbers per query are kept, so rows may have any length and different lengths.
 
     Args:
         variant: A name of `ANMRR_VARIANTS`.
         cutoffs: The k of P@k and recall@k.
-        max_relevant: The largest number of relevant images that any query has; for the variants "mpeg7" and "2max",
-            which need it before the first query.
+        max_relevant: The largest number of relevant images of any query; the variants "mpeg7" and "2max" need it before
+            the first query.
 
     Raises:
         InputError: The variant is not known, it needs `max_relevant`, or a cut-off is below 1.
@@ -37,7 +37,7 @@ class RankingMetrics:
         self._variant = anmrr_variant(variant)
         if self._variant.needs_largest and max_relevant is None:
             raise InputError(
-                f"ANMRR variant {variant!r} looks at the largest number of relevant images of all queries",
+                f"ANMRR variant {variant!r} needs the largest number of relevant images of all queries",
                 cure="pass max_relevant, or choose '2ng'",
             )
         for k in cutoffs:
@@ -49,12 +49,12 @@ class RankingMetrics:
 
     @property
     def queries(self) -> int:
-        """Queries seen, those without relevant images included."""
+        """Number of queries so far, including those without relevant images."""
         return len(self._rows)
 
     @property
     def left_out(self) -> int:
-        """Queries without relevant images; they are in no figure."""
+        """Number of queries without relevant images; they are in no figure."""
         return int(np.isnan(self.per_query("map")).sum())
 
     def add(self, relevance: ArrayLike, *, scene: str | None = None) -> None:
@@ -81,7 +81,7 @@ class RankingMetrics:
         self._scenes.append(scene)
 
     def per_query(self, figure: str) -> NDArray[np.float64]:
-        """One figure of every query, in the order they came: for intervals, paired tests, best and worst queries.
+        """One figure of every query, in the order they were added: for intervals, paired tests, best and worst queries.
 
         Args:
             figure: "anmrr" (the query's NMRR), "map" (its AP), "p_at_K" or "recall_at_K" of a chosen cut-off.
@@ -102,7 +102,7 @@ class RankingMetrics:
 
         Args:
             intervals: Whether to add 95% bootstrap intervals over queries.
-            seed: Of the bootstrap.
+            seed: Random seed of the bootstrap.
 
         Returns:
             The figures; NaN where no query has one.

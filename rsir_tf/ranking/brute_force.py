@@ -1,4 +1,4 @@
-"""Every wanted image measured by a scheme's own distances: exact for any scheme, and what quicker ways must equal."""
+"""Measure every wanted image with a scheme's own distances: exact for any scheme; quicker ways must agree with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def nearest(
     top: int,
     wanted: Sequence[NDArray[np.bool_]],
 ) -> list[Found]:
-    """As `Quick.nearest`, for any scheme."""
+    """Like `Quick.nearest`, but for any scheme."""
     found = []
     for query, mask in zip(queries, wanted, strict=True):
         (distances,) = all_distances(scheme, stored, [query], mask)
@@ -32,7 +32,7 @@ def nearest(
 def all_distances(
     scheme: Scheme, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.float64]]:
-    """As `RanksArchives.all_distances`, for any scheme: blocks are read once for all queries."""
+    """Like `RanksArchives.all_distances`, but for any scheme; blocks are read once for all queries."""
     blocks = image_blocks(stored, wanted)
     for query in queries:
         distances = np.full(len(stored), np.nan)
@@ -44,7 +44,7 @@ def all_distances(
 def rankings(
     scheme: Scheme, stored: StoredVectors, positions: NDArray[np.int64], queries: range
 ) -> Iterator[NDArray[np.int64]]:
-    """As `RanksArchives.rankings`, for any scheme."""
+    """Like `RanksArchives.rankings`, but for any scheme."""
     wanted = np.zeros(len(stored), dtype=bool)
     wanted[positions] = True
     asked = (image_at(stored, position) for position in positions[queries.start : queries.stop].tolist())
@@ -53,10 +53,10 @@ def rankings(
 
 
 def first(stored: StoredVectors, positions: NDArray[np.int64], distances: NDArray[np.float64], top: int) -> Found:
-    """The first of measured images, equal distances in order of the index's rows.
+    """The nearest of the measured images; equal distances are in the order of the index's rows.
 
     Args:
-        stored: Of the index.
+        stored: The vectors of the index.
         positions: int64 [k].
         distances: float64 [k], not NaN.
         top: At least 1.

@@ -1,4 +1,4 @@
-"""Which images a search looks at: all, or those that somebody proposes."""
+"""Which images a search looks at: all, or given candidates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Candidates:
 
     Attributes:
         rows: int64 [k], rows of the index, in any order.
-        complete: Whether they are proven to be all that may be found: an answer among them is then exact. Not so where
-            they are a guess at what may be near, as of a vector database.
+        complete: Whether they are proven to be all images that may be found; an answer is then exact. False where they
+            are only likely to be near, for example from a vector database.
     """
 
     rows: NDArray[np.int64]
@@ -32,11 +32,11 @@ class Candidates:
 def sharing_classes(index: StoredIndex, classes: Collection[int]) -> Candidates:
     """The images that have a region of at least one of these classes: the coarse filter of the paper (IV).
 
-    They are complete: the question is then for the nearest of these images alone.
+    They are complete: the search then asks for the nearest of these images only.
 
     Args:
         index: The index that is searched.
-        classes: Class indices, usually the query's; where there are none, no image shares one.
+        classes: Class indices, usually the query's; if empty, no image shares one.
 
     Raises:
         InputError: A class that the index does not have.
@@ -52,11 +52,11 @@ def sharing_classes(index: StoredIndex, classes: Collection[int]) -> Candidates:
 def wanted_positions(
     index: StoredIndex, among: Candidates | Sequence[int] | NDArray[np.integer] | None
 ) -> tuple[NDArray[np.bool_], bool]:
-    """Turn candidates into bool [P], true at the positions to look at, and whether an answer among them is exact.
+    """Turn candidates into bool [P], true at the positions to look at; and say whether an answer is exact.
 
     Args:
         index: The index that is searched.
-        among: Candidates; or rows, of which nothing is proven; or None, which stands for all images.
+        among: Candidates; or rows, which are not proven to be complete; or None for all images.
 
     Raises:
         InputError: There is no such row.

@@ -1,4 +1,4 @@
-"""Images of an index as schemes are given them: one, or many at once as plain arrays."""
+"""Images of an index in the form that schemes take: one image, or many at once as plain arrays."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ IMAGES_PER_BLOCK = 1024
 
 
 class ImageBlock:
-    """k images of one segment, with n regions together; every array is read when it is first asked for.
+    """k images of one segment, with n regions together; every array is read at its first use.
 
-    Going through a block gives each image as `ImageFeatures`; its arrays hold all of them at once.
+    Iterating over a block gives each image as `ImageFeatures`; the block's own arrays hold all images at once.
 
     Args:
-        segment: Of the index.
+        segment: A segment of the index.
         rows: int64 [k], the images' rows in the segment.
     """
 
@@ -47,7 +47,7 @@ class ImageBlock:
 
     @cached_property
     def images(self) -> NDArray[np.int64]:
-        """int64 [n], for each region the image that it belongs to, from 0: for `np.bincount` and its like."""
+        """int64 [n], for each region the number of its image, from 0: for example for `np.bincount`."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))
 
     @cached_property
@@ -67,22 +67,22 @@ class ImageBlock:
 
     @cached_property
     def centroids(self) -> NDArray[np.float32]:
-        """float32 [n, 2], (y, x) of each region in the same pixels; NaN where the segment is of index format 1."""
+        """float32 [n, 2], (y, x) of each region in the same pixels; NaN where the segment has index format 1."""
         return self._segment.centroids[self._regions]
 
     @cached_property
     def recnn(self) -> NDArray[np.float32]:
-        """float32 [n, C], a vector a region."""
+        """float32 [n, C], one vector per region."""
         return to_float32(self._segment.recnn[self._regions])
 
     @cached_property
     def recnn_plus(self) -> NDArray[np.float32]:
-        """float32 [k, C], a vector an image."""
+        """float32 [k, C], one vector per image."""
         return to_float32(self._segment.recnn_plus[self._rows])
 
     @cached_property
     def _regions(self) -> slice | NDArray[np.int64]:
-        """Rows of the segment's regions: a slice, which copies nothing, where the images lie side by side."""
+        """Rows of the segment's regions: a slice, which copies nothing, where the images are neighbours."""
         begins = self._segment.offsets[self._rows]
         if len(self) and self._rows[-1] - self._rows[0] + 1 == len(self):
             return slice(int(begins[0]), int(self._segment.offsets[self._rows[-1] + 1]))
@@ -90,7 +90,7 @@ class ImageBlock:
 
 
 class _ImageOfBlock(ImageFeatures):
-    """One image of a block, whose arrays are read when they are first asked for, like the block's."""
+    """One image of a block; its arrays are read at their first use, like those of the block."""
 
     __slots__ = ("_at", "_block")
     _at: int
@@ -131,10 +131,10 @@ class _ImageOfBlock(ImageFeatures):
 
 
 def image_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.int64], ImageBlock]]:
-    """Cut the wanted images into blocks: positions int64 [k], and the images.
+    """Cut the wanted images into blocks; each comes with its positions, int64 [k].
 
     Args:
-        stored: Of the index.
+        stored: The vectors of the index.
         wanted: bool [P].
     """
     return [

@@ -1,7 +1,7 @@
-"""What a ranking scheme is: what it asks with, what "near" means exactly, and which regions explain a hit.
+"""What a ranking scheme is: what its queries are, what "near" means exactly, and which regions explain a hit.
 
-A scheme needs nothing but `Scheme`: it then ranks by brute force, exactly. `Quick` and `RanksArchives` are for schemes
-that know a quicker way to the same answers.
+A scheme must only implement `Scheme`: it then ranks exactly, by brute force. `Quick` and `RanksArchives` are for
+schemes that have a quicker way to the same answers.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.images import ImageBlock
 
 Found = list[tuple[int, float]]
-"""(position, distance), nearest first, equal distances in order of the index's rows."""
+"""(position, distance), nearest first; equal distances are in the order of the index's rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageFeatures:
-    """What a scheme is given of one image with m regions and C channels.
+    """What a scheme gets to know about one image with m regions and C channels.
 
-    Of a query that is asked with bare vectors, only what the scheme `reads` is filled; the rest is empty.
+    Where a query consists of vectors only, just the fields that the scheme `reads` are filled; the others are empty.
 
     Attributes:
         classes: int32 [m], class index of each region.
         areas: int64 [m], pixels of each region.
         boxes: int32 [m, 4], (top, left, bottom, right) of each region in pixels, half-open.
         centroids: float32 [m, 2], (y, x) of each region in the same pixels; NaN in segments of index format 1.
-        recnn: float32 [m, C], a vector a region.
+        recnn: float32 [m, C], one vector per region.
         recnn_plus: float32 [C], the vector of the whole image.
     """
 
@@ -61,17 +61,17 @@ class ImageFeatures:
 Field = Literal["classes", "areas", "boxes", "centroids", "recnn", "recnn_plus"]
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ImageFeatures))
 REGION_FIELDS = tuple(name for name in FIELDS if name != "recnn_plus")
-"""Those that have a row for each region."""
+"""The fields that have one row per region."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which region of a hit answered to a region of the query.
+    """Which region of a hit corresponds to a region of the query.
 
     Attributes:
         query_region: From 0, a row of the query's ReCNN.
         region: From 0, the hit's nearest region, a row of its ReCNN; the first of equals.
-        distance: Between the two, in the unit of the scheme; under "recnn" L2.
+        distance: Between the two regions, in the unit of the scheme; L2 for "recnn".
         class_index: Class of the hit's region.
         box: (top, left, bottom, right) of the hit's region, in pixels of the hit.
     """
@@ -90,9 +90,9 @@ class Hit:
     Attributes:
         id: The image's id.
         row: Its row in the index.
-        distance: To the query, ≥ 0; infinite for an image without regions under "recnn".
-        matches: Regions that explain the hit, as the scheme gives them: under "recnn" one a query region, in their
-            order, whose distances' mean is that of Eq. 3; under "recnn+" none.
+        distance: To the query, ≥ 0; with "recnn" infinite for an image without regions.
+        matches: Regions that explain the hit. For "recnn": one for each region of the query, in the same order; the
+            mean of their distances is Eq. 3. For "recnn+": none.
     """
 
     id: str
@@ -105,11 +105,12 @@ class Scheme(Protocol):
     """How images are ranked. Instances carry their options, usually as fields of a frozen dataclass.
 
     Attributes:
-        name: As options, reports and files name it.
-        title: As the paper and tables spell it.
-        asks_with: "regions" where a query may be one region or some, and must have at least one; else "image".
-        reads: The fields of `ImageFeatures` that it reads. Where it is one field of vectors, bare vectors can ask.
-        metrics: Values of an option `metric` that it takes, or the one that it always uses; empty where it has none.
+        name: Its name in options, reports and files.
+        title: Its name in the paper and in tables.
+        asks_with: "regions" where a query may be some of an image's regions, at least one; otherwise "image".
+        reads: The fields of `ImageFeatures` that it reads. If this is one field of vectors, a query may be bare
+            vectors.
+        metrics: The values that its option `metric` takes, or the one metric that it always uses; may be empty.
     """
 
     name: ClassVar[str]
@@ -119,28 +120,28 @@ class Scheme(Protocol):
     metrics: ClassVar[tuple[str, ...]]
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
-        """The distances that define the scheme, whatever quicker way there is.
+        """Compute the distances that define the scheme; quicker ways must agree with them.
 
         Args:
-            query: What is asked with.
+            query: The query.
             images: k images of the index.
 
         Returns:
-            float64 [k], ≥ 0, not NaN; infinite for what is to come last.
+            float64 [k], ≥ 0, not NaN; infinite for images that shall come last.
         """
         ...
 
     def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
-        """The regions that explain a hit at a finite distance; empty where none do."""
+        """The regions that explain a hit at a finite distance; may be empty."""
         ...
 
 
 @runtime_checkable
 class Quick(Protocol):
-    """A scheme that finds the first images without measuring all.
+    """A scheme that finds the nearest images without measuring all.
 
     Attributes:
-        derived_files: What it wants to be kept beside the vectors of merged segments; without them it is exact too.
+        derived_files: Files that it needs beside the vectors of merged segments; without them it is slower, but exact.
     """
 
     derived_files: ClassVar[tuple[DerivedFile[object], ...]]
@@ -151,9 +152,9 @@ class Quick(Protocol):
         """Find the `top` wanted images that are nearest to each query, as brute force would.
 
         Args:
-            stored: Of the index.
-            queries: What is asked with; of `reads` alone.
-            top: At least 1; more than there are gives all.
+            stored: The vectors of the index.
+            queries: The queries; only the fields in `reads` are filled.
+            top: At least 1; a number larger than the index gives all images.
             wanted: bool [P] for each query, false for removed images.
         """
         ...
@@ -161,16 +162,16 @@ class Quick(Protocol):
 
 @runtime_checkable
 class RanksArchives(Protocol):
-    """A scheme that measures or ranks all images for all images quicker than one after the other."""
+    """A scheme that can use all images as queries, quicker than one query after another."""
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
-        """Distances from several queries, in their true order and to 1e-10 of themselves.
+        """Compute the distances from several queries, in their true order and with a relative error below 1e-10.
 
         Args:
-            stored: Of the index.
-            queries: Any number, read a few ahead.
+            stored: The vectors of the index.
+            queries: Any number; a few are read ahead.
             wanted: bool [P], the images to measure the distance to, false for removed ones.
 
         Yields:
@@ -181,12 +182,12 @@ class RanksArchives(Protocol):
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
     ) -> Iterator[NDArray[np.int64]]:
-        """Rank images for some of these; only they are searched, whatever else the index holds.
+        """Rank the given images for queries among them; other images of the index are not searched.
 
         Args:
-            stored: Of the index.
-            positions: int64 [N], of the images to rank, in order of the index's rows: equal distances go by it.
-            queries: Consecutive places in `positions`, of the images to rank them for.
+            stored: The vectors of the index.
+            positions: int64 [N], of the images to rank, in the order of the index's rows; equal distances keep it.
+            queries: The queries, as consecutive places in `positions`.
 
         Yields:
             int64 [N], places in `positions`, nearest first.

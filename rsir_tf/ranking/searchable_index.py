@@ -1,4 +1,4 @@
-"""An index that can be searched: what `rsir_tf.open_index` gives."""
+"""An index that can be searched, as `rsir_tf.open_index` returns it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from rsir_tf.ranking.whole_archives import all_distances
 def open_index(path: str | os.PathLike[str], *, roots: Mapping[str, str | os.PathLike[str]] | None = None) -> Index:
     """Open an index for reading and searching.
 
-    Versions, sizes and shapes are checked; the bytes are not (see `verify_index`). A writer may go on meanwhile: this
-    reader keeps seeing what was there when it was opened.
+    Versions, sizes and shapes are checked; the bytes are not (see `verify_index`). A writer may change the index
+    meanwhile: this reader keeps the state that it opened.
 
     Args:
         path: The index's folder.
         roots: Where archives lie by now, by name, for those that have been moved; "" is the first one's name.
 
     Raises:
-        ArtifactError: There is no index, its format is newer, or a file is missing or of another size; it is named.
+        ArtifactError: There is no index, its format is newer, or a file is missing or has the wrong size; the text
+            names it.
         InputError: The index has no archive of such a name.
     """
     return Index.open(path, roots=roots)
 
 
 class Index(StoredIndex):
-    """Images and their descriptors, in rows sorted by id, with the search among them. Use `rsir_tf.open_index`."""
+    """Images and their descriptors, in rows sorted by id, and the search over them. Use `rsir_tf.open_index`."""
 
     def search(
         self,
@@ -49,25 +50,26 @@ class Index(StoredIndex):
         direction: str | None = None,
         share_classes: Collection[int] | None = None,
     ) -> list[Hit]:
-        """Find the images nearest to a query; exact, whatever the size of the index.
+        """Find the images nearest to a query; exact for an index of any size.
 
         Args:
             features: For "recnn" float32 [m, C] with m ≥ 1 (one row finds images with a region like it); for "recnn+"
-                float32 [C]; for any scheme what is known of an image (`ImageFeatures`). Vectors are rounded to the
-                index's number type before they are compared.
+                float32 [C]; for any scheme an image (`ImageFeatures`). Vectors are rounded to the index's number type
+                before they are compared.
             scheme: "recnn" (Eq. 3), "recnn+" (the global descriptor), or any other `Scheme`.
-            top: How many, at least 1; more than there are gives all.
+            top: How many images, at least 1; a number larger than the index gives all.
             metric: For "recnn+" "l1" (the paper's, the default), "l2" or "cosine"; for "recnn" Eq. 3 fixes "l2".
             direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
-            share_classes: Class indices, usually the query's: images with a region of none of them are left out and
-                never scored. None looks at all.
+            share_classes: Class indices, usually the query's: images that have no region of these classes are left out
+                and never scored. None looks at all images.
 
         Returns:
-            Nearest first; equal distances in order of id. Under "recnn", images without regions come last, at infinity.
+            Nearest first; equal distances are in order of id. With "recnn", images without regions come last, at
+            infinity.
 
         Raises:
-            InputError: Wrong shape or type, NaN or infinity, no region, a `top` below 1, an unknown scheme, an option
-                that the scheme does not have, or a class that the index does not have.
+            InputError: The features have a wrong shape or type, hold NaN or infinity, or have no region; `top` is below
+                1; the scheme is unknown; the scheme does not have an option; or the index does not have a class.
         """
         (hits,) = self.search_many(
             [features], scheme=scheme, top=top, metric=metric, direction=direction, share_classes=[share_classes]
@@ -84,7 +86,7 @@ class Index(StoredIndex):
         direction: str | None = None,
         share_classes: Sequence[Collection[int] | None] | None = None,
     ) -> list[list[Hit]]:
-        """Ask several queries at once: as `search` for each, but the index is gone through once for many of them.
+        """Search for several queries at once: like `search` for each, but the index is read once for many of them.
 
         Args:
             features: Of each query, as for `search`.
@@ -114,7 +116,7 @@ class Index(StoredIndex):
         metric: str | None = None,
         direction: str | None = None,
     ) -> NDArray[np.float64]:
-        """Distances from a query to every image, for evaluation.
+        """Compute the distances from a query to every image, for evaluation.
 
         Args:
             features: As for `search`.
@@ -123,7 +125,8 @@ class Index(StoredIndex):
             direction: As for `search`.
 
         Returns:
-            float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to 1e-10.
+            float64 [N], in row order. A stable sort gives the order of `search`; values agree with those of `search` to
+            1e-10.
 
         Raises:
             InputError: As for `search`.
@@ -139,22 +142,22 @@ class Index(StoredIndex):
         direction: str | None = None,
         among: Any = None,
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Every image as the query, for evaluation.
+        """Compute the distances with every image as the query, for evaluation.
 
         Args:
             scheme: As for `search`.
             rows: Which images are queries; None takes all.
             metric: As for `search`.
             direction: As for `search`.
-            among: Rows of the images to measure the distance to, and no others; None takes all.
+            among: Rows of the images to measure the distance to; None takes all.
 
         Yields:
-            A row, and float64 [N] as `distances` gives them for that image, to 1e-10: 0 for itself and for equal
-            descriptors; NaN for what is not `among`. Under "recnn" an image without regions is infinitely far from all,
-            itself included.
+            A row, and float64 [N], which agree to 1e-10 with what `distances` returns for that image: 0 for itself and
+            for equal descriptors; NaN for images that are not in `among`. With "recnn", an image without regions is
+            infinitely far from all images, itself included.
 
         Raises:
-            InputError: There is no such row, or an unknown scheme, metric or direction.
+            InputError: The index does not have a row, or the scheme, metric or direction is unknown.
         """
         built = make_scheme(scheme, metric=metric, direction=direction)
         asked = list(range(len(self))) if rows is None else [int(row) for row in rows]

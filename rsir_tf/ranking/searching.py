@@ -29,9 +29,9 @@ class Answer:
     """What a search found.
 
     Attributes:
-        hits: Nearest first; equal distances in order of id.
-        exact: Whether no other image of the index could be among them: true, but where the search was limited to
-            candidates that are not proven to be complete.
+        hits: Nearest first; equal distances are in order of id.
+        exact: Whether these are certainly the nearest images. False only where the search was limited to candidates
+            that are not proven to be complete.
     """
 
     hits: tuple[Hit, ...]
@@ -43,15 +43,15 @@ def search(index: StoredIndex, query: Query, scheme: Scheme, *, top: int = 10, a
 
     Args:
         index: From `rsir_tf.open_index`.
-        query: What is known of an image; or bare vectors, where they are all that the scheme reads: float [m, C] or
-            [C]. Vectors are rounded to the index's number type before they are compared.
+        query: An image; or vectors, float [m, C] or [C], where the scheme reads nothing else. Vectors are rounded to
+            the index's number type before they are compared.
         scheme: From `make_scheme`, or any other.
-        top: How many, at least 1; more than there are gives all.
+        top: How many images, at least 1; a number larger than the index gives all.
         among: Candidates, or rows of the index, to which the search is limited: no other image is scored.
 
     Raises:
-        InputError: Wrong shape or type, NaN or infinity, no region where the scheme needs one, a `top` below 1, or a
-            row that the index does not have.
+        InputError: The query has a wrong shape or type, holds NaN or infinity, or has no region where the scheme needs
+            one; `top` is below 1; or the index does not have a row of `among`.
     """
     (answer,) = search_many(index, [query], scheme, top=top, among=[among])
     return answer
@@ -65,7 +65,7 @@ def search_many(
     top: int = 10,
     among: Sequence[Among] | None = None,
 ) -> list[Answer]:
-    """Ask several queries at once: as `search` for each, but a quick scheme goes through the index once for many.
+    """Search for several queries at once: like `search` for each, but quick schemes read the index once for many.
 
     Args:
         index: As for `search`.
@@ -93,7 +93,7 @@ def search_many(
 
 
 def distances(index: StoredIndex, query: Query, scheme: Scheme) -> NDArray[np.float64]:
-    """Distances from a query to every image, for evaluation.
+    """Compute the distances from a query to every image, for evaluation.
 
     Args:
         index: As for `search`.
@@ -101,7 +101,8 @@ def distances(index: StoredIndex, query: Query, scheme: Scheme) -> NDArray[np.fl
         scheme: As for `search`.
 
     Returns:
-        float64 [N], in row order. A stable sort gives the order of `search`; values agree with its to 1e-10.
+        float64 [N], in row order. A stable sort gives the order of `search`; values agree with those of `search` to
+        1e-10.
 
     Raises:
         InputError: As for `search`.
@@ -112,7 +113,7 @@ def distances(index: StoredIndex, query: Query, scheme: Scheme) -> NDArray[np.fl
 
 
 def checked_query(index: StoredIndex, query: Query, scheme: Scheme) -> ImageFeatures:
-    """Check what is asked with, and round its vectors as those of the index were rounded.
+    """Check a query, and round its vectors to the number type of the index.
 
     Raises:
         InputError: As for `search`.

@@ -1,6 +1,6 @@
 """The distance of two images as sets of region vectors (paper, Eq. 3), computed directly.
 
-This is the reference that every faster search must equal, and the one place that says which mean Eq. 3 takes.
+This is the reference that every faster search must equal, and the only place that defines the mean of Eq. 3.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from rsir_tf.distances import finite_float64
 from rsir_tf.errors import InputError
 
 DIRECTIONS = ("query", "both")
-"""Eq. 3 as it stands, from the query's regions to the other image's; or the mean of that and of the other direction."""
+"""Eq. 3 itself, from the query's regions to those of the other image; or the mean of Eq. 3 in both directions."""
 
 _CHUNK = 1 << 17
-"""Numbers that one step of a direct computation holds: 1 MB of float64, which stays in the processor's cache."""
+"""Numbers in one step of a direct computation: 1 MB of float64, which stays in the processor's cache."""
 
 
 def region_set_distance(query: NDArray[np.floating], other: NDArray[np.floating], direction: str = "query") -> float:
@@ -27,7 +27,7 @@ def region_set_distance(query: NDArray[np.floating], other: NDArray[np.floating]
     Args:
         query: float [m, C], m ≥ 1, finite.
         other: float [n, C], finite. Without a region (n = 0) the distance is infinite.
-        direction: "query", Eq. 3 as it stands; or "both", (D(q, r) + D(r, q)) / 2, which is symmetric.
+        direction: "query" for D(q, r), which is Eq. 3; or "both" for (D(q, r) + D(r, q)) / 2, which is symmetric.
 
     Returns:
         ≥ 0, in the unit of the vectors.
@@ -45,7 +45,7 @@ def region_set_distance(query: NDArray[np.floating], other: NDArray[np.floating]
 
 
 def direct_set_distance(query: NDArray[np.float64], other: NDArray[np.float64], direction: str) -> float:
-    """As `region_set_distance`, for arguments that are known to be right."""
+    """Like `region_set_distance`, but without checks of the arguments."""
     first = np.zeros(1, dtype=np.int64)
     there = mean_over_regions(nearest_regions(query, other)[1], first)
     if direction == "both" and len(other):
@@ -56,7 +56,7 @@ def direct_set_distance(query: NDArray[np.float64], other: NDArray[np.float64], 
 def nearest_regions(
     query: NDArray[np.float64], other: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """For each region of the query, the nearest region of the other image.
+    """Find, for each region of the query, the nearest region of the other image.
 
     Args:
         query: float64 [m, C].
@@ -78,15 +78,15 @@ def nearest_regions(
 
 
 def mean_over_regions(distances: NDArray[np.floating], starts: NDArray[np.int64], axis: int = 0) -> NDArray[np.float64]:
-    """Take the mean of Eq. 3: over the regions of each image, of the distances to their nearest ones.
+    """Take the mean of Eq. 3: for each image, over the distances from its regions to their nearest ones.
 
     Args:
-        distances: float, regions of several images one after the other along `axis`.
+        distances: float, with the regions of several images one after another along `axis`.
         starts: int64 [k], the first region of each image along that axis; each has at least one.
         axis: Of `distances`.
 
     Returns:
-        float64 of the same shape, but k along `axis`.
+        float64 of the same shape, except that it is k long along `axis`.
     """
     counts = np.diff(starts, append=distances.shape[axis])
     sums = np.add.reduceat(distances, starts, axis=axis, dtype=np.float64)
@@ -94,7 +94,7 @@ def mean_over_regions(distances: NDArray[np.floating], starts: NDArray[np.int64]
 
 
 def mean_of_directions(there: NDArray[np.float64], back: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What direction "both" makes of the distances from the query to an image and from the image to the query."""
+    """The distance for direction "both", from Eq. 3 in each direction: query to image, and image to query."""
     return (there + back) / 2
 
 

@@ -1,4 +1,4 @@
-"""All images ranked for all images, by any scheme: quickly where the scheme knows how, else by brute force."""
+"""Rank all images for all images, by any scheme: quickly where the scheme can, otherwise by brute force."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rsir_tf.ranking.scheme import ImageFeatures, RanksArchives, Scheme
 def all_distances(
     scheme: Scheme, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.float64]]:
-    """As `RanksArchives.all_distances`, for any scheme."""
+    """Like `RanksArchives.all_distances`, but for any scheme."""
     if isinstance(scheme, RanksArchives):
         return scheme.all_distances(stored, queries, wanted)
     return brute_force.all_distances(scheme, stored, queries, wanted)
@@ -25,17 +25,17 @@ def all_distances(
 def archive_rankings(
     index: StoredIndex, scheme: Scheme, rows: NDArray[np.int64], queries: range, *, sharing_first: bool = False
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Rank some of an index's images for some of these; only those are searched, whatever else the index holds.
+    """Rank some images of an index for queries among them; other images of the index are not searched.
 
     Args:
         index: From `rsir_tf.open_index`.
         scheme: From `make_scheme`, or any other.
-        rows: int64 [N], the index's rows of the images to rank, ascending: equal distances go by id.
-        queries: Consecutive places in `rows`, of the images to rank them for.
-        sharing_first: Rank images last, in order of id, whose segmentation shares no class with the query's.
+        rows: int64 [N], the index's rows of the images to rank, ascending, so that equal distances are in order of id.
+        queries: The queries, as consecutive places in `rows`.
+        sharing_first: Put images whose segmentation shares no class with the query's last, in order of id.
 
     Returns:
-        A query's place in `rows`, in order, and int64 [N], places in `rows`, nearest first.
+        For each query in order: its place in `rows`, and int64 [N], places in `rows`, nearest first.
     """
     positions = index.vectors.positions[rows]
     if isinstance(scheme, RanksArchives):

@@ -1,4 +1,4 @@
-"""Regions of a segmentation and what the network saw in each: connected components, exact max pooling of conv5_3."""
+"""Regions of a segmentation and their descriptors: connected components, and exact max pooling of conv5_3."""
 
 from rsir_tf.regions.components import Regions, connected_regions
 from rsir_tf.regions.pooling import pool_image, pool_regions

@@ -18,13 +18,13 @@ class Regions:
     """The m regions of one segmentation; index i of the arrays describes the region whose label is i + 1.
 
     Attributes:
-        labels: int32 [H, W]: 0 where a pixel is in no region, else the region's label, 1..m.
+        labels: int32 [H, W]: the label of each pixel's region, 1..m; 0 where a pixel is in no region.
         classes: int32 [m], class index of each region.
         areas: int64 [m], pixels of each region.
         boxes: int32 [m, 4], (top, left, bottom, right) in pixels, half-open: `labels[top:bottom, left:right]` is the
             smallest window that holds the region.
-        centroids: float32 [m, 2], (y, x) in pixels, in the coordinates of `boxes`: the mean of the middles of the
-            region's pixels, where the middle of the image's top left pixel is (0.5, 0.5). Computed in float64 and then
+        centroids: float32 [m, 2], (y, x) in pixels, in the coordinates of `boxes`: the mean of the centres of the
+            region's pixels, where the centre of the image's top left pixel is (0.5, 0.5). Computed in float64 and then
             rounded. It may lie outside the region, but never outside its box.
     """
 
@@ -43,24 +43,25 @@ def connected_regions(
 ) -> Regions:
     """Split a segmentation into its connected regions: sets of touching pixels of one class.
 
-    Every class counts, class 0 like any other; there is no background. Regions are numbered by their first pixel in
-    row-major order.
+    All classes count, class 0 too: there is no background. Regions are numbered by their first pixel in row-major
+    order.
 
     Args:
         segmentation: uint8 [H, W], class indices.
-        connectivity: 8, pixels touch along edges and at corners; 4, along edges only.
-        min_area: Pixels. Smaller regions are dropped and their pixels get label 0. Where every region is smaller
-            there are no regions at all: m = 0.
+        connectivity: 8 where pixels touch along edges and at corners; 4 where they touch along edges only.
+        min_area: Pixels. Smaller regions are dropped and their pixels get label 0. Where every region is smaller, there
+            are no regions at all (m = 0).
         void: Class index whose pixels belong to no region; None where every index is a class.
 
     Returns:
-        The regions; none (m = 0) for an all-void segmentation.
+        The regions; none (m = 0) where all pixels are void.
 
     Raises:
-        InputError: Not uint8 [H, W], empty, another connectivity, a negative area, or a void outside 0..255.
+        InputError: The segmentation is empty or not uint8 [H, W], the connectivity is not 4 or 8, the area is negative,
+            or `void` is outside 0..255.
     """
     _check(segmentation, connectivity, min_area, void)
-    # All that follows works on runs, maximal stretches of one class within a row, of which there are few.
+    # All that follows works on runs (the longest stretches of one class within a row), because there are few.
     width = segmentation.shape[1]
     begins = np.ones(segmentation.shape, np.bool_)
     np.not_equal(segmentation[:, 1:], segmentation[:, :-1], out=begins[:, 1:])
@@ -79,7 +80,7 @@ def connected_regions(
     np.maximum.at(boxes[:, 2], component, rows + 1)
     np.maximum.at(boxes[:, 3], component, lefts + lengths)
 
-    # Each run's pixels have the same y, and the mean of their x is the run's middle.
+    # The pixels of a run have the same y, and the mean of their x is the middle of the run.
     sums = [np.bincount(component, weights=lengths * middle) for middle in (rows + 0.5, lefts + lengths / 2)]
     centroids = (np.stack(sums, axis=1) / areas[:, None]).astype(np.float32)
 
@@ -94,7 +95,7 @@ def connected_regions(
 def _components(
     segmentation: NDArray[np.uint8], starts: NDArray[np.int64], class_of_run: NDArray[np.uint8], connectivity: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number components by their first run: the first run of each component, and each run's component from 0."""
+    """Number components by their first run. Gives the first run of each component, and the component of each run."""
     import cv2
 
     number = np.empty(len(starts), np.int64)

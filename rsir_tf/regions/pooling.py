@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 2
-"""Intervals between cells, a side, that are evaluated together: more means fewer calls and more multiplying by 0."""
+"""Side of a block, in intervals between cells; a larger block means fewer calls but more multiplications by 0."""
 
 _CHUNK = 256
 """Samples evaluated at once: 0.5 MB at 512 channels, which stays in the processor's cache."""
 
 _PRODUCT = 2**18
 """Multiplications of one matrix product. OpenBLAS spreads larger ones over threads, and waiting for a thread that has
-no free core (the model runs beside this) takes a hundred times what the product does."""
+no free core (the model runs at the same time) takes a hundred times as long as the product."""
 
 
 def pool_regions(
@@ -36,14 +36,15 @@ def pool_regions(
 ) -> NDArray[np.float32]:
     """Describe each region by the element-wise maximum of its pixels' features (ReCNN).
 
-    The features of a pixel are the map bilinearly upsampled. That map is never built: only the pixels at which it can
-    be largest are evaluated, and the result is that of all pixels up to float32 rounding. Where a side of the image is
-    no multiple of the stride, the map reaches past it (the network pads at the bottom and right): it is sampled as if
-    upsampled to stride · h × stride · w and then cut to H × W.
+    The features of a pixel come from the bilinearly upsampled map. That map is never built: only the pixels at which it
+    can be largest are evaluated, and the result equals that of all pixels up to float32 rounding. Where a side of the
+    image is not a multiple of the stride, the map covers more than the image (the network pads at the bottom and
+    right): it is sampled as if it were upsampled to stride · h × stride · w and then cropped to H × W.
 
     Args:
-        conv5_3: floating [h, w, C], the features; computed with in float32.
-        labels: integer [H, W] with h = ⌈H / stride⌉ and w = ⌈W / stride⌉; 0 = no region, else 1..m, each present.
+        conv5_3: floating [h, w, C], the features; they are converted to float32.
+        labels: integer [H, W] with h = ⌈H / stride⌉ and w = ⌈W / stride⌉; 0 for no region, otherwise 1..m, each of
+            which must occur.
         convention: "half_pixel" (TF2's `tf.image.resize`) or "aligned_corners" (MATLAB, Caffe and TF1's option).
         stride: Image pixels per cell of the map.
 
@@ -51,7 +52,7 @@ def pool_regions(
         float32 [m, C], row i for label i + 1; m = 0 where `labels` is all 0.
 
     Raises:
-        InputError: Shapes or types do not fit, features hold NaN or infinity, a label of 1..m is missing or one is
+        InputError: Shapes or types do not fit, features hold NaN or infinity, a label of 1..m is missing, a label is
             negative, or the convention is unknown.
     """
     features = _checked_features(conv5_3)
@@ -69,11 +70,11 @@ def pool_image(
 ) -> NDArray[np.float32]:
     """Describe an image by the element-wise maximum of all its pixels' features (ReCNN+).
 
-    As `pool_regions` for one region that covers the image: at or below the map's own maximum, since pixels need not
-    fall on the centres of cells.
+    The same as `pool_regions` for one region that covers the image. The result is at most the maximum of the map
+    itself, because pixels need not fall on the centres of cells.
 
     Args:
-        conv5_3: floating [h, w, C], the features; computed with in float32.
+        conv5_3: floating [h, w, C], the features; they are converted to float32.
         size: (H, W) of the image in pixels, as in `segmentation.shape`.
         convention: As for `pool_regions`.
         stride: Image pixels per cell of the map.
@@ -96,7 +97,7 @@ def pool_image(
 def _maxima(
     features: NDArray[np.float32], samples: Samples, rows: Axis, columns: Axis, count: int
 ) -> NDArray[np.float32]:
-    """Evaluate samples block by block and keep each region's maxima: float32 [count, C]."""
+    """Evaluate samples block by block and return each region's maxima, float32 [count, C]."""
     row, column = rows.interval(samples.row), columns.interval(samples.column)
     blocks_down, blocks_across = rows.cells // _BLOCK + 1, columns.cells // _BLOCK + 1
     block = row // _BLOCK * blocks_across + column // _BLOCK
@@ -108,7 +109,7 @@ def _maxima(
         (samples.row[order] - row * rows.unit) / rows.unit,
         (samples.column[order] - column * columns.unit) / columns.unit,
     )
-    # A chunk lies in one block and fits the buffer; a piece is what one chunk has of one region.
+    # A chunk lies in one block and fits the buffer; a piece is the part of a chunk that belongs to one region.
     sample = np.arange(len(order))
     opens_block = np.diff(block, prepend=-1) != 0
     opens_chunk = (sample - np.maximum.accumulate(np.where(opens_block, sample, 0))) % _CHUNK == 0
@@ -137,14 +138,14 @@ def _maxima(
 
 
 def _spans(opens: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Half-open spans, each from one marked place to the next and the last to the end."""
+    """Half-open spans: each from one marked place to the next, and the last one to the end."""
     return list(itertools.pairwise([*np.flatnonzero(opens).tolist(), len(opens)]))
 
 
 def _weights(
     row: NDArray[np.int64], column: NDArray[np.int64], down: NDArray[np.float64], across: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Bilinear weights of n samples over their block's cells: [n, (_BLOCK + 1)²], at most four of a row not 0."""
+    """Bilinear weights of n samples over their block's cells: [n, (_BLOCK + 1)²], at most four per row not 0."""
     side = _BLOCK + 1
     weights = np.zeros((len(row), side * side), np.float32)
     sample = np.arange(len(row))
@@ -177,7 +178,7 @@ def _checked_features(conv5_3: NDArray[np.floating[Any]]) -> NDArray[np.float32]
 
 
 def _checked_count(labels: NDArray[np.integer[Any]]) -> int:
-    """Number of regions, of labels that are fit to be pooled over."""
+    """Check the labels and return the number of regions."""
     if not isinstance(labels, np.ndarray) or labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
         found = getattr(labels, "dtype", type(labels).__name__)
         raise InputError(f"labels: is {found} {list(np.shape(labels))}", wanted="an integer array [H, W]")
@@ -186,7 +187,7 @@ def _checked_count(labels: NDArray[np.integer[Any]]) -> int:
     if labels.min() < 0:
         raise InputError(f"labels: holds {labels.min()}", wanted="0 (no region) or 1..m")
     count = int(labels.max())
-    # More regions than pixels cannot all be there, and must not be counted: memory would be taken for each.
+    # More labels than pixels cannot all occur; `bincount` would also need memory for each of them.
     if count > labels.size or not np.bincount(labels.ravel().astype(np.int64, copy=False))[1:].all():
         raise InputError(f"labels: not every one of 1..{count} has a pixel", wanted="regions numbered without gaps")
     return count

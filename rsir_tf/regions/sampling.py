@@ -1,4 +1,4 @@
-"""Where a picture's pixels fall on a coarser map, and which of them decide a region's maximum."""
+"""Where the pixels of an image fall on a coarser map, and which of them decide a region's maximum."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Axis:
     """The pixels of one image axis on the coarse map.
 
     Attributes:
-        positions: int64 [pixels], never falling: where each pixel samples the map, in 1/unit of a cell, within
-            0..(cells - 1) · unit. Whole numbers, so equal positions are equal and interval borders exact.
-        unit: Parts that a cell is divided into.
+        positions: int64 [pixels], never decreasing: where each pixel samples the map, in 1/unit of a cell, within
+            0..(cells - 1) · unit. They are whole numbers, so that positions can be compared exactly.
+        unit: Number of parts that a cell is divided into.
         cells: Cells of the map along this axis.
     """
 
@@ -33,7 +33,7 @@ class Axis:
     cells: int
 
     def interval(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Index of the cell at or before each position; it and the next one are what bilinear sampling mixes."""
+        """Index of the cell at or before each position; bilinear sampling mixes this cell and the next one."""
         before: NDArray[np.int64] = np.minimum(positions // self.unit, max(self.cells - 2, 0))
         return before
 
@@ -47,11 +47,11 @@ class Axis:
 def sample_axis(pixels: int, cells: int, stride: int, convention: Convention) -> Axis:
     """Place `pixels` of an axis on a map of `cells` = ⌈pixels / stride⌉.
 
-    The network pads its input at the bottom and right, so the map belongs to a picture of stride · cells pixels: both
-    conventions upsample it to that size, of which the picture is the first part.
+    The network pads its input at the bottom and right, so the map belongs to an image of stride · cells pixels. Both
+    conventions upsample it to that size; the real image is the first part of it.
 
-    - half_pixel: pixel y samples at (y + 0.5) / stride - 0.5, clamped to [0, cells - 1], as TF2's `tf.image.resize`.
-    - aligned_corners: y · (cells - 1) / (stride · cells - 1), as `tf.compat.v1.image.resize(align_corners=True)`.
+    - half_pixel: pixel y samples at (y + 0.5) / stride - 0.5, clamped to [0, cells - 1], like TF2's `tf.image.resize`.
+    - aligned_corners: y · (cells - 1) / (stride · cells - 1), like `tf.compat.v1.image.resize(align_corners=True)`.
 
     Args:
         pixels: Image pixels along the axis.
@@ -63,7 +63,7 @@ def sample_axis(pixels: int, cells: int, stride: int, convention: Convention) ->
         The axis.
 
     Raises:
-        InputError: The numbers do not belong together, or the convention is unknown.
+        InputError: The numbers do not fit each other, or the convention is unknown.
     """
     if stride < 1:
         raise InputError(f"stride: is {stride}", wanted="1 or more pixels per cell")
@@ -87,7 +87,7 @@ def sample_axis(pixels: int, cells: int, stride: int, convention: Convention) ->
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Points of the coarse map that stand for regions.
+    """Points of the coarse map that represent regions.
 
     Attributes:
         region: int64 [n], label of each point's region, from 1.
@@ -103,9 +103,10 @@ class Samples:
 def deciding_samples(labels: NDArray[np.integer[Any]], rows: Axis, columns: Axis) -> Samples:
     """Find the few pixels of each region at which the upsampled map can be largest.
 
-    Among the pixels of one region in one row and one interval between cells, the upsampled value is linear in the
-    position: none lies above both outermost ones. So these decide; and of these, by the same argument along columns,
-    again only the outermost. What is left has the same maximum as the whole region, in every channel.
+    Take the pixels of one region that lie in one row and in one interval between cells. The upsampled value is linear
+    in their position, so the largest value is at one of the two outermost pixels. The same holds along columns, so of
+    these pixels only the outermost are needed. The samples that remain have the same maximum as the whole region, in
+    every channel.
 
     Args:
         labels: integer [H, W], 0 = no region.
@@ -115,7 +116,7 @@ def deciding_samples(labels: NDArray[np.integer[Any]], rows: Axis, columns: Axis
     Returns:
         The samples, at least one for each region in `labels`; no duplicates.
     """
-    # The same on unbroken runs comes first: cheap on the raster, and it leaves few to sort.
+    # First the same on unbroken runs: this is cheap on the raster and leaves few pixels to sort.
     y, x = np.nonzero(_run_ends(labels, columns, axis=1) & _run_ends(labels, rows, axis=0) & (labels != 0))
     region = labels[y, x].astype(np.int64)
     region, row, column = _outermost(region, rows.positions[y], columns.positions[x], rows, columns)
@@ -127,7 +128,7 @@ def _run_ends(labels: NDArray[np.integer[Any]], along: Axis, axis: int) -> NDArr
     """Mark the first and last pixel of each run of one label inside one interval."""
     border = np.flatnonzero(np.diff(along.interval(along.positions)))
     ends = np.zeros(labels.shape, np.bool_)
-    # Views with the run's direction last, so that one slicing serves both.
+    # Views that have the direction of the runs last, so that the same slices work for both directions.
     across, marked = np.moveaxis(labels, axis, -1), np.moveaxis(ends, axis, -1)
     changes = across[..., 1:] != across[..., :-1]
     changes[..., border] = True
@@ -140,7 +141,7 @@ def _run_ends(labels: NDArray[np.integer[Any]], along: Axis, axis: int) -> NDArr
 def _outermost(
     region: NDArray[np.int64], line: NDArray[np.int64], place: NDArray[np.int64], lines: Axis, along: Axis
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Keep the first and last place of each (region, line, interval of `along`), duplicates dropped."""
+    """Keep the first and last place of each (region, line, interval of `along`), without duplicates."""
     width = (along.cells - 1) * along.unit + 1
     height = (lines.cells - 1) * lines.unit + 1
     keys = np.sort((region * height + line) * width + place)

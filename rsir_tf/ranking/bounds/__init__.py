@@ -1,1 +1,1 @@
-"""What makes the paper's two schemes quick: proven bounds of their distances, which leave few to be computed."""
+"""What makes the paper's two schemes quick: proven bounds of their distances, so that few must be computed."""

@@ -18,21 +18,22 @@ REGIONS_PER_BLOCK = 4096
 """8 MB of 512 float32."""
 
 WORTH_GATHERING = 0.75
-"""Share of a segment's regions above which scoring all is quicker than copying the wanted ones together."""
+"""Above this share of a segment's regions, scoring all is quicker than copying the wanted ones together."""
 
 
 def region_blocks(
     stored: StoredVectors, wanted: NDArray[np.bool_]
 ) -> Iterator[Callable[[NDArray[np.float32] | None], RegionBlock]]:
-    """All wanted images that have regions; where most of a segment's are wanted, others may come along.
+    """Read all wanted images that have regions; where most of a segment is wanted, others may be included.
 
     Args:
-        stored: Of the index.
+        stored: The vectors of the index.
         wanted: bool [P].
 
     Yields:
-        Functions that read a block each, in any thread. Given float32 [`REGIONS_PER_BLOCK`, C], they may lay the
-        vectors there, which is quicker than fresh memory; the block is then good until the next is read into it.
+        Functions that read one block each, in any thread. They may put the vectors into the float32
+        [`REGIONS_PER_BLOCK`, C] that they are given, which is quicker than new memory; the block is then valid until
+        the next one is read into it.
     """
     positions = np.flatnonzero(wanted & (stored.region_counts > 0))
     regions = np.concatenate([[0], np.cumsum(stored.region_counts[positions])])
@@ -50,7 +51,7 @@ def region_blocks(
 
 
 def _by_segment(stored: StoredVectors, positions: NDArray[np.int64]) -> Iterator[tuple[Segment, slice, slice]]:
-    """The segments of these ascending positions: each with its images' positions, and which of these it has."""
+    """The segments of these ascending positions: each with the positions of its images, and its part of these ones."""
     cuts = np.searchsorted(positions, stored.first).tolist()
     for (of_segment, segment), begin, end in zip(stored.parts(), cuts[:-1], cuts[1:], strict=True):
         if end > begin:
@@ -58,7 +59,7 @@ def _by_segment(stored: StoredVectors, positions: NDArray[np.int64]) -> Iterator
 
 
 def _gathered(stored: StoredVectors, positions: NDArray[np.int64], room: NDArray[np.float32] | None) -> RegionBlock:
-    """The block of images that lie apart, of one segment or several, copied together."""
+    """Copy images that are not neighbours, from one segment or several, into one block."""
     counts = stored.region_counts[positions]
     ends = np.cumsum(counts)
     if room is None or ends[-1] > len(room):
@@ -79,10 +80,10 @@ def _gathered(stored: StoredVectors, positions: NDArray[np.int64], room: NDArray
 
 
 def _cut(ends: NDArray[np.int64]) -> Iterator[slice]:
-    """Cut images into parts of as many as have `REGIONS_PER_BLOCK` together, but of one at least.
+    """Cut images into parts with at most `REGIONS_PER_BLOCK` regions, or one image where it has more.
 
     Args:
-        ends: int64 [k], the regions of the images up to each, itself included.
+        ends: int64 [k], the number of regions of all images up to and including each.
     """
     begin = 0
     while begin < len(ends):
@@ -95,7 +96,7 @@ def _cut(ends: NDArray[np.int64]) -> Iterator[slice]:
 def _neighbours(
     segment: Segment, first: int, images: NDArray[np.int64], room: NDArray[np.float32] | None
 ) -> RegionBlock:
-    """The block of images between which no others have regions: as it lies on disk."""
+    """The block of images with no other image's regions between them, as it is stored on disk."""
     del room
     begins = segment.offsets[images]
     rows = slice(int(begins[0]), int(segment.offsets[images[-1] + 1]))

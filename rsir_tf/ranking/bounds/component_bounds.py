@@ -1,4 +1,4 @@
-"""Lower bounds of Eq. 3 from principal components, as `components` writes them and says why they hold."""
+"""Lower bounds of Eq. 3 from the principal components that `components` writes; it also says why they hold."""
 
 from __future__ import annotations
 
@@ -26,29 +26,30 @@ from rsir_tf.ranking.bounds.operands import Queries
 from rsir_tf.ranking.set_distance import mean_of_directions
 
 WORTH_REGIONS = 1 << 13
-"""Regions of which a segment that is still to grow has components too: a search would look at each of them else."""
+"""From this number of regions on, a segment that will still grow has components too: without them, a search would look
+at each region."""
 
 _ROWS = 8192
-"""Of one matrix product: enough that threads rarely wait for each other, few enough for the processor's cache."""
+"""Rows of one matrix product: enough that threads rarely wait for each other, few enough for the processor's cache."""
 
 _Piece = tuple[NDArray[np.int8], NDArray[np.float32]]
 """Levels [c, k, K] and squares [c, k] of k images with c regions each."""
 
 _Batch = tuple[NDArray[np.float32], list[tuple[int, int]]]
-"""Points that are multiplied together, float32 [rows, K + 1], the squares last; and (c, k) of each piece in turn."""
+"""Points that are multiplied together, float32 [rows, K + 1], the squares last; and (c, k) of each piece, in order."""
 
 
 class Components:
-    """A segment's components, read.
+    """The components of a segment, in memory.
 
-    About 60 bytes a region, in memory, and 200 once a search has asked: rounded numbers are turned into float32 then,
-    for good, which costs more than the products with them.
+    They take about 60 bytes per region, and 200 after the first search: it turns the rounded numbers into float32,
+    which costs more than the products with them, and keeps the result.
 
     Args:
-        source: A binary file that can be sought in.
+        source: A seekable binary file.
         counts: int64 [P], the regions of each image.
         channels: C.
-        damaged: Composes the error that is raised where the file is not as it was written.
+        damaged: Makes the error to raise where the file has changed since it was written.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Components:
         self.norms: NDArray[np.float32] = arrays["norms"]
         """float32 [n], ‖v‖² of each region's vector, as `squared_norms` gives it."""
         self._counts = counts
-        # The basis is orthonormal but for rounding; with |BᵀB − 1| ≤ η, a distance grows by no more than this.
+        # The basis is orthonormal except for rounding; with |BᵀB − 1| ≤ η, a distance grows by no more than this.
         exact = self._basis.astype(np.float64)
         eta = float(np.abs(exact.T @ exact - np.eye(exact.shape[1])).sum(axis=0).max())
         self._stretch = float(np.sqrt(1 + eta * (1 + eta))) * (1 + SLACK)
@@ -98,11 +99,11 @@ class Components:
         points = to_points(exact - self._mean, self._basis, self._middle)
         asked = np.square(points).sum(axis=1)
         slack = SLACK * (euclidean_lengths(exact) + euclidean_lengths(self._mean))
-        # Squares and columns are rounded themselves: the channel more, and the 16 that are granted, have room for it.
-        # A product that is flushed to zero was of a level, up to 127, and a number below 2⁻¹²⁶.
+        # Squares and columns are rounded themselves: the bound allows for one channel more and for 16, which covers it.
+        # A product that is flushed to zero had a level, up to 127, and a number below 2⁻¹²⁶ as factors.
         width = points.shape[1]
         error = rounding_error(asked, self._longest, width + 1, np.float32) + width * 127 * 2.0**-126
-        # Where products may have overflowed, nothing is known but that a distance is not negative.
+        # Where products may have overflowed, we know only that a distance is not negative.
         shift = np.where((self._longest <= LARGEST) & (asked <= LARGEST), asked - error, -np.inf)
 
         def apart(products: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -112,7 +113,7 @@ class Components:
             distances -= slack
             return distances
 
-        # In the order of groups; put in the images' order once, at the end.
+        # In the order of the groups; brought into the order of the images once, at the end.
         nearest = np.empty((len(self._order), len(points)), dtype=np.float32)
         back = np.empty((len(self._order), len(queries)))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -134,7 +135,7 @@ class Components:
         return least
 
     def _products(self, columns: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Images of c regions each, as k places in `_order`, and points times the columns, plus squares: [c, k, M]."""
+        """Yield, for k images of c regions each, their places in `_order`, and products plus squares: [c, k, M]."""
         with self._laying_out:
             if self._rounded is not None:
                 self._batches = list(_batches(self._counts, *self._rounded))
@@ -156,7 +157,7 @@ class ComponentsFile:
     name: str = "components.npz"
 
     def worth(self, images: int, regions: int, large: bool) -> bool:
-        """Of large segments, and of those with many regions."""
+        """True for large segments, and for those with many regions."""
         return regions >= (1 if large else WORTH_REGIONS)
 
     def write(self, file: Path, vectors: SegmentVectors) -> None:
@@ -172,7 +173,7 @@ COMPONENTS = ComponentsFile()
 
 
 def _batches(counts: NDArray[np.int64], levels: NDArray[np.int8], squares: NDArray[np.float32]) -> Iterator[_Batch]:
-    """Lay groups, or pieces of large ones, into one matrix each time."""
+    """Put several groups, or parts of large ones, into one matrix at a time."""
     row = filled = 0
     pieces: list[_Piece] = []
     for count, images in groups(counts):

@@ -1,24 +1,24 @@
-"""Region vectors by their principal components: few bytes, from which a search by Eq. 3 sees what it need not look at.
+"""Region vectors by their principal components: few bytes that show a search by Eq. 3 which images it can skip.
 
-A vector is taken to its first principal components and, as one coordinate more, the length of what these leave out.
-That brings no two vectors farther apart than they are: by Pythagoras the squared distance is that of the components and
-that of the rests, and by the triangle inequality the rests are at least as far apart as their lengths differ. So the
-distance between two images' points is a lower bound of Eq. 3, which leaves most of a large index out of sight.
+A vector becomes a point: its first principal components and, as one more coordinate, the length of the rest, which
+these leave out. No two points are farther apart than their vectors: by Pythagoras, the squared distance of two vectors
+is that of their components plus that of their rests, and by the triangle inequality the rests are at least as far apart
+as their lengths differ. So Eq. 3 over the points is a lower bound of Eq. 3, and a search can skip most of a large
+index.
 
-Derived from a segment's `recnn.npy` when segments are merged; a segment without components is searched all the same.
-`component_bounds` reads them.
-`components.npz` holds, for n regions of P images, C channels and K coordinates:
+They are derived from a segment's `recnn.npy` when segments are merged; a segment without components can be searched
+too. `component_bounds` reads them. `components.npz` holds, for n regions of P images, C channels and K coordinates:
 
     levels int8 [n, K], steps float64 [K]              a point is about steps · levels
     squares float32 [n]                                squared length of steps · levels
     norms float32 [n]                                  squared length of the vectors themselves, in the segment's order
     errors float32 [P]                                 how far an image's points are from that at most, rounded up
-    mean float32 [C], basis float32 [C, K − 1]         the way from a vector to its components
-    middle float64 []                                  taken from the rests' lengths, so that they are about zero too
+    mean float32 [C], basis float32 [C, K − 1]         turn a vector into its components
+    middle float64 []                                  subtracted from the rests' lengths, so that these are about 0
 
-Other rows are not in the order of regions: images with equal numbers of regions are together, first region by first
-region, so that the nearest of an image's regions is found in whole runs of numbers (`groups`). Bytes depend, in the
-last bits of what is rounded, on the processor and on BLAS's threads; answers do not.
+The rows of the other arrays are not in the order of regions: images with equal numbers of regions are together, first
+all their first regions and so on, so that the nearest of an image's regions is found with whole arrays (`groups`). The
+last bits of rounded numbers depend on the processor and on BLAS's threads; the answers of a search do not.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ from rsir_tf.distances import to_float32, to_float64
 from rsir_tf.ranking.bounds.operands import squared_norms
 
 COORDINATES = 48
-"""Of a point; part of the format. Of a network trained on UC Merced, 47 components hold 91% of the variance."""
+"""Of a point; part of the format. For a network trained on UC Merced, 47 components hold 91% of the variance."""
 
 _SAMPLE = 8192
-"""The components are computed from so many vectors, or up to twice as many; and rows that are written at once."""
+"""The components are computed from this number of vectors, or up to twice as many; and this many rows are written at
+once."""
 
 _COMMON = 0.9995
-"""Share of the coordinates that levels are laid out for; what lies beyond is cut off, and its image's error says so."""
+"""Share of the coordinates that the levels cover; what lies beyond is clipped, and the image's error includes that."""
 
 SLACK = 1e-9
-"""Relative; the rounding of the way to a point, in float64, is far below it."""
+"""Relative; the rounding error of computing a point in float64 is far below it."""
 
 
 def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np.int64]) -> None:
@@ -50,7 +51,7 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
 
     Args:
         file: A new file.
-        recnn: [n, C], n ≥ 1, finite, in the index's number type; may be mapped, it is read in chunks.
+        recnn: [n, C], n ≥ 1, finite, in the index's number type; may be memory-mapped, since it is read in chunks.
         counts: int64 [P], the regions of each image; their sum is n.
     """
     sample = to_float64(recnn[:: max(1, len(recnn) // _SAMPLE)])
@@ -98,12 +99,12 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
 
 
 def coordinates(channels: int) -> int:
-    """Coordinates of a point, the length of the rest among them."""
+    """Number of coordinates of a point, including the length of the rest."""
     return min(COORDINATES - 1, channels) + 1
 
 
 def to_points(above: NDArray[np.float64], basis: NDArray[np.float32], middle: float) -> NDArray[np.float64]:
-    """Points float64 [n, K] of vectors from which the mean was taken, float64 [n, C]."""
+    """Points float64 [n, K] of vectors float64 [n, C], from which the mean was already subtracted."""
     exact = basis.astype(np.float64)
     components = above @ exact
     return np.column_stack([components, euclidean_lengths(above - components @ exact.T) - middle])
@@ -115,7 +116,7 @@ def euclidean_lengths(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def groups(counts: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """A number of regions, and the images that have as many, in turn.
+    """Yield each number of regions, with the images that have this number.
 
     Rows of a group: the first region of each image, then the second of each, and so on.
     """
@@ -127,7 +128,7 @@ def groups(counts: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]
 
 
 def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 [n], for each region in the order of the segment the row at which its levels lie."""
+    """int64 [n]: for each region, in the order of the segment, the row of its levels."""
     offsets = np.cumsum(counts) - counts
     regions = [(offsets[images] + np.arange(count)[:, None]).ravel() for count, images in groups(counts)]
     places = np.empty(int(counts.sum()), dtype=np.int64)

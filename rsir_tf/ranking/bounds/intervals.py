@@ -1,8 +1,8 @@
-"""Eq. 3 by matrix products, with a proven bound on what rounding does to it.
+"""Eq. 3 by matrix products, with a proven bound of the rounding error.
 
-‖q − r‖² = ‖q‖² + (‖r‖² − 2 q·r) turns Eq. 3 into one matrix product, which is far quicker than differences and far
-less exact: for vectors that are nearly equal nothing is left of the result. So a product gives an interval that holds
-the true distance, and whoever needs more measures directly the few images whose intervals leave the order open.
+‖q − r‖² = ‖q‖² + (‖r‖² − 2 q·r) turns Eq. 3 into one matrix product, which is far quicker than differences and far less
+exact: for vectors that are nearly equal, all digits of the result may be wrong. So a product gives an interval that
+contains the true distance, and the few images whose intervals leave the order open are measured directly.
 
 The bound, for unit roundoff u and C channels. A sum of C products, in any order, with or without fused multiply-add, is
 off by at most γ·Σ|q_c r_c| ≤ γ‖q‖‖r‖ with γ = C·u/(1 − C·u) (Higham, Accuracy and Stability of Numerical Algorithms,
@@ -12,9 +12,9 @@ u(‖r‖² + 2‖q‖‖r‖), and ‖q‖², always summed in float64, by C·2
     u·((C + 16)·‖r‖² + (2C + 16)·‖q‖‖r‖) + 2⁻⁵³·(C + 16)·‖q‖²
 
 which is widened by a tenth for the terms of second order (C·u < 0.05 holds up to 800,000 channels), and fourfold in
-float64, where the rounding of the direct computation itself, some 20 u relative to the result, must find room too.
-Numbers so small that they are flushed to zero add less than C·1e-36 in float32. Numbers whose squares overflow give the
-interval [0, ∞).
+float64, where the bound must also cover the rounding of the direct computation itself, about 20 u relative to the
+result. Numbers so small that they are flushed to zero add less than C·1e-36 in float32. Numbers whose squares overflow
+give the interval [0, ∞).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _NARROW = 1e-10
 """Relative width below which the middle of an interval is as good as a measurement."""
 
 _PRODUCT = 1 << 18
-"""Multiplications. OpenBLAS spreads larger products over threads that wait for each other: on a busy machine, many
-times as long as the product takes."""
+"""Multiplications of one product. OpenBLAS spreads larger ones over threads, which wait for each other: on a busy
+machine, many times as long as the product takes."""
 
 FEWEST_ROWS = 16
-"""Of one small product; with fewer, what surrounds it costs more than threads do."""
+"""Rows of one small product; with fewer, the calls cost more than the threads."""
 
 LARGEST = 1e36
 """Squared norms above it may overflow in float32."""
@@ -48,8 +48,8 @@ def recnn_intervals(
 
     Args:
         queries: Q queries with M regions.
-        block: Of k images with n regions.
-        precision: In which the products are formed: float32 for speed, float64 for narrow intervals.
+        block: k images with n regions.
+        precision: Number type of the products: float32 for speed, float64 for narrow intervals.
 
     Returns:
         Two float64 [k, Q]: the least and the greatest value that the distance can have.
@@ -88,7 +88,7 @@ def rows_at_once(channels: int, columns: int) -> int:
 
 
 def matrix_products(vectors: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The matrix product, in many small ones where that keeps it in this thread."""
+    """The matrix product, computed as many small ones where that keeps it in this thread."""
     rows = rows_at_once(*columns.shape)
     if rows < FEWEST_ROWS or len(vectors) <= rows:
         return vectors @ columns
@@ -124,7 +124,7 @@ def _ends(
 
 
 def summing_error(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What rounding may add to the sum of so many terms, or take away: 2⁻⁵³ of it each, and a little for the root."""
+    """Bound the relative rounding error of sums with these numbers of terms: 2⁻⁵³ each, and some for the root."""
     return np.asarray((counts + 16) * 2.0**-52)
 
 
@@ -134,13 +134,13 @@ def rounding_error(
     channels: int,
     precision: type[np.float32] | type[np.float64],
 ) -> NDArray[np.float64]:
-    """The bound of this file's head.
+    """The bound that this file's docstring derives.
 
     Args:
         query_squared: float64 [m], ‖q‖² of the query's regions.
         largest: float64 [k], the largest ‖r‖² of each image.
         channels: C.
-        precision: In which the products are formed.
+        precision: Number type of the products.
 
     Returns:
         float64 [k, m], how far a computed ‖q − r‖² may be from the true one.
@@ -162,20 +162,20 @@ def settled(
     Args:
         low: float64 [N], ≥ 0.
         high: float64 [N].
-        measure: From the index of one of the N to its distance, computed directly.
+        measure: Takes the index of one of the N and gives its distance, computed directly.
 
     Returns:
-        float64 [N]: the middle of a narrow interval that stands alone, off by less than 1e-10 of itself, or else what
-        `measure` gave; so 0 is exact.
+        float64 [N]: the middle of an interval that is narrow and meets no other, with a relative error below 1e-10; for
+        all others what `measure` gave. So 0 is exact.
     """
     distances = (low + high) / 2
     order = np.argsort(low, kind="stable")
     reach = np.maximum.accumulate(high[order])
     meets_earlier = np.zeros(len(order), dtype=bool)
     meets_earlier[1:] = low[order[1:]] <= reach[:-1]
-    # The first of a group meets none before it, but is met by the next.
+    # The first of a group meets no earlier one, but the next one meets it.
     together = meets_earlier | np.append(meets_earlier[1:], False)
-    # Where one region has an equal in the query, the root makes an absolute error large.
+    # Where a region equals one of the query, the square root makes a small absolute error large.
     wide = high[order] > low[order] * (1 + _NARROW)
     for index in order[together | wide]:
         distances[index] = measure(int(index))

@@ -1,13 +1,13 @@
-"""Global vectors in 256 levels: a quarter of the bytes, from which a search by L1 sees what need not be looked at.
+"""Global vectors in 256 levels: a quarter of the bytes, which show a search by L1 which images it can skip.
 
-Derived from a segment's `recnn_plus.npy` when segments are merged; a segment without levels is searched all the same.
-`levels.npz` holds, for N images and C channels:
+They are derived from a segment's `recnn_plus.npy` when segments are merged; a segment without levels can be searched
+too. `levels.npz` holds, for N images and C channels:
 
     levels uint8 [N, C], offset float32 [C], step float64 []   the vector is about offset + step · levels
     errors float32 [N]                                         the L1 distance of each vector from that, rounded up
 
-The L1 distance of two vectors' levels is a sum of whole numbers, without any rounding, and by the triangle inequality
-the vectors' own distance differs from it by no more than the two errors.
+The L1 distance of two vectors' levels is a sum of whole numbers, without any rounding. By the triangle inequality, the
+distance of the vectors themselves differs from it by at most the two errors.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.index.derived import SegmentVectors, read_arrays
 
 CHUNK = 4096
-"""Vectors that are worked on at once: 16 MB of 512 float64."""
+"""Vectors that are processed at once: 16 MB of 512 float64."""
 
 _COMMON = 0.9999
-"""Share of the values that levels are laid out for; what lies beyond is cut off, and its image's error says so."""
+"""Share of the values that the levels cover; what lies beyond is clipped, and the image's error includes that."""
 
 
 def write_levels(file: Path, recnn_plus: NDArray[np.floating]) -> None:
@@ -36,7 +36,7 @@ def write_levels(file: Path, recnn_plus: NDArray[np.floating]) -> None:
 
     Args:
         file: A new file.
-        recnn_plus: [N, C], N ≥ 1, finite, in the index's number type; may be mapped, it is read in chunks.
+        recnn_plus: [N, C], N ≥ 1, finite, in the index's number type; may be memory-mapped, since it is read in chunks.
     """
     offset = recnn_plus.min(axis=0).astype(np.float32)
     sample = to_float64(recnn_plus[:: max(1, len(recnn_plus) // CHUNK)]) - offset
@@ -52,12 +52,12 @@ def write_levels(file: Path, recnn_plus: NDArray[np.floating]) -> None:
 
 
 class Levels:
-    """A segment's levels, read.
+    """The levels of a segment, in memory.
 
     Args:
-        source: A binary file that can be sought in.
+        source: A seekable binary file.
         shape: (N, C).
-        damaged: Composes the error that is raised where the file is not as it was written.
+        damaged: Makes the error to raise where the file has changed since it was written.
     """
 
     def __init__(self, source: Any, shape: tuple[int, int], damaged: Callable[[str], ArtifactError]) -> None:
@@ -81,15 +81,15 @@ class Levels:
             query: float64 [C].
 
         Returns:
-            Two float64 [N]: what the distances are not below, and not above.
+            Two float64 [N]: lower and upper bounds of the distances.
         """
         import cv2
 
         asked, error = _rounded(query[None], self._offset, self._step)
-        # The nearest one of a single one: the only way in which this function gives all its distances to Python.
+        # We ask for the nearest of one vector: only in this way does the function return all its distances to Python.
         apart, _ = cv2.batchDistance(self._levels, asked, cv2.CV_32S, normType=cv2.NORM_L1, K=1)
         middle = apart.ravel() * self._step
-        # Sums in float64 are off by far less than the billionth that is added.
+        # Rounding errors of the float64 sums are far below the billionth that is added.
         width = self._errors + error[0] + 1e-9 * (middle + error[0])
         return np.maximum(middle - width, 0.0), middle + width
 
@@ -101,7 +101,7 @@ class LevelsFile:
     name: str = "levels.npz"
 
     def worth(self, images: int, regions: int, large: bool) -> bool:
-        """Of large segments alone: a small one is read as quickly."""
+        """True for large segments only: reading all vectors of a small one is as quick."""
         return large
 
     def write(self, file: Path, vectors: SegmentVectors) -> None:
@@ -123,5 +123,5 @@ def _rounded(
     above = to_float64(vectors)
     above -= offset
     levels = np.clip(np.rint(above / step), 0, 255).astype(np.uint8)
-    # What is lost of small numbers beside a large offset is below 2⁻⁵³ of the difference.
+    # Subtracting a large offset from small numbers loses less than 2⁻⁵³ of the difference.
     return levels, np.abs(above - levels * step).sum(axis=1) + 2.0**-48 * np.abs(above).sum(axis=1)

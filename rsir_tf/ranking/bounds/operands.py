@@ -16,7 +16,7 @@ class RegionBlock:
     """Region vectors of some images, each of which has at least one region.
 
     Attributes:
-        positions: int64 [k], where the images lie; ascending.
+        positions: int64 [k], positions of the images, ascending.
         starts: int64 [k], the first row of each image in `vectors`.
         vectors: float32 [n, C].
         squared_norms: float32 [n], rounded, with a relative error below (C + 1)·2⁻²⁴.
@@ -36,12 +36,12 @@ def squared_norms(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
-    """The regions of Q queries, one after the other: columns of one matrix product.
+    """The regions of Q queries, one after another: the columns of one matrix product.
 
     Attributes:
         vectors: float32 [M, C].
         starts: int64 [Q], the first row of each query in `vectors`.
-        counts: int64 [Q], its regions, at least one.
+        counts: int64 [Q], the number of regions of each query, at least 1.
         direction: "query" or "both", as for `region_set_distance`.
     """
 
@@ -63,10 +63,10 @@ class Queries:
 
 
 def side_by_side(queries: Sequence[NDArray[np.float32]], direction: str) -> Queries:
-    """Lay queries side by side.
+    """Put the regions of several queries into one array.
 
     Args:
-        queries: float32 [m, C] each, m ≥ 1; at least one.
+        queries: At least one; float32 [m, C] each, m ≥ 1.
         direction: "query" or "both", as for `region_set_distance`.
     """
     counts = np.array([len(query) for query in queries], dtype=np.int64)

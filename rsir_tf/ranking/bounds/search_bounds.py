@@ -1,7 +1,7 @@
-"""How far the images of an index can be from queries by Eq. 3, at least and at most: what a search need not compute.
+"""Lower and upper bounds of Eq. 3 between queries and the images of an index: they show what a search can skip.
 
-Principal components (`components`) give lower bounds of all images from few bytes each, and matrix products
-(`intervals`) give both bounds of those that the components leave open.
+Principal components (`components`) give lower bounds for all images from few bytes each; matrix products (`intervals`)
+give both bounds for the images that the components leave open.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ QUERY_REGIONS_AT_ONCE = 512
 """Columns of one matrix product when there are many queries."""
 
 _FIRST = 1024
-"""Images beyond the wanted number whose distances are bounded first: the better ones of them say how far to look."""
+"""This many images more than `top` are bounded first: the nearest of them show how far away the others may be."""
 
 
 def groups(queries: Sequence[NDArray[np.float32]]) -> Iterator[slice]:
-    """Cut queries into groups whose regions are columns of one matrix product, a query at least."""
+    """Cut queries into groups of at least one, whose regions are the columns of one matrix product."""
     begin = columns = 0
     for at, query in enumerate(queries):
         if columns and columns + len(query) > QUERY_REGIONS_AT_ONCE:
@@ -49,10 +49,10 @@ def narrowed_bounds(
     direction: str,
     top: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bound the distances of Eq. 3, as far as is needed to tell the first `top` images.
+    """Bound the distances of Eq. 3 closely enough to find the first `top` images.
 
     Args:
-        stored: Of the index.
+        stored: The vectors of the index.
         queries: float32 [m, C] each, m ≥ 1.
         wanted: bool [P] for each query.
         direction: "query" or "both".
@@ -84,7 +84,7 @@ def _least_distances(
     wanted: Sequence[NDArray[np.bool_]],
     direction: str,
 ) -> NDArray[np.float64] | None:
-    """Lower bounds from components, float64 [Q, P]; −1 where a segment has none, None where no segment has any."""
+    """Lower bounds from components, float64 [Q, P]; −1 for segments without components, None if no segment has any."""
     asked = np.logical_or.reduce(list(wanted))
     parts = [(positions, segment) for positions, segment in stored.parts() if asked[positions].any()]
     if not any(segment.derived(COMPONENTS) is not None for _, segment in parts):
@@ -105,7 +105,7 @@ def _least_distances(
 
 
 def _threads(channels: int, queries: Queries) -> int:
-    """One where products are of so many columns that they use all processors by themselves."""
+    """The number of threads; 1 where the products have so many columns that they use all processors by themselves."""
     return 1 if rows_at_once(channels, len(queries.vectors)) < FEWEST_ROWS else usable_cores()
 
 
@@ -138,5 +138,5 @@ def _bounds(
 
 
 def reach(high: NDArray[np.float64], top: int) -> float:
-    """The `top`-th smallest upper bound: what lies beyond it for certain is not among the first `top`."""
+    """The `top`-th smallest upper bound: an image whose lower bound is above it is not among the first `top`."""
     return float(np.partition(high, top - 1)[top - 1]) if top <= len(high) else np.inf

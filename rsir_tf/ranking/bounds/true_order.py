@@ -1,4 +1,4 @@
-"""Distances of Eq. 3 from queries to every image, in their true order: what evaluation asks for."""
+"""Distances of Eq. 3 from queries to every image, in their true order, as evaluation needs them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from rsir_tf.ranking.bounds.search_bounds import groups
 from rsir_tf.ranking.set_distance import direct_set_distance
 
 _READ_AT_ONCE = 64
-"""Queries whose regions are held at once."""
+"""Queries whose regions are in memory at once."""
 
 
 def all_set_distances(
     stored: StoredVectors, queries: Iterable[NDArray[np.float32]], direction: str, wanted: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.float64]]:
-    """Distances from any number of queries, several in one matrix product.
+    """Compute the distances from any number of queries, several in one matrix product.
 
-    An image without regions has no distance to any other: as a query it is infinitely far from all.
+    A query without regions is infinitely far from all images.
 
     Args:
-        stored: Of the index.
+        stored: The vectors of the index.
         queries: float32 [m, C] each.
         direction: "query" or "both".
-        wanted: bool [P], the images to measure the distance to, false for removed ones; NaN for the others.
+        wanted: bool [P], the images to measure the distance to; false for removed ones. The others get NaN.
     """
     waiting = iter(queries)
     while together := list(itertools.islice(waiting, _READ_AT_ONCE)):
@@ -46,17 +46,17 @@ def all_set_distances(
 def set_distances(
     stored: StoredVectors, queries: Sequence[NDArray[np.float32]], direction: str, wanted: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.float64]]:
-    """Distances from queries to the wanted images; all queries go through the vectors together.
+    """Compute the distances from queries to the wanted images, reading the vectors once for all queries.
 
     Args:
-        stored: Of the index.
+        stored: The vectors of the index.
         queries: float32 [m, C] each, m ≥ 1.
         direction: "query" or "both".
         wanted: bool [P], false for removed images.
 
     Yields:
-        float64 [P] a query, in order, by position; their order is that of the directly computed distances, from which
-        they differ by less than 1e-10 of themselves. NaN for images that are not wanted.
+        For each query, in order, float64 [P] by position. They are ordered as the directly computed distances are, and
+        their relative difference from them is below 1e-10. NaN for images that are not wanted.
     """
     positions = np.flatnonzero(wanted)
     low, high = np.full((len(queries), len(wanted)), np.inf), np.full((len(queries), len(wanted)), np.inf)

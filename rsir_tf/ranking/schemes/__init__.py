@@ -1,4 +1,4 @@
-"""The ranking schemes, a file each. A new one is a new file here and a line in `SCHEMES`."""
+"""The ranking schemes, one file each. A new one is a new file here and a line in `SCHEMES`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SCHEMES = {
     "recnn": "rsir_tf.ranking.schemes.recnn.ReCNN",
     "recnn+": "rsir_tf.ranking.schemes.recnn_plus.ReCNNPlus",
 }
-"""Name → class, in the order in which reports show them. As text, so that `--help` can list the names and load none."""
+"""Name → class, in the order in which reports show them; as text, so that `--help` lists the names without imports."""
 
 DEFAULT_SCHEME = "recnn+"
-"""What ranks where nothing else is asked for."""
+"""The scheme that is used if none is chosen."""
 
 DEFAULT_REGION_SCHEME = "recnn"
-"""What ranks where one region is asked with."""
+"""The scheme that is used if the query is one region and none is chosen."""
 
 
 @functools.cache
@@ -45,9 +45,9 @@ def make_scheme(scheme: str | Scheme, **options: Any) -> Scheme:
     """Build a scheme from its name and options.
 
     Args:
-        scheme: A name of `SCHEMES`; or a scheme, which is given back: it has its own options.
+        scheme: A name of `SCHEMES`; or a scheme, which is returned as it is: it has its own options.
         **options: For example `metric` or `direction`; None stands for the scheme's default. An option that only other
-            schemes have may be given at their default, which asks for nothing.
+            schemes have is accepted at their default value, where it has no effect.
 
     Raises:
         InputError: There is no such scheme, it does not have an option, or the option has no such value.
@@ -61,14 +61,15 @@ def make_scheme(scheme: str | Scheme, **options: Any) -> Scheme:
 
 
 def make_schemes(schemes: Iterable[str | Scheme], **options: Any) -> list[Scheme]:
-    """Build several schemes, each with those of the options that it has.
+    """Build several schemes; each takes the options that it has.
 
     Args:
         schemes: As for `make_scheme`.
         **options: As for `make_scheme`.
 
     Raises:
-        InputError: As for `make_scheme`; also where an option is wrong that only other schemes have, or that none has.
+        InputError: As for `make_scheme`; also where no scheme has the option, or its value is wrong for a scheme that
+            has it.
     """
     given = {name: value for name, value in options.items() if value is not None}
     kinds = {name: scheme_kind(name) for name in SCHEMES}
@@ -92,17 +93,17 @@ def options_of(scheme: Scheme) -> dict[str, Any]:
 
 
 def derived_files() -> tuple[DerivedFile[Any], ...]:
-    """What the schemes want to be kept beside the vectors of an index, for `IndexWriter.open`."""
+    """The files that the schemes need beside the vectors of an index, for `IndexWriter.open`."""
     return tuple(file for name in SCHEMES for file in getattr(scheme_kind(name), "derived_files", ()))
 
 
 def _options_of(kind: type[Scheme]) -> dict[str, Any]:
-    """The names of a kind's options, with their defaults."""
+    """The names of a scheme's options, with their defaults."""
     return {field.name: field.default for field in fields(kind)} if is_dataclass(kind) else {}
 
 
 def _refuse_other(kind: type[Scheme], name: str, value: object) -> None:
-    """Refuse an option that a kind of scheme does not have."""
+    """Refuse an option that a scheme does not have."""
     found = {other: _options_of(scheme_kind(other)) for other in SCHEMES}
     defaults = {other: options[name] for other, options in found.items() if name in options}
     if name == "metric":

@@ -1,8 +1,8 @@
 """ReCNN: images as sets of regions, by Eq. 3 of the paper.
 
-The distance that defines it is `region_set_distance`. A search bounds every distance from both sides before it is
-computed, and computes it only where the bounds leave open whether it is among the first (`bounds`); what is left is
-computed directly, which decides order and ties.
+The distance that defines it is `region_set_distance`. A search first bounds every distance from below and above
+(`bounds`). It computes the distance directly only where the bounds leave open whether an image is among the nearest;
+these direct values decide order and ties.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ReCNN:
     """Ranks by Eq. 3: the mean, over the query's regions, of the L2 distance to the nearest region of the other image.
 
     Attributes:
-        direction: "query", Eq. 3 as it stands; or "both", the mean of Eq. 3 from the query to the other image and from
-            the other image to the query.
+        direction: "query" for Eq. 3 itself, from the query to the other image; or "both" for the mean of Eq. 3 in both
+            directions.
 
     Raises:
-        InputError: Another direction.
+        InputError: The direction is neither of these.
     """
 
     direction: str = "query"
@@ -53,7 +53,7 @@ class ReCNN:
         require_direction(self.direction)
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
-        """Eq. 3 for one image after the other; infinite where the query or the image has no region."""
+        """Compute Eq. 3 for each image; infinite where the query or the image has no region."""
         if not len(query.recnn):
             return np.full(len(images), np.inf)
         asked = query.recnn.astype(np.float64)
@@ -73,7 +73,7 @@ class ReCNN:
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
     ) -> list[Found]:
-        """As `Quick.nearest`: the index is gone through once for many queries."""
+        """See `Quick.nearest`. The index is read once for many queries."""
         asked = [query.recnn for query in queries]
         found: list[Found] = []
         for group in groups(asked):
@@ -91,13 +91,13 @@ class ReCNN:
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
-        """As `RanksArchives.all_distances`; an image without regions is infinitely far from all as a query."""
+        """See `RanksArchives.all_distances`. A query without regions is infinitely far from all images."""
         return all_set_distances(stored, (query.recnn for query in queries), self.direction, wanted)
 
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
     ) -> Iterator[NDArray[np.int64]]:
-        """As `RanksArchives.rankings`."""
+        """See `RanksArchives.rankings`."""
         wanted = np.zeros(len(stored), dtype=bool)
         wanted[positions] = True
         asked = (stored.recnn(position) for position in positions[queries.start : queries.stop].tolist())

@@ -1,7 +1,7 @@
 """ReCNN+: whole images, by the distance between their global vectors.
 
-L1 is the paper's. Where segments have levels (`bounds.levels`), a search by L1 computes the few distances that their
-bounds leave open; by L2 and cosine it computes all.
+The paper uses L1. Where segments have levels (`bounds.levels`), a search by L1 computes only the few distances that the
+bounds leave open; a search by L2 or cosine computes all.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReCNNPlus:
-    """Ranks by the distance between one vector an image.
+    """Ranks by the distance between global vectors, one per image.
 
     Attributes:
         metric: "l1" (the paper's), "l2" or "cosine", as `global_distance` defines them.
 
     Raises:
-        InputError: Another metric.
+        InputError: The metric is none of these.
     """
 
     metric: str = "l1"
@@ -59,7 +59,7 @@ class ReCNNPlus:
         require_metric(self.metric)
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
-        """As `global_distance`."""
+        """See `global_distance`."""
         return distances_from(query.recnn_plus.astype(np.float64), images.recnn_plus, self.metric)
 
     def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
@@ -69,7 +69,7 @@ class ReCNNPlus:
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
     ) -> list[Found]:
-        """As `Quick.nearest`."""
+        """See `Quick.nearest`."""
         asked = [query.recnn_plus.astype(np.float64) for query in queries]
         return [self._nearest(stored, query, top, mask) for query, mask in zip(asked, wanted, strict=True)]
 
@@ -92,7 +92,7 @@ class ReCNNPlus:
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
-        """As `RanksArchives.all_distances`: computed directly, in one thread a core."""
+        """See `RanksArchives.all_distances`. Distances are computed directly, with one thread per core."""
         blocks = [(places, to_float32(vectors)) for places, vectors in stored.global_blocks(wanted)]
 
         def measure(asked: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ class ReCNNPlus:
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
     ) -> Iterator[NDArray[np.int64]]:
-        """As `RanksArchives.rankings`: by `rsir_tf.vector_rankings`, whose rounding it shares."""
+        """See `RanksArchives.rankings`. It uses `rsir_tf.vector_rankings` and has the same rounding."""
         rows = stored.rows[positions]
         # All images are the common case: their vectors are not copied.
         every = len(rows) == len(stored.global_vectors)
