@@ -1,32 +1,31 @@
 """Content-based retrieval of aerial images with region features of a fully convolutional network.
 
-The map, top to bottom; imports run downwards only, and rooms do not import each other:
+This is the map of the package, from top to bottom. Imports go downwards only, and rooms do not import each other:
 
-    cli/            one file a command: parses, calls a workflow, prints
+    cli/            one file per command: it parses options, calls a workflow and prints
     workflows       the only place where rooms meet: index_archive, query_image, evaluate_index, compare_descriptors
-    rasters/        an image's source: the way to its pixels; reading picture files; every room may import it
-    archives/       label sets, records, one reader a format, splits, the synthetic archive
+    rasters/        sources of images (a file today), and reading their pixels; every room may import it
+    archives/       label sets, records, one reader per format, splits, the synthetic archive
     segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top
     serving/        client/: a model behind a server; server/: the embedded server, engines; a model in this process
     regions/        connected components, exact region max pooling
     baselines/      the descriptors that the paper compares with
-    index/          segments on disk: what was described, of which image, with what; it knows no distance
+    index/          segments on disk: images, regions and their vectors; it computes no distances
     ranking/        schemes (what "near" means), what makes them quick, search over an index
     evaluation/     relevance, and figures of rankings and of tags
-    presentation/   everything that is looked at: pictures, sheets, plots, tables, reports, pages
+    presentation/   everything that people look at: pictures, sheets, plots, tables, reports, pages
     contract        what a model answers: names of signatures and tensors, Prediction, ModelDescription, Model
-    locks           one writer a folder
-    artifacts       what is left on disk: written aside and renamed, with a manifest
+    locks           one writer per folder
+    artifacts       files on disk: written to a temporary name and renamed, with a manifest
     distances       L1, L2 and cosine between vectors
-    vector_rankings every image ranked for every image by its vector
-    processors      how many cores this process may use, and work spread over them with its answers in order
+    vector_rankings all images ranked for every image by their vectors
+    processors      how many cores this process may use, and an ordered pipeline that uses them
     errors          what was found, what was wanted, what to do
-    lazy_attributes public names that load their file when first used
-    progress        how long work tells how far it is
+    lazy_attributes public names that load their file at their first use
+    progress        how long work reports its progress
 
-Three exceptions: `segmentation` reads `archives`, `ranking` reads `index`, and `presentation` shows what `evaluation`
-found.
-Attributes of this package load their room when first used, so `import rsir_tf` stays light.
+Three exceptions: `segmentation` reads `archives`, `ranking` reads `index`, and `presentation` reads the results of
+`evaluation`. Attributes of this package load their room at their first use, so that `import rsir_tf` is quick.
 """
 
 from __future__ import annotations

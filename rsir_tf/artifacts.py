@@ -1,4 +1,4 @@
-"""What the package leaves on disk: written aside and renamed, with a manifest, checked when opened."""
+"""Files and folders on disk: written to a temporary name and renamed, with a manifest that is checked when opened."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from rsir_tf.errors import ArtifactError
 MANIFEST = "manifest.json"
 
 RUN_VERSION = 4
-"""Format of a run; here, where it can be looked up without TensorFlow."""
+"""Format version of a run; defined here, so that it can be read without TensorFlow."""
 
 
 @contextlib.contextmanager
 def written_aside(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Give a path beside `target` to write to; it takes the target's name only when the block ends well.
+    """Give a temporary path beside `target`; it is renamed to `target` only if the block ends without an error.
 
     Args:
-        target: The final path of a file or a folder. Its parent is made where missing.
+        target: The final path of a file or a folder. Its parent folder is made if it is missing.
         replace: Whether an existing *file* may be replaced (atomically). Folders are never replaced.
 
     Yields:
@@ -57,7 +57,7 @@ def written_aside(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors while writing to `path` into one clear line.
+    """Turn system errors while writing to `path` into one clear line.
 
     Raises:
         ArtifactError: For any OSError inside the block (disk full, read-only, no permission, …).
@@ -65,9 +65,9 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # h5py puts the system's number into a long text of its own and leaves `strerror` empty.
+        # h5py puts the system's error number into a long text and leaves `strerror` empty.
         number = error.errno or next(map(int, re.findall(r"errno = (\d+)", str(error))), None)
-        if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # NumPy, whose C code forgets the number.
+        if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # NumPy, whose C code drops the number.
             number = errno.ENOSPC
         reason = os.strerror(number).lower() if number else str(error)
         raise ArtifactError(
@@ -76,16 +76,16 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def is_leftover(entry: Path) -> bool:
-    """Whether this is what `written_aside` leaves beside a target when the process is killed."""
+    """Whether this is a temporary file or folder that `written_aside` leaves when the process is killed."""
     return entry.name.startswith(".") and entry.is_dir() and re.fullmatch(r"\..+\.[a-z0-9_]{8}", entry.name) is not None
 
 
 def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
-    """Remove what killed processes left in a folder and the folders in it.
+    """Remove what killed processes left in a folder and its subfolders.
 
     Args:
-        folder: Where to look.
-        older_than: Seconds; younger ones may be another process's work under way.
+        folder: The folder to search.
+        older_than: Seconds; younger files may still be in use by another process.
     """
     if not folder.is_dir():
         return
@@ -96,11 +96,11 @@ def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically: a reader sees the old file or the new one, never half of it.
+    """Write JSON atomically: a reader sees the old file or the new one, never a part of it.
 
     Args:
         path: The file; replaced if it exists.
-        content: Anything that `json` can write; NaN is refused.
+        content: Any value that `json` can write, except NaN.
 
     Raises:
         ArtifactError: The disk is full or read-only.
@@ -124,16 +124,16 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise ArtifactError(
-            f"{path}: is not valid JSON ({error})", cure="restore it from a copy or make it anew"
+            f"{path}: is not valid JSON ({error})", cure="restore it from a copy or make it again"
         ) from error
 
 
 def manifest(kind: str, version: int, **content: Any) -> dict[str, Any]:
-    """Compose a manifest: what this is, its format version, when and by what it was made, then `content`.
+    """Compose a manifest: kind, format version, time, the program that made it, and `content`.
 
     Args:
         kind: "run", "split", "export" or "index".
-        version: The format's version; raised when an older program could misread it.
+        version: The format version; increase it when an older program could misread the format.
         **content: Further entries, JSON types.
     """
     from rsir_tf import __version__
@@ -149,15 +149,15 @@ def manifest(kind: str, version: int, **content: Any) -> dict[str, Any]:
 
 
 def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
-    """Read a manifest and check that it is of this kind and of a version that this program knows.
+    """Read a manifest and check that it has this kind and a version that this program knows.
 
     Args:
         path: The manifest's file, or the folder that holds `manifest.json`.
-        kind: What it must be.
-        version: The newest version that is understood; older ones are the caller's to handle.
+        kind: The kind that it must have.
+        version: The newest version that this program knows; the caller must handle older ones.
 
     Raises:
-        ArtifactError: It is missing, not JSON, of another kind, or newer; both values are named.
+        ArtifactError: It is missing, not JSON, of another kind, or newer; the text names both values.
     """
     file = path / MANIFEST if path.is_dir() else path
     if not file.exists():
@@ -196,7 +196,7 @@ def _digest(file: Any) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file's or a folder's bytes to disk before its name changes: a crash must not leave an empty file."""
+    """Write a file's or a folder's bytes to disk before it is renamed: a crash must not leave an empty file."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     for file in files:
         with file.open("rb") as handle:

@@ -1,4 +1,4 @@
-"""What a model answers, however it is reached: names of signatures and tensors, and plain data types."""
+"""What a model answers, served or in this process: names of signatures and tensors, and plain data types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVING_DEFAULT = "serving_default"
 FEATURES = "features"
 DESCRIBE = "describe"
 IDENTIFY = "identify"
-"""As `describe`, once for each of some images: a server that batches takes no request without inputs."""
+"""Like `describe`, but with images as input and one answer per image: a batching server needs inputs in a request."""
 
 IMAGES = "images"
 SEGMENTATION = "segmentation"
@@ -33,7 +33,7 @@ CHANNELS = 512
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model sees in one image.
+    """What the model predicts for one image.
 
     Attributes:
         segmentation: uint8 [H, W], class indices from 0.
@@ -46,7 +46,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """Which model answers.
+    """Identity and properties of a model.
 
     Attributes:
         model_id: Hash of the exported weights and label set; two models with equal ids give equal answers.
@@ -63,7 +63,7 @@ class Model(Protocol):
     """A model in this process (`rsir_tf.load`) or behind a server (`rsir_tf.connect`)."""
 
     def describe(self) -> ModelDescription:
-        """Ask which model it is.
+        """Ask for the identity of the model.
 
         Raises:
             ModelError: There is no such model, it lacks the `describe` or `features` signature, or no server answers.
@@ -77,7 +77,7 @@ class Model(Protocol):
             images: uint8 [H, W, 3], RGB; sizes may differ, sides ≥ 16.
 
         Returns:
-            One prediction an image, in order.
+            One prediction per image, in order.
 
         Raises:
             InputError: An array has another dtype or shape.
@@ -86,10 +86,10 @@ class Model(Protocol):
         """
 
     def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        """As `predict`, for any number of images: pulled as needed, a bounded number in flight, results in order."""
+        """Like `predict`, for any number of images: they are read as needed, a few ahead; results are in order."""
 
     def close(self) -> None:
-        """Give back connections and memory; further calls fail."""
+        """Release connections and memory; later calls fail."""
 
     def __enter__(self) -> Model: ...
 

@@ -1,8 +1,9 @@
 """L1, L2 and cosine distances between vectors: the one place that computes them, for search, evaluation and baselines.
 
-All are formed in float64 from differences, so that equal vectors are at distance exactly 0. `distances_from` measures
-from one vector and loads no library; `pairwise_distances` measures from several, in SciPy, which costs a quarter of a
-second to load. The two agree to about 1e-13 of a distance; never compare what one gave with what the other gave.
+All are computed in float64 from differences, so that the distance of equal vectors is exactly 0. `distances_from`
+measures from one vector and loads no library; `pairwise_distances` measures from several with SciPy, which takes a
+quarter of a second to load. Their relative difference is about 1e-13; never compare a value of one with a value of the
+other.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ METRICS = ("l1", "l2", "cosine")
 """Σ|q − r|; ‖q − r‖₂; and 1 − cos(q, r), computed as ½‖q/‖q‖ − r/‖r‖‖²."""
 
 QUERIES_AT_ONCE = 16
-"""Vectors that `pairwise_distances` is best asked with at once."""
+"""The best number of queries for one call of `pairwise_distances`."""
 
 _TILE = 128
-"""Vectors of a tile: with 512 numbers each they stay in a core's cache while a batch of queries passes over them."""
+"""Vectors of a tile: with 512 numbers each, they stay in a core's cache for all queries of a call."""
 
 _CHUNK = 1 << 17
-"""Numbers that `distances_from` works on at once: 1 MB of float64, which stays in the processor's cache."""
+"""Numbers that `distances_from` processes at once: 1 MB of float64, which stays in the processor's cache."""
 
 _SCIPY = {"l1": "cityblock", "l2": "euclidean", "cosine": "sqeuclidean"}
 
 _SIGN_AND_VALUE = np.int32(-0x70000001)
-"""All bits but the three above the exponent, into which the sign was extended."""
+"""All bits except the three above the exponent, into which the sign was extended."""
 
 
 def global_distance(
@@ -38,9 +39,9 @@ def global_distance(
     Args:
         query: float [C], finite.
         others: float [N, C], finite.
-        metric: "l1" Σ|q − r| (the paper's for ReCNN+ and colour histograms), "l2" ‖q − r‖₂ (the paper's for the rest),
-            or "cosine" 1 − cos(q, r), computed as ½‖q/‖q‖ − r/‖r‖‖² so that equal vectors are at exactly 0. A zero
-            vector is at cosine distance ½ from others and 0 from another zero vector.
+        metric: "l1" Σ|q − r| (in the paper for ReCNN+ and colour histograms), "l2" ‖q − r‖₂ (in the paper for the
+            others), or "cosine" 1 − cos(q, r), computed as ½‖q/‖q‖ − r/‖r‖‖² so that the distance of equal vectors is
+            exactly 0. The cosine distance of a zero vector is ½ from others and 0 from another zero vector.
 
     Returns:
         float64 [N], ≥ 0.
@@ -56,7 +57,7 @@ def global_distance(
 
 
 def distances_from(query: NDArray[np.float64], others: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
-    """As `global_distance`, for arguments that are known to be right; `others` may have any floating type."""
+    """Like `global_distance`, but without checks of the arguments; `others` may have any floating type."""
     distances = np.empty(len(others))
     if metric == "cosine":
         query = _unit(query[None])[0]
@@ -76,15 +77,15 @@ def distances_from(query: NDArray[np.float64], others: NDArray[np.floating], met
 def pairwise_distances(
     queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str, dtype: DTypeLike = np.float64
 ) -> NDArray[np.floating]:
-    """Distances from each query to each vector, formed in float64 from differences: exactly 0 between equal vectors.
+    """Distances from each query to each vector, computed in float64 from differences: exactly 0 for equal vectors.
 
-    Several threads may call it at once: most of its time it holds no lock of Python's.
+    Several threads can call it in parallel: it releases Python's global lock most of the time.
 
     Args:
         queries: float32 or float64 [Q, d], finite; `QUERIES_AT_ONCE` or about as many.
         vectors: float32 or float64 [N, d], finite.
         metric: "l1", "l2" or "cosine", as for `global_distance`.
-        dtype: Number type of the answer.
+        dtype: Number type of the result.
 
     Returns:
         [Q, N], ≥ 0, rounded to `dtype`.
@@ -110,15 +111,15 @@ def require_metric(metric: str) -> None:
 
 
 def finite_float64(values: NDArray[np.floating], axes: int, what: str) -> NDArray[np.float64]:
-    """Check vectors that somebody gave, and widen them.
+    """Check vectors from a caller, and convert them to float64.
 
     Args:
         values: float [C] for 1 axis, [regions, C] for 2.
         axes: 1 or 2.
-        what: For the error's text.
+        what: Name of the vectors in the error text.
 
     Raises:
-        InputError: Another shape or number type, NaN or infinity.
+        InputError: They have another shape or number type, or hold NaN or infinity.
     """
     array = np.asarray(values)
     if array.ndim != axes or not np.issubdtype(array.dtype, np.floating):
@@ -137,10 +138,10 @@ def to_float64(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Give finite numbers as float32, exactly; many times quicker than NumPy converts half precision.
+    """Convert finite numbers to float32 exactly; for float16 many times quicker than NumPy.
 
-    A half's exponent and mantissa, moved to where a single has them, stand for the number times 2⁻¹¹²; that holds for
-    subnormals too.
+    If exponent and mantissa of a float16 are moved to their places in a float32, this is the number times 2⁻¹¹²; that
+    holds for subnormal numbers too.
 
     Args:
         values: float16 or float32, any shape, finite.
@@ -159,7 +160,7 @@ def to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _prepared(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
-    """float64, which is what cdist computes in; of length 1 for cosine."""
+    """Convert to float64, in which cdist computes; for cosine, scale to length 1."""
     own = vectors.astype(np.float64)
     return _unit(own, out=own) if metric == "cosine" else own
 

@@ -1,4 +1,4 @@
-"""The package's own errors: what was found, what was wanted, what to do about it."""
+"""The package's own errors: what was found, what was wanted, and what to do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class RsirError(Exception):
     The text is one line: what was found, then what was wanted, then what to do.
 
     Args:
-        found: What is wrong, beginning with the file, option or server it concerns.
-        wanted: What would have been right. Left out where `found` says it all.
+        found: What is wrong, beginning with the file, option or server.
+        wanted: What would be right; None where `found` already says it.
         cure: What the user can do now, as an instruction.
     """
 
@@ -35,12 +35,12 @@ class ArtifactError(RsirError):
 
 
 class MismatchError(RsirError):
-    """Two things that must agree do not: an index and a model, an index and the query's settings."""
+    """Two things do not agree, for example an index and a model, or an index and the settings of a query."""
 
 
 class ModelError(RsirError):
-    """A served or loaded model that cannot answer: not there, wrong signature, refused request."""
+    """A served or loaded model that cannot answer: it is missing, has a wrong signature, or refused the request."""
 
 
 class ServerUnavailableError(ModelError):
-    """No server answered in time; the same call may go through later."""
+    """No server answered in time; the same call may succeed later."""

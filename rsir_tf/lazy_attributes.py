@@ -1,4 +1,4 @@
-"""Packages whose public names load their file when first used: who needs one of them does not pay for all."""
+"""Public names of packages that load their file at their first use: using one name does not load all files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def attributes(
     Args:
         package: Its `__name__`.
         homes: Public name → the module that defines it.
-        moved: Name that this package had in the version before → the module that has it now. Such a name still works,
-            with a `DeprecationWarning` that says where it is to be imported from.
+        moved: Name that this package had in the previous version → the module that has it now. Such a name still works,
+            with a `DeprecationWarning` that names the new module.
     """
 
     def find(name: str) -> Any:

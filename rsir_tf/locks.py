@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the system drops when its process ends, however it ends."""
+"""One writer at a time: a lock that the system releases when its process ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rsir_tf.errors import ArtifactError
 
 
 class WriterLock:
-    """Holds a folder for writing, from construction to `release`.
+    """Locks a folder for writing, from construction to `release`.
 
-    The lock's file stays where it is: removing it would let two processes hold two files of the same name.
+    The lock file is never removed: otherwise two processes could lock two files of the same name.
 
     Args:
-        file: The lock's file; made where missing.
+        file: The lock file; it is made if it is missing.
 
     Raises:
-        ArtifactError: Another writer holds it, the folder is read-only, or the system has no such locks.
+        ArtifactError: Another writer has the lock, the folder is read-only, or the system has no file locks.
     """
 
     def __init__(self, file: Path) -> None:
@@ -47,7 +47,7 @@ class WriterLock:
             raise
 
     def release(self) -> None:
-        """Let the next writer in."""
+        """Release the lock for the next writer."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)

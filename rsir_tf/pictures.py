@@ -1,4 +1,4 @@
-"""The former place of what `rsir_tf.presentation` draws; to be removed in the next version."""
+"""Deprecated names of `rsir_tf.presentation`; the next version removes this module."""
 
 from __future__ import annotations
 

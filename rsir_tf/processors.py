@@ -1,4 +1,4 @@
-"""How many processor cores there are to work on, and work that is spread over them, with its answers in order."""
+"""How many processor cores can be used, and a pipeline that spreads work over them and gives answers in order."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ Answer = TypeVar("Answer")
 def usable_cores() -> int:
     """Cores that this process may use, at least 1: a container or `taskset` may allow fewer than the machine has.
 
-    Where the system does not say which are allowed (macOS, Windows), all of the machine's.
+    Where the system does not say which are allowed (macOS, Windows), these are all cores of the machine.
     """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_order(submit: Callable[[Item], Future[Answer]], items: Iterable[Item], ahead: int) -> Iterator[Answer]:
-    """Start work on items, a bounded number of them ahead of what was taken, and give the answers in order.
+    """Start work on items, a bounded number ahead of the consumer, and give the answers in order.
 
-    Whoever stops taking answers (and closes this iterator, or lets go of it) cancels what waits for its turn; what runs
-    already ends by itself.
+    Closing or dropping this iterator cancels the work that waits; work that already runs goes on to its end.
 
     Args:
-        submit: Starts the work on one item, for example an executor's `submit` with the function filled in.
-        items: Taken in the caller's thread, as answers are taken.
-        ahead: How many items are begun at most whose answers have not been taken; at least 1.
+        submit: Starts the work on one item, for example an executor's `submit` with a fixed function.
+        items: Read in the caller's thread, as answers are consumed.
+        ahead: The largest number of started items whose answers are not consumed yet; at least 1.
 
     Yields:
         The answers, in the order of the items.
@@ -65,12 +64,12 @@ def in_order(submit: Callable[[Item], Future[Answer]], items: Iterable[Item], ah
 def in_threads(
     work: Callable[[Item], Answer], items: Iterable[Item], *, threads: int | None = None
 ) -> Iterator[Answer]:
-    """Work on items in threads of its own, as `in_order`, two items a thread ahead.
+    """Work on items in new threads, like `in_order`, with two items per thread ahead.
 
     Args:
         work: Called with one item; several calls run at once.
         items: Any number.
-        threads: None takes one a core.
+        threads: Number of threads; None takes one per core.
 
     Yields:
         The answers, in the order of the items.

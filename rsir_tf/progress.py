@@ -1,12 +1,12 @@
-"""How long work tells how far it is, the same for all of it."""
+"""How long work reports its progress; the same type everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""Called with what is done, what there is to do in all, and a few words that say what is being done."""
+"""Called with the number of finished steps, the total number, and a few words about the work."""
 
 
 def silent(done: int, total: int, words: str) -> None:
-    """Tell nobody: the default where a caller does not ask how far the work is."""
+    """Report nothing; the default."""

@@ -38,8 +38,8 @@ class MlrsnetLabels:
         names: All labels, in the order of the columns of the first CSV that has what most have.
         rows: Image name → its labels, sorted.
         categories: Image name → its category, the CSV's name.
-        repairs: What was repaired, a line each; empty where nothing was, or repair was not wanted.
-        remarks: What is missing from all files, a line each.
+        repairs: What was repaired, one line each; empty where nothing was, or repair was not wanted.
+        remarks: What is missing from all files, one line each.
     """
 
     folder: Path

@@ -55,8 +55,8 @@ class Archive:
         orphan_masks: Mask files that belong to no image.
         tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
         orphan_tags: Names in the tags file that no image bears.
-        repairs: What the reader mended in published damage, a line each.
-        remarks: What else the reader has to tell of the tags, a line each.
+        repairs: What the reader mended in published damage, one line each.
+        remarks: What else the reader has to tell of the tags, one line each.
         understood: How the folder was understood, in words: which files are images, what scenes are.
         pairing: How images and masks were told apart and brought together, in words; None where there are no masks.
         label_proof: Why the masks are taken to mean what `label_set` says, in words; None where there is none.

@@ -61,8 +61,8 @@ class ArchiveReport:
         notes: What is worth knowing of image files that are read → the images.
         masks_read: How many masks could be read.
         masks_void: Images whose mask has no pixel of a class.
-        problems: What training would fail at, a line each.
-        remarks: What is worth knowing and stops nothing, a line each.
+        problems: What training would fail at, one line each.
+        remarks: What is worth knowing and stops nothing, one line each.
     """
 
     root: str

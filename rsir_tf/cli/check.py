@@ -84,7 +84,7 @@ def _text(report: ArchiveReport) -> str:
 
 
 def _faults(report: ArchiveReport) -> list[str]:
-    """Every file that training would fail at, a line each."""
+    """Every file that training would fail at, one line each."""
     return [
         *report.unreadable.values(),
         *(f"{image}: has no mask" for image in report.images_without_mask),

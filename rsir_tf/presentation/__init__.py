@@ -1,4 +1,4 @@
-"""Everything that is looked at: pictures, sheets, plots, tables, reports and pages. Nothing here computes a figure.
+"""Everything that people look at: pictures, sheets, plots, tables, reports and pages. Nothing here computes a figure.
 
 drawing, text      class maps, outlines, scaling; lines of text that fit
 sheets             rows of captioned tiles
@@ -10,7 +10,7 @@ retrieval_tables, retrieval_report, retrieval_console   what an evaluation found
 comparison_page    what a comparison found
 training_report    what a training run reached
 
-Attributes load their file when first used: a table for the console does not pay for plots.
+Attributes load their file at their first use: a table for the console does not load the code for plots.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Numbers on regions: where they go, and how they are drawn."""
+"""Numbers on regions: where they are placed, and how they are drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BADGE_COLOURS: tuple[Colour, ...] = (
     (204, 121, 167),
     (255, 255, 255),
 )
-"""Told apart by colour-blind readers too (Okabe and Ito); number 1 has the first, and after the last they repeat."""
+"""Colours that colour-blind readers can distinguish too (Okabe and Ito); number 1 has the first, and they repeat."""
 
 _RADIUS = 9
 
@@ -33,7 +33,7 @@ def inner_point(inside: NDArray[np.bool_]) -> tuple[int, int]:
         inside: bool [H, W], True in one region or more pixels.
 
     Returns:
-        (row, column) of the pixel farthest from the region's border, the picture's edge counting as border; the first
+        (row, column) of the pixel farthest from the region's border, where the image's edge is a border too; the first
         of several.
     """
     import cv2
@@ -48,8 +48,8 @@ def largest_regions(labels: NDArray[np.int32], most: int) -> list[int]:
     """Numbers of the largest regions, largest first, ties by number.
 
     Args:
-        labels: int32 [H, W], 0 = no region, else 1..m.
-        most: How many at most.
+        labels: int32 [H, W], 0 for no region, otherwise 1..m.
+        most: The largest number of regions to return.
     """
     areas = np.bincount(labels.ravel())
     areas[0] = 0
@@ -60,12 +60,12 @@ def largest_regions(labels: NDArray[np.int32], most: int) -> list[int]:
 def draw_badges(
     image: NDArray[np.uint8], labels: NDArray[np.int32], numbers: Mapping[int, tuple[int, ...]]
 ) -> NDArray[np.uint8]:
-    """Write numbers on regions: several on one region stand side by side, and none covers another.
+    """Write numbers on regions: several numbers of one region are side by side, and none covers another.
 
     Args:
         image: uint8 [H, W, 3].
         labels: int32 [H, W].
-        numbers: From a region of `labels` to the numbers (from 1) that it carries.
+        numbers: Region of `labels` → the numbers on it, from 1.
 
     Returns:
         uint8 [H, W, 3].

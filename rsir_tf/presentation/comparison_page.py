@@ -34,7 +34,7 @@ from rsir_tf.presentation.tables import Table
 PAGE = "index.html"
 
 CONFUSED = 5
-"""Most confused pairs of scene classes that are listed for each descriptor."""
+"""Number of most confused pairs of scene classes that are listed for each descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ExtremeQueries:
         scheme: The descriptor's name.
         kind: "best" or "worst".
         rows: As `extremes_sheet` takes them.
-        by_scene: Whether they are one of each scene class first.
+        by_scene: Whether the first rows are one query of each scene class.
     """
 
     scheme: str
@@ -73,11 +73,11 @@ def write_comparison_page(
         evaluation: Figures of each descriptor.
         title: The page's heading.
         confusion: Descriptor → which scenes its hits confuse.
-        extremes: Best and worst queries; taken one after another, so that few images are held at a time.
-        tests: Of the descriptors against one of them.
-        published: Published figures to show beside, by descriptor.
-        remarks: What was left out and why, a line each.
-        unread: On images that could not be read, a line each.
+        extremes: Best and worst queries; read one after another, so that few images are in memory at a time.
+        tests: Paired tests of the descriptors against one of them.
+        published: Descriptor → published figures to show beside its own.
+        remarks: What was left out and why, one line each.
+        unread: The images that could not be read, one line each.
 
     Returns:
         The page, which opens without a server. Pictures that only an earlier page had are removed.
@@ -94,7 +94,7 @@ def write_comparison_page(
         Section(
             "Settings",
             [
-                "Parameters of the baselines are this program's choice: the paper does not give them.",
+                "The parameters of the baselines are this program's choice, because the paper does not give them.",
                 *settings_words(evaluation),
                 *unread,
             ],
@@ -136,7 +136,7 @@ def _figures(
     content += filter(None, [interval_table(evaluation)])
     if tests is not None:
         content += [paired_test_table(tests), paired_test_sentence(tests)]
-    content.append(Picture(to / "precision_recall.png", "Interpolated precision over recall, a curve a descriptor"))
+    content.append(Picture(to / "precision_recall.png", "Interpolated precision over recall, one curve per descriptor"))
     content += filter(None, [graded_table(evaluation)])
     return Section("Figures", content)
 
@@ -152,21 +152,23 @@ def _scenes(to: Path, evaluation: Evaluation) -> list[Section]:
         [f.by_scene[scene].anmrr if scene in f.by_scene else np.nan for f in schemes.values()] for scene in scenes
     ]
     picture = heat_map(values, scenes, [title_of(name) for name in schemes], colours="Oranges", blanks=False)
-    words = "ANMRR of each scene class under each descriptor"
+    words = "ANMRR of each scene class for each descriptor"
     return [Section("By scene class", [_save(to / "anmrr_by_scene.png", picture, words), table])]
 
 
 def _confusion(to: Path, found: Mapping[str, SceneConfusion]) -> list[Section]:
     content: list[Block] = [
-        "Of the first NG hits of a scene's queries (NG: other images of that scene; the query left out), the share "
-        "that shows each scene. The diagonal is the mean R-precision."
+        "The share of each scene among the first NG hits of a scene's queries. NG is the number of other images of "
+        "that scene; the query is left out. The diagonal is the mean R-precision."
     ]
     for name, confusion in found.items():
         words = f"{title_of(name)}: scenes of the queries (rows) and of their hits (columns)"
         picture = heat_map(confusion.shares(), confusion.names, confusion.names, row_title="query", column_title="hits")
         content.append(_save(_file(to, "confusion", name), picture, words))
         pairs = confusion.most_confused(CONFUSED)
-        content.append(Table(["Query shows", "Hits show", "Share"], pairs, f"{title_of(name)}: most confused"))
+        content.append(
+            Table(["Scene of the query", "Scene of the hits", "Share"], pairs, f"{title_of(name)}: most confused")
+        )
     return [Section("Confusion between scene classes", content)] if found else []
 
 
@@ -181,7 +183,7 @@ def _extremes(to: Path, found: ExtremeQueries) -> Picture:
 
 def _costs(evaluation: Evaluation) -> list[Section]:
     table = costs_table(evaluation)
-    return [] if table is None else [Section("What it costs", [table, costs_words(evaluation)])]
+    return [] if table is None else [Section("Costs", [table, costs_words(evaluation)])]
 
 
 def _save(file: Path, content: bytes, words: str) -> Picture:

@@ -1,4 +1,4 @@
-"""A query and what was found for it, on one picture."""
+"""A query and its hits on one picture."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ OTHER_SCENE: Colour = (200, 44, 52)
 QUERY: Colour = (30, 90, 200)
 
 MatchedRegions = tuple[int, int, float]
-"""(region of the query, the hit's region nearest to it, their L2 distance); regions count from 0, as the rows of ReCNN
-do: region r is label r + 1."""
+"""(region of the query, nearest region of the hit, their L2 distance). Regions count from 0, like the rows of ReCNN:
+region r has label r + 1."""
 
 _TINT = 0.16
 
 
 @dataclass(frozen=True, slots=True)
 class SheetItem:
-    """The query or a hit, as a contact sheet shows it.
+    """The query or a hit on a contact sheet.
 
     Attributes:
         id: The image's id.
         image: uint8 [H, W, 3], RGB.
-        segmentation: uint8 [H, W], class indices from 0, 255 = void; None shows the image without outlines.
-        labels: int32 [H, W], 0 = no region, else 1..m; None outlines classes instead of regions.
-        scene: Its scene class, where known.
-        tags: Its true tags, where known.
+        segmentation: uint8 [H, W], class indices from 0, 255 for void; None shows the image without outlines.
+        labels: int32 [H, W], 0 for no region, otherwise 1..m; None outlines classes instead of regions.
+        scene: Its scene class, if known.
+        tags: Its true tags, if known.
         rank: From 1; None for the query.
         distance: To the query; None for the query.
-        matches: Of a hit under ReCNN: which of its regions is nearest to each query region. Needs both images' labels.
+        matches: For a hit of ReCNN: its nearest region to each region of the query. Needs the labels of both images.
         remark: A further line below the picture.
     """
 
@@ -79,31 +79,31 @@ def contact_sheet(
 ) -> NDArray[np.uint8]:
     """Draw the query at the left and its hits in rows beside it.
 
-    Segmentations are outlined in their classes' colours over a light tint of them. A hit's frame is green where its
-    scene is the query's, red where it is another, absent where one is not known. The largest regions of the query are
-    numbered; each hit carries the same numbers on the regions that matched them, and lists the closest of these pairs.
+    Regions have outlines and a light tint in the colours of their classes. The frame of a hit is green if it shows the
+    query's scene, and red if it shows another; there is no frame if one of them is not known. The largest regions of
+    the query are numbered; each hit has the same numbers on the matching regions, and lists the closest pairs.
 
     Args:
         query: The query; its regions are numbered only where some hit has matches.
         hits: In ranked order.
-        class_names: One a class.
+        class_names: One name per class.
         class_colours: RGB of each class.
-        title: Above all.
-        columns: Hits in a row.
-        numbered: How many query regions carry a number.
+        title: Title of the sheet.
+        columns: Number of hits per row.
+        numbered: Number of query regions that get a number.
         side: Pixels of a tile's longer side.
 
     Returns:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        InputError: A segmentation or labels have another size than their image, a class has no name or colour,
-            a match names a region that is not there, or `columns` is below 1.
+        InputError: A segmentation or labels have another size than their image, a class has no name or colour, a match
+            names a region that does not exist, or `columns` is below 1.
     """
     if columns < 1:
         raise InputError(f"{columns} columns", wanted="1 or more")
     if len(class_names) != len(class_colours):
-        raise InputError(f"{len(class_names)} class names", wanted=f"{len(class_colours)}, one a colour")
+        raise InputError(f"{len(class_names)} class names", wanted=f"{len(class_colours)}, one per colour")
     for item in (query, *hits):
         _check_item(item, len(class_names))
     for hit in hits:
@@ -168,7 +168,7 @@ def _hit_tile(
 def _draw(
     item: SheetItem, numbers: Mapping[int, tuple[int, ...]], class_colours: Sequence[Colour], side: int
 ) -> NDArray[np.uint8]:
-    """Scale first, so that lines and numbers keep their thickness whatever the image's size."""
+    """Scale first, so that lines and numbers have the same thickness for images of any size."""
     picture = scale(item.image, side)
     if item.segmentation is None:
         return picture
@@ -181,7 +181,7 @@ def _draw(
     table[: len(class_colours)] = class_colours
     colours = np.full((int(labels.max(initial=0)) + 1, 3), VOID_COLOUR, dtype=np.uint8)
     colours[labels] = table[segmentation]
-    # Outlines alone do not tell which side is which class, and dark class colours vanish in shadows.
+    # Outlines alone do not show which class is on which side, and dark colours are hard to see in shadows.
     tinted = blend(picture, table[segmentation], _TINT)
     drawn = outline(tinted, labels, colours[1:])
     return draw_badges(drawn, labels, numbers) if item.labels is not None else drawn
@@ -202,7 +202,7 @@ def _facts(item: SheetItem, class_names: Sequence[str]) -> list[str]:
 
 
 def _figure(value: float, digits: int) -> str:
-    """To so many digits, never in exponents: L1 distances reach tens of thousands."""
+    """A number with `digits` digits and without an exponent: L1 distances reach tens of thousands."""
     return np.format_float_positional(value, digits, unique=False, fractional=False).rstrip(".")
 
 
@@ -240,7 +240,7 @@ def _check_item(item: SheetItem, classes: int) -> None:
 
 
 def _check_matches(query: SheetItem, hit: SheetItem) -> None:
-    """A match beyond the labels means that they were made with other settings than the index: numbers would lie."""
+    """Refuse matches beyond the labels: these were made with other settings than the index, numbers would be wrong."""
     for item, place in ((query, 0), (hit, 1)):
         if item.labels is not None and hit.matches:
             most = max(int(match[place]) for match in hit.matches)

@@ -17,10 +17,10 @@ from rsir_tf.rasters import check_image
 Colour = tuple[int, int, int]
 
 VOID = 255
-"""Class index of a pixel of no class."""
+"""Class index of a pixel without a class."""
 
 VOID_COLOUR: Colour = (128, 128, 128)
-"""Mid grey, for such pixels."""
+"""Mid grey, for void pixels."""
 
 
 def colour_map(segmentation: NDArray[np.uint8], colours: Sequence[Colour]) -> NDArray[np.uint8]:
@@ -46,7 +46,7 @@ def colour_map(segmentation: NDArray[np.uint8], colours: Sequence[Colour]) -> ND
     classes = segmentation[segmentation != VOID]
     if classes.size and int(classes.max()) >= len(colours):
         raise InputError(
-            f"segmentation holds class {int(classes.max())}", wanted=f"classes below {len(colours)}, one a colour"
+            f"segmentation holds class {int(classes.max())}", wanted=f"classes below {len(colours)}, one per colour"
         )
     return np.asarray(table[segmentation])
 
@@ -78,12 +78,12 @@ def blend(image: NDArray[np.uint8], overlay: NDArray[np.uint8], alpha: float = 0
 def outline(
     image: NDArray[np.uint8], labels: NDArray[Any], colours: Colour | ArrayLike, width: int = 1
 ) -> NDArray[np.uint8]:
-    """Draw the borders of regions, each inside its own region; the picture's edge is no border.
+    """Draw the borders of regions, each inside its own region; the edge of the image is not a border.
 
     Args:
         image: uint8 [H, W, 3]; not changed.
-        labels: int [H, W], 0 = no region (never painted), else 1..m.
-        colours: One RGB for all, or [m, 3]: row i is region i + 1's.
+        labels: int [H, W], 0 for no region (not painted), otherwise 1..m.
+        colours: One RGB for all, or [m, 3], where row i belongs to region i + 1.
         width: Pixels on each side of a border.
 
     Returns:
@@ -101,7 +101,7 @@ def outline(
     single = np.shape(colours) == (3,)
     table = np.asarray(colours, dtype=np.uint8).reshape(-1, 3)
     if not single and len(table) < regions:
-        raise InputError(f"{len(table)} colours for {regions} regions", wanted="one colour a region, or one for all")
+        raise InputError(f"{len(table)} colours for {regions} regions", wanted="one colour per region, or one for all")
     border = np.zeros(labels.shape, dtype=np.bool_)
     across, down = labels[:, 1:] != labels[:, :-1], labels[1:] != labels[:-1]
     border[:, 1:] |= across
@@ -122,22 +122,22 @@ def outline(
 
 
 def scaled_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """Largest (height, width) of a picture's proportions that fits a square of `side` pixels; at least 1 each."""
+    """Largest (height, width) with the image's proportions that fits into a square of `side` pixels; at least 1."""
     height, width = shape[:2]
     factor = side / max(height, width)
     return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def scale(image: NDArray[np.uint8], side: int, *, smooth: bool = True) -> NDArray[np.uint8]:
-    """Scale a picture to fit a square, keeping its proportions.
+    """Scale a picture to fit into a square, with its proportions.
 
     Args:
         image: uint8 [H, W, 3].
         side: Pixels of the longer side of the result.
-        smooth: Interpolate; False takes the nearest pixel.
+        smooth: True interpolates; False takes the nearest pixel.
 
     Returns:
-        uint8 [height, width, 3], the longer of which is `side`.
+        uint8 [height, width, 3]; the longer side has `side` pixels.
     """
     from PIL import Image
 
@@ -149,7 +149,7 @@ def scale(image: NDArray[np.uint8], side: int, *, smooth: bool = True) -> NDArra
 
 
 def save_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write a picture as PNG, whole or not at all; an existing file is replaced.
+    """Write a picture as PNG, completely or not at all; an existing file is replaced.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""Queries that went best and worst, each with its first hits, on one sheet."""
+"""The best and worst queries, each with its first hits, on one sheet."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class ShownImage:
 def extremes_sheet(
     rows: Sequence[tuple[str, ShownImage, Sequence[ShownImage]]], *, title: str, side: int = 128
 ) -> NDArray[np.uint8]:
-    """Draw one row a query: the query, then its hits, framed green where they are relevant and red where not.
+    """Draw one row per query: the query, then its hits, with a green frame if relevant and a red one if not.
 
     Args:
-        rows: (words on the query, the query, its hits nearest first), one or more.
-        title: Above all.
+        rows: At least one of (text about the query, the query, its hits nearest first).
+        title: Title of the sheet.
         side: Pixels of a tile's longer side.
 
     Returns:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 PAGE = "page.html"
-"""The template; `page.css` beside it goes into the page."""
+"""The template; it includes `page.css`, which is in the same folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Picture:
     """A picture.
 
     Attributes:
-        source: uint8 [H, W, 3], which goes into the page itself; or a file, to which the page refers relatively.
+        source: uint8 [H, W, 3], which becomes part of the page; or a file, which the page names by its relative path.
         alt: What it shows, for readers who cannot see it.
-        caption: Below it.
+        caption: Text below it.
     """
 
     source: NDArray[np.uint8] | Path
@@ -43,28 +43,28 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A command and what it printed, as it is."""
+    """A command and its unchanged output."""
 
     command: str | None
     text: str
 
 
 Block = str | Table | Picture | Output
-"""What stands in a section; a plain string is a paragraph."""
+"""The content of a section; a plain string is a paragraph."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the blocks below it."""
 
     heading: str
     content: Sequence[Block]
 
 
 def write_page(to: Path, title: str, sections: Sequence[Section], *, lead: str | None = None) -> Path:
-    """Write the page, whole or not at all; an existing file is replaced.
+    """Write the page, completely or not at all; an existing file is replaced.
 
-    All text is escaped, whoever wrote it: a file name or a class name is never markup.
+    All text is escaped: a file name or a class name is never markup.
 
     Args:
         to: The HTML file.
@@ -76,13 +76,13 @@ def write_page(to: Path, title: str, sections: Sequence[Section], *, lead: str |
         `to`.
 
     Raises:
-        InputError: A picture's file is missing, or its array is no picture.
+        InputError: A picture's file is missing, or its array is not a picture.
         ArtifactError: The disk is full or read-only.
     """
     shown = [(section.heading, [_kind(block, to.parent) for block in section.content]) for section in sections]
     text = _template().render(title=title, lead=lead, sections=shown)
     with written_aside(to, replace=True) as aside:
-        # A file name need not be text: what is none becomes a question mark.
+        # A file name may hold bytes that are not text: they become question marks.
         aside.write_text(text, encoding="utf-8", errors="replace")
     return to
 

@@ -1,4 +1,4 @@
-"""Plots of a report, as the bytes of PNG files. No display and no global state is used."""
+"""Plots of a report, as the bytes of PNG files. They use no display and no global state."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from rsir_tf.errors import InputError
 from rsir_tf.evaluation.precision import RECALL_LEVELS
 
 MOST_CELLS = 100
-"""Rows or columns of a picture; more cannot be read on a page."""
+"""The largest number of rows or columns of a picture; more cannot be read on a page."""
 
-# Okabe and Ito's colours, told apart by colour-blind readers; their yellow is too light for lines on white.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish; their yellow is too light for lines on
+# white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#7F7F7F")
 _MARKERS = "osD^vPX<>"
 
@@ -24,7 +25,7 @@ def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> bytes:
     """Interpolated 11-point precision-recall curves.
 
     Args:
-        curves: From a descriptor's title to precision, 0..1, at recall 0, 0.1, …, 1.
+        curves: Title of a descriptor → precision, 0..1, at recall 0, 0.1, …, 1.
 
     Returns:
         A PNG file.
@@ -41,10 +42,10 @@ def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def scene_plot(anmrr: Mapping[str, Mapping[str, float]]) -> bytes:
-    """ANMRR of each scene class, one row a scene and one mark a descriptor; the first one's best scene on top.
+    """ANMRR of each scene class: one row per scene and one mark per descriptor, sorted by the first descriptor.
 
     Args:
-        anmrr: From a descriptor's title to ANMRR, 0..1, by scene class.
+        anmrr: Title of a descriptor → scene class → ANMRR, 0..1.
 
     Returns:
         A PNG file.
@@ -89,15 +90,15 @@ def heat_map(
         rows: Names of the R rows, top to bottom.
         columns: Names of the C columns.
         colours: A matplotlib colour map, light at 0.
-        row_title: What rows are.
-        column_title: What columns are.
-        blanks: Leave cells of 0 (below .005) and NaN without text; False writes .00 and –.
+        row_title: Title of the rows.
+        column_title: Title of the columns.
+        blanks: True leaves cells with NaN or less than .005 without text; False writes – and .00.
 
     Returns:
         A PNG file.
 
     Raises:
-        InputError: Names and values do not fit, or there are none or more than 100 rows or columns.
+        InputError: Names and values do not fit, or there are 0 or more than 100 rows or columns.
     """
     from matplotlib.figure import Figure
 
@@ -114,7 +115,7 @@ def heat_map(
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     axes.spines[:].set_visible(False)
     axes.set(ylabel=row_title, xlabel=column_title)
-    # Out of the layout: measuring hundreds of texts that lie inside the axes anyway takes a second.
+    # The layout ignores these texts: they are inside the axes anyway, and measuring hundreds of them takes a second.
     shown = np.nan_to_num(table) >= 0.005 if blanks else np.ones_like(table, dtype=bool)
     for row, column in zip(*np.nonzero(shown), strict=True):
         value = table[row, column]
@@ -126,12 +127,12 @@ def heat_map(
 
 
 def training_plot(epochs: Sequence[int], loss: Sequence[float], figures: Mapping[str, Sequence[float]]) -> bytes:
-    """Loss and held-out figures by epoch; the loss alone where there are no figures.
+    """Loss and held-out figures by epoch; only the loss where there are no figures.
 
     Args:
-        epochs: Their numbers, from 1.
-        loss: Of each epoch, in nats.
-        figures: From a figure's title to its values, 0..1, NaN where an epoch has none.
+        epochs: The numbers of the epochs, from 1.
+        loss: Loss of each epoch, in nats.
+        figures: Title of a figure → its values, 0..1, NaN where an epoch has none.
 
     Returns:
         A PNG file.
@@ -145,7 +146,7 @@ def training_plot(epochs: Sequence[int], loss: Sequence[float], figures: Mapping
     for axes in held:
         for number, (name, values) in enumerate(figures.items()):
             axes.plot(epochs, values, **_style(number), label=_plain(name))
-        axes.set(xlabel="epoch", ylabel="on what was held out", ylim=(0, 1))
+        axes.set(xlabel="epoch", ylabel="on held-out images", ylim=(0, 1))
         axes.legend()
     for axes in (left, *held):
         axes.grid(color="#dddddd", linewidth=0.8)
@@ -175,7 +176,7 @@ def _style(number: int) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """Keep matplotlib from reading dollar signs in names as mathematics."""
+    """Escape dollar signs, which matplotlib would read as mathematics."""
     return text.replace("$", r"\$")
 
 

@@ -1,4 +1,4 @@
-"""The report folder that an evaluation leaves: JSON, Markdown, CSV, plots."""
+"""The report folder of an evaluation: JSON, Markdown, CSV and plots."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from rsir_tf.presentation.retrieval_tables import (
 from rsir_tf.presentation.tables import Table, bullets, markdown_table, markdown_text
 
 REPORT_VERSION = 1
-"""Of report.json."""
+"""Format version of `report.json`."""
 
 
 def write_report(
@@ -44,18 +44,18 @@ def write_report(
 ) -> Path:
     """Write `report.json`, `.md` and `.csv`, `precision_recall.png` and, where queries have scenes, `scenes.png`.
 
-    Of more scene classes than can be read on a page there is no plot, and a remark says so.
+    If there are more scene classes than can be read on a page, the plot is left out and a remark says so.
 
-    A new folder appears whole, by rename. In the folder of an earlier report each file is replaced atomically,
-    `report.json` last, once all of them are ready; other files in it stay.
+    A new folder is written beside its place and then renamed. In the folder of an earlier report, each file is replaced
+    atomically after all are ready, `report.json` last; other files in the folder stay.
 
     Args:
         to: The folder.
-        evaluation: What was found; one scheme or more.
-        title: The Markdown file's heading.
-        published: Published figures to show beside, by scheme: `PUBLISHED_UC_MERCED` where the archive is UC Merced.
-        remarks: What was left out and why, a line each, beside the evaluation's own.
-        tests: Of the schemes against one of them.
+        evaluation: The results; one scheme or more.
+        title: The heading of the Markdown file.
+        published: Scheme → published figures to show beside its own: `PUBLISHED_UC_MERCED` if the archive is UC Merced.
+        remarks: What was left out and why, one line each, in addition to the evaluation's own remarks.
+        tests: Paired tests of the schemes against one of them.
 
     Returns:
         `to`.
@@ -80,7 +80,7 @@ def write_report(
 
 
 def check_report_target(to: Path) -> None:
-    """Refuse a place where a report must not be written; call it before hours of work.
+    """Refuse a folder where a report must not be written; call this before long work.
 
     Args:
         to: The folder that the report will have.
@@ -108,7 +108,7 @@ def _compose(
     remarks: Sequence[str],
     tests: PairedTests | None,
 ) -> dict[str, bytes]:
-    """All files, before the first is written: a plot that fails leaves the earlier report as it was."""
+    """Compose all files before the first is written: if a plot fails, the earlier report stays as it was."""
     shown = {name: row for name, row in (published or {}).items() if name in evaluation.schemes}
     no_plot = scene_plot_left_out(evaluation)
     remarks = [*evaluation.remarks, *remarks, *([] if no_plot is None else [no_plot])]
@@ -150,7 +150,7 @@ def markdown_report(
     if published is not None and any(name in published for name in evaluation.schemes):
         parts.append(
             "Published rows: Table I of the paper of ReCNN and ReCNN+, 420 queries on UC Merced with its own split, "
-            "network and training; they are no figures of this run."
+            "network and training; they are not figures of this run."
         )
     if remarks:
         parts += ["## Remarks", bullets(remarks)]
@@ -167,7 +167,7 @@ def markdown_report(
 
 
 def settings_words(evaluation: Evaluation) -> list[str]:
-    """What the figures depend on, a sentence each."""
+    """What the figures depend on, one sentence each."""
     variant = ANMRR_VARIANTS[evaluation.anmrr_variant]
     relevance = {
         "scene": "it shows the query's scene class",
@@ -188,7 +188,7 @@ def settings_words(evaluation: Evaluation) -> list[str]:
 
 
 def _section(table: Table | None, *before: str) -> list[str]:
-    """A table under its caption as a heading, with paragraphs before it; nothing without a table."""
+    """A table with its caption as a heading, and paragraphs before it; nothing if there is no table."""
     return [] if table is None else [f"## {table.caption}", *before, _lines(table)]
 
 
@@ -197,7 +197,7 @@ def _lines(table: Table) -> str:
 
 
 def _key(name: str) -> str:
-    """A key of a report's JSON as people read it."""
+    """A key of the report's JSON as words for people."""
     return name.replace("_", " ")
 
 

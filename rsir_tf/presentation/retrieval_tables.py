@@ -1,4 +1,4 @@
-"""The tables of retrieval figures, as Markdown, pages and spreadsheets show them."""
+"""The tables of retrieval figures, for Markdown, pages and spreadsheets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DESCRIPTOR = "Descriptor"
 
 
 def title_of(name: str) -> str:
-    """How tables and plots spell a descriptor."""
+    """The name of a descriptor in tables and plots."""
     return SCHEME_TITLES.get(name, name)
 
 
 def figures_table(evaluation: Evaluation, published: Mapping[str, PublishedRow] | None = None) -> Table:
-    """The main table: ANMRR, mAP and P@k of each descriptor, and below it the published row where there is one.
+    """The main table: ANMRR, mAP and P@k of each descriptor, followed by the published row if there is one.
 
     Args:
         evaluation: What was found.
@@ -91,7 +91,7 @@ def paired_test_table(tests: PairedTests) -> Table:
 
 
 def paired_test_sentence(tests: PairedTests) -> str:
-    """What was tested, and how it is to be read."""
+    """What was tested, and how to read the result."""
     chosen = (
         ", the best by mAP, which was chosen on the same queries: the p-values are too small for a claim about it"
         if tests.chosen_as_best
@@ -125,7 +125,7 @@ def scene_table(evaluation: Evaluation) -> Table | None:
 
 
 def scene_plot_left_out(evaluation: Evaluation) -> str | None:
-    """A sentence where there are too many scene classes for a picture of them; None where there are not."""
+    """A sentence that says that there are too many scene classes for a plot; None where there are not."""
     scenes = _names(figures.by_scene for figures in evaluation.schemes.values())
     if len(scenes) <= MOST_CELLS:
         return None
@@ -147,42 +147,40 @@ def graded_title(name: str) -> str:
 
 
 def shown_tags_table(evaluation: Evaluation) -> Table | None:
-    """How well the segmentations show the images' tags; None where that is not known."""
+    """How well the classes in the segmentations agree with the images' tags; None where that is not known."""
     if evaluation.shown_tags is None:
         return None
     figures = evaluation.shown_tags.to_json()
     loss = figures.pop("hamming_loss")
     rows = [[average, *map(number, own.values())] for average, own in figures.items()]
-    caption = f"Tags that the segmentations show, against the images' own: Hamming loss {number(loss)}"
+    caption = f"Tags in the segmentations, compared with the images' own tags: Hamming loss {number(loss)}"
     return Table(["Average", "Accuracy", "Precision", "Recall", "F1"], rows, caption, figures=True)
 
 
 def costs_table(evaluation: Evaluation) -> Table | None:
-    """What each descriptor costs; None where that was not measured."""
+    """What each descriptor costs; None where costs were not measured."""
     names = sorted(_names(figures.costs for figures in evaluation.schemes.values()))
     rows = [
         [title_of(name), *(f"{f.costs[cost]:.4g}" if cost in f.costs else MISSING for cost in names)]
         for name, f in evaluation.schemes.items()
     ]
     return (
-        Table([DESCRIPTOR, *(name.replace("_", " ") for name in names)], rows, "What it costs", figures=True)
-        if names
-        else None
+        Table([DESCRIPTOR, *(name.replace("_", " ") for name in names)], rows, "Costs", figures=True) if names else None
     )
 
 
 def costs_words(evaluation: Evaluation) -> str:
-    """How the costs were measured: a sentence on each that a descriptor has, the same in every report."""
+    """How the costs were measured: one sentence for each cost in the table, the same in every report."""
     timed = min(TIMED_QUERIES, evaluation.queries)
     words = {
-        "bytes_per_image": "Bytes per image: its vectors, as they are kept.",
+        "bytes_per_image": "Bytes per image: the size of its stored vectors.",
         "seconds_per_query": (
-            f"Seconds per query: of a core's time, searching {evaluation.queries} images and ranking all of them for "
-            f"the first {timed} queries, once more and by itself, with all vectors in memory."
+            f"Seconds per query: time on one core for searching {evaluation.queries} images and ranking all of them, "
+            f"measured separately for the first {timed} queries, with all vectors in memory."
         ),
         "seconds_per_image": (
-            "Seconds per image: describing it, of a core's time, without reading it; of ReCNN and ReCNN+ the whole of "
-            "indexing by the clock, where this command did it."
+            "Seconds per image: time on one core for describing it, without reading it. For ReCNN and ReCNN+: elapsed "
+            "time of the whole indexing, if this command did it."
         ),
     }
     known = _names(figures.costs for figures in evaluation.schemes.values())

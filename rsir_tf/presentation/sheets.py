@@ -33,8 +33,9 @@ class Tile:
 
     Attributes:
         image: uint8 [H, W, 3], RGB; any size.
-        caption: Lines below it; the first is set bold. A line that is too wide is broken, and cut with "…" after three.
-        frame: Colour of a frame around it; None leaves it plain.
+        caption: Lines below it; the first is bold. A line that is too wide is wrapped, and cut with "…" after three
+            lines.
+        frame: Colour of a frame around it; None draws no frame.
         smooth: Whether scaling interpolates; False for class maps, whose colours must not mix.
     """
 
@@ -52,14 +53,14 @@ def sheet(
     footer: Sequence[str] = (),
     side: int = 256,
 ) -> NDArray[np.uint8]:
-    """Lay tiles out in rows, on white, each scaled to fit a square of the same size, with its caption below.
+    """Arrange tiles in rows, on white, each scaled to fit into a square of the same size, with its caption below.
 
-    A row is as high as its highest tile. Captions stay within their tile's width and never overlap; what does not fit
-    ends in "…".
+    A row is as high as its highest tile. Captions are not wider than their tile and never overlap; text that does not
+    fit ends with "…".
 
     Args:
         tiles: Rows of tiles; None leaves a place empty. Rows may be of different lengths.
-        title: Above all.
+        title: Title of the sheet.
         legend: (name, colour) pairs, shown below the tiles.
         footer: Lines of text below the legend.
         side: Pixels of a tile's longer side.
@@ -116,7 +117,7 @@ def legend(names: Sequence[str], colours: Sequence[Colour], *, width: int = 640)
     """Draw what each colour means: swatches and names, left to right, in as many lines as they need.
 
     Args:
-        names: One a colour.
+        names: One name per colour.
         colours: RGB, 0..255.
         width: Pixels of the picture.
 
@@ -127,7 +128,7 @@ def legend(names: Sequence[str], colours: Sequence[Colour], *, width: int = 640)
         InputError: The counts differ, or are 0.
     """
     if len(names) != len(colours) or not names:
-        raise InputError(f"{len(names)} names for {len(colours)} colours", wanted="as many of both, one or more")
+        raise InputError(f"{len(names)} names for {len(colours)} colours", wanted="equal numbers, one or more")
     return np.asarray(_legend_picture(list(zip(names, colours, strict=True)), width))
 
 
@@ -149,7 +150,7 @@ def _height(tile: Tile, side: int) -> int:
 def _paste_tile(
     page: Any, draw: ImageDraw.ImageDraw, tile: Tile, corner: tuple[int, int], room: tuple[int, int]
 ) -> None:
-    """Paste a tile into the middle of its room (width, height), which begins a frame's width from a corner (x, y)."""
+    """Paste a tile into the middle of its space (width, height), which begins a frame's width from a corner (x, y)."""
     from PIL import Image
 
     picture = scale(tile.image, room[0], smooth=tile.smooth)

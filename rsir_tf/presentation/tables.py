@@ -1,4 +1,4 @@
-"""Tables: one that knows its header and rows, and one writer each for Markdown and for the console."""
+"""Tables: a type with header and rows, and one writer each for Markdown and for the console."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISSING = "–"
 Cell = str | int | float
 
 _MARKUP = re.compile(r"[\\`*\[\]<|]|(?<![^\W_])_|_(?![^\W_])")
-"""What Markdown or the HTML in it would read as markup; an underscore inside a word is none."""
+"""What Markdown, or HTML inside it, would read as markup; an underscore inside a word is not markup."""
 
 _GAP = "  "
 
@@ -25,10 +25,10 @@ class Table:
 
     Attributes:
         header: A title for each column.
-        rows: Their cells. Text stands left and numbers stand right: whole numbers with thousands separators, others
-            with three decimals, NaN as "–". Text that is a figure already belongs into a column of `figures`.
-        caption: Above the table; None for no words.
-        figures: Whether all columns but the first hold figures, so that their text stands right too.
+        rows: The cells. Text is aligned left and numbers right: whole numbers with thousands separators, others with
+            three decimals, NaN as "–".
+        caption: Text above the table, or None.
+        figures: Whether all columns except the first hold figures, so that their text is aligned right too.
         right: Further columns, from 0, whose text stands right.
     """
 
@@ -39,7 +39,7 @@ class Table:
     right: tuple[int, ...] = ()
 
     def stands_right(self) -> list[bool]:
-        """Which columns stand right: bool for each column of the header."""
+        """Which columns are aligned right: one bool per column of the header."""
         return [
             (self.figures and place > 0)
             or place in self.right
@@ -49,21 +49,21 @@ class Table:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure with so many decimals, or "–" where there is none."""
+    """A figure with this number of decimals, or "–" where there is none."""
     return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def cell_text(cell: Cell) -> str:
-    """What stands in a cell; see `Table`."""
+    """The text of a cell; see `Table`."""
     if isinstance(cell, str):
         return cell
     return number(cell) if isinstance(cell, float) else f"{cell:,}"
 
 
 def visible(text: str) -> str:
-    r"""Escape what would move the cursor or cannot be seen: a line break in a file name becomes the two characters \n.
+    r"""Escape invisible characters and those that move the cursor: a line break in a file name becomes \n.
 
-    A terminal obeys control characters, and a name that holds some must not be able to write over other lines.
+    A terminal obeys control characters: a name that holds some could overwrite other lines.
     """
     if text.isprintable():
         return text
@@ -71,7 +71,7 @@ def visible(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text as it is, in Markdown: characters that Markdown or HTML would read as markup are escaped."""
+    """Escape the characters that Markdown or HTML would read as markup."""
     return _MARKUP.sub(lambda found: "\\" + found.group(), visible(" ".join(text.split())))
 
 
@@ -83,10 +83,10 @@ def markdown_table(table: Table) -> list[str]:
 
 
 def console_table(table: Table, *, indent: int = 0) -> list[str]:
-    """The lines of a table for a terminal: columns as wide as they need, two spaces between them.
+    """The lines of a table for a terminal: columns as wide as necessary, with two spaces between them.
 
     Args:
-        table: Its header is left out where all titles are empty; its caption is not among the lines.
+        table: The table. Its header is left out if all titles are empty; its caption is not among the lines.
         indent: Spaces before each line.
     """
     lines = [[visible(cell_text(cell)) for cell in row] for row in (table.header, *table.rows)]
@@ -105,7 +105,7 @@ def _pad(text: str, width: int, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal: East Asian characters take two, marks on the letter before them take none."""
+    """Width in a terminal: East Asian characters take two columns, combining marks take none."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)

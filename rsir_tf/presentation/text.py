@@ -1,4 +1,4 @@
-"""Text in pictures: the font, and lines that fit."""
+"""Text in pictures: the font, and wrapping lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which travels with matplotlib and covers Latin, Greek, Cyrillic and mathematical signs."""
+    """DejaVu Sans, which is part of matplotlib and has Latin, Greek, Cyrillic and mathematical characters."""
     import matplotlib
     from PIL import ImageFont
 
@@ -30,11 +30,11 @@ def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, most: int) -> list
     """Break a text into lines that fit; line breaks in it count as spaces.
 
     Args:
-        text: Any text. It breaks at spaces and after "/", "_", "-" and ",", and inside a word only where that alone is
-            too wide.
-        face: The font that it will be drawn in.
-        width: Pixels.
-        most: Lines; a text that needs more ends in "…".
+        text: Any text. It is broken at spaces and after "/", "_", "-" and ",", and inside a word only if the word alone
+            is too wide.
+        face: The font in which it is drawn.
+        width: The largest width in pixels.
+        most: The largest number of lines; a longer text ends with "…".
 
     Returns:
         Up to `most` lines, none wider than `width` (a single character may be, where `width` is tiny).

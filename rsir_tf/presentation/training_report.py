@@ -16,7 +16,7 @@ from rsir_tf.presentation.sheets import Tile, sheet
 from rsir_tf.presentation.tables import Table, markdown_table, number
 
 FITTING = ("epoch", "loss", "learning_rate", "gradient_norm", "images_per_second", "seconds")
-"""What each epoch of a history has; its other entries are figures, fractions of 1."""
+"""Entries that each epoch of a history has; its other entries are figures, 0..1."""
 
 DIGITS = 4
 
@@ -32,10 +32,10 @@ def write_training_report(
     """Write `report.md`, `examples.png` and `scores.json`, each replaced atomically; `curves.png` is `write_curves`'.
 
     Args:
-        folder: The report's.
-        scores: As `scores.json` holds them: figures of masks, under "tags" those of tags, `epochs`, `checkpoint`.
-        history: The run's epochs.
-        examples: A row of `example_tiles` for each image that is shown, at least one.
+        folder: The folder of the report.
+        scores: The content of `scores.json`: figures of masks, figures of tags under "tags", `epochs`, `checkpoint`.
+        history: The epochs of the run.
+        examples: At least one row of `example_tiles`, one per image.
         legend: Name and colour of each class.
 
     Raises:
@@ -56,14 +56,14 @@ def write_training_report(
 
 
 def write_curves(path: Path, history: Sequence[dict[str, Any]]) -> None:
-    """Draw loss and figures by epoch; the loss alone where nothing was held out.
+    """Draw loss and figures by epoch; only the loss where nothing was held out.
 
     Args:
         path: A PNG file, replaced.
-        history: The run's.
+        history: The epochs of the run.
 
     Raises:
-        ArtifactError: It cannot be written.
+        ArtifactError: The file cannot be written.
     """
     figures = {
         _title(name): [np.nan if entry.get(name) is None else entry[name] for entry in history]
@@ -93,9 +93,9 @@ def example_tiles(
         prediction: uint8 [H, W], class indices.
         colours: RGB of each class.
         truth: uint8 [H, W], class indices, 255 = void.
-        right: Share of the labelled pixels whose class is right, 0..1; None where no pixel is labelled.
-        tags: The image's own.
-        predicted_tags: The network's.
+        right: Share of the labelled pixels whose predicted class is right, 0..1; None where no pixel is labelled.
+        tags: The image's own tags.
+        predicted_tags: The tags that the network predicts.
     """
     own = () if tags is None else ("tags: " + (", ".join(tags) or "none"),)
     if truth is not None:
@@ -107,7 +107,7 @@ def example_tiles(
 
 
 def example_strips(rows: Sequence[Sequence[NDArray[np.uint8]]], colours: Sequence[Colour]) -> NDArray[np.uint8]:
-    """Images beside their class maps, for TensorBoard: each row is a picture, all cut to the smallest.
+    """Images beside their class maps, for TensorBoard: each row is a picture; all are cropped to the smallest.
 
     Args:
         rows: One or more, of equal lengths: an image, uint8 [H, W, 3], then class maps of its size, uint8 [H, W].
@@ -160,12 +160,12 @@ def _epoch_lines(history: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _figures(history: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of what has a value in any epoch: a run that is resumed elsewhere may have been given other figures."""
+    """Names of the figures that any epoch has: a resumed run may have other figures than before."""
     valued = (name for entry in history for name, value in entry.items() if value is not None)
     return list(dict.fromkeys(name for name in valued if name not in FITTING))
 
 
 def _title(name: str) -> str:
-    """A figure's name as people write it."""
+    """The name of a figure for people."""
     words = {"iu": "IU", "f1": "F1", "map": "mAP", "anmrr": "ANMRR"}
     return " ".join(words.get(word, word) for word in name.split("_"))

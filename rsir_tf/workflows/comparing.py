@@ -53,7 +53,7 @@ class Comparison:
         relevant: Row → bool [N], which images are relevant to it.
         confusion: Descriptor → which scenes its hits confuse; empty where no scene is known, or more than 100 are.
         tests: Of each descriptor's AP against one other's; None if not asked for, or there is nothing to test.
-        remarks: What was left out and why, a line each.
+        remarks: What was left out and why, one line each.
         skipped: Id of an image that could not be read → why.
     """
 

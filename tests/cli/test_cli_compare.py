@@ -225,7 +225,7 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     page = (tmp_path / "two" / "report" / "index.html").read_text("utf-8")
     images = json.loads(unknown.out)["queries"]
     for shown in (text, html.unescape(page)):
-        assert f"Seconds per query: of a core's time, searching {images} images and ranking all of them" in shown
+        assert f"Seconds per query: time on one core for searching {images} images and ranking all of them" in shown
     lacking = command("compare", tiny_export.archive, "--all", "--descriptor", "color", "--processes", 1,
                       "--to", tmp_path / "three", "--index", tmp_path / "one" / "index")  # fmt: skip
     assert lacking.code == 1

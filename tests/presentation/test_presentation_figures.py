@@ -70,12 +70,15 @@ def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
     assert (rows[1]["anmrr"], rows[1]["p_at_10"], rows[1]["bytes_per_image"]) == ("0.746", "0.279", "")
 
 
-def test_how_costs_are_measured_is_told(evaluation: Evaluation) -> None:
-    assert "Bytes per image: its vectors, as they are kept.\n" in markdown_report(evaluation, title="t")
+def test_the_report_says_how_costs_are_measured(evaluation: Evaluation) -> None:
+    assert "Bytes per image: the size of its stored vectors.\n" in markdown_report(evaluation, title="t")
     timed = dataclasses.replace(evaluation.schemes["glcm"], costs={"seconds_per_query": 0.25})
-    for queries, words in ((4, "searching 4 images and ranking all of them for the first 4"), (99, "the first 64")):
+    for queries, words in (
+        (4, "searching 4 images and ranking all of them, measured separately for the first 4"),
+        (99, "the first 64"),
+    ):
         text = markdown_report(dataclasses.replace(evaluation, queries=queries, schemes={"glcm": timed}), title="t")
-        assert f"{words} queries, once more and by itself" in text
+        assert f"{words} queries, with all vectors in memory" in text
         assert "Bytes" not in text
 
 
