@@ -187,7 +187,7 @@ def with_mlrsnet_labels(archive: Archive, labels: MlrsnetLabels) -> Archive:
         tag_names=labels.names,
         orphan_tags=tuple(name for name in labels.rows if name not in seen),
         repairs=labels.repairs,
-        remarks=labels.remarks,
+        remarks=(*archive.remarks, *labels.remarks),
     )
 
 

@@ -56,7 +56,7 @@ class Archive:
         tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
         orphan_tags: Names in the tags file that no image bears.
         repairs: What the reader mended in published damage, one line each.
-        remarks: What else the reader has to tell of the tags, one line each.
+        remarks: What else the reader has to tell, one line each.
         understood: How the folder was understood, in words: which files are images, what scenes are.
         pairing: How images and masks were told apart and brought together, in words; None where there are no masks.
         label_proof: Why the masks are taken to mean what `label_set` says, in words; None where there is none.

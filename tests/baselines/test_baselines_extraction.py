@@ -180,7 +180,7 @@ def test_another_version_of_a_library_describes_anew(
     describe_images(images, counting, tmp_path / "cache")
     (before,) = (tmp_path / "cache").iterdir()
     versions = read_json(before / "manifest.json")["libraries"]
-    assert versions == {name: version(name) for name in ("numpy", "pillow", "scikit-image")}
+    assert versions == {name: version(name) for name in ("numpy", "pillow", "rasterio", "scikit-image")}
     with monkeypatch.context() as newer:
         newer.setattr(libraries, "version", lambda name: "99.0" if name == "scikit-image" else version(name))
         describe_images(images, counting, tmp_path / "cache")

@@ -79,7 +79,7 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
     assert "label_repairs" not in details  # These are MLRSNet's.
     assert "ReCNN and ReCNN+ are left out" in ended.err
     report = to / "report"
-    made_with = f"- color libraries: numpy {np.__version__}, pillow {PIL.__version__}\n"
+    made_with = f"- color libraries: numpy {np.__version__}, pillow {PIL.__version__}, rasterio {version('rasterio')}\n"
     assert made_with in (report / "report.md").read_text("utf-8")
     kept = read_manifest(report / "comparison.json", "comparison", 1)
     assert kept["schemes"] == found["schemes"]
@@ -166,7 +166,7 @@ def test_words_are_learned_from_the_training_part_alone(
     assert found["queries"] == 4
     origin = found["details"]["bovw_parameters"]
     assert (origin["words"], origin["training_images"], len(origin["learned_from"])) == (12, 4, 64)
-    assert list(origin["learned_with"]) == ["numpy", "opencv", "pillow", "scikit-learn", "scipy"]
+    assert list(origin["learned_with"]) == ["numpy", "opencv", "pillow", "rasterio", "scikit-learn", "scipy"]
     assert len(list((tmp_path / "out" / "descriptors").glob("bovw-*/*.npz"))) == 1
     read.clear()
     assert command(*line).code == 0
