@@ -1,4 +1,4 @@
-"""The index: what was described, on disk in immutable segments. It knows no distance; `rsir_tf.ranking` searches it."""
+"""The index: described images on disk, in immutable segments. `rsir_tf.ranking` computes distances and searches it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MOVED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     warnings.warn(
-        f"rsir_tf.index.{name} has moved; import it from {_MOVED[name]}. The old place goes with the next version.",
+        f"rsir_tf.index.{name} has moved; import it from {_MOVED[name]}. The next version removes the old place.",
         DeprecationWarning,
         stacklevel=2,
     )

@@ -1,8 +1,8 @@
-"""Files that are derived from a segment's vectors, by those who rank: this room stores, lists, hashes and drops them.
+"""Files that ranking schemes derive from a segment's vectors: this room stores, lists, hashes and removes them.
 
-A segment without them is whole. `IndexWriter.open` is told which files merging is to make; who reads an index asks a
-segment for them (`Segment.derived`). Here, too, is how such files hold arrays: an uncompressed zip archive, read whole
-and checked.
+A segment is complete without them. `IndexWriter.open` takes the kinds of files that merging makes; readers get them
+from a segment (`Segment.derived`). This module also reads such files: uncompressed zip archives of arrays, read
+completely and checked.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ Content_co = TypeVar("Content_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentVectors:
-    """What a file can be derived from.
+    """The vectors that a file is derived from.
 
     Attributes:
-        recnn: [n, C] region vectors in the index's number type, grouped by image; may be mapped: read them in chunks.
-        recnn_plus: [P, C] global vectors in the same number type; may be mapped too.
+        recnn: [n, C] region vectors in the index's number type, grouped by image; may be memory-mapped: read them in
+            chunks.
+        recnn_plus: [P, C] global vectors in the same number type; may be memory-mapped too.
         counts: int64 [P], the regions of each image; their sum is n.
     """
 
@@ -49,26 +50,26 @@ class DerivedFile(Protocol[Content_co]):
     def name(self) -> str: ...
 
     def worth(self, images: int, regions: int, large: bool) -> bool:
-        """Whether a merged segment of so many images and regions is to have this file.
+        """Whether a merged segment of this size should have this file.
 
         Args:
-            images: At least 1.
-            regions: From 0 on.
-            large: Whether the segment is full: it will not be merged again, unless images are removed from it.
+            images: Number of images, at least 1.
+            regions: Number of regions, may be 0.
+            large: Whether the segment is full: it is merged again only if images are removed from it.
         """
         ...
 
     def write(self, file: Path, vectors: SegmentVectors) -> None:
-        """Make the file; its bytes depend on the vectors alone."""
+        """Make the file; its bytes depend only on the vectors."""
         ...
 
     def read(self, source: Any, vectors: SegmentVectors, damaged: Callable[[str], ArtifactError]) -> Content_co:
         """Read the file and check it.
 
         Args:
-            source: A binary file that can be sought in.
-            vectors: Of the segment.
-            damaged: Composes the error that is raised where the file is not as it was written.
+            source: A seekable binary file.
+            vectors: The vectors of the segment.
+            damaged: Makes the error to raise where the file has changed since it was written.
         """
         ...
 
@@ -79,20 +80,20 @@ def read_arrays(
     """Read arrays that `np.savez` wrote.
 
     Args:
-        source: A file's path, or a binary file that can be sought in.
-        wanted: The number type and the shape that each must have.
-        damaged: Composes the error.
+        source: The path of a file, or a seekable binary file.
+        wanted: Name → number type and shape that the array must have.
+        damaged: Makes the error.
 
     Returns:
         The arrays, in memory.
 
     Raises:
-        ArtifactError: As `damaged` composes it: the archive cannot be read, a checksum is wrong, or an array is missing
-            or of another type or shape.
+        ArtifactError: From `damaged`: the archive cannot be read, a checksum is wrong, or an array is missing or has
+            another type or shape.
     """
     try:
         with ZipFile(source) as archive:
-            # Read whole, for zipfile compares an entry's checksum only where it is read to the end.
+            # Read completely, because zipfile checks an entry's checksum only at its end.
             arrays = {name: np.load(BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in wanted}
     except (BadZipFile, KeyError, ValueError, OSError, EOFError, RuntimeError, zlib.error) as error:
         raise damaged(f"cannot be read ({error})") from error

@@ -1,4 +1,4 @@
-"""One image as the index holds it, and what makes it fit to be held."""
+"""One image in the index, and the checks before it is stored."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class ImageEntry:
 
     Attributes:
         id: Unique in the index.
-        path: Of a file, its path relative to its archive's folder; of what lies elsewhere, the address of its source.
+        path: For a file, its path relative to the folder of its archive; for other sources, their address.
         height: Pixels.
         width: Pixels.
         scene: The scene class, where there is one.
-        tags: Names of what the image shows; None where nothing is known, () where it is known to show nothing.
+        tags: The tags of the image; None where they are not known, () where it is known to have none.
         content_hash: Identity of the pixels.
-        file_size: First number of the source's fingerprint: of a file, its bytes.
-        modified_ns: Second number of it: of a file, its time of change in nanoseconds since 1970.
+        file_size: First number of the source's fingerprint: for a file, its size in bytes.
+        modified_ns: Second number of the fingerprint: for a file, its time of change in nanoseconds since 1970.
         classes: int32 [m], class index of each region.
         areas: int64 [m], pixels of each region, at least 1.
         boxes: int32 [m, 4], (top, left, bottom, right) of each region in pixels, half-open.
         recnn: float32 [m, C], finite.
         recnn_plus: float32 [C], finite.
         centroids: float32 [m, 2], (y, x) of each region in the pixels of `boxes`, as `connected_regions` defines them;
-            NaN where they are not known, as in segments of format 1. None when an entry is made means that none is.
-        archive: The name of its archive in the index, "" for the first; None where that is not known, as in segments of
-            format 1: `path` is an address then.
+            NaN where they are not known, as in segments of format 1. An entry that is made with None knows none.
+        archive: The name of its archive in the index, "" for the first; None where it is not known, as in segments of
+            format 1: `path` is then an address.
     """
 
     id: str
@@ -60,26 +60,26 @@ class ImageEntry:
 
     @property
     def facts(self) -> ImageFacts:
-        """What is known of the image beside its descriptors."""
+        """What is known about the image besides its descriptors."""
         return ImageFacts(**{field.name: getattr(self, field.name) for field in fields(ImageFacts)})
 
 
 def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
-    """Check an entry before it is stored and bring its arrays to their types.
+    """Check an entry before it is stored, and convert its arrays to their types.
 
     An image without regions (all void, or all below the minimum area) may be stored: its ReCNN distance is infinite.
 
     Args:
-        entry: As a caller gave it.
-        settings: Of the index.
+        entry: The entry from the caller.
+        settings: The settings of the index.
 
     Returns:
-        The entry with own, contiguous arrays of the types that `ImageEntry` names; vectors rounded to `settings.dtype`.
+        The entry with new contiguous arrays of the types in `ImageEntry`; vectors are rounded to `settings.dtype`.
 
     Raises:
-        InputError: A text that is no valid Unicode, an impossible number, a wrong shape, a class that the index does
-            not have, a box outside the image, a centroid outside its box, or a vector with NaN, infinity or a value
-            too large for `settings.dtype`.
+        InputError: A text is not valid Unicode, a number is impossible, a shape is wrong, the index does not have a
+            class, a box is outside the image, a centroid is outside its box, or a vector holds NaN, infinity or a value
+            that is too large for `settings.dtype`.
     """
     _check_facts(entry)
     m = np.shape(entry.classes)[0] if np.ndim(entry.classes) == 1 else -1
@@ -122,16 +122,17 @@ def finite_vectors(
     """Check vectors and round them to the index's number type.
 
     Args:
-        values: Floating point, of `shape`.
-        shape: The wanted shape; None fits any length.
-        dtype: "float32" or "float16": the values are rounded to it, and given as float32.
-        what: For the error's text.
+        values: Floating-point numbers of this shape.
+        shape: The wanted shape; None accepts any length.
+        dtype: "float32" or "float16": the values are rounded to it, and returned as float32.
+        what: Name of the vectors in the error text.
 
     Returns:
-        float32, an own contiguous copy.
+        float32, a contiguous copy.
 
     Raises:
-        InputError: Another shape or number type, NaN, infinity, or values too large for `dtype`.
+        InputError: They have another shape or number type, or hold NaN, infinity, or values that are too large for
+            `dtype`.
     """
     array = np.asarray(values)
     fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
@@ -149,7 +150,7 @@ def finite_vectors(
 
 def _check_facts(entry: ImageEntry) -> None:
     if not isinstance(entry.id, str) or not entry.id:
-        raise InputError(f"image id is {entry.id!r}", wanted="a text that is not empty")
+        raise InputError(f"image id is {entry.id!r}", wanted="a non-empty text")
     for name, text in (
         ("id", entry.id),
         ("path", entry.path),
@@ -172,7 +173,7 @@ def _check_facts(entry: ImageEntry) -> None:
 
 
 def _check_text(image: str, name: str, text: object) -> None:
-    """File names that are no valid UTF-8 reach Python as lone surrogates, which no table can hold."""
+    """Refuse lone surrogates, which no table can hold: Python makes them from file names that are not UTF-8."""
     try:
         if not isinstance(text, str):
             raise InputError(f"{image!a}: {name} is {text!r}", wanted="a text")
@@ -191,7 +192,7 @@ def _centroids(entry: ImageEntry, boxes: NDArray[np.signedinteger]) -> NDArray[n
         )
     centroids = np.array(array, dtype=np.float32, order="C")
     known = ~np.isnan(centroids).all(axis=1)
-    # A box may be empty where an entry was made by hand: its edges count as inside.
+    # Edges count as inside, because the box of an entry that was made by hand may be empty.
     if not ((boxes[known, :2] <= centroids[known]) & (centroids[known] <= boxes[known, 2:])).all():
         raise InputError(f"{entry.id}: a region's centroid lies outside its box", wanted="(y, x) within it, or NaN")
     return centroids

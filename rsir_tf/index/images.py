@@ -1,4 +1,4 @@
-"""What an index knows of its images, apart from their vectors."""
+"""What an index knows about its images besides their vectors."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rsir_tf.index.segment import ARCHIVE, Segment
 
 
 class Images:
-    """Columns of facts, one row an image that belongs to the index, sorted by id.
+    """Columns of facts, one row per image of the index, sorted by id.
 
     Attributes:
-        ids: Sorted.
-        rows_of_positions: int64 [P], the row of each image in the order in which they lie on disk; −1 where removed.
+        ids: The ids, sorted.
+        rows_of_positions: int64 [P], the row of each image, in the order on disk; −1 where it was removed.
     """
 
     def __init__(self, segments: Sequence[Segment], roots: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class Images:
         self.ids: tuple[str, ...] = tuple(ids[position] for position in self._order)
         twice = next((one for one, other in zip(self.ids, self.ids[1:], strict=False) if one == other), None)
         if twice is not None:
-            raise ArtifactError(f"{segments[0].folder.parent}: image {twice!r} is there twice", cure=REBUILD)
+            raise ArtifactError(f"{segments[0].folder.parent}: holds image {twice!r} twice", cure=REBUILD)
         self.rows_of_positions: NDArray[np.int64] = np.full(len(live), -1, dtype=np.int64)
         self.rows_of_positions[self._order] = np.arange(len(self._order))
 
@@ -59,7 +59,7 @@ class Images:
 
     @cached_property
     def tags(self) -> tuple[tuple[str, ...] | None, ...]:
-        """Names of what each image shows; None where nothing is known."""
+        """The tags of each image; None where they are not known."""
         return tuple(None if tags is None else tuple(tags) for tags in self._column("tags"))
 
     @cached_property
@@ -69,12 +69,12 @@ class Images:
 
     @cached_property
     def file_sizes(self) -> tuple[int, ...]:
-        """First number of each source's fingerprint when it was indexed: of a file, its bytes."""
+        """First number of each source's fingerprint when it was indexed: for a file, its size in bytes."""
         return self._column("file_size")
 
     @cached_property
     def modified_ns(self) -> tuple[int, ...]:
-        """Second number of it: of a file, its time of change in nanoseconds since 1970."""
+        """Second number of the fingerprint: for a file, its time of change in nanoseconds since 1970."""
         return self._column("modified_ns")
 
     @cached_property
@@ -89,7 +89,7 @@ class Images:
 
     @cached_property
     def region_counts(self) -> NDArray[np.int32]:
-        """int32 [N], regions of each image."""
+        """int32 [N], number of regions of each image."""
         return np.array(self._column("regions"), dtype=np.int32)
 
     def _column(self, name: str) -> tuple[Any, ...]:

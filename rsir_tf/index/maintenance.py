@@ -1,4 +1,4 @@
-"""Care of an index: read every byte again, and drop what is damaged."""
+"""Maintenance of an index: read every byte again, and drop damaged segments."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Dropped:
 
     Attributes:
         segment: Its name.
-        images: How many images the index has lost with it.
-        ids: Theirs, to be indexed again; None where the list of them is what was damaged.
+        images: Number of images that the index lost with it.
+        ids: Their ids, for indexing them again; None if the list of ids itself was damaged.
     """
 
     segment: str
@@ -61,10 +61,10 @@ def verify_index(path: str | os.PathLike[str], *, progress: Progress = silent) -
 
     Args:
         path: The index's folder.
-        progress: Called before each file with (MiB done, in all, the file), and at the end.
+        progress: Called before each file and at the end, with (finished MiB, all MiB, the file).
 
     Returns:
-        What is damaged, in order; empty where all is well.
+        The damaged files, in order; empty if there are none.
 
     Raises:
         ArtifactError: There is no index, its format is newer, or the manifest itself is damaged.
@@ -75,20 +75,19 @@ def verify_index(path: str | os.PathLike[str], *, progress: Progress = silent) -
 def repair_index(path: str | os.PathLike[str], settings: IndexSettings | None = None) -> list[Dropped]:
     """Take damaged segments out of an index, so that it opens again and their images can be indexed again.
 
-    Every byte is read. A segment of which only derived files are damaged stays, without them: it is searched all the
-    same.
+    Every byte is read. A segment with damage only in derived files stays without these: it can be searched too.
 
     Args:
         path: The index's folder.
-        settings: What the images are to be indexed again with: nothing is dropped where the index has others.
+        settings: The settings for indexing the images again; nothing is dropped if the index has other settings.
 
     Returns:
-        What was dropped; empty where nothing was.
+        The dropped segments; may be empty.
 
     Raises:
-        MismatchError: The index was made with other settings; both values are named.
+        MismatchError: The index was made with other settings; the text names both values.
         ArtifactError: There is no index, its format is newer, its manifest itself is damaged, it is read-only, or
-            another writer is at work on it.
+            another writer is writing it.
     """
     folder = Path(path)
     read_layout(folder)
@@ -132,7 +131,9 @@ def _problems(folder: Path, layout: Layout, progress: Progress = silent) -> list
                 problems.append(Problem(record.name, name, text, REPAIR))
                 continue
             if found != wanted:
-                text = f"{file}: is damaged, its SHA-256 begins with {found[:8]}, the manifest's with {wanted[:8]}"
+                text = (
+                    f"{file}: is damaged: its SHA-256 begins with {found[:8]}, that in the manifest with {wanted[:8]}"
+                )
                 problems.append(Problem(record.name, name, text, REPAIR))
     progress(total >> 20, total >> 20, "")
     return problems

@@ -1,4 +1,4 @@
-"""Small segments made into large ones: fewer files to open, removed images gone, and derived files for who ranks."""
+"""Merge small segments into large ones: fewer files, no removed images, and derived files for ranking."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from rsir_tf.index.segment import Segment, describe_segment, write_table
 
 MERGED_IMAGES = 4096
 MERGED_REGIONS = 1 << 17
-"""A merged segment is full where it has as many images, or as many regions."""
+"""A merged segment is full when it has this number of images, or of regions."""
 
 MOST_SMALL = 16
-"""Where there are so many small segments they are merged, even if the result is small too."""
+"""If there are this many small segments, they are merged, even if the result is small too."""
 
 
 def due_for_merging(records: Iterable[SegmentRecord]) -> tuple[SegmentRecord, ...]:
-    """Choose what is to be merged next, by the manifest alone, so that a killed writer's successor does the same.
+    """Choose the segments to merge next, from the manifest only, so that the writer after a killed one does the same.
 
     Args:
         records: The segments, in order of their numbers.
 
     Returns:
-        The first small segments that fill one, or all where there are many, or none.
+        The first small segments that fill one, or all small ones if there are many, or none.
     """
     group: list[SegmentRecord] = []
     for record in records:
@@ -44,14 +44,15 @@ def due_for_merging(records: Iterable[SegmentRecord]) -> tuple[SegmentRecord, ..
 def worth_merging(
     records: Iterable[SegmentRecord], derived: Sequence[DerivedFile[Any]]
 ) -> list[tuple[SegmentRecord, ...]]:
-    """Group all that merging makes smaller or fewer.
+    """Group the segments that merging makes smaller or fewer.
 
     Args:
         records: The segments, in order of their numbers.
         derived: The files that are derived from segments.
 
     Returns:
-        Groups of small segments, of segments that lack images, and of those that lack a derived file.
+        Groups of small segments, of segments with removed images, and of segments without a derived file that they
+        should have.
     """
     groups: list[list[SegmentRecord]] = [[]]
     for record in records:
@@ -70,12 +71,12 @@ def write_merged(
 
     Args:
         index: The index's folder.
-        name: Of the new segment; a folder of this name that no manifest lists is replaced.
-        segments: At least one image among them is not removed.
-        derived: The files to derive, where they are worth it.
+        name: The name of the new segment; a folder of this name that no manifest lists is replaced.
+        segments: The segments, with at least one image that is not removed.
+        derived: The files to derive, if they are worth it.
 
     Returns:
-        What the manifest is to say of it.
+        Its entry for the manifest.
 
     Raises:
         ArtifactError: A segment is damaged, or the disk is full or read-only.
@@ -89,7 +90,7 @@ def write_merged(
     live_regions = [np.repeat(kept, np.diff(segment.offsets)) for segment, kept in zip(segments, live, strict=True)]
     regions = pa.concat_tables(
         [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)],
-        promote_options="default",  # Older segments have no centroids: null, where others have.
+        promote_options="default",  # Older segments have no centroids: they become null.
     ).combine_chunks()
     counts = images.column("regions").to_numpy().astype(np.int64)
     owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -134,7 +135,7 @@ def _live(segment: Segment) -> NDArray[np.bool_]:
 
 
 def _write_vectors(file: Path, parts: Sequence[NDArray[np.floating]], kept: Sequence[NDArray[np.bool_]]) -> None:
-    """Write an array file whose rows come from several, without having all in memory."""
+    """Write an array file with rows from several arrays, without having all in memory."""
     rows = sum(int(mask.sum()) for mask in kept)
     header: dict[str, Any] = {
         "descr": np.lib.format.dtype_to_descr(parts[0].dtype),

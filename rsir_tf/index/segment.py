@@ -1,4 +1,4 @@
-"""One immutable segment: written once, then mapped into memory."""
+"""One immutable segment: it is written once and then memory-mapped."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from rsir_tf.index.settings import IndexSettings
 
 
 def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], settings: IndexSettings) -> SegmentRecord:
-    """Write entries as a new segment, aside, then renamed.
+    """Write entries as a new segment, under a temporary name, and rename it.
 
     Args:
         index: The index's folder.
-        name: Of the segment; no folder of this name may exist.
+        name: The name of the segment; no folder of this name may exist.
         entries: Checked entries, at least one.
-        settings: Of the index.
+        settings: The settings of the index.
 
     Returns:
-        What the manifest is to say of it.
+        Its entry for the manifest.
 
     Raises:
         ArtifactError: The disk is full or read-only.
@@ -92,17 +92,17 @@ ARCHIVE = "archive"
 
 
 def write_table(table: Any, file: Path) -> None:
-    """Write a Parquet file whose bytes depend on the table alone."""
+    """Write a Parquet file whose bytes depend only on the table."""
     from pyarrow import parquet
 
-    # Without Arrow's own schema in the metadata, and with page checksums: a flipped bit in a table is found on reading.
+    # Without Arrow's schema in the metadata; and with page checksums, so that reading finds a flipped bit in a table.
     parquet.write_table(table, file, compression="zstd", store_schema=False, write_page_checksum=True)
 
 
 def describe_segment(
     folder: Path, name: str, *, images: int, regions: int, derived: Sequence[str] = (), merged: bool = False
 ) -> SegmentRecord:
-    """Measure and hash a written segment's files."""
+    """Measure and hash the files of a written segment."""
     files = (*SEGMENT_FILES, *sorted(derived))
     return SegmentRecord(
         name=name,
@@ -115,17 +115,17 @@ def describe_segment(
 
 
 class Segment:
-    """A segment on disk, mapped; nothing is decoded before it is asked for.
+    """A segment on disk, memory-mapped; its parts are decoded at their first use.
 
-    All files are opened here, so that a writer that later removes the segment does not disturb this reader.
+    All files are mapped here, so that a writer that removes the segment later does not disturb this reader.
 
     Args:
         index: The index's folder.
-        record: What the manifest says.
-        settings: Of the index.
+        record: Its entry in the manifest.
+        settings: The settings of the index.
 
     Raises:
-        ArtifactError: A file is missing, or is not what the manifest says.
+        ArtifactError: A file is missing, or does not agree with the manifest.
     """
 
     def __init__(self, index: Path, record: SegmentRecord, settings: IndexSettings) -> None:
@@ -134,9 +134,9 @@ class Segment:
         self._known_classes = len(settings.class_names)
         self._buffers = {name: self._map(name) for name in record.sizes}
         self.recnn = self._vectors(RECNN, record.regions, settings)
-        """[regions, C] in the index's number type, mapped."""
+        """[regions, C] in the index's number type, memory-mapped."""
         self.recnn_plus = self._vectors(RECNN_PLUS, record.images, settings)
-        """[images, C] in the index's number type, mapped."""
+        """[images, C] in the index's number type, memory-mapped."""
         self._derived: dict[str, Any] = {}
 
     @cached_property
@@ -216,7 +216,7 @@ class Segment:
         return found
 
     def facts(self, row: int) -> ImageFacts:
-        """What is known of one image beside its descriptors.
+        """What is known about one image besides its descriptors.
 
         Args:
             row: 0 ≤ row < images, removed ones included.
@@ -245,11 +245,11 @@ class Segment:
         )
 
     def damaged(self, name: str, what: str) -> ArtifactError:
-        """Compose the error for a file of this segment that is not as it was written."""
+        """Make the error for a file of this segment that has changed since it was written."""
         return ArtifactError(f"{self.folder / name}: {what}", cure=REPAIR)
 
     def _map(self, name: str) -> Any:
-        """Map a file without keeping it open: an index has more segments than a process may have open files."""
+        """Map a file without keeping it open: an index may have more segments than a process may have open files."""
         import pyarrow as pa
 
         file = self.folder / name
@@ -273,14 +273,14 @@ class Segment:
                 raise ValueError("it is of another version")
             shape, by_columns, dtype = np.lib.format.read_array_header_1_0(head)
         except ValueError as error:
-            raise self.damaged(name, f"is no array file ({error})") from error
+            raise self.damaged(name, f"is not an array file ({error})") from error
         if shape != (rows, settings.channels) or by_columns or dtype != np.dtype(settings.dtype):
             raise self.damaged(
                 name, f"holds {dtype} {list(shape)}, the manifest says {settings.dtype} [{rows}, {settings.channels}]"
             )
         start = head.tell()
         if len(memoryview(buffer)) - start != rows * settings.channels * dtype.itemsize:
-            raise self.damaged(name, "has another size than its header says")
+            raise self.damaged(name, "does not have the size that its header says")
         return np.frombuffer(buffer, dtype=dtype, count=rows * settings.channels, offset=start).reshape(shape)
 
     def _table(self, name: str, rows: int) -> Any:
@@ -291,7 +291,7 @@ class Segment:
             file = parquet.ParquetFile(pa.BufferReader(self._buffers[name]), page_checksum_verification=True)
             table = file.read(use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise self.damaged(name, f"is no readable table ({error})") from error
+            raise self.damaged(name, f"is not a readable table ({error})") from error
         if table.num_rows != rows:
             raise self.damaged(name, f"has {table.num_rows} rows, the manifest says {rows}")
         return table

@@ -1,4 +1,4 @@
-"""What an index was made with: whatever changes a descriptor, so that nothing else is ever compared with it."""
+"""The settings of an index: everything that changes a descriptor, so that only comparable ones are compared."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ DTYPES = ("float32", "float16")
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """Everything that two descriptors must share before a distance between them means something.
+    """Everything that two descriptors must have in common for a meaningful distance.
 
     Attributes:
-        model_id: Identity of the model whose answers were described.
+        model_id: Identity of the model that made the descriptors.
         class_names: One per class index.
         connectivity: 4 or 8: which neighbours of a pixel belong to its region.
         min_area: Smallest region that was kept, in pixels; 0 keeps all, as the paper does.
         convention: Bilinear upsampling of conv5_3, "half_pixel" or "aligned_corners".
         dtype: Number type of the stored vectors, "float32" or "float16".
         channels: Length of one vector; 512 for conv5_3.
-        resize: (height, width) in pixels to which images were brought before the model saw them; None: as they are.
+        resize: (height, width) in pixels to which images were resized for the model; None for their own size.
 
     Raises:
-        InputError: A value that no index can have.
+        InputError: No index can have such a value.
     """
 
     model_id: str
@@ -44,7 +44,7 @@ class IndexSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(self.class_names))
         if not isinstance(self.model_id, str) or not self.model_id:
-            raise InputError(f"model_id is {self.model_id!r}", wanted="the model's identity, a text that is not empty")
+            raise InputError(f"model_id is {self.model_id!r}", wanted="the model's identity, a non-empty text")
         if not self.class_names or not all(isinstance(name, str) for name in self.class_names):
             raise InputError(f"class_names is {self.class_names!r}", wanted="at least one class name")
         _require_one_of("connectivity", self.connectivity, CONNECTIVITIES)
@@ -56,15 +56,15 @@ class IndexSettings:
             object.__setattr__(self, "resize", _require_size("resize", self.resize))
 
     def require_equal(self, other: IndexSettings, *, ignore: Collection[str] = (), whose: str = "the other") -> None:
-        """Refuse to mix descriptors of different kinds.
+        """Refuse descriptors that were made with other settings.
 
         Args:
             other: The settings of a model, a query or another index.
             ignore: Names of attributes that need not agree; a query, for example, has no `dtype`.
-            whose: Who has `other`, for the error's text, for example "the query".
+            whose: The owner of `other` in the error text, for example "the query".
 
         Raises:
-            MismatchError: An attribute differs; both values are named.
+            MismatchError: An attribute differs; the text names both values.
         """
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
@@ -77,19 +77,19 @@ class IndexSettings:
                 )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the settings as JSON types, as they stand in the manifest."""
+        """Return the settings as JSON types, for the manifest."""
         content = {**asdict(self), "class_names": list(self.class_names), "resize": list(self.resize or ())}
-        if self.resize is None:  # as in manifests of before there was this setting
+        if self.resize is None:  # as in manifests from before this setting existed
             del content["resize"]
         return content
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> IndexSettings:
-        """Read what `to_json` gave.
+        """Read the result of `to_json`.
 
         Args:
             content: The parsed JSON.
-            where: The file, for the error's text.
+            where: The file, for the error text.
 
         Raises:
             ArtifactError: An entry is missing, unknown, or has an impossible value.

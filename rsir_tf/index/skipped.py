@@ -26,12 +26,12 @@ def read_skipped(path: Path) -> dict[str, str]:
         return {}
     content = read_json(file)
     if not isinstance(content, dict) or not all(isinstance(reason, str) for reason in content.values()):
-        raise ArtifactError(f"{file}: is no list of skipped images", cure="remove it; it is written anew")
+        raise ArtifactError(f"{file}: is not a list of skipped images", cure="remove it; it is then written again")
     return dict(sorted(content.items()))
 
 
 class SkippedList:
-    """The list as a writer keeps it: read once, written where it has changed.
+    """The list of a writer: read once, and written if it has changed.
 
     Args:
         path: The index's folder.
@@ -52,7 +52,7 @@ class SkippedList:
 
     def note(self, image: str, reason: str) -> None:
         """Put an image on the list."""
-        # A name that is no valid Unicode is a reason to skip an image, and must not stop the list from being written.
+        # A name that is not valid Unicode is a reason to skip an image, but the list must be written with it.
         image = image.encode("utf-8", "backslashreplace").decode()
         self._reasons[image] = reason.encode("utf-8", "backslashreplace").decode()
         self._changed = True

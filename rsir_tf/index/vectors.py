@@ -1,4 +1,4 @@
-"""The vectors of an index in the order in which they lie on disk."""
+"""The vectors of an index in their order on disk."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rsir_tf.index.segment import Segment
 
 
 class StoredVectors:
-    """All vectors of an index's segments; a *position* counts images through the segments, removed ones included.
+    """All vectors of an index's segments; a *position* counts images over all segments, including removed ones.
 
     Attributes:
-        segments: In order of their numbers.
+        segments: The segments, in order of their numbers.
         first: int64 [segments + 1], the position of each segment's first image, and at the end the number of positions.
         rows: int64 [P], the index's row of each position, −1 where the image was removed.
         positions: int64 [N], the position of each row.
@@ -39,7 +39,7 @@ class StoredVectors:
 
     @cached_property
     def region_counts(self) -> NDArray[np.int64]:
-        """int64 [P], the regions of each image."""
+        """int64 [P], the number of regions of each image."""
         return np.concatenate([np.empty(0, np.int64), *(np.diff(segment.offsets) for segment in self.segments)])
 
     @cached_property
@@ -52,7 +52,7 @@ class StoredVectors:
         return vectors
 
     def locate(self, position: int) -> tuple[Segment, int]:
-        """The segment that holds a position, and the row in it."""
+        """The segment with a position, and the row in it."""
         number = int(np.searchsorted(self.first, position, side="right")) - 1
         return self.segments[number], position - int(self.first[number])
 
@@ -67,7 +67,7 @@ class StoredVectors:
         return np.array(segment.recnn_plus[row], dtype=np.float32)
 
     def with_classes(self, classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell, as bool [P], whether an image has a region of one of these classes."""
+        """Whether each image has a region of one of these classes: bool [P]."""
         found = np.zeros(len(self), dtype=bool)
         for positions, segment in self.parts():
             found[positions] = segment.shown_classes[:, classes].any(axis=1)
@@ -79,7 +79,7 @@ class StoredVectors:
             yield slice(first, first + segment.record.images), segment
 
     def global_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating]]]:
-        """Positions int64 [k] and global vectors [k, C] of the wanted images, a segment at a time.
+        """Positions int64 [k] and global vectors [k, C] of the wanted images, one segment at a time.
 
         Args:
             wanted: bool [P].

@@ -12,7 +12,7 @@ views        a frozen trunk's outputs, kept  inference          whole images
 scoring      confusion matrix, its figures   tag_scoring        F1 of tags
 run_scores   what a run reached              export             SavedModel
 
-Attributes load their file when first used: settings are checked before TensorFlow's seconds.
+Attributes load their file at their first use: settings are checked before TensorFlow is loaded, which takes seconds.
 """
 
 from __future__ import annotations

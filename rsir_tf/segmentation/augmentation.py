@@ -10,18 +10,18 @@ from rsir_tf.segmentation.crops import Augmentation
 def augment(
     image: tf.Tensor, mask: tf.Tensor, size: int, augmentation: Augmentation, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Bring one crop to its size and vary it; the same seed gives the same result.
+    """Resize one crop and vary it; the same seed gives the same result.
 
     Args:
         image: uint8 [h, w, 3], RGB.
         mask: uint8 [h, w], class indices, VOID = 255.
-        size: Pixels a side of the result.
+        size: Side of the result in pixels.
         augmentation: Which variations (scale and place have been chosen with the crop).
         seed: int64 scalar.
 
     Returns:
         float32 [size, size, 3], RGB 0..255, and int32 [size, size]. The image is resized bilinearly, the mask by
-        nearest neighbour alone: class indices are names, they do not blend.
+        nearest neighbour, because class indices must not be mixed.
     """
     draws = tf.random.stateless_uniform([6], tf.stack([tf.cast(seed, tf.int64), tf.constant(0, tf.int64)]))
     image = tf.image.resize(image, (size, size))

@@ -1,4 +1,4 @@
-"""The weights of a run: written after each epoch, so that a kill at any moment leaves those of a whole one."""
+"""The weights of a run: written after each epoch, so that a killed run keeps those of its last complete epoch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rsir_tf.segmentation.software import software
 
 
 def load_best(run: Run) -> keras.Model:
-    """Build the run's network with its best weights, in float32 whatever it was trained in.
+    """Build the run's network with its best weights, in float32 for every training precision.
 
     Raises:
         ArtifactError: There is no checkpoint yet, or it is damaged.
@@ -35,11 +35,11 @@ def load_best(run: Run) -> keras.Model:
 
 
 def load_last(run: Run, model: keras.Model) -> None:
-    """Bring weights and optimizer to where the last whole epoch left them.
+    """Set weights and optimizer to their state after the last complete epoch.
 
     Args:
-        run: With at least one ended epoch.
-        model: Built and compiled as when the run began; changed in place.
+        run: A run with at least one complete epoch.
+        model: Built and compiled as at the start of the run; changed in place.
 
     Raises:
         ArtifactError: The checkpoint is damaged, or was written by another version of Keras.
@@ -57,14 +57,14 @@ def save_epoch(
 ) -> None:
     """Write the checkpoints of an epoch, then the history that names them, then remove those it no longer names.
 
-    The history is the one pointer that moves: killed at any moment, a run has the checkpoints of the epochs in it.
+    The history alone decides which checkpoints count: a run that is killed at any moment has those that it names.
 
     Args:
-        run: Where to.
-        model: What is fitted, with its optimizer, as the epoch left it.
+        run: The run.
+        model: The fitted model with its optimizer, after the epoch.
         network: The FCN, which shares its layers with the model or is the model.
-        history: With the epoch's own entry.
-        best: Whether it is the best so far.
+        history: The history, including this epoch.
+        best: Whether this epoch is the best so far.
 
     Raises:
         ArtifactError: The disk is full or read-only; the checkpoints of the epoch before stay.
@@ -76,7 +76,7 @@ def save_epoch(
     if best or kept is None:
         kept = folder / f"best-{number:04}.weights.h5"
         with _writing(kept) as aside:
-            # Without its optimizer, whose state Keras would write along.
+            # Without the optimizer: Keras would write its state too.
             keras.Model(network.inputs, network.outputs).save_weights(str(aside))
     content = {"epochs": history, "last": last.name, "best": kept.name, "software": _software_of_epochs(run, number)}
     write_json(run.path / HISTORY, content)
@@ -86,7 +86,7 @@ def save_epoch(
 
 
 def _software_of_epochs(run: Run, number: int) -> list[dict[str, Any]]:
-    """What ran which epochs: a run may go on with other versions or elsewhere."""
+    """The software of each range of epochs: a run can continue with other versions or on another machine."""
     known, here = list(run.record().get("software", [])), software()
     if known and {**known[-1], "from_epoch": 0} == {"from_epoch": 0, **here}:
         return known
@@ -95,7 +95,7 @@ def _software_of_epochs(run: Run, number: int) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _writing(file: Path) -> Iterator[Path]:
-    """As `written_aside`; what h5py says when the disk is full while it closes a file is no OSError."""
+    """Like `written_aside`, but also for h5py, whose error is not an OSError if the disk is full when a file closes."""
     try:
         with written_aside(file, replace=True) as aside:
             yield aside

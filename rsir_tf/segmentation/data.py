@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from rsir_tf.archives.records import Record
 
 DRAWS = 16
-"""Places that are tried for a crop with a labelled pixel: nothing is learned from one that is void all over."""
+"""Number of places to try for a crop with a labelled pixel: nothing is learned from a crop without one."""
 
 Pair = tuple["NDArray[np.uint8]", "NDArray[np.uint8]"]
 
 
 class PairReader:
-    """Reads image and mask of a record; keeps them in memory where asked to.
+    """Reads image and mask of a record; can keep them in memory.
 
     Args:
-        records: With masks.
-        label_set: What the masks' values mean.
-        keep: Whether decoded pairs stay in memory (4 bytes a pixel).
-        without_masks: Whether images may lack a mask: theirs is void all over, and crops of them show the whole image,
-            whose tags are known, not those of its parts.
+        records: Records with masks.
+        label_set: Meaning of the values in masks.
+        keep: Whether decoded pairs stay in memory (4 bytes per pixel).
+        without_masks: Whether images may have no mask. Their masks are then all void, and their crops show the whole
+            image, because its tags are not known for parts of it.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class PairReader:
         if without and not without_masks:
             raise InputError(
                 f"{len(without)} of {len(records)} images have no mask, the first is {without[0]}",
-                wanted="a mask each",
-                cure="where the archive has tags, train with `--supervision mixed`, or with tags alone",
+                wanted="a mask for each image",
+                cure="if the archive has tags, train with `--supervision mixed` or `--supervision tags`",
             )
         self.records = tuple(records)
         self.label_set = label_set
@@ -63,11 +63,11 @@ class PairReader:
         return len(self.records)
 
     def frame(self, index: int, size: int) -> int:
-        """Pixels a side of what a crop shows at magnification 1: its own size, or an image without a mask whole."""
+        """Side in pixels of what a crop shows at magnification 1: its own size, or a whole image without a mask."""
         return size if self.records[index].mask is not None else max(self.sizes[index])
 
     def crops(self, size: int) -> list[int]:
-        """How many crops of a size cover each record once: max(1, round(pixels / size²)); one without a mask."""
+        """How many crops of a size cover each record once: max(1, round(pixels / size²)); 1 if it has no mask."""
         return [
             max(1, round(height * width / size**2)) if record.mask is not None else 1
             for record, (height, width) in zip(self.records, self.sizes, strict=True)
@@ -77,7 +77,7 @@ class PairReader:
         """Return image uint8 [H, W, 3] and class map uint8 [H, W] (0..K-1, VOID) of one record.
 
         Raises:
-            InputError: One of them cannot be used; kept in `failure`, because tf.data makes another error of it.
+            InputError: One of them cannot be used. The error is kept in `failure`, because tf.data raises another one.
         """
         if self._kept is not None and index in self._kept:
             return self._kept[index]
@@ -95,7 +95,7 @@ class PairReader:
 
 @contextlib.contextmanager
 def failures_of(*readers: PairReader) -> Iterator[None]:
-    """Within this block a file that cannot be used raises its own error, not what tf.data makes of it."""
+    """Within this block, a file that cannot be used raises its own error instead of that of tf.data."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -106,17 +106,17 @@ def failures_of(*readers: PairReader) -> Iterator[None]:
 
 
 def plan_epoch(counts: Sequence[int], crops: Crops, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Decide which crops an epoch takes, in which order; the same for the same arguments.
+    """Decide which crops an epoch uses and in which order; the same arguments give the same plan.
 
     Args:
-        counts: How often each record comes before `per_epoch` cuts or repeats.
+        counts: Number of crops of each record, before `per_epoch` limits or repeats them.
         crops: Size, number and batch.
-        seed: The run's.
+        seed: The seed of the run.
         epoch: From 0.
 
     Returns:
-        int64 [n, 2]: record's index and the crop's own seed; n is a multiple of the batch size, so that no step is
-        smaller.
+        int64 [n, 2]: index of the record and seed of the crop. n is a multiple of the batch size, so that all steps
+        have the same size.
     """
     random = np.random.default_rng((seed, epoch))
     once = np.repeat(np.arange(len(counts)), counts)
@@ -131,14 +131,14 @@ def training_dataset(reader: PairReader, crops: Crops, *, seed: int, epoch: int)
     """The batches of one epoch.
 
     Args:
-        reader: Where pairs come from.
+        reader: Reads the pairs.
         crops: Size, batch, augmentation.
-        seed: The run's.
+        seed: The seed of the run.
         epoch: From 0.
 
     Returns:
         A dataset of (float32 [B, S, S, 3] RGB 0..255, int32 [B, S, S] class indices, VOID = 255). The same arguments
-        give the same batches, so that a resumed run goes on as an undisturbed one would have.
+        give the same batches, so that a resumed run gives the same result as one without interruption.
     """
     plan = plan_epoch(reader.crops(crops.size), crops, seed, epoch)
     cut = _cropper(reader, crops)
@@ -155,10 +155,10 @@ def training_dataset(reader: PairReader, crops: Crops, *, seed: int, epoch: int)
 
 
 def sample_images(reader: PairReader, crops: Crops, seed: int) -> NDArray[np.float32]:
-    """Crops of up to 16 images: enough for a root mean square to three digits, little enough for a laptop.
+    """Crops of up to 16 images: enough for three digits of a root mean square, and few enough for a laptop.
 
     Returns:
-        float32 [N, S, S, 3], RGB, 0..255, not varied.
+        float32 [N, S, S, 3], RGB, 0..255, without augmentation.
     """
     few = Crops(crops.size, min(16, crops.batch * 4), augmentation=Augmentation.none(), per_epoch=1)
     images, _ = next(training_dataset(reader, few, seed=seed, epoch=0).as_numpy_iterator())
@@ -172,7 +172,7 @@ def _cropper(reader: PairReader, crops: Crops) -> Callable[[np.int64, np.int64],
     def cut(index: np.int64, seed: np.int64) -> Pair:
         image, mask = reader.read(int(index))
         random = np.random.default_rng(int(seed))
-        # Even in the logarithm: halving and doubling are equally likely.
+        # Uniform in the logarithm: half and double size have the same probability.
         side = round(reader.frame(int(index), crops.size) / float(np.exp(random.uniform(np.log(low), np.log(high)))))
         height, width = mask.shape
         for _ in range(DRAWS):
@@ -186,7 +186,7 @@ def _cropper(reader: PairReader, crops: Crops) -> Callable[[np.int64, np.int64],
 
 
 def _window(image: NDArray[np.uint8], mask: NDArray[np.uint8], top: int, left: int, side: int) -> Pair:
-    """Cut a square; what lies beyond the image is mirrored in it and void in the mask."""
+    """Cut a square; beyond the edge, the image is mirrored and the mask is void."""
     image = image[top : top + side, left : left + side]
     mask = mask[top : top + side, left : left + side]
     below, right = side - mask.shape[0], side - mask.shape[1]
@@ -197,13 +197,13 @@ def _window(image: NDArray[np.uint8], mask: NDArray[np.uint8], top: int, left: i
 
 
 def validation_crops(reader: PairReader, size: int, limit: int, seed: int) -> list[tuple[int, int, int]]:
-    """Choose windows that validation looks at after each epoch: a fixed grid's cells, thinned to `limit` by seed.
+    """Choose the windows for validation after each epoch: cells of a fixed grid; `seed` chooses `limit` of them.
 
     Args:
         reader: The validation records.
-        size: Pixels a side.
-        limit: At most this many; 0 for all.
-        seed: The run's.
+        size: Side in pixels.
+        limit: The largest number of windows; 0 for all.
+        seed: The seed of the run.
 
     Returns:
         (record's index, top, left) of each window.
@@ -221,7 +221,7 @@ def validation_crops(reader: PairReader, size: int, limit: int, seed: int) -> li
 
 
 def _starts(length: int, size: int) -> list[int]:
-    """Places of windows that cover a length without overlap but for the last, which ends at the border."""
+    """Starts of windows that cover a length. They do not overlap, except for the last, which ends at the border."""
     if length <= size:
         return [0]
     count = -(-length // size)

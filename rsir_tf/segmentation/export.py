@@ -1,4 +1,4 @@
-"""A run as a SavedModel for TensorFlow Serving: its signatures, a model card, warm-up requests."""
+"""Export a run as a SavedModel for TensorFlow Serving: signatures, a model card and warm-up requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 EXPORT_VERSION = 1
 MODEL_CARD = "assets.extra/model_card.json"
 LEFTOVER_AGE = 3600.0
-"""Seconds after which a version that was never finished is removed: an hour is longer than any export."""
+"""Seconds after which an unfinished version is removed: no export takes an hour."""
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
@@ -44,24 +44,24 @@ WARM_UP = "assets.extra/tf_serving_warmup_requests"
 def export_run(run: Run, to: Path) -> Path:
     """Export a run's best checkpoint as the next version of a served model.
 
-    The finished version appears by rename: a server that polls the folder never sees half of it. Before that it is
-    loaded as TensorFlow Serving loads it, and its answers are compared with the live network's.
+    The finished version appears by rename: a server that polls the folder never sees a part of it. Before that, it is
+    loaded as TensorFlow Serving does, and its answers are compared with those of the trained network.
 
     Args:
-        run: With at least one ended epoch.
+        run: A run with at least one complete epoch.
         to: The model's folder, `saved_models/NAME`; versions are its numbered subfolders.
 
     Returns:
         The new version's folder.
 
     Raises:
-        ArtifactError: The run has no checkpoint, the folder cannot be written, the export does not answer as the live
-            network does, or Keras has another backend than TensorFlow.
+        ArtifactError: The run has no checkpoint, the folder cannot be written, the answers of the export differ from
+            those of the trained network, or the backend of Keras is not TensorFlow.
     """
     if keras.backend.backend() != "tensorflow":
         raise ArtifactError(
-            f"{run.path}: a SavedModel is written by TensorFlow, Keras computes with {keras.backend.backend()} here",
-            cure="export with KERAS_BACKEND=tensorflow: a run's weights are the same under every backend",
+            f"{run.path}: only TensorFlow can write a SavedModel, but Keras uses {keras.backend.backend()} here",
+            cure="export with KERAS_BACKEND=tensorflow: the weights of a run work with every backend",
         )
     network = load_best(run)
     for entry in (to, to / "saved_model.pb", to / "manifest.json"):
@@ -92,7 +92,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
     """
     model_id = identity(network, class_names)
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
-    # The archive finds the variables that its endpoints use. Told of the network too (`track`), it saves each twice.
+    # The archive finds the variables that its endpoints use. With `track(network)` too, it would save each twice.
     archive = keras.export.ExportArchive()
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name=IMAGES)]
 
@@ -111,7 +111,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
         names = tf.tile(tf.constant([list(class_names)]), [count, 1])
         return {CLASS_NAMES: names, MODEL_ID: tf.fill([count], tf.constant(model_id))}
 
-    described()  # Keras 2.15 takes a function without inputs only once it has been traced.
+    described()  # Keras 2.15 accepts a function without inputs only after it was traced.
     archive.add_endpoint(SERVING_DEFAULT, segmented, input_signature=signature)
     archive.add_endpoint(FEATURES, featured, input_signature=signature)
     archive.add_endpoint(DESCRIBE, described)
@@ -121,7 +121,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
             archive.write_out(str(to))
             (to / "assets.extra").mkdir()
             _write_warm_up(to / WARM_UP)
-        except tf.errors.OpError as error:  # TensorFlow's own words for a full or read-only disk
+        except tf.errors.OpError as error:  # TensorFlow's error for a full or read-only disk
             reason = error.message.partition("\n")[0]
             raise ArtifactError(
                 f"{to}: cannot be written: {reason}", cure="free space or choose another place"
@@ -143,7 +143,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
 
 
 def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
-    """Hash of a network's weights, scales and class names, and of what is made of its logits: equal ids, equal answers.
+    """Hash of a network's weights, scales, class names and tie-breaking: models with equal ids give equal answers.
 
     Args:
         network: From `build_fcn`.
@@ -162,13 +162,13 @@ def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
 
 
 def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]) -> None:
-    """Load an export as TensorFlow Serving does and compare its answers with the live network's.
+    """Load an export as TensorFlow Serving does and compare its answers with those of the trained network.
 
-    `tf.saved_model.load` restores by the object graph, the server by the graph's own restore operation: an export can
-    pass the first and fail the second, so the second is what is tried, through every signature.
+    `tf.saved_model.load` restores from the object graph, but the server runs the restore operation of the graph. An
+    export can pass the first and fail the second, so the second is tested, with every signature.
 
     Raises:
-        ArtifactError: It does not load, or answers otherwise.
+        ArtifactError: The export does not load, or its answers differ.
     """
     image = np.random.default_rng(0).integers(0, 256, (1, 80, 112, 3), dtype=np.uint8)
     try:
@@ -176,18 +176,19 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
             default, features = answer(SERVING_DEFAULT, image), answer(FEATURES, image)
             described, identified = answer(DESCRIBE, None), answer(IDENTIFY, image.repeat(2, axis=0))
     except (tf.errors.OpError, KeyError, ValueError) as error:
-        raise ArtifactError(f"{path.name}: the export does not load as a server loads it ({error})") from error
+        raise ArtifactError(f"{path.name}: the export cannot be loaded as a server does it ({error})") from error
     both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
     logits, conv5_3 = both.predict_on_batch(padded(image))
     logits = np.asarray(logits, np.float64)[0, :80, :112] + tie_breaks(len(class_names))
     for name, found in ((SERVING_DEFAULT, default), (FEATURES, features)):
         chosen = np.take_along_axis(logits, found[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
-        # Where two classes are equally likely, rounding decides: the served class must be as good as the best.
+        # Where two classes are equally likely, rounding decides: the logit of the served class must be close to the
+        # best.
         if not np.allclose(chosen, logits.max(axis=-1), rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(logits).max()))):
             raise ArtifactError(f"{path.name}: signature {name!r} segments differently from the trained network")
     wanted = np.asarray(conv5_3)[:, :5, :7]
     if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
-        raise ArtifactError(f"{path.name}: signature {FEATURES!r} gives other features than the trained network")
+        raise ArtifactError(f"{path.name}: signature {FEATURES!r} returns other features than the trained network")
     model_id, names = identity(network, class_names).encode(), [name.encode() for name in class_names]
     for name, output, found, said in (
         (FEATURES, MODEL_ID, features, [model_id]),
@@ -197,7 +198,7 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
         (IDENTIFY, CLASS_NAMES, identified, [names] * 2),
     ):
         if np.asarray(found[output], object).tolist() != said:
-            raise ArtifactError(f"{path.name}: signature {name!r} does not name the trained network")
+            raise ArtifactError(f"{path.name}: signature {name!r} does not return the identity of the trained network")
 
 
 @contextlib.contextmanager
@@ -208,10 +209,10 @@ def loaded_as_server(path: Path) -> Iterator[Callable[[str, NDArray[np.uint8] | 
         path: A version's folder.
 
     Yields:
-        What answers a request: takes a signature's name, and uint8 [N, H, W, 3] or, for a signature without inputs,
-        None; gives output arrays by name.
+        A function that answers a request: it takes the name of a signature, and uint8 [N, H, W, 3], or None for a
+        signature without inputs; it returns output arrays by name.
     """
-    # Closed by hand: in a `with` block its graph would be the default one, and no tensor would have a value.
+    # Not `with Session(…)`: its graph would become the default graph, and eager tensors would have no value.
     with contextlib.closing(tf.compat.v1.Session(graph=tf.Graph())) as session:
         with session.graph.as_default():
             meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))

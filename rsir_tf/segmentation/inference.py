@@ -14,29 +14,29 @@ PAD_MULTIPLE = 32
 """VGG-16 halves an image five times."""
 
 PAD_MODE: Literal["symmetric"] = "symmetric"
-"""The pixels beyond the border are the image's own, mirrored; the outermost ones are repeated."""
+"""Beyond the border, the image is mirrored, including its outermost pixels."""
 
 TIE = 1e-4
-"""Advantage, in logits, of each class over the next."""
+"""What each class gets more than the next one, in logits."""
 
 
 def tie_breaks(classes: int) -> NDArray[np.float32]:
-    """What is added to logits before the largest is taken, so that rounding does not choose between equal ones.
+    """Numbers to add to logits before the largest is chosen, so that rounding does not choose between equal ones.
 
-    Tags that always come together (each dock of UC Merced with a ship) are learned alike to the last digits. Without
-    this their regions would be speckles of one pixel, hundreds to an image.
+    Two tags that always occur together (in UC Merced, each dock with a ship) get almost exactly equal logits. Without
+    this, their regions would be hundreds of single pixels per image.
 
     Args:
         classes: K.
 
     Returns:
-        float32 [K], 0 for the first class and falling: of classes that are equally likely the first is taken.
+        float32 [K], 0 for the first class and decreasing: of equally likely classes, the first is chosen.
     """
     return -TIE * np.arange(classes, dtype=np.float32)
 
 
 def most_likely(logits: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Choose the class of each pixel; of those that are equal up to rounding the first.
+    """Choose the most likely class of each pixel; of classes that are equal up to rounding, the first.
 
     Args:
         logits: float [..., K].
@@ -48,11 +48,11 @@ def most_likely(logits: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def margins(height: Any, width: Any) -> list[list[Any]]:
-    """The rule by which images are padded, here and inside exports: behind their last row and column, to 32.
+    """How images are padded, here and inside exports: after their last row and column, to multiples of 32.
 
     Args:
         height: Pixels; an int, or a scalar tensor of TensorFlow.
-        width: Likewise.
+        width: The same.
 
     Returns:
         What is added before and after each axis of [H, W, 3], for `numpy.pad` and `tensorflow.pad` with `PAD_MODE`.
@@ -82,7 +82,7 @@ def segment(model: keras.Model, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Returns:
         uint8 [H, W], class indices. The image is mirrored at the right and the bottom up to multiples of 32, and the
-        result cut back.
+        result is cropped to the image.
     """
     height, width = image.shape[:2]
     return most_likely(np.asarray(model.predict_on_batch(padded(image)[None]))[0, :height, :width])

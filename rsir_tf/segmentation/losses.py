@@ -1,4 +1,4 @@
-"""Cross-entropy of pixels, with weights that leave void out and can balance the classes."""
+"""Cross-entropy of pixels, with weights that exclude void and can balance the classes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def pixel_loss() -> keras.losses.Loss:
-    """Cross-entropy in nats of logits [B, H, W, K] and classes [B, H, W], to be used with `weigh_pixels`' weights."""
+    """Cross-entropy in nats of logits [B, H, W, K] and classes [B, H, W], for the weights of `weigh_pixels`."""
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def weigh_pixels(masks: tf.Tensor, class_weights: NDArray[np.float32]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Split masks into what `pixel_loss` compares with and what it weighs by.
+    """Split masks into classes and weights for `pixel_loss`.
 
-    Keras's own `ignore_class` gives NaN for a batch that is void all over in Keras 2, and takes no class weights.
+    The `ignore_class` of Keras has no class weights, and in Keras 2 gives NaN for a batch that is all void.
 
     Args:
         masks: int32 [B, H, W], 0..K-1, VOID = 255.
@@ -44,10 +44,10 @@ def weigh_pixels(masks: tf.Tensor, class_weights: NDArray[np.float32]) -> tuple[
 
 
 def count_pixels(reader: PairReader) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count what the masks of an archive show.
+    """Count the pixels of the classes in an archive's masks.
 
     Args:
-        reader: All of its records are read once.
+        reader: Reads the masks; all records are read once.
 
     Returns:
         int64 [K] twice: pixels of each class, and labelled pixels of the images that show the class.
@@ -64,14 +64,14 @@ def count_pixels(reader: PairReader) -> tuple[NDArray[np.int64], NDArray[np.int6
 def median_frequency_weights(pixels: NDArray[np.int64], around: NDArray[np.int64]) -> NDArray[np.float32]:
     """Median frequency balancing: w_c = median(f) / f_c with f_c = pixels of c / pixels of the images that show c.
 
-    Eigen and Fergus (ICCV 2015, on semantic labels), as in SegNet; pixels here are labelled ones, void does not count.
+    Eigen and Fergus (ICCV 2015, on semantic labels), as in SegNet; only labelled pixels count.
 
     Args:
         pixels: int64 [K] from `count_pixels`.
         around: int64 [K] from `count_pixels`.
 
     Returns:
-        float32 [K]. The median is over the classes that occur; a class that does not weighs 0.
+        float32 [K]. The median is over the classes that occur; other classes get weight 0.
     """
     occurs = pixels > 0
     frequency = pixels[occurs] / around[occurs]
@@ -81,10 +81,10 @@ def median_frequency_weights(pixels: NDArray[np.int64], around: NDArray[np.int64
 
 
 def require_labels(reader: PairReader) -> None:
-    """Make sure that there is something to learn from; as a rule the first mask tells.
+    """Check that at least one mask has a labelled pixel; usually it is the first one.
 
     Raises:
-        InputError: All masks are void all over.
+        InputError: No mask has a labelled pixel.
     """
     if not any((reader.read(index)[1] != VOID).any() for index in range(len(reader))):
         raise all_void(len(reader), reader.records[0].mask, "training ")

@@ -1,4 +1,4 @@
-"""Supervision by masks: every labelled pixel has its class."""
+"""Supervision by masks: every labelled pixel has a class."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
     from rsir_tf.segmentation.settings import TrainingSettings
 
 SHOWN = 4
-"""Windows that TensorBoard shows after each epoch."""
+"""Number of windows that TensorBoard shows after each epoch."""
 
 
 class MaskSupervision:
     """See `Supervision`.
 
     Args:
-        label_set: What the masks' values mean.
+        label_set: Meaning of the values in masks.
         fitted: Images to train on, with masks.
-        held: Images to choose the best epoch by, with masks; may be empty.
-        settings: The run's.
+        held: Held-out images with masks, which choose the best epoch; may be empty.
+        settings: The settings of the run.
         record: From the manifest of a run that is resumed.
 
     Raises:
@@ -88,7 +88,7 @@ class MaskSupervision:
         names = self.label_set.names
         absent = [name for name, count in zip(names, pixels, strict=True) if not count]
         if absent:
-            logging.getLogger("rsir_tf").warning("no training mask shows %s: weight 0", ", ".join(absent))
+            logging.getLogger("rsir_tf").warning("no training mask shows %s: its class weight is 0", ", ".join(absent))
         weights = median_frequency_weights(pixels, around)
         return {name: float(f"{weight:.6g}") for name, weight in zip(names, weights, strict=True)}
 

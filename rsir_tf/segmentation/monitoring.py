@@ -1,4 +1,4 @@
-"""What is told and kept of a run while it goes on: progress, a loss that is no number, TensorBoard's log."""
+"""Monitoring of a run: progress, a check that the loss is finite, and the log for TensorBoard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Drawing(Protocol):
-    """What draws a run for people to look at; `rsir_tf.presentation.training_report` does."""
+    """Draws pictures of a run; `rsir_tf.presentation.training_report` implements it."""
 
     def write_curves(self, path: Path, history: Sequence[dict[str, Any]]) -> None:
         """Draw loss and held-out figures by epoch into a PNG file."""
@@ -33,18 +33,18 @@ class Drawing(Protocol):
 
 
 class TrainingError(RsirError):
-    """Training cannot go on; the last good checkpoint stays."""
+    """Training cannot continue; the last good checkpoint is kept."""
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells of progress and stops at a loss that is no number.
+    """Reports progress, and stops at a loss that is not finite.
 
     Args:
         progress: Called after each step.
         epoch: From 0.
-        epochs: Of the run.
-        steps: Of an epoch.
-        path: The run's.
+        epochs: Number of epochs of the run.
+        steps: Number of steps of an epoch.
+        path: The folder of the run.
     """
 
     def __init__(self, progress: Progress, epoch: int, epochs: int, steps: int, path: Path) -> None:
@@ -61,10 +61,10 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def require_finite(value: float, found: str) -> None:
-    """Stop where a number is none.
+    """Stop if a number is not finite.
 
     Raises:
-        TrainingError: With `found` as what was found.
+        TrainingError: The value is NaN or infinite; its text begins with `found`.
     """
     if not np.isfinite(value):
         raise TrainingError(
@@ -74,11 +74,11 @@ def require_finite(value: float, found: str) -> None:
 
 
 def log_to_tensorboard(path: Path, entry: dict[str, Any], pictures: NDArray[np.uint8] | None) -> None:
-    """Append an epoch to the run's TensorBoard log; one that cannot be written costs no epoch, only a warning.
+    """Append an epoch to the run's TensorBoard log; if it cannot be written, a warning says so and training continues.
 
     Args:
         path: The run's folder.
-        entry: The epoch's entry of the history: its numbers become scalars.
+        entry: The entry of the epoch in the history; its numbers become scalars.
         pictures: uint8 [N, H, W, 3], RGB.
     """
     try:
@@ -91,4 +91,4 @@ def log_to_tensorboard(path: Path, entry: dict[str, Any], pictures: NDArray[np.u
                 tf.summary.image("validation", pictures, max_outputs=len(pictures))
         writer.close()
     except (tf.errors.OpError, OSError) as error:
-        logging.getLogger("rsir_tf").warning("%s: TensorBoard's log cannot be written: %s", path, error)
+        logging.getLogger("rsir_tf").warning("%s: the TensorBoard log cannot be written: %s", path, error)

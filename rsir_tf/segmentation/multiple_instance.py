@@ -1,8 +1,8 @@
 """Tags from score maps: fully convolutional multiple-instance learning, from Keras layers alone.
 
-An image bears a tag if one of its places shows it: the tag's score is pooled from the class's score map (Pathak,
-Shelhamer, Long and Darrell 2014). The mean of the largest and of the average score is taken: the maximum alone teaches
-one place an image, the average alone asks every place for every tag.
+An image has a tag if at least one place in it shows the class: the score of the tag is pooled from the score map of the
+class (Pathak, Shelhamer, Long and Darrell 2014). It is the mean of the largest and the average score: the largest alone
+gives a gradient for one place per image only, and the average alone asks every place for every tag.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def pooled_scores(network: keras.Model) -> Any:
         network: From `build_fcn`.
 
     Returns:
-        Symbolic logits float32 [B, K], one a tag.
+        Symbolic logits float32 [B, K], one per tag.
     """
     layers = keras.layers
     final = next(layer for layer in network.layers if layer.name.endswith("_to_image"))
@@ -32,7 +32,7 @@ def pooled_scores(network: keras.Model) -> Any:
 
 
 def descriptor(network: keras.Model) -> Any:
-    """The largest value of each channel of conv5_3 over the whole image: ReCNN+ but for the upsampling.
+    """The largest value of each channel of conv5_3 over the whole image: ReCNN+ without the upsampling.
 
     Args:
         network: From `build_fcn`.
@@ -45,7 +45,7 @@ def descriptor(network: keras.Model) -> Any:
 
 
 def tagging_model(network: keras.Model) -> keras.Model:
-    """What an image's tags and descriptor are read from.
+    """The model that gives the tags and the descriptor of an image.
 
     Args:
         network: From `build_fcn`.
@@ -57,21 +57,21 @@ def tagging_model(network: keras.Model) -> keras.Model:
 
 
 def supervised_model(network: keras.Model, scale: float, *, dropout: float, masks: bool) -> keras.Model:
-    """What is fitted to tags; shares the network's layers.
+    """The model that is fitted to tags; it shares the network's layers.
 
-    Beside the score maps, a linear layer on the descriptor is asked for the tags (deep supervision, Lee et al. 2015):
-    the gradient then reaches conv5_3 where ReCNN+ reads it, not through fc6 and fc7 alone. That layer is left behind
-    when training ends.
+    Besides the score maps, a linear layer on the descriptor predicts the tags (deep supervision, Lee et al. 2015): the
+    gradient then reaches conv5_3 directly, where ReCNN+ reads it, and not only through fc6 and fc7. This layer is
+    dropped when training ends.
 
     Args:
         network: From `build_fcn`.
         scale: Factor on the descriptor, the reciprocal of its root mean square.
-        dropout: Rate on the scaled descriptor.
-        masks: Whether pixels are supervised as well.
+        dropout: Dropout rate of the scaled descriptor.
+        masks: Whether masks supervise pixels too.
 
     Returns:
-        A model from `images` to a mapping: `tags` and `descriptor_tags`, logits float32 [B, K], and `logits`
-        float32 [B, H, W, K] where masks are.
+        A model from `images` to a mapping: `tags` and `descriptor_tags`, logits float32 [B, K], and with masks `logits`
+        float32 [B, H, W, K].
     """
     layers, classes = keras.layers, network.outputs[0].shape[-1]
     x = layers.Rescaling(scale, dtype="float32", name="scale_descriptor")(descriptor(network))

@@ -1,11 +1,12 @@
 """FCN-32s, FCN-16s and FCN-8s on VGG-16, from Keras layers alone, so that any Keras backend trains them.
 
-Geometry, after MatConvNet's FCN: no pad of 100; pools, fc6 (7×7, padded by 3) and every transposed convolution keep
-sizes aligned, so that an input whose sides are multiples of 32 gives logits of its own size with no offset.
+The geometry follows MatConvNet's FCN: there is no pad of 100; pools, fc6 (7×7, padded by 3) and transposed convolutions
+keep sizes aligned, so that an input whose sides are multiples of 32 gives logits of the same size without an offset.
 
-Scales: on ImageNet weights and caffe preprocessing pool3 reaches thousands where pool5 reaches hundreds, so that
-unscaled skips swamp the sum. Each branch is therefore divided by the root mean square of its own input, measured once
-on training images (`measure_scales`), as FCN-8s "at once" does with fixed numbers (0.01, 0.0001) for the two skips.
+Scales: with ImageNet weights and caffe preprocessing, pool3 reaches thousands where pool5 reaches hundreds, so that
+unscaled skips dominate the sum. Each branch is therefore divided by the root mean square of its own input, measured
+once on training images (`measure_scales`), as FCN-8s "at once" does with fixed numbers (0.01, 0.0001) for the two
+skips.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Stride = Literal[8, 16, 32]
 
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
-"""What VGG-16 was trained with: `keras.applications.vgg16.preprocess_input` subtracts the same."""
+"""The mean that VGG-16 was trained with; `keras.applications.vgg16.preprocess_input` subtracts the same."""
 
 VGG_LAYERS = tuple(
     f"block{block}_conv{i}"
@@ -35,9 +36,9 @@ VGG_LAYERS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Factors on the inputs of the three branches, and on the image's descriptor that tags are learned from.
+    """Factors on the inputs of the three branches, and on the descriptor of the image from which tags are learned.
 
-    1 leaves a branch as it is.
+    1 does not change a branch.
     """
 
     pool3: float = 1.0
@@ -48,13 +49,13 @@ class Scales:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """All that is needed to build the network again.
+    """Everything that is needed to build the network again.
 
     Attributes:
         classes: Number of classes K.
         stride: 8, 16 or 32: where the finest prediction is taken (FCN-8s, FCN-16s, FCN-32s).
         head_width: Channels of fc6 and fc7; VGG-16's own is 4096.
-        scales: See the module's text.
+        scales: See the docstring of this module.
     """
 
     classes: int
@@ -73,7 +74,7 @@ class Architecture:
 
 
 def build_trunk() -> keras.Model:
-    """VGG-16's convolutions with their preprocessing in front.
+    """Preprocessing and the convolutions of VGG-16.
 
     Returns:
         A model from `images` float32 [B, H, W, 3] (RGB, 0..255, sides multiples of 32) to a list:
@@ -81,8 +82,8 @@ def build_trunk() -> keras.Model:
         pool5 [B, H/32, W/32, 512].
     """
     images = keras.Input((None, None, 3), name="images")
-    # RGB to BGR minus the mean as a fixed 1×1 convolution: preprocessing then travels with the weights. In float32
-    # under mixed precision too, since half precision would round the mean.
+    # RGB to BGR minus the mean as a fixed 1×1 convolution: preprocessing is then saved with the weights. It is float32
+    # in mixed precision too, because half precision would round the mean.
     preprocess = keras.layers.Conv2D(3, 1, trainable=False, dtype="float32", name="preprocess")
     vgg = convolutions(preprocess(images))
     preprocess.set_weights(
@@ -103,14 +104,14 @@ def build_fcn(trunk: keras.Model, architecture: Architecture, *, dropout: float 
     Args:
         trunk: From `build_trunk`; its layers are shared, not copied.
         architecture: Classes, stride, widths and scales.
-        dropout: Rate after fc6 and fc7.
+        dropout: Dropout rate after fc6 and fc7.
 
     Returns:
         A model from `images` to `logits` float32 [B, H, W, K]. Score layers start at zero, so
         that logits start uniform.
 
     Raises:
-        InputError: The stride is none of 8, 16, 32, or there are no classes.
+        InputError: The stride is not 8, 16 or 32, or there are no classes.
     """
     if architecture.stride not in (8, 16, 32):
         raise InputError(f"stride {architecture.stride}", wanted="8, 16 or 32")
@@ -156,8 +157,8 @@ def bilinear_kernel(factor: int, channels: int) -> NDArray[np.float32]:
     """Weights of a transposed convolution that upsamples bilinearly (paper, III.D: "fixed to bilinear interpolation").
 
     Args:
-        factor: Even; the stride. The kernel is twice as wide.
-        channels: Each is interpolated on its own.
+        factor: The stride, an even number. The kernel is twice as wide.
+        channels: Number of channels; each is interpolated separately.
 
     Returns:
         float32 [2·factor, 2·factor, channels, channels]. With "same" padding the result equals half-pixel bilinear
@@ -176,10 +177,10 @@ def measure_scales(trunk: keras.Model, images: NDArray[np.float32]) -> Scales:
         images: float32 [B, H, W, 3], RGB, 0..255.
 
     Returns:
-        Factors, rounded to three significant digits so that they read well in a manifest.
+        Factors, rounded to three significant digits so that a manifest is easy to read.
 
     Raises:
-        InputError: A branch is zero everywhere or not finite, so that nothing could be learned from it.
+        InputError: A branch is zero everywhere or not finite, so that nothing can be learned from it.
     """
     pool3, pool4, conv5_3, pool5 = (np.asarray(output, np.float64) for output in trunk.predict_on_batch(images))
     branches = {"pool3": pool3, "pool4": pool4, "pool5": pool5, "descriptor": conv5_3.max(axis=(1, 2))}

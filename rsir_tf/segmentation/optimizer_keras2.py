@@ -1,7 +1,7 @@
 """Layer-wise AdamW for Keras 2: Keras's AdamW for each learning rate, TensorFlow Addons' MultiOptimizer over them.
 
-On its own MultiOptimizer clips no gradients over all layers together, and Keras 2 saves no state of it. The optimizer
-here does the one and holds the other: to Keras it is an optimizer of its own kind, saved and restored like any.
+MultiOptimizer does not clip the gradients of all layers together, and Keras 2 does not save its state. The optimizer
+here clips them and contains a MultiOptimizer; Keras saves and restores it like any optimizer.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class LayerwiseAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
     """The same updates as the optimizer of the same name for Keras 3.
 
     Args:
-        learning_rate: From a factor to a number or a Keras schedule.
-        weight_decay: Times the learning rate: what each weight but biases shrinks by a step.
+        learning_rate: Takes a factor and gives a number or a Keras schedule.
+        weight_decay: Times the learning rate, the relative decrease of each weight, except biases, per step.
         trunk_rate: Factor on the learning rate of VGG-16's layers.
-        clip_norm: Largest norm of all gradients together; 0 for no limit.
+        clip_norm: The largest norm of all gradients together; 0 for no limit.
 
     Raises:
         InputError: The trunk has another rate and TensorFlow Addons is not installed.

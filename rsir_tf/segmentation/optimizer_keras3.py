@@ -1,4 +1,4 @@
-"""Layer-wise AdamW for Keras 3, whatever its backend; all state in optimizer variables."""
+"""Layer-wise AdamW for Keras 3 with any backend; all state is in optimizer variables."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rsir_tf.segmentation.optimizers import is_bias, rate_factor
 
 @keras.saving.register_keras_serializable(package="rsir_tf")
 class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam with decoupled weight decay and a rate of its own for VGG-16's layers.
+    """Adam with decoupled weight decay and a separate learning rate for VGG-16's layers.
 
-    Scaling a layer's gradients would do nothing, since Adam divides by their size: it is the update that is scaled.
+    The update of a layer is scaled, not its gradients: scaled gradients would have no effect, as Adam divides by them.
 
     Args:
         learning_rate: A number or a Keras schedule.
-        weight_decay: Times the learning rate: what each weight but biases shrinks by a step.
+        weight_decay: Times the learning rate, the relative decrease of each weight, except biases, per step.
         trunk_rate: Factor on the learning rate of VGG-16's layers.
-        clip_norm: Largest norm of all gradients together; 0 for no limit.
-        **options: Keras's own, but for the two below.
+        clip_norm: The largest norm of all gradients together; 0 for no limit.
+        **options: Options of Keras's Adam, except for the two below.
 
     Raises:
         ValueError: amsgrad, or gradient_accumulation_steps.
@@ -31,7 +31,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         self, learning_rate: Any, *, weight_decay: float, trunk_rate: float, clip_norm: float, **options: Any
     ) -> None:
         if options.get("amsgrad") or options.get("gradient_accumulation_steps"):
-            raise ValueError("neither amsgrad nor gradient_accumulation_steps is known to this optimizer")
+            raise ValueError("this optimizer has neither amsgrad nor gradient_accumulation_steps")
         super().__init__(learning_rate, **options)
         self.decoupled_decay, self.trunk_rate, self.clip_norm = weight_decay, trunk_rate, clip_norm
 
@@ -51,7 +51,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Keras's Adam with clipping and decay, in few passes over memory: these are what a step costs."""
+        """Keras's Adam with clipping and decay, in few passes over memory, because these take most of the time."""
         ops, index = keras.ops, self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, variable.dtype)
@@ -93,10 +93,10 @@ def _norm(gradients: list[Any]) -> Any:
 
 
 def _has_kernels() -> bool:
-    """Whether TensorFlow computes: its kernels read and write once what its operations, uncompiled, do ten times."""
+    """Whether TensorFlow computes: its fused kernels read and write once; separate operations do so ten times."""
     return bool(keras.backend.backend() == "tensorflow")
 
 
 def _handle(variable: Any) -> Any:
-    """Of a variable of Keras, or of TensorFlow's within it, which Keras takes out of some."""
+    """The resource handle of a Keras variable, or of a TensorFlow variable, which Keras passes in some cases."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
-    """Make the optimizer that a run's settings describe; its last `gradient_norm` is a variable of it.
+    """Make the optimizer that the settings of a run describe; its variable `gradient_norm` holds the last norm.
 
-    Loshchilov and Hutter's AdamW (ICLR 2019): a weight w shrinks by learning rate · weight decay · w a step, apart from
-    Adam's update; biases do not. VGG-16's layers have `trunk_rate` times the learning rate, in both. Under Keras 3
-    this is a subclass of Keras's Adam, for every backend; under Keras 2 it is Keras's AdamW, one for each rate,
-    brought together by TensorFlow Addons' MultiOptimizer. Around it "mixed_float16" puts loss scaling: Keras would do
-    so only for a model that was made under that policy, which one for tags or cached views is not.
+    This is AdamW of Loshchilov and Hutter (ICLR 2019): each step decreases a weight w by learning rate · weight decay ·
+    w in addition to Adam's update; biases do not decay. For VGG-16's layers, the learning rate is multiplied by
+    `trunk_rate` in both. In Keras 3 this is a subclass of Keras's Adam, for every backend. In Keras 2 it is Keras's
+    AdamW, one for each rate, combined by TensorFlow Addons' MultiOptimizer. "mixed_float16" adds loss scaling here,
+    because Keras adds it only to models that were made in that precision, not to those for tags or cached views.
 
     Args:
-        settings: The run's.
-        steps: Of the whole run: what the schedule is laid over.
+        settings: The settings of the run.
+        steps: Number of steps of the whole run, for the schedule.
 
     Raises:
-        InputError: A slower trunk under Keras 2 without TensorFlow Addons.
+        InputError: The trunk has another rate, and Keras 2 is used without TensorFlow Addons.
     """
     options = {
         "weight_decay": settings.weight_decay,
@@ -49,15 +49,15 @@ def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.
 
 
 def learning_rate(settings: TrainingSettings, steps: int, factor: float = 1.0) -> Any:
-    """The learning rate of each step: up from zero in a straight line, then constant or down to zero as a cosine.
+    """The learning rate of each step: it rises linearly from zero, and is then constant or falls to zero as a cosine.
 
     Args:
-        settings: The run's.
-        steps: Of the whole run.
-        factor: On all of it.
+        settings: The settings of the run.
+        steps: Number of steps of the whole run.
+        factor: Factor on all learning rates.
 
     Returns:
-        What Keras takes: a number, or a schedule (a function of the step).
+        A number or a Keras schedule (a function of the step).
     """
     peak = settings.learning_rate * factor
     warm_up = int(settings.warm_up * steps)
@@ -76,8 +76,8 @@ def learning_rate_at(settings: TrainingSettings, steps: int, step: int) -> float
 
 
 def gradient_norm(optimizer: keras.optimizers.Optimizer) -> float:
-    """Norm of all gradients together in the last step, before it was clipped."""
-    # Mixed precision puts loss scaling around it.
+    """Norm of all gradients together in the last step, before clipping."""
+    # In mixed precision, the loss-scaling optimizer contains it.
     return float(getattr(optimizer, "inner_optimizer", optimizer).gradient_norm.numpy())
 
 
@@ -85,7 +85,7 @@ def rate_factor(path: str, trunk_rate: float) -> float:
     """Factor on the learning rate of a weight, by its name.
 
     Args:
-        path: Such as "block5_conv3/kernel", possibly with more in front.
+        path: For example "block5_conv3/kernel", possibly with a prefix.
         trunk_rate: For VGG-16's convolutions.
     """
     return trunk_rate if re.search(r"(^|/)block\d_conv\d/", path) else 1.0
@@ -106,7 +106,7 @@ def require_addons() -> Any:
         import tensorflow_addons
     except ImportError as error:
         raise InputError(
-            f"a trunk_rate under Keras {keras.__version__} without TensorFlow Addons",
+            f"a trunk_rate with Keras {keras.__version__} needs TensorFlow Addons, which is not installed",
             cure="pip install 'rsir_tf[addons]', use Keras 3, or leave --trunk-rate at 1",
         ) from error
     return tensorflow_addons

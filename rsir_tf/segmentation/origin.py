@@ -1,4 +1,4 @@
-"""What a run is trained on, in a form that tells whether it is still the same."""
+"""A description of what a run is trained on, which shows whether it has changed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from rsir_tf.progress import Progress
 
 Digests = dict[str, list[str | None]]
-"""By image: digests of what its source and its mask's file hold; None where there is none, or it cannot be read."""
+"""Image → digests of the content of its source and its mask; None where one is missing or cannot be read."""
 
 _TOLD_EVERY = 256
-"""Images between two signs of progress."""
+"""Number of images between two progress reports."""
 
 
 def digest_files(archive: Archive, progress: Progress) -> Digests:
-    """Read all images and masks once: a size alone would not tell one uncompressed image from another.
+    """Read all images and masks once: uncompressed images may have the same size but another content.
 
     Args:
-        archive: Any.
-        progress: Called with the images that are done.
+        archive: The archive.
+        progress: Called with the number of finished images.
     """
     found: Digests = {}
     for record, digests in zip(archive, in_threads(_digests, archive), strict=True):
@@ -43,14 +43,14 @@ def describe_origin(
     """Describe an archive and its split for a run's manifest.
 
     Args:
-        archive: Any.
-        label_set: What is learned.
-        split: Which images are for what.
+        archive: The archive.
+        label_set: The classes that are learned.
+        split: The parts of the archive.
         digests: From `digest_files`.
-        tagged: Whether the images' tags are learned from.
+        tagged: Whether the tags of the images are used for training.
 
     Returns:
-        JSON types: where the archive lies, its format and size, and hashes of all that training depends on.
+        JSON types: path, format and size of the archive, and hashes of everything that training depends on.
     """
     return {
         **({"tags": content_hash([record.tags for record in archive])} if tagged else {}),
@@ -65,7 +65,7 @@ def describe_origin(
 
 
 def first_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Name the first image whose file or mask is another; None where all are the same."""
+    """Name the first image whose file or mask has changed; None where all are the same."""
     return next((name for name in now if before.get(name) != now[name]), None)
 
 

@@ -1,4 +1,4 @@
-"""In which number format the layers of a network compute."""
+"""The number format in which the layers of a network compute."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "mixed_float16", "mixed_bfloat16
 
 @contextlib.contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Let layers that are made within this block compute in a precision; weights and logits are float32 in all of them.
+    """Make layers in this block that compute in a precision; weights and logits are always float32.
 
     Args:
-        precision: One of `PRECISIONS`, by Keras's names. "mixed_float16" wants a GPU with tensor cores, and brings
-            loss scaling along: gradients that would vanish in half precision are multiplied before and divided after.
+        precision: One of `PRECISIONS`, named as in Keras. "mixed_float16" needs a GPU with tensor cores, and uses loss
+            scaling: gradients that would vanish in half precision are multiplied before and divided after.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""What a run reached: scores on whole test images, and some of these images to look at."""
+"""The result of a run: scores on whole test images, and some of these images as examples."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from rsir_tf.archives.labels import LabelSet
 
 EXAMPLES = 6
-"""Test images that are kept to look at, spread evenly over the test part."""
+"""Number of test images that are kept as examples, spread evenly over the test part."""
 
 BATCH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A test image, and what the network made of it.
+    """A test image and what the network predicts for it.
 
     Attributes:
         id: The image's id.
         image: uint8 [H, W, 3], RGB.
         prediction: uint8 [H, W], class indices.
-        truth: uint8 [H, W], class indices, 255 = void; None where tags are scored.
-        right: Share of the labelled pixels whose class is right, 0..1; None where no pixel is labelled.
+        truth: uint8 [H, W], class indices, 255 for void; None where tags are scored.
+        right: Share of the labelled pixels whose predicted class is right, 0..1; None where no pixel is labelled.
         tags: Its true tags, where tags are scored.
-        predicted_tags: The network's, where tags are scored.
+        predicted_tags: Its predicted tags, where tags are scored.
     """
 
     id: str
@@ -59,7 +59,7 @@ class RunScores:
     """Scores of a run's best network on the test part.
 
     Attributes:
-        content: As JSON types: figures of the masks, under "tags" those of the tags, `epochs` and `checkpoint`.
+        content: JSON types: figures of the masks, figures of the tags under "tags", `epochs` and `checkpoint`.
         examples: Test images with masks, or with tags where there are none with masks.
     """
 
@@ -71,12 +71,12 @@ def score_run(run: Run, test: Archive, *, progress: Progress = silent) -> RunSco
     """Score the run's best network on whole test images.
 
     Args:
-        run: With at least one ended epoch.
-        test: The test part; masks and tags are scored where the run was supervised by them.
+        run: A run with at least one complete epoch.
+        test: The test part; masks and tags are scored if they supervised the run.
         progress: Called after each image.
 
     Returns:
-        The scores; None where the test part has neither masks nor tags to score by.
+        The scores; None where the test part has neither masks nor tags for them.
 
     Raises:
         ArtifactError: There is no checkpoint.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def json_number(value: float) -> float | None:
-    """A figure as JSON has it: None for NaN."""
+    """A figure for JSON: None instead of NaN."""
     return None if np.isnan(value) else value
 
 
@@ -48,7 +48,7 @@ def confusion_matrix(
 
 @dataclass(frozen=True, slots=True)
 class SegmentationScores:
-    """Scores of Shelhamer, Long and Darrell (FCN, section 5), fractions of 1; NaN where nothing counts.
+    """Scores of Shelhamer, Long and Darrell (FCN, section 5), 0..1; NaN where nothing counts.
 
     Attributes:
         pixel_accuracy: Σ n_ii / Σ t_i.
@@ -56,7 +56,7 @@ class SegmentationScores:
         mean_iu: Mean of n_ii / (t_i + Σ_j n_ji − n_ii) over classes that are in truth or prediction.
         frequency_weighted_iu: Σ t_i · IU_i / Σ t_i.
         class_iu: IU of each class, NaN for a class that is in neither.
-        pixels: Pixels that count.
+        pixels: Number of pixels that count.
     """
 
     pixel_accuracy: float

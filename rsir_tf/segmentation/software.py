@@ -1,4 +1,4 @@
-"""What a run is computed with."""
+"""The software and hardware that compute a run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _accelerators(tf: Any) -> list[str]:
 
         return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
     if keras.backend.backend() == "torch":
-        torch: Any = importlib.import_module("torch")  # In no environment that types are checked in.
+        torch: Any = importlib.import_module("torch")  # Not installed where types are checked.
         return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     devices = tf.config.list_physical_devices("GPU")
     return [tf.config.experimental.get_device_details(each).get("device_name", each.name) for each in devices]

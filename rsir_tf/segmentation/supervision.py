@@ -1,4 +1,4 @@
-"""What a training loop asks of the kind of supervision: masks are one, tags another."""
+"""The protocol between the training loop and a kind of supervision: by masks, or by tags."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutScores:
-    """How a network does on what was held out.
+    """Scores of a network on held-out images.
 
     Attributes:
-        figures: By name, fractions of 1; None where nothing counts. The names are the same after each epoch.
+        figures: Name → figure, 0..1; None where nothing counts. The names are the same after each epoch.
         examples: Some of the images, each with class maps of its size: image uint8 [H, W, 3], RGB, then uint8 [H, W].
     """
 
@@ -31,13 +31,13 @@ class HeldOutScores:
 
 
 class Supervision(Protocol):
-    """All of a run that depends on what its images are labelled with.
+    """The parts of training that depend on the labels of the images.
 
     Attributes:
-        record: For the run's manifest, JSON types: `kind`, `figure`, and what was measured once and is wanted again
-            when the run is resumed.
-        figure: Name of the figure, the higher the better, that the best epoch is chosen by.
-        steps: Steps of an epoch.
+        record: For the manifest of the run, JSON types: `kind`, `figure`, and what was measured once and is needed
+            again when the run is resumed.
+        figure: Name of the figure that chooses the best epoch; higher is better.
+        steps: Number of steps of an epoch.
     """
 
     record: dict[str, Any]
@@ -49,11 +49,11 @@ class Supervision(Protocol):
         ...
 
     def model(self, network: keras.Model, architecture: Architecture) -> keras.Model:
-        """Make what is fitted: the network itself, or a model that shares its layers."""
+        """Make the model that is fitted: the network itself, or a model that shares its layers."""
         ...
 
     def loss(self) -> Any:
-        """The model's loss, or one for each of its outputs, as Keras takes them."""
+        """The loss of the model, or one for each of its outputs, as for Keras's `compile`."""
         ...
 
     def dataset(self, epoch: int) -> tf.data.Dataset:
@@ -61,9 +61,9 @@ class Supervision(Protocol):
         ...
 
     def evaluate(self, network: keras.Model) -> HeldOutScores:
-        """Score the network on what was held out."""
+        """Score the network on held-out images."""
         ...
 
     def failures(self) -> contextlib.AbstractContextManager[None]:
-        """Within this block a file that cannot be used raises its own error, not what tf.data makes of it."""
+        """Within this block, a file that cannot be used raises its own error instead of that of tf.data."""
         ...

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TagScores:
-    """Figures for tags, fractions of 1; NaN where nothing counts.
+    """Figures for tags, 0..1; NaN where nothing counts.
 
     Attributes:
         micro_f1: 2·TP / (2·TP + FP + FN), counted over all images and tags at once.
-        macro_f1: Mean of the tags' own F1, over tags that are there or were predicted: a tag that these images could
-            not test says nothing of the network, and a small held-out part lacks some. `multilabel_figures` of
-            `rsir_tf.evaluation` counts such a tag 0, as the literature and scikit-learn do; where there is one its
-            macro F1 is lower than this.
+        macro_f1: Mean of the F1 of the tags that are true or predicted for some image. Other tags, which a small
+            held-out part may have, are left out, because they say nothing about the network. `multilabel_figures` of
+            `rsir_tf.evaluation` counts such a tag as 0, like the literature and scikit-learn; its macro F1 is then
+            lower than this one.
         precision: TP / (TP + FP) of each tag.
         recall: TP / (TP + FN) of each tag.
-        f1: Of each tag; NaN for one that is neither there nor predicted.
-        images: How many were scored.
+        f1: F1 of each tag; NaN for a tag that is nowhere true or predicted.
+        images: Number of scored images.
     """
 
     micro_f1: float
@@ -86,14 +86,14 @@ def read_tags_of(
     batch: int,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Ask a network for the tags and the descriptor of whole images.
+    """Compute the tags and the descriptors of whole images with a network.
 
     Args:
         model: From `tagging_model`.
         read: Gives image i, uint8 [H, W, 3], RGB.
-        count: How many there are.
-        batch: Images a step; only images of one padded size go together.
-        progress: Called with how many are done.
+        count: Number of images.
+        batch: Images per step; only images of the same padded size are in one step.
+        progress: Called with the number of finished images.
 
     Returns:
         Tag logits float32 [N, K] (a tag is predicted above 0) and descriptors float32 [N, 512], in the images' order.
@@ -112,7 +112,7 @@ def read_tags_of(
 def _groups(
     read: Callable[[int], NDArray[np.uint8]], count: int, batch: int
 ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
-    """Images of one padded size, at most `batch` together; no more than one batch a size is held."""
+    """Group images of the same padded size, at most `batch` together; memory holds at most one batch per size."""
     waiting: dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]] = {}
     for number in range(count):
         image = padded(read(number))

@@ -1,4 +1,4 @@
-"""Supervision by tags, alone or beside masks: the score maps learn from what is known of whole images."""
+"""Supervision by tags, alone or together with masks: the score maps learn from the tags of whole images."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from rsir_tf.segmentation.settings import TrainingSettings
 
 Watched = Callable[["NDArray[np.float32]", Sequence["Record"]], dict[str, float | None]]
-"""Figures of the held-out images' descriptors, float32 [N, 512]: how well they retrieve, say."""
+"""Gives figures of the held-out images' descriptors, float32 [N, 512], for example how well they retrieve."""
 
 
 class TagSupervision:
-    """See `Supervision`. An image that has a mask is supervised by it, and bears the tags that the crop's mask shows.
+    """See `Supervision`. An image with a mask is supervised by it, and its tags are the classes in the crop's mask.
 
     Args:
-        label_set: One class a tag.
-        fitted: Images to train on, with tags, or with a mask where they are mixed.
-        held: Images to choose the best epoch by; may be empty.
-        settings: The run's; its `supervision` is "tags" or "mixed".
+        label_set: One class per tag.
+        fitted: Images to train on, with tags; with "mixed", some may have a mask instead.
+        held: Held-out images, which choose the best epoch; may be empty.
+        settings: The settings of the run; `supervision` is "tags" or "mixed".
         record: From the manifest of a run that is resumed.
         watch: Gives further figures after each epoch.
 
     Raises:
-        InputError: An image has neither tags nor mask, a tag is no class, or an image cannot be used.
+        InputError: An image has neither tags nor mask, a tag is not a class, or an image cannot be used.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class TagSupervision:
         self.figure = settings.figure
         if self.figure == "map" and watch is None:
             raise InputError(
-                "the best epoch is to be chosen by map, and nothing ranks the images", wanted="a function `watch`"
+                "the best epoch is to be chosen by map, but nothing ranks the images", wanted="a function `watch`"
             )
         if self.figure == "map" and any(record.scene is None for record in held):
             raise InputError(
-                "the best epoch is to be chosen by map, and held-out images have no scene class",
-                wanted="images in one folder a scene",
+                "the best epoch is to be chosen by map, but held-out images have no scene class",
+                wanted="images in one folder per scene",
                 cure="choose another figure with --best-by",
             )
         mixed = settings.supervision == "mixed"
@@ -78,7 +78,7 @@ class TagSupervision:
             for records in (fitted, held)
         )
         self.tags, self.held_tags = tag_table(fitted, label_set), tag_table(held, label_set)
-        # A crop of an image with a mask bears what is in the crop; its tags are of the whole.
+        # For an image with a mask, the tags are those in the crop, not those of the whole image.
         self.tags[[record.mask is not None for record in fitted]] = -1
         for number, image in enumerate(held):
             mask = self.validation.read(number)[1] if image.mask is not None else np.array(VOID)
@@ -88,7 +88,7 @@ class TagSupervision:
         known = record["masks"] if record else None
         self.masks = MaskSupervision(label_set, masked, masked_held, settings, known) if masked else None
         if self.figure == MaskSupervision.figure and not masked:
-            raise InputError(f"the best epoch is to be chosen by {self.figure}, and no image to train on has a mask")
+            raise InputError(f"the best epoch is to be chosen by {self.figure}, but no image to train on has a mask")
         self.steps = len(self._plan(0)) // settings.crops.batch
         self.record = record or {
             "kind": settings.supervision,
@@ -132,14 +132,14 @@ class TagSupervision:
         shown = tf.stack([tf.reduce_any(masks == i, axis=(1, 2)) for i in classes], axis=1)
         masked = tf.reduce_any(masks != VOID, axis=(1, 2))
         tags = tf.where(masked[:, None], tf.cast(shown, tf.float32), tags)
-        # A crop that is void all over, of an image without tags: nothing is known of it.
+        # If a crop is all void and its image has no tags, nothing is known about it.
         known = tf.cast(tags[:, 0] >= 0, tf.float32)
         labels, weights = weigh_pixels(masks, self.masks.class_weights)
         targets = {TAGS: tf.maximum(tags, 0.0), DESCRIPTOR_TAGS: tf.maximum(tags, 0.0), LOGITS: labels}
         return images, targets, {TAGS: known, DESCRIPTOR_TAGS: known, LOGITS: weights}
 
     def evaluate(self, network: keras.Model) -> HeldOutScores:
-        """Micro and macro F1 of whole images' tags, what `watch` gives, and the figures of the masks that there are."""
+        """Micro and macro F1 of the tags of whole images, the figures of `watch`, and those of masks, if any."""
         figures: dict[str, float | None] = dict.fromkeys(("micro_f1", "macro_f1"))
         if not len(self.validation):
             return HeldOutScores(figures)
@@ -177,6 +177,6 @@ def _require_labels(records: Sequence[Record]) -> None:
     if bare:
         raise InputError(
             f"{len(bare)} of {len(records)} images have neither tags nor a mask that is used, the first is {bare[0]}",
-            wanted="a line in the tags file for each",
-            cure="`rsir-tf check` names them all",
+            wanted="a line in the tags file for each image",
+            cure="run `rsir-tf check` to see all of them",
         )

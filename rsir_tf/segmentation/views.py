@@ -1,7 +1,7 @@
-"""A frozen trunk's outputs, computed once and kept: on a machine without a GPU they are most of a step.
+"""Outputs of a frozen trunk, computed once and kept: on a machine without a GPU they take most of a step.
 
-The crops of the first N epochs are the views. Their outputs of the frozen blocks lie on disk in half precision, and
-later epochs go round them: what varies an image is then drawn N times, not anew in each epoch.
+The crops of the first N epochs are the views. Their outputs of the frozen blocks are kept on disk in half precision,
+and later epochs use them again in turn: each image then has N random variations instead of a new one in each epoch.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class CachedViews:
     """The views of one run.
 
     Args:
-        folder: Where they lie; made where it is not.
-        model: What would be fitted to whole crops, with the frozen blocks' weights set.
-        freeze: How many blocks are frozen, 1 to 5.
+        folder: The folder for them; it is made if it is missing.
+        model: The model for whole crops, with the weights of the frozen blocks.
+        freeze: Number of frozen blocks, 1 to 5.
         supervision: Gives the crops.
         count: N.
-        progress: Called with the steps of a view that are done.
+        progress: Called with the number of finished steps of a view.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class CachedViews:
         kept = [model.get_layer(name).output for name in self.names]
         self.frozen = keras.Model(model.inputs[0], kept)
         self.rest = keras.Model(kept, model.output, name=model.name)
-        """What is left behind the frozen blocks, to be fitted to the datasets; shares the model's layers."""
+        """The part after the frozen blocks, which is fitted to the datasets; it shares the model's layers."""
 
     def dataset(self, epoch: int) -> tf.data.Dataset:
-        """The batches of an epoch, from 0, with the frozen blocks' outputs in the images' place."""
+        """The batches of an epoch, from 0, with the outputs of the frozen blocks instead of the images."""
         view = epoch % self.count
         folder = self.folder / f"view-{view + 1:03}"
         if not folder.exists():
@@ -88,7 +88,7 @@ class CachedViews:
                     if not step:
                         header = {"descr": "<f2", "fortran_order": False, "shape": (steps, *values.shape)}
                         np.lib.format.write_array_header_1_0(file, header)
-                    # Written, not mapped: a full disk is then an error, not the end of the process.
+                    # Written, not memory-mapped: a full disk then raises an error instead of killing the process.
                     file.write(values.astype("<f2").tobytes())
                 self.progress(step + 1, steps, f"{TOLD}, view {view + 1} of {self.count}")
 
@@ -97,7 +97,7 @@ class CachedViews:
         return [np.asarray(value) for value in (values if isinstance(values, list) else [values])]
 
     def remove(self) -> None:
-        """Free the disk."""
+        """Remove the views from the disk."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -105,8 +105,8 @@ def boundary(model: keras.Model, freeze: int) -> list[str]:
     """Frozen layers whose outputs the rest of a model reads.
 
     Args:
-        model: On layers of `build_fcn`.
-        freeze: How many blocks are frozen, 1 to 5.
+        model: A model of layers from `build_fcn`.
+        freeze: Number of frozen blocks, 1 to 5.
     """
     layers = {layer.name for layer in model.layers}
     skips = [f"block{block}_pool" for block in (3, 4) if block < freeze and f"scale_pool{block}" in layers]

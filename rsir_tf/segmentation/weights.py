@@ -1,4 +1,4 @@
-"""Where a network's weights come from: ImageNet, a VGG-16 weights file, or nowhere."""
+"""Initial weights of a network: from ImageNet, from a VGG-16 weights file, or random."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, 
     Args:
         trunk: From `build_trunk`; changed in place.
         weights: "imagenet" (downloaded by Keras, with the fully connected layers), "none" (He's normal initialisation:
-            VGG-16 has no normalisation layers, and Keras's default lets the signal fade on the way), or the path of a
+            VGG-16 has no normalisation layers, and with Keras's default the signal becomes too small), or the path of a
             VGG-16 weights file (`.h5`, TensorFlow's axis order), with or without the fully connected layers.
-        seed: For "none".
+        seed: Random seed for "none".
 
     Returns:
-        The fully connected layers as convolutions, {"fc6": (kernel [7, 7, 512, 4096], bias), "fc7": …}, where the
-        source has them; else {}.
+        The fully connected layers as convolutions, {"fc6": (kernel [7, 7, 512, 4096], bias), "fc7": …}, if the source
+        has them; otherwise {}.
 
     Raises:
-        InputError: The file is missing, no VGG-16, or the download failed.
+        InputError: The file is missing or not a VGG-16 weights file, or the download failed.
     """
     if weights == "none":
         for i, name in enumerate(VGG_LAYERS):
             layer = trunk.get_layer(name)
             initial = keras.initializers.HeNormal(seed=seed * len(VGG_LAYERS) + i)
-            # He's variance is for inputs of size 1, pixels minus their mean are about 64: without this every activation
-            # is that large, and biases, which move by the learning rate a step, have no say.
+            # He's variance is for inputs of about 1, but pixels minus their mean are about 64: without this, every
+            # activation is that large, and biases, which change by the learning rate per step, have no effect.
             layer.kernel.assign(initial(tuple(layer.kernel.shape)) / (64 if i == 0 else 1))
             layer.bias.assign(np.zeros(layer.bias.shape, np.float32))
         return {}
@@ -51,7 +51,7 @@ def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, 
 
 
 def apply_head(model: keras.Model, head: dict[str, Pair]) -> None:
-    """Set fc6 and fc7 from `initialise`'s result, where their shapes agree (a narrower head starts anew).
+    """Set fc6 and fc7 from the result of `initialise`, if their shapes agree; a narrower head stays random.
 
     Args:
         model: From `build_fcn`; changed in place.
@@ -96,21 +96,22 @@ def _file(path: Path) -> keras.Model:
 
 
 def _as_convolutions(vgg: keras.Model) -> dict[str, Pair]:
-    """Dense layers as convolutions (paper, II.A): Keras flattens [7, 7, 512] in this very order."""
+    """Dense layers as convolutions (paper, II.A): Keras flattens [7, 7, 512] in this order."""
     (kernel6, bias6), (kernel7, bias7) = vgg.get_layer("fc1").get_weights(), vgg.get_layer("fc2").get_weights()
     return {"fc6": (kernel6.reshape(7, 7, 512, -1), bias6), "fc7": (kernel7.reshape(1, 1, *kernel7.shape), bias7)}
 
 
 def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    """Let dropout draw, in this epoch, what depends on seed and epoch alone: a resumed run then draws the same.
+    """Make the dropout of an epoch depend on seed and epoch only, so that a resumed run draws the same.
 
     Args:
-        model: Changed in place. Under Keras 2, whose dropout has no state that could be set, nothing happens.
-        seed: The run's.
+        model: Changed in place. In Keras 2, whose dropout has no state that can be set, nothing happens.
+        seed: The seed of the run.
         epoch: From 0.
     """
     for number, layer in enumerate(model.layers):
         generator = getattr(layer, "seed_generator", None)
         if generator is not None:
-            # Keras counts the second number up at each draw: a million steps fit before the next epoch's begin.
+            # Keras increases the second number at each draw: there is room for a million steps before the next epoch's
+            # numbers.
             generator.state.assign(np.array([seed + number, (epoch << 20) % 2**32], np.uint32))

@@ -114,7 +114,7 @@ def test_images_without_masks_are_named(tiny_export, tmp_path: Path, command) ->
     (archive / "Labels" / "beach" / "beach01.png").unlink()
     line = error_line(command("train", archive, "--run", tmp_path / "run", "--epochs", 1, *TRAIN))
     assert "1 of" in line
-    assert "images have no mask, the first is beach/beach01.tif; wanted a mask each" in line
+    assert "images have no mask, the first is beach/beach01.tif; wanted a mask for each image" in line
     plain = tmp_path / "plain"
     shutil.copytree(tiny_export.archive / "Images", plain)
     line = error_line(command("train", plain, "--run", tmp_path / "run", "--epochs", 1, *TRAIN))

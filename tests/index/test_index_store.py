@@ -152,7 +152,7 @@ def test_a_flipped_bit_is_found_by_verify(whole, name):
     (problem,) = verify_index(whole)
     assert problem.segment == "000001"
     with pytest.raises(
-        ArtifactError, match=rf"000001/{name}: is damaged, its SHA-256 begins with \w{{8}}, the manifest's"
+        ArtifactError, match=rf"000001/{name}: is damaged: its SHA-256 begins with \w{{8}}, that in the manifest's"
     ):
         index.verify()
 
@@ -227,13 +227,13 @@ def test_an_image_that_is_there_twice_is_refused(whole):
         manifest.update(images=9, regions=27, next_segment=4)
 
     edit(whole, list_twice)
-    with pytest.raises(ArtifactError, match="image '0' is there twice"):
+    with pytest.raises(ArtifactError, match="holds image '0' twice"):
         open_index(whole)
 
 
 def test_a_damaged_list_of_skipped_images_is_refused(whole):
     (whole / "skipped.json").write_text("[]")
-    with pytest.raises(ArtifactError, match=r"skipped.json: is no list of skipped images; remove it"):
+    with pytest.raises(ArtifactError, match=r"skipped.json: is not a list of skipped images; remove it"):
         open_index(whole)
 
 

@@ -198,7 +198,7 @@ def test_another_backend_is_told_to_leave_the_export_to_tensorflow(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ArtifactError, match="Keras computes with jax here; export with KERAS_BACKEND=tensorflow"):
+    with pytest.raises(ArtifactError, match="Keras uses jax here; export with KERAS_BACKEND=tensorflow"):
         export_run(run, tmp_path / "model")
 
 

@@ -196,10 +196,10 @@ def test_a_figure_that_nothing_measures_cannot_choose(archive: Archive, split: S
     with pytest.raises(InputError, match="chosen by map, and nothing ranks the images; wanted a function `watch`"):
         train(archive, split, tmp_path / "run", replace(SETTINGS, best_by="map"))
     strewn = replace(archive, records=tuple(replace(record, scene=None) for record in archive))
-    with pytest.raises(InputError, match="chosen by map, and held-out images have no scene class"):
+    with pytest.raises(InputError, match="chosen by map, but held-out images have no scene class"):
         train(strewn, split, tmp_path / "run", replace(SETTINGS, best_by="map"), watch=lambda *_: {})
     maskless = replace(archive, records=tuple(replace(record, mask=None) for record in archive))
-    with pytest.raises(InputError, match="chosen by mean_iu, and no image to train on has a mask"):
+    with pytest.raises(InputError, match="chosen by mean_iu, but no image to train on has a mask"):
         train(maskless, split, tmp_path / "run", replace(SETTINGS, supervision="mixed", best_by="mean_iu"))
     assert not (tmp_path / "run").exists()
 
