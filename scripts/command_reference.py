@@ -28,8 +28,9 @@ HEAD = """# Commands
 Written by `scripts/command_reference.py` from what `rsir-tf COMMAND --help` says: change the help texts, not this file.
 
 Data goes to stdout; messages and progress go to stderr. Exit codes: 0, done; 1, bad input (one line says what was
-found, what was wanted and what to do); 2, bad usage; 130, Ctrl-C (`serve` then ends with 0). `--debug` shows the full
-trace of an error, wherever it stands on the line; `--version` prints the version.
+found, what was wanted and what to do); 2, bad usage; 130, Ctrl-C (`serve` then ends with 0); 141, the reader of stdout
+has gone (`| head`). `--debug` shows the full trace of an error, wherever it stands on the line; `--version` prints the
+version; `--install-completion` lets the shell complete commands and options.
 """
 
 WORDS: dict[Any, str] = {int: "whole number", float: "number", str: "text", Path: "path"}

@@ -135,7 +135,7 @@ def command(
             open_model=connection.open if connection.named else None,
             resize=resize,
             published=published,
-            found=partial(_tell, json),
+            found=partial(_tell, json, _choice(len(opened), test, seed) if drawn and split is None else None),
             progress=tell,
             descriptors=chosen,
             relevance=None if relevance is None else relevance.value,
@@ -148,13 +148,22 @@ def command(
     console.say(f"wrote {page}")
 
 
-def _tell(json: bool, found: Comparison) -> None:
+def _choice(images: int, test: float, seed: int) -> str:
+    """Why only some images are ranked, where no option has said so."""
+    return (
+        f"these are the test part of {images:,} images, drawn with --test {test:g} --seed {seed}; --all ranks all, "
+        "--split FILE ranks the test part of a split file"
+    )
+
+
+def _tell(json: bool, choice: str | None, found: Comparison) -> None:
     from rsir_tf.presentation.retrieval_console import console_figures
 
     if json:
         console.put_json(found.to_json())
     else:
-        console.put("\n".join(console_figures(found.evaluation)))
+        heading, *table = console_figures(found.evaluation)
+        console.put("\n".join([heading, *([choice] if choice else []), *table]))
     for line in [*found.remarks, *(f"left out {why}" for why in found.skipped.values())]:
         console.say(line)
 

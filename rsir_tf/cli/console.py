@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from rsir_tf.errors import RsirError
+from rsir_tf.presentation.tables import visible
 from rsir_tf.progress import Progress
 
 PLAIN_INTERVAL = 10.0
 """Seconds between lines where stderr is no terminal (a log file, CI)."""
 
 
+def accept_all_characters() -> None:
+    r"""Let no character be refused by stdout: names may hold any, and its encoding may be ASCII or Latin-1.
+
+    In UTF-8, a file name that is no text comes out as the bytes that it is; in other encodings, a character that they
+    lack comes out as its escape, such as \u4e2d. stderr does so by itself.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape" if _speaks_unicode() else "backslashreplace")
+
+
+def _speaks_unicode() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+
+
 def say(text: str) -> None:
     """Print a message to stderr; control characters in names are escaped, so that they cannot move the cursor."""
-    from rsir_tf.presentation.tables import visible
-
     print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)
+
+
+def complain(error: RsirError) -> None:
+    """Say what is wrong, in one line."""
+    say(f"rsir-tf: {error}")
 
 
 def put(text: str) -> None:
@@ -28,9 +49,17 @@ def put(text: str) -> None:
     print(text, flush=True)
 
 
-def put_json(content: Any) -> None:
-    """Print data for programs, as JSON, to stdout."""
-    put(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+def put_json(content: Any, *, one_line: bool = False) -> None:
+    """Print data for programs, as JSON, to stdout: valid JSON, whatever names it holds.
+
+    Args:
+        content: JSON types.
+        one_line: Whether it is one of many lines (JSON Lines).
+    """
+    indent = None if one_line else 2
+    text = json.dumps(content, indent=indent, ensure_ascii=not _speaks_unicode(), allow_nan=False)
+    # Of a file name that is no text; JSON has an escape for it.
+    put(re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found.group()):04x}", text))
 
 
 @contextlib.contextmanager
@@ -75,7 +104,10 @@ def _bar(what: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[words]}", markup=False),
     )
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # What is printed to stdout meanwhile is moved above the bar, but only where the two share the terminal: data that
+    # goes to a file must go there.
+    shared = sys.stdout.isatty()
+    with RichProgress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=shared) as bars:
         task = bars.add_task(what, total=None, words="")
 
         def tell(done: int, total: int, words: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ import typer
 from rsir_tf import __version__
 from rsir_tf.errors import RsirError
 
+READER_GONE = 141
+"""Exit code where the reader of stdout has gone (`| head`): what a shell reports of tools that SIGPIPE ends."""
+
 app = typer.Typer(
     name="rsir-tf",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which images of an archive show what this image shows? Train, export and serve a fully convolutional "
@@ -48,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: Without the program's name; the process's own where None.
     """
-    from rsir_tf.cli import commands
+    from rsir_tf.cli import commands, console
 
+    console.accept_all_characters()
     line = list(sys.argv[1:] if arguments is None else arguments)
     # Accepted anywhere on the line: one adds it to the command that has just failed.
     debug = "--debug" in line
@@ -61,10 +65,25 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except RsirError as error:
         if debug:
             raise
-        print(f"rsir-tf: {error}", file=sys.stderr)
+        console.complain(error)
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader of stdout has gone (`| head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as end:
+        # typer ends with 1 where it meets a broken pipe.
+        if isinstance(end.__context__, BrokenPipeError):
+            _discard_stdout()
+            sys.exit(READER_GONE)
+        raise
+    except OSError as error:
+        # Without a file's name it is stdout or stderr that could not be written: what the library writes has one.
+        if debug or error.filename is not None:
+            raise
+        _discard_stdout()
+        console.say(f"rsir-tf: the output cannot be written: {(error.strerror or str(error)).lower()}")
         sys.exit(1)
     sys.exit(0)
+
+
+def _discard_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would complain at its end that it cannot write it."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: it is no file, as in tests.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_tf.cli import console, options
+from rsir_tf.cli import console, options, query_output
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.option_groups import OptionGroup, Without
-from rsir_tf.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from rsir_tf.contract import Model
+    from rsir_tf.errors import RsirError
     from rsir_tf.ranking import Index, Scheme
-    from rsir_tf.workflows import QueryResult
 
 NAME = "query"
 
 _SETTINGS = "Settings that the index must have"
-
-MOVED = "if the archive has been moved, name its folder by --root, or index it again"
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,14 @@ class RequiredSettings(OptionGroup):
 
 
 def command(
-    images: Annotated[list[Path], typer.Argument(help="The query image, or several.", metavar="IMAGE...")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="The query image, or several. - reads a list of them from stdin and @FILE from a file, one path in "
+            "each line.",
+            metavar="IMAGE...",
+        ),
+    ],
     index: Annotated[Path, typer.Option(help="The index's folder.")],
     *,
     scheme: Annotated[
@@ -75,7 +78,18 @@ def command(
             "default is recnn+, or recnn if --region or --at picks a region.",
         ),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many hits to print.")] = 10,
+    top: Annotated[
+        int | None,
+        typer.Option(help="How many hits to print at most. The default is 10, or all of them with --within."),
+    ] = None,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DISTANCE",
+            help="Print only images that are at most this far from the query. --json prints distances in full, the "
+            "table rounds them.",
+        ),
+    ] = None,
     metric: options.Metric = None,
     direction: options.Direction = None,
     region: Annotated[
@@ -92,19 +106,46 @@ def command(
     tags_overlap: Annotated[
         bool, typer.Option(help="Leave out images whose segmentation shares no class with the query's.")
     ] = False,
-    montage: Annotated[Path | None, typer.Option(help="Also draw the query and its hits into this PNG file.")] = None,
+    montage: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also draw the query and its hits into this file, as PNG, JPEG or WebP by its ending. An existing "
+            "file is replaced only if it is such a drawing."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --montage replace any file.")] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print the path of each hit too; --json always does.")] = False,
     root: options.Roots = None,
     connection: Annotated[Connection, Without("batch_size")],
     required: RequiredSettings,
     json: options.Json = False,
+    jsonl: Annotated[
+        bool,
+        typer.Option("--jsonl", help="Print each image's result as one line of JSON, as soon as it is known."),
+    ] = False,
 ) -> None:
-    """Rank the images of an index by their distance to an image, or to one of its regions. The search is exact."""
+    """Rank the images of an index by their distance to an image, or to one of its regions. The search is exact.
+
+    Of several images, those that cannot be used are named on stderr, the others are answered, and the exit code is 1.
+    """
+    from rsir_tf.cli.image_lists import expand, is_list
+
     one_region = region is not None or at is not None
-    if len(images) > 1 and (one_region or montage is not None):
+    files = expand(images)
+    several = len(files) > 1 or any(map(is_list, images))
+    if several and (one_region or montage is not None):
         raise typer.BadParameter("--region, --at and --montage are for one image")
     if region is not None and at is not None:
         raise typer.BadParameter("both --region and --at are given: name one region")
+    if within is not None and not within >= 0:
+        raise typer.BadParameter(f"--within {within}: wanted a number of at least 0")
+    if json and jsonl:
+        raise typer.BadParameter("both --json and --jsonl are given: name one")
+    if montage is not None:
+        from rsir_tf.presentation.picture_files import check_picture_target
+
+        with options.usage_errors():
+            check_picture_target(montage, force=force)
 
     def prepare() -> tuple[Scheme, Index]:
         from rsir_tf.ranking import open_index
@@ -122,73 +163,27 @@ def command(
 
         settings: dict[str, Any] = {
             "scheme": ranks,
-            "top": top,
+            "top": 10 if top is None and within is None else top,
+            "within": math.inf if within is None else within,
             "tags_overlap": tags_overlap,
             "asked": required.named,
         }
-        if len(images) > 1:
-            _answer_all(query_images(images, opened_index, opened, **settings), json, paths)
-            return
-        result = query_image(images[0], opened_index, opened, region=region, at=at, **settings)
+        if several:
+            refused: list[str] = []
+
+            def refuse(image: str, error: RsirError) -> None:
+                refused.append(image)
+                console.complain(error)
+
+            results = query_images(files, opened_index, opened, **settings, refused=refuse)
+            query_output.answer_all(results, json, jsonl, paths, lambda: len(refused), len(files))
+            raise typer.Exit(1 if refused else 0)
+        result = query_image(files[0], opened_index, opened, region=region, at=at, **settings)
         # Before the montage: what was found is not lost to a picture that cannot be written.
-        if json:
-            console.put_json(result.to_json())
+        if json or jsonl:
+            console.put_json(result.to_json(), one_line=jsonl)
         else:
-            console.put(_table(result, paths))
-        _tell_problems(result)
+            console.put(query_output.table(result, paths))
+        query_output.tell_problems(result)
         if montage is not None:
-            _draw(montage, result, opened_index, opened)
-
-
-def _answer_all(results: Iterator[QueryResult], json: bool, paths: bool) -> None:
-    """Answers come as they are found; what was found before an error is not lost to it."""
-    found = []
-    try:
-        for result in results:
-            if json:
-                found.append(result.to_json())
-            else:
-                console.put(f"{result.query}\n{_table(result, paths)}\n")
-            _tell_problems(result)
-    finally:
-        if json:
-            console.put_json(found)
-
-
-def _draw(montage: Path, result: QueryResult, index: Index, model: Model) -> None:
-    from rsir_tf.archives.label_files import class_colours
-    from rsir_tf.presentation import save_png
-    from rsir_tf.workflows import draw_query
-
-    missing: dict[str, str] = {}
-    colours = class_colours(index.settings.class_names)
-    save_png(montage, draw_query(result, index, model, colours=colours, missing=missing.__setitem__))
-    console.say(f"wrote {montage}")
-    for image, why in missing.items():
-        console.say(f"not drawn: {image}: {why}")
-    if missing and len(missing) == len(result.hits):
-        raise ArtifactError(f"{montage}: shows none of the hits: their pictures are missing", cure=MOVED)
-
-
-def _tell_problems(result: QueryResult) -> None:
-    problems = [picture for picture in result.pictures if picture.problem is not None]
-    if problems:
-        first = f"{problems[0].path}: {problems[0].problem}"
-        console.say(f"{len(problems)} of {len(result.hits)} hits are not what was indexed ({first}); {MOVED}")
-
-
-def _table(result: QueryResult, paths: bool) -> str:
-    from rsir_tf.presentation import Table, console_table
-
-    header, right = ["rank", "distance", "id", "tags"], (0, 1)
-    rows = [
-        [f"{rank}", f"{hit.distance:.4f}", hit.id, ", ".join(tags or ())]
-        for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1)
-    ]
-    if paths:
-        header.append("path")
-        rows = [[*row, picture.path] for row, picture in zip(rows, result.pictures, strict=True)]
-    if any(picture.problem for picture in result.pictures):
-        header.append("problem")
-        rows = [[*row, picture.problem or ""] for row, picture in zip(rows, result.pictures, strict=True)]
-    return "\n".join(console_table(Table(header, rows, right=right)))
+            query_output.draw(montage, force, result, opened_index, opened)

@@ -48,6 +48,11 @@ class RankingMetrics:
         self._rows: list[NDArray[np.float64]] = []
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What `per_query` knows."""
+        return ("anmrr", "map", *(f"{name}_at_{k}" for name in ("p", "recall") for k in self._cutoffs))
+
+    @property
     def queries(self) -> int:
         """Number of queries so far, including those without relevant images."""
         return len(self._rows)
@@ -92,10 +97,9 @@ class RankingMetrics:
         Raises:
             InputError: There is no such figure.
         """
-        names = ["anmrr", "map", *(f"{name}_at_{k}" for name in ("p", "recall") for k in self._cutoffs)]
-        if figure not in names:
-            raise InputError(f"no figure is named {figure!r}", wanted=f"one of {', '.join(names)}")
-        return self._table()[:, names.index(figure)]
+        if figure not in self.names:
+            raise InputError(f"no figure is named {figure!r}", wanted=f"one of {', '.join(self.names)}")
+        return self._table()[:, self.names.index(figure)]
 
     def figures(self, *, intervals: bool = False, seed: int = 0) -> SchemeFigures:
         """Average over the queries so far.

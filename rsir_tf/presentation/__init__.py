@@ -1,6 +1,6 @@
 """Everything that people look at: pictures, sheets, plots, tables, reports and pages. Nothing here computes a figure.
 
-drawing, text      class maps, outlines, scaling; lines of text that fit
+drawing, text, fonts   class maps, outlines, scaling; lines of text that fit
 sheets             rows of captioned tiles
 badges, contact_sheets, extremes  a query and its hits; the best and worst queries
 plots              curves, scenes, heat maps

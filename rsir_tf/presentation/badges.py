@@ -108,4 +108,4 @@ def _draw_badge(draw: Any, y: float, x: float, number: int) -> None:
     box = (x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)
     draw.ellipse(box, fill=colour, outline=(20, 20, 20), width=1)
     ink = (0, 0, 0) if light else (255, 255, 255)
-    draw.text((x, y), str(number), ink, font(12, bold=True), anchor="mm")
+    draw.text((x, y), str(number), ink, font(12, bold=True).plain, anchor="mm")

@@ -1,4 +1,4 @@
-"""The page of a comparison: tables, curves, heat maps, best and worst queries, costs and settings."""
+"""The page of a comparison or an evaluation: tables, curves, heat maps, extreme queries, costs and settings."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ from rsir_tf.presentation.tables import Table
 
 PAGE = "index.html"
 
+BASELINES_CHOSEN = "The parameters of the baselines are this program's choice, because the paper does not give them."
+
 CONFUSED = 5
 """Number of most confused pairs of scene classes that are listed for each descriptor."""
 
@@ -65,6 +67,9 @@ def write_comparison_page(
     published: Mapping[str, PublishedRow] | None = None,
     remarks: Sequence[str] = (),
     unread: Sequence[str] = (),
+    settings: Sequence[str] = (
+        "The parameters of the baselines are this program's choice, because the paper does not give them.",
+    ),
 ) -> Path:
     """Write `index.html` and the pictures that only the page shows into the folder of a report.
 
@@ -78,6 +83,7 @@ def write_comparison_page(
         published: Descriptor → published figures to show beside its own.
         remarks: What was left out and why, one line each.
         unread: The images that could not be read, one line each.
+        settings: What is said before the settings of the evaluation, one paragraph each.
 
     Returns:
         The page, which opens without a server. Pictures that only an earlier page had are removed.
@@ -85,19 +91,16 @@ def write_comparison_page(
     Raises:
         ArtifactError: The disk is full or read-only.
     """
+    shown_extremes = [_extremes(to, found) for found in extremes]
     sections = [
         _figures(to, evaluation, tests, published, remarks),
         *_scenes(to, evaluation),
         *_confusion(to, confusion),
-        Section("Best and worst queries", [_extremes(to, found) for found in extremes]),
+        *([Section("Best and worst queries", shown_extremes)] if shown_extremes else []),
         *_costs(evaluation),
         Section(
             "Settings",
-            [
-                "The parameters of the baselines are this program's choice, because the paper does not give them.",
-                *settings_words(evaluation),
-                *unread,
-            ],
+            [*settings, *settings_words(evaluation), *unread],
         ),
     ]
     page = write_page(to / PAGE, title, sections, lead=_lead(evaluation))
@@ -113,9 +116,12 @@ def write_comparison_page(
 
 def _lead(evaluation: Evaluation) -> str:
     schemes = evaluation.schemes
-    words = f"{len(schemes)} descriptors on {evaluation.queries:,} queries, each ranking {evaluation.archive:,} images."
+    several = "1 descriptor" if len(schemes) == 1 else f"{len(schemes)} descriptors"
+    words = f"{several} on {evaluation.queries:,} queries, each ranking {evaluation.archive:,} images."
     if evaluation.left_out == evaluation.queries:
         return f"{words} No query has a relevant image: there are no figures."
+    if len(schemes) == 1:
+        return words
     return f"{words} Best by ANMRR: {title_of(min(schemes, key=lambda name: schemes[name].anmrr))}."
 
 

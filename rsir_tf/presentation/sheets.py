@@ -96,7 +96,7 @@ def sheet(
     page = Image.new("RGB", (inside + 2 * _MARGIN, y), PAPER)
     draw = ImageDraw.Draw(page)
     for number, text in enumerate(title_lines):
-        draw.text((_MARGIN, _MARGIN + number * line_height(_TITLE)), text, INK, font(_TITLE, bold=True))
+        font(_TITLE, bold=True).draw(draw, (_MARGIN, _MARGIN + number * line_height(_TITLE)), text, INK)
     for top, height, tile_row, caption_row in zip(tops, heights, tiles, captions, strict=True):
         for column, (tile, lines) in enumerate(zip(tile_row, caption_row, strict=True)):
             if tile is None:
@@ -105,11 +105,11 @@ def sheet(
             _paste_tile(page, draw, tile, (left, top), (side, height))
             for number, (text, bold) in enumerate(lines):
                 place = (left, top + height + 2 * _FRAME + 4 + number * line)
-                draw.text(place, text, INK if bold else FAINT_INK, font(_TEXT, bold=bold))
+                font(_TEXT, bold=bold).draw(draw, place, text, INK if bold else FAINT_INK)
     if key is not None:
         page.paste(key, (_MARGIN, key_top))
     for number, text in enumerate(foot_lines):
-        draw.text((_MARGIN, foot_top + number * line), text, FAINT_INK, font(_TEXT))
+        font(_TEXT).draw(draw, (_MARGIN, foot_top + number * line), text, FAINT_INK)
     return np.asarray(page)
 
 
@@ -178,5 +178,5 @@ def _legend_picture(entries: Sequence[tuple[str, Colour]], width: int) -> Any:
     draw = ImageDraw.Draw(picture)
     for left, top, text, colour in placed:
         draw.rectangle((left, top + 2, left + swatch - 1, top + 1 + swatch), fill=colour, outline=FAINT_INK)
-        draw.text((left + swatch + gap, top), text, INK, font(_TEXT))
+        font(_TEXT).draw(draw, (left + swatch + gap, top), text, INK)
     return picture

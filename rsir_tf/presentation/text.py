@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from PIL import ImageFont
+from rsir_tf.presentation.fonts import Face
 
 
-@functools.cache
-def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which is part of matplotlib and has Latin, Greek, Cyrillic and mathematical characters."""
-    import matplotlib
-    from PIL import ImageFont
-
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+def font(size: int, *, bold: bool = False) -> Face:
+    """DejaVu Sans in a size; fonts of this machine help out where it lacks a character."""
+    return Face(size, bold)
 
 
 def line_height(size: int) -> int:
@@ -26,7 +17,7 @@ def line_height(size: int) -> int:
     return round(size * 1.35)
 
 
-def wrap(text: str, face: ImageFont.FreeTypeFont, width: int, most: int) -> list[str]:
+def wrap(text: str, face: Face, width: int, most: int) -> list[str]:
     """Break a text into lines that fit; line breaks in it count as spaces.
 
     Args:

@@ -13,7 +13,7 @@ from rsir_tf.artifacts import write_json, written_aside
 from rsir_tf.presentation.drawing import Colour, colour_map, save_png
 from rsir_tf.presentation.plots import training_plot
 from rsir_tf.presentation.sheets import Tile, sheet
-from rsir_tf.presentation.tables import Table, markdown_table, number
+from rsir_tf.presentation.tables import Table, markdown_table, markdown_text, number
 
 FITTING = ("epoch", "loss", "learning_rate", "gradient_norm", "images_per_second", "seconds")
 """Entries that each epoch of a history has; its other entries are figures, 0..1."""
@@ -144,6 +144,11 @@ def _tag_lines(scores: dict[str, Any]) -> list[str]:
         for name, entry in scores["tags"].items()
     ]
     found = f"Tags of {scores['images']} whole test images, predicted where the pooled score is above 0."
+    if absent := [name for name, entry in scores["tags"].items() if entry["f1"] is None]:
+        found += (
+            f" Macro F1 leaves out {len(absent)} of {len(scores['tags'])} tags, which no test image has and the "
+            f"network predicts for none: {markdown_text(', '.join(absent))}."
+        )
     table = Table(["tag", "precision", "recall", "F1"], rows, figures=True)
     return [found, "", *markdown_table(means), "", *markdown_table(table)]
 

@@ -27,6 +27,7 @@ _HOMES = {
     "make_schemes": "rsir_tf.ranking.schemes",
     "open_index": "rsir_tf.ranking.searchable_index",
     "options_of": "rsir_tf.ranking.schemes",
+    "rankings_among": "rsir_tf.ranking.whole_archives",
     "region_set_distance": "rsir_tf.ranking.set_distance",
     "search": "rsir_tf.ranking.searching",
     "search_many": "rsir_tf.ranking.searching",
@@ -51,6 +52,7 @@ __all__ = [
     "make_schemes",
     "open_index",
     "options_of",
+    "rankings_among",
     "region_set_distance",
     "search",
     "search_many",
@@ -65,7 +67,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.searchable_index import Index, open_index
     from rsir_tf.ranking.searching import Answer, search, search_many
     from rsir_tf.ranking.set_distance import region_set_distance
-    from rsir_tf.ranking.whole_archives import archive_rankings
+    from rsir_tf.ranking.whole_archives import archive_rankings, rankings_among
 
 __getattr__ = attributes(__name__, _HOMES)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -45,7 +46,8 @@ class Index(StoredIndex):
         features: Query,
         *,
         scheme: str | Scheme = DEFAULT_SCHEME,
-        top: int = 10,
+        top: int | None = 10,
+        within: float = math.inf,
         metric: str | None = None,
         direction: str | None = None,
         share_classes: Collection[int] | None = None,
@@ -57,7 +59,8 @@ class Index(StoredIndex):
                 float32 [C]; for any scheme an image (`ImageFeatures`). Vectors are rounded to the index's number type
                 before they are compared.
             scheme: "recnn" (Eq. 3), "recnn+" (the global descriptor), or any other `Scheme`.
-            top: How many images, at least 1; a number larger than the index gives all.
+            top: How many images at most, at least 1; None, or a number larger than the index, gives all.
+            within: The largest distance of a hit: images farther away are left out.
             metric: For "recnn+" "l1" (the paper's, the default), "l2" or "cosine"; for "recnn" Eq. 3 fixes "l2".
             direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
             share_classes: Class indices, usually the query's: images that have no region of these classes are left out
@@ -69,10 +72,17 @@ class Index(StoredIndex):
 
         Raises:
             InputError: The features have a wrong shape or type, hold NaN or infinity, or have no region; `top` is below
-                1; the scheme is unknown; the scheme does not have an option; or the index does not have a class.
+                1 or `within` below 0; the scheme is unknown; the scheme does not have an option; or the index does not
+                have a class.
         """
         (hits,) = self.search_many(
-            [features], scheme=scheme, top=top, metric=metric, direction=direction, share_classes=[share_classes]
+            [features],
+            scheme=scheme,
+            top=top,
+            within=within,
+            metric=metric,
+            direction=direction,
+            share_classes=[share_classes],
         )
         return hits
 
@@ -81,7 +91,8 @@ class Index(StoredIndex):
         features: Sequence[Query],
         *,
         scheme: str | Scheme = DEFAULT_SCHEME,
-        top: int = 10,
+        top: int | None = 10,
+        within: float = math.inf,
         metric: str | None = None,
         direction: str | None = None,
         share_classes: Sequence[Collection[int] | None] | None = None,
@@ -92,6 +103,7 @@ class Index(StoredIndex):
             features: Of each query, as for `search`.
             scheme: As for `search`.
             top: As for `search`.
+            within: As for `search`.
             metric: As for `search`.
             direction: As for `search`.
             share_classes: One for each query, as for `search`; None looks at all images for all queries.
@@ -105,7 +117,7 @@ class Index(StoredIndex):
         built = make_scheme(scheme, metric=metric, direction=direction)
         filters = [None] * len(features) if share_classes is None else share_classes
         among = [None if classes is None else sharing_classes(self, classes) for classes in filters]
-        answers = searching.search_many(self, features, built, top=top, among=among)
+        answers = searching.search_many(self, features, built, top=top, within=within, among=among)
         return [list(answer.hits) for answer in answers]
 
     def distances(

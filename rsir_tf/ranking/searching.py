@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
@@ -38,7 +39,15 @@ class Answer:
     exact: bool
 
 
-def search(index: StoredIndex, query: Query, scheme: Scheme, *, top: int = 10, among: Among = None) -> Answer:
+def search(
+    index: StoredIndex,
+    query: Query,
+    scheme: Scheme,
+    *,
+    top: int | None = 10,
+    within: float = math.inf,
+    among: Among = None,
+) -> Answer:
     """Find the images of an index that are nearest to a query.
 
     Args:
@@ -46,14 +55,15 @@ def search(index: StoredIndex, query: Query, scheme: Scheme, *, top: int = 10, a
         query: An image; or vectors, float [m, C] or [C], where the scheme reads nothing else. Vectors are rounded to
             the index's number type before they are compared.
         scheme: From `make_scheme`, or any other.
-        top: How many images, at least 1; a number larger than the index gives all.
+        top: How many images at most, at least 1; None, or a number larger than the index, gives all.
+        within: The largest distance of a hit: images farther away are left out.
         among: Candidates, or rows of the index, to which the search is limited: no other image is scored.
 
     Raises:
         InputError: The query has a wrong shape or type, holds NaN or infinity, or has no region where the scheme needs
-            one; `top` is below 1; or the index does not have a row of `among`.
+            one; `top` is below 1 or `within` below 0; or the index does not have a row of `among`.
     """
-    (answer,) = search_many(index, [query], scheme, top=top, among=[among])
+    (answer,) = search_many(index, [query], scheme, top=top, within=within, among=[among])
     return answer
 
 
@@ -62,7 +72,8 @@ def search_many(
     queries: Sequence[Query],
     scheme: Scheme,
     *,
-    top: int = 10,
+    top: int | None = 10,
+    within: float = math.inf,
     among: Sequence[Among] | None = None,
 ) -> list[Answer]:
     """Search for several queries at once: like `search` for each, but quick schemes read the index once for many.
@@ -72,13 +83,17 @@ def search_many(
         queries: As for `search`.
         scheme: As for `search`.
         top: As for `search`.
+        within: As for `search`.
         among: One for each query, as for `search`; None looks at all images for all queries.
 
     Raises:
         InputError: As for `search`.
     """
+    top = len(index) or 1 if top is None else top
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
         raise InputError(f"top is {top!r}", wanted="a whole number of at least 1")
+    if not within >= 0:
+        raise InputError(f"the largest distance of a hit is {within}", wanted="a number of at least 0")
     asked = [checked_query(index, query, scheme) for query in queries]
     limits = [wanted_positions(index, each) for each in (among if among is not None else [None] * len(asked))]
     wanted = [mask for mask, _ in limits]
@@ -87,7 +102,7 @@ def search_many(
     else:
         found = brute_force.nearest(scheme, index.vectors, asked, int(top), wanted)
     return [
-        Answer(tuple(_hit(index, position, distance, query, scheme) for position, distance in nearest), exact)
+        Answer(tuple(_hit(index, *near, query, scheme) for near in nearest if near[1] <= within), exact)
         for query, nearest, (_, exact) in zip(asked, found, limits, strict=True)
     ]
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from rsir_tf.index.store import StoredIndex
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.ranking import brute_force
+from rsir_tf.ranking.images import image_at
 from rsir_tf.ranking.scheme import ImageFeatures, RanksArchives, Scheme
+from rsir_tf.vector_rankings import nearest_first
 
 
 def all_distances(
@@ -44,6 +46,38 @@ def archive_rankings(
         ranked = brute_force.rankings(scheme, index.vectors, positions, queries)
     found = zip(queries, ranked, strict=True)
     return _sharing_first(found, index.shown_classes[rows]) if sharing_first else found
+
+
+def rankings_among(
+    index: StoredIndex,
+    scheme: Scheme,
+    queries: NDArray[np.int64],
+    gallery: NDArray[np.int64],
+    *,
+    sharing_first: bool = False,
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Rank images of a gallery for queries that need not be among them; only the gallery is searched.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        scheme: From `make_scheme`, or any other.
+        queries: int64 [Q], the index's rows of the queries.
+        gallery: int64 [G], the index's rows of the images to rank, ascending: equal distances go by id.
+        sharing_first: As for `archive_rankings`.
+
+    Returns:
+        A query's row, in order, and int64 [G], rows of the gallery, nearest first.
+    """
+    stored = index.vectors
+    wanted = np.zeros(len(stored), dtype=bool)
+    wanted[stored.positions[gallery]] = True
+    asked = (image_at(stored, int(position)) for position in stored.positions[queries])
+    measured = all_distances(scheme, stored, asked, wanted)
+    found = (
+        (int(row), gallery[nearest_first(distances[stored.positions[gallery]])])
+        for row, distances in zip(queries, measured, strict=True)
+    )
+    return _sharing_first(found, index.shown_classes) if sharing_first else found
 
 
 def _sharing_first(

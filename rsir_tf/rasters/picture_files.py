@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _ORIENTATION = 274  # EXIF tag
+SOFTWARE = 305
+"""EXIF's tag Software (TIFF 6.0, p. 39)."""
+
 _SPACES = {"CMYK": "CMYK", "LAB": "CIELab", "YCbCr": "YCbCr", "HSV": "HSV"}
 _DTYPES = {"I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16"}
 
@@ -31,20 +34,7 @@ def open_picture_file(name: str) -> Iterator[Stored]:
     Raises:
         InputError: Its header is damaged.
     """
-    from PIL import Image
-
-    try:
-        # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
-        # Its limit is one variable for all threads, hence the lock.
-        with _opening:
-            guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                picture = Image.open(name, formats=("JPEG", "PNG", "BMP", "WEBP"))
-            finally:
-                Image.MAX_IMAGE_PIXELS = guard
-    except Exception as error:  # Pillow's plugins raise many types on damaged headers.
-        raise InputError(f"{name}: its header is damaged or cut off", cure="copy it again from its source") from error
-    with picture:
+    with _opened(name) as picture:
         require_size(name, picture.height, picture.width)
         bits = _stored_bits(picture)
         bands = picture.getbands()
@@ -81,6 +71,37 @@ def _damage(name: str) -> Iterator[None]:
         yield
     except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
         raise InputError(f"{name}: is damaged or cut off ({error})", cure="copy it again from its source") from error
+
+
+def software(name: str) -> tuple[str, ...]:
+    """The programs that a JPEG, PNG, BMP or WebP file names as its maker: PNG's text and EXIF's tag Software.
+
+    Returns:
+        None, one or two names; none too where the file is missing or no such picture.
+    """
+    try:
+        with _opened(name) as picture:
+            require_size(name, picture.height, picture.width)  # Pillow decodes a PNG to look for its EXIF.
+            named = (picture.info.get("Software"), picture.getexif().get(SOFTWARE))
+    except Exception:  # noqa: BLE001 - Pillow's plugins raise many types on damaged headers and EXIF blocks.
+        return ()
+    return tuple(text for text in named if isinstance(text, str))
+
+
+def _opened(name: str) -> Image.Image:
+    from PIL import Image
+
+    try:
+        # Pillow warns or raises on large headers by itself, before ours can name the limit: ours is the only one.
+        # Its limit is one variable for all threads, hence the lock.
+        with _opening:
+            guard, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                return Image.open(name, formats=("JPEG", "PNG", "BMP", "WEBP"))
+            finally:
+                Image.MAX_IMAGE_PIXELS = guard
+    except Exception as error:  # Pillow's plugins raise many types on damaged headers.
+        raise InputError(f"{name}: its header is damaged or cut off", cure="copy it again from its source") from error
 
 
 def _stored_bits(picture: Image.Image) -> int:

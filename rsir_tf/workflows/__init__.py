@@ -5,10 +5,13 @@ describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk                    archive_roots   which of the index's archives it is
 changing     an index → the same without some images, or with its archive named at another place
 hit_pictures     are the pictures of hits still what was indexed?
-querying     an image, or several → ranked hits (query_results)      query_drawing   … → a contact sheet of them
-evaluating   an index → retrieval figures
+querying     an image (asked_images), or several → ranked hits (query_results)
+query_drawing   … → a contact sheet of them
+evaluating   an index, or parts of it (query_sets) → retrieval figures, and what each query found (ranking_records)
+evaluation_report   … → a folder to look at
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
 archive_comparison   both, and the index that a model gives
+shown_extremes   best and worst queries, for both pages
 indexed_images   are the images of an index the archive's, unchanged?
 omissions    what figures leave out, in words
 visual_words, comparison_costs   what comparing learns beforehand, and what it measures beside
@@ -27,6 +30,7 @@ _HOMES = {
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
     "QueryResult": "rsir_tf.workflows.query_results",
+    "RankingRecord": "rsir_tf.workflows.ranking_records",
     "TrainingSummary": "rsir_tf.workflows.training",
     "change_index": "rsir_tf.workflows.changing",
     "compare_archive": "rsir_tf.workflows.archive_comparison",
@@ -41,11 +45,13 @@ _HOMES = {
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
     "query_scheme": "rsir_tf.workflows.querying",
+    "sets_of_split": "rsir_tf.workflows.query_sets",
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
     "usual_supervision": "rsir_tf.workflows.training",
     "watch_retrieval": "rsir_tf.workflows.training",
     "write_comparison": "rsir_tf.workflows.comparison_report",
+    "write_evaluation": "rsir_tf.workflows.evaluation_report",
     "write_run_report": "rsir_tf.workflows.training",
 }
 
@@ -54,6 +60,7 @@ __all__ = [
     "Described",
     "IndexSummary",
     "QueryResult",
+    "RankingRecord",
     "TrainingSummary",
     "change_index",
     "compare_archive",
@@ -68,11 +75,13 @@ __all__ = [
     "query_image",
     "query_images",
     "query_scheme",
+    "sets_of_split",
     "train_archive",
     "unlike_published",
     "usual_supervision",
     "watch_retrieval",
     "write_comparison",
+    "write_evaluation",
     "write_run_report",
 ]
 
@@ -89,10 +98,13 @@ if TYPE_CHECKING:
     )
     from rsir_tf.workflows.describing import Described, describe_prediction
     from rsir_tf.workflows.evaluating import evaluate_index
+    from rsir_tf.workflows.evaluation_report import write_evaluation
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
     from rsir_tf.workflows.query_drawing import draw_query
     from rsir_tf.workflows.query_results import QueryResult
+    from rsir_tf.workflows.query_sets import sets_of_split
     from rsir_tf.workflows.querying import query_image, query_images, query_scheme
+    from rsir_tf.workflows.ranking_records import RankingRecord
     from rsir_tf.workflows.training import (
         TrainingSummary,
         train_archive,

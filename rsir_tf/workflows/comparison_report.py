@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsir_tf.artifacts import manifest, write_json
-from rsir_tf.evaluation import PUBLISHED_UC_MERCED, extreme_queries
-from rsir_tf.presentation import ShownImage, write_report
-from rsir_tf.presentation.comparison_page import ExtremeQueries, write_comparison_page
+from rsir_tf.evaluation import PUBLISHED_UC_MERCED
+from rsir_tf.presentation import write_report
+from rsir_tf.presentation.comparison_page import write_comparison_page
 from rsir_tf.rasters import is_tiff
+from rsir_tf.workflows.shown_extremes import extremes_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rsir_tf.archives import Archive
     from rsir_tf.workflows.comparing import Comparison
-
-EXTREMES = 3
-"""Best and worst queries that are shown of each descriptor."""
 
 COMPARISON_VERSION = 1
 """Of comparison.json."""
@@ -105,7 +105,13 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
         found,
         title=title,
         confusion=comparison.confusion,
-        extremes=_extremes(comparison),
+        extremes=extremes_of(
+            comparison.average_precision,
+            comparison.first_hits,
+            comparison.relevant,
+            [record.scene for record in comparison.records],
+            _Pictures(comparison),
+        ),
         tests=comparison.tests,
         published=rows,
         remarks=comparison.remarks,
@@ -113,26 +119,14 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
     )
 
 
-def _extremes(comparison: Comparison) -> Iterator[ExtremeQueries]:
-    """The best and the worst queries of each descriptor, with their first hits; images are read as they are asked for.
+class _Pictures:
+    """Reads an image as it is asked for."""
 
-    A descriptor without figures has none.
-    """
-    records = comparison.records
-    scenes = [record.scene for record in records]
+    def __init__(self, comparison: Comparison) -> None:
+        self.records = comparison.records
 
-    def shown(row: int, relevant: bool | None = None) -> ShownImage:
-        return ShownImage(records[row].id, records[row].source.read(), relevant)
-
-    for name, figures in comparison.average_precision.items():
-        for kind, lowest in (("best", False), ("worst", True)):
-            rows = []
-            for query in extreme_queries(figures, scenes, EXTREMES, lowest=lowest):
-                relevant = comparison.relevant(query)
-                hits = [shown(hit, bool(relevant[hit])) for hit in comparison.first_hits[name][query]]
-                rows.append((f"AP {figures[query]:.3f}", shown(query), hits))
-            if rows:
-                yield ExtremeQueries(name, kind, rows, by_scene=len(set(scenes)) > 1)
+    def __call__(self, row: int) -> tuple[str, NDArray[np.uint8]]:
+        return self.records[row].id, self.records[row].source.read()
 
 
 def _unread(comparison: Comparison) -> list[str]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_tf.archives.labels import plain_name
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import CUTOFFS, Evaluation, MultiLabelFigures, multilabel_figures
+from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
-from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of
+from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of, rankings_among
 from rsir_tf.ranking.schemes import SCHEMES
-from rsir_tf.workflows.measuring import Judge, can_ask
+from rsir_tf.workflows.measuring import Judge, Ranked, can_ask
 from rsir_tf.workflows.omissions import (
     cannot_ask_left_out,
     cutoffs_left_out,
@@ -23,9 +24,11 @@ from rsir_tf.workflows.omissions import (
     shown_tags_left_out,
     single_scenes,
 )
+from rsir_tf.workflows.ranking_records import RankingRecord, archive_folders
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index
+    from rsir_tf.workflows.query_sets import QuerySets
 
 
 def evaluate_index(
@@ -41,6 +44,8 @@ def evaluate_index(
     direction: str | None = None,
     tags_overlap: bool = False,
     intervals: bool = False,
+    sets: QuerySets | None = None,
+    record: RankingRecord | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Let every image of an index be the query once and measure the rankings (paper, III.D).
@@ -62,6 +67,9 @@ def evaluate_index(
         tags_overlap: Rank images last whose segmentation shares no class with the query's (paper, IV: the coarse
             filter by overlapping labels).
         intervals: Whether to add 95% bootstrap intervals over queries.
+        sets: Which images are queries and which are ranked, from `sets_of_split`; None takes all for both. A query that
+            is not ranked does not count, whatever `query_counts` says.
+        record: Filled with what a report shows of single queries.
         progress: Called after each query.
 
     Raises:
@@ -72,6 +80,13 @@ def evaluate_index(
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
     scenes, tags = index.images.scenes, index.images.tags
     built = make_schemes(schemes, metric=metric, direction=direction)
+    rows = np.arange(len(index), dtype=np.int64)
+    asking = rows if sets is None else sets.queries
+    gallery = None
+    if sets is not None:
+        gallery = np.zeros(len(index), dtype=np.bool_)
+        gallery[sets.gallery] = True
+        query_counts = query_counts and not sets.disjoint
     judge = Judge(
         scenes,
         tags,
@@ -83,36 +98,48 @@ def evaluate_index(
         graded_cutoffs=cutoffs,
         query_counts=query_counts,
         intervals=intervals,
+        confusion=record is not None and sets is None and 0 < len(set(scenes) - {None}) <= MOST_CELLS,
+        queries=asking.tolist(),
+        gallery=gallery,
     )
-    rows = np.arange(len(index), dtype=np.int64)
     found = {}
     for done, scheme in enumerate(built):
 
-        def tell(row: int, before: int = done * len(index), name: str = scheme.name) -> None:
-            progress(before + row, len(built) * len(index), f"{name}: ranking for each image")
+        def tell(asked: int, before: int = done * judge.queries, name: str = scheme.name) -> None:
+            progress(before + asked, len(built) * judge.queries, f"{name}: ranking for each query")
 
+        rank: Callable[[range], Ranked] = partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap)
+        if sets is not None:
+            rank = partial(_among, index, scheme, sets, tags_overlap)
         found[scheme.name] = judge.measure(
-            partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap),
+            rank,
             {},
             tell,
             can_ask=can_ask(index, scheme, rows),
+            depth=0 if record is None else record.depth,
         )
+    if record is not None:
+        record.measured, record.relevant, record.query_counts = found, judge.relevant, query_counts
     left_out = max((each.left_out for each in found.values()), default=0)
     graded_queries = max((each.graded_queries for each in found.values()), default=0)
-    settings = {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
+    settings: dict[str, Any] = {"index": str(index.path.resolve()), "archive": archive_folders(index)}
+    settings |= {key: value for key, value in index.settings.to_json().items() if key != "class_names"}
+    settings |= {} if sets is None else sets.details
     settings["scheme_options"] = {scheme.name: options_of(scheme) for scheme in built if options_of(scheme)}
     settings["images_sharing_no_class"] = "last" if tags_overlap else "ranked"
     if relevance == "jaccard":
         settings["jaccard_at"] = jaccard_at
-    remarks = queries_left_out(left_out, relevance, scenes, tags) + graded_left_out(tags, graded_queries)
+    own_scenes, own_tags = [scenes[row] for row in asking], [tags[row] for row in asking]
+    remarks = queries_left_out(left_out, relevance, own_scenes, own_tags)
+    remarks += graded_left_out(own_tags, graded_queries) if judge.graded else graded_left_out([], 0)
     cannot_ask = {name: each.cannot_ask for name, each in found.items()}
-    remarks += cannot_ask_left_out(cannot_ask, len(index), index.settings.min_area)
-    remarks += single_scenes(scenes) if relevance == "scene" else []
+    remarks += cannot_ask_left_out(cannot_ask, judge.queries, index.settings.min_area)
+    remarks += single_scenes(scenes) if relevance == "scene" and sets is None else []
     remarks += cutoffs_left_out(cutoffs, judge.ranked, graded=judge.graded) + shown_tags_left_out(index)
     if relevance != "scene" and any(scenes):
         remarks.append("Figures by scene class are left out: an image is relevant by its tags.")
     return Evaluation(
-        queries=len(index),
+        queries=judge.queries,
         archive=judge.ranked,
         relevance=relevance,
         anmrr_variant=anmrr_variant,
@@ -124,6 +151,11 @@ def evaluate_index(
         graded_queries=graded_queries if judge.graded else None,
         remarks=tuple(remarks),
     )
+
+
+def _among(index: Index, scheme: Scheme, sets: QuerySets, tags_overlap: bool, places: range) -> Ranked:
+    queries = sets.queries[places.start : places.stop]
+    return rankings_among(index, scheme, queries, sets.gallery, sharing_first=tags_overlap)
 
 
 def shown_tags(index: Index) -> MultiLabelFigures | None:

@@ -39,21 +39,32 @@ class Measured:
 
     Attributes:
         figures: Averages over the queries, and what a query costs.
-        average_precision: float64 [Q], AP of each query, NaN where nothing is relevant.
+        queries: int64 [Q], the row of each query.
+        per_query: From a name of `RankingMetrics.names` to that figure of each query, float64 [Q], NaN where it has
+            none.
         first_hits: int64 [Q, ≤ FIRST_HITS], rows of each query's first hits, itself left out.
         left_out: Queries without a relevant image, which are in no figure.
         cannot_ask: Queries whose images have nothing that the scheme could ask with, which are in no figure either.
         graded_queries: Queries that share a tag with a ranked image.
         confusion: Which scenes the hits confuse; None where that was not asked for.
+        rankings: For each query int32 [≤ depth], the rows that count for its figures, nearest first; empty where they
+            were not to be kept.
     """
 
     figures: SchemeFigures
-    average_precision: NDArray[np.float64]
+    queries: NDArray[np.int64]
+    per_query: Mapping[str, NDArray[np.float64]]
     first_hits: NDArray[np.int64]
     left_out: int
     graded_queries: int
     confusion: SceneConfusion | None
     cannot_ask: int = 0
+    rankings: Sequence[NDArray[np.int32]] = ()
+
+    @property
+    def average_precision(self) -> NDArray[np.float64]:
+        """float64 [Q], AP of each query, NaN where nothing is relevant."""
+        return self.per_query["map"]
 
 
 class Judge:
@@ -71,9 +82,12 @@ class Judge:
         query_counts: Whether the query itself is ranked and counts as relevant.
         intervals: Whether to add bootstrap intervals over queries.
         confusion: Whether to count which scenes the hits confuse.
+        queries: Rows of the images that are queries; None takes all.
+        gallery: bool [N], which images are ranked; None ranks all.
 
     Attributes:
-        relevant: From a row to which images are relevant to it, bool [N].
+        relevant: From a row to which images are relevant to it, bool [N]; images that are not ranked are not.
+        queries: How many queries there are.
         graded: Whether there are tags to grade rankings by.
         ranked: How many images each query ranks.
 
@@ -95,17 +109,24 @@ class Judge:
         query_counts: bool = True,
         intervals: bool = False,
         confusion: bool = False,
+        queries: Sequence[int] | None = None,
+        gallery: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.relevant = judge_relevance(scenes, tags, relevance, where, jaccard_at=jaccard_at)
+        judge = judge_relevance(scenes, tags, relevance, where, jaccard_at=jaccard_at)
+        self.relevant = judge if gallery is None else lambda row: judge(row) & gallery
         self.graded = any(tags)
-        self.ranked = len(scenes) if query_counts else len(scenes) - 1
+        asked = range(len(scenes)) if queries is None else queries
+        self.queries = len(asked)
+        self.ranked = len(scenes) if gallery is None else int(gallery.sum())
+        if not query_counts and (gallery is None or any(gallery[row] for row in asked)):
+            self.ranked -= 1
         self._scenes, self._by_scene = scenes, relevance == "scene"
         self._tags = TagSets(tags) if self.graded else None
         self._variant, self._cutoffs, self._graded_cutoffs = anmrr_variant, cutoffs, graded_cutoffs
         self._query_counts, self._intervals, self._confuses = query_counts, intervals, confusion
         self._largest: int | None = None
         if rank_error.anmrr_variant(anmrr_variant).needs_largest:
-            self._largest = largest_relevant(self.relevant, len(scenes), query_counts)
+            self._largest = largest_relevant(self.relevant, asked, query_counts)
 
     def measure(
         self,
@@ -114,23 +135,28 @@ class Judge:
         tell: Callable[[int], None],
         *,
         can_ask: NDArray[np.bool_] | None = None,
+        depth: int = 0,
     ) -> Measured:
-        """Let each image be the query once, and then time a few queries more.
+        """Let each query ask once, and then time a few queries more.
 
         Args:
-            rank: From rows to rankings of all images for each of them.
+            rank: From places among the queries to rankings for each of them.
             costs: What else is known of the costs.
             tell: Called after each query with how many are done.
             can_ask: bool [N], which images have what the scheme asks with: the others are ranked, but are no queries.
+            depth: How many images of each ranking to keep.
         """
         metrics = RankingMetrics(variant=self._variant, cutoffs=self._cutoffs, max_relevant=self._largest)
         graded = GradedMetrics(self._graded_cutoffs)
         confusion = SceneConfusion(self._scenes) if self._confuses else None
-        hits, cannot_ask = [], 0
-        for row, order in rank(range(len(self._scenes))):
+        hits, rows, kept, cannot_ask = [], [], [], 0
+        for row, order in rank(range(self.queries)):
+            rows.append(row)
             asks = can_ask is None or bool(can_ask[row])
             cannot_ask += not asks
             counted = order if self._query_counts else order[order != row]
+            if depth:
+                kept.append(counted[: depth * asks].astype(np.int32))
             # Without a relevant image it is in no figure, and keeps its place among the figures of single queries.
             metrics.add(self.relevant(row)[counted] & asks, scene=self._scenes[row] if self._by_scene else None)
             if self._tags is not None:
@@ -139,17 +165,19 @@ class Judge:
                 confusion.add(row, order[order != row])
             first = order[: FIRST_HITS + 1]
             hits.append(first[first != row][:FIRST_HITS])
-            tell(row + 1)
+            tell(len(rows))
         # After all queries, so that everything that is read from disk lies in memory.
-        costs = {**costs, "seconds_per_query": seconds_per_query(rank, len(self._scenes))}
+        costs = {**costs, "seconds_per_query": seconds_per_query(rank, self.queries)}
         return Measured(
             figures=replace(metrics.figures(intervals=self._intervals), graded=graded.figures(), costs=costs),
-            average_precision=metrics.per_query("map"),
+            queries=np.array(rows, dtype=np.int64),
+            per_query={name: metrics.per_query(name) for name in metrics.names},
             first_hits=np.array(hits, dtype=np.int64).reshape(len(hits), -1),
             left_out=metrics.left_out - cannot_ask,
             graded_queries=graded.queries,
             confusion=confusion,
             cannot_ask=cannot_ask,
+            rankings=kept,
         )
 
 
@@ -226,12 +254,12 @@ def judge_relevance(
     return lambda row: sets.jaccard(row) >= jaccard_at
 
 
-def largest_relevant(judge: Callable[[int], NDArray[np.bool_]], images: int, query_counts: bool) -> int:
+def largest_relevant(judge: Callable[[int], NDArray[np.bool_]], queries: Sequence[int], query_counts: bool) -> int:
     """The largest number of relevant images of any query; `RankingMetrics` may need it before the first.
 
     Args:
         judge: From `judge_relevance`.
-        images: How many there are, at least one.
+        queries: Their rows, at least one.
         query_counts: Whether the query itself is ranked; one that is not is not relevant either.
     """
 
@@ -239,4 +267,4 @@ def largest_relevant(judge: Callable[[int], NDArray[np.bool_]], images: int, que
         relevant = judge(row)
         return int(np.count_nonzero(relevant)) - (not query_counts and bool(relevant[row]))
 
-    return max(map(count, range(images)))
+    return max(map(count, queries))

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rsir_tf.archives.labels import plain_name
 from rsir_tf.evaluation.published import SCHEME_TITLES
 
@@ -102,5 +104,21 @@ def shown_tags_left_out(index: Index) -> list[str]:
         return [f"{what} is left out: {len(strangers)} of {len(all_tags)} tags are no class of the model ({first})."]
     known = sum(own is not None for own in tags)
     if known == len(tags):
+        return _absent_classes(index)
+    unknown = f"{what} is over {known:,} of {len(tags):,} images: the tags of the others are not known."
+    return [*_absent_classes(index), unknown]
+
+
+def _absent_classes(index: Index) -> list[str]:
+    """A line on classes that pull the macro averages of shown tags down, though no image could test them."""
+    tagged = {plain_name(tag) for own in index.images.tags for tag in own or ()}
+    known = [own is not None for own in index.images.tags]
+    shown: list[bool] = np.any(index.shown_classes[known], axis=0).tolist()
+    names = index.settings.class_names
+    absent = [name for name, seen in zip(names, shown, strict=True) if not seen and plain_name(name) not in tagged]
+    if not absent:
         return []
-    return [f"{what} is over {known:,} of {len(tags):,} images: the tags of the others are not known."]
+    return [
+        f"The macro averages of shown tags count {len(absent)} of {len(names)} classes as 0, which no image is tagged "
+        f"with and no segmentation shows: {', '.join(absent)}."
+    ]

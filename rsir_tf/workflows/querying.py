@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, ModelError, RsirError, ServerUnavailableError
 from rsir_tf.index import IndexSettings
 from rsir_tf.ranking import (
     DEFAULT_REGION_SCHEME,
     DEFAULT_SCHEME,
     Answer,
-    ImageFeatures,
     Scheme,
     make_scheme,
     search_many,
     sharing_classes,
 )
-from rsir_tf.rasters import Source, open_source, pixel_hash, resize_image
-from rsir_tf.workflows.describing import Described, describe_prediction
+from rsir_tf.rasters import Source, open_source, resize_image
+from rsir_tf.workflows.asked_images import AskedImage, describe_asked
 from rsir_tf.workflows.hit_pictures import look_up
 from rsir_tf.workflows.query_results import QueryResult
 
@@ -35,31 +35,12 @@ if TYPE_CHECKING:
 
     from rsir_tf.contract import Model, Prediction
     from rsir_tf.ranking import Index
-    from rsir_tf.regions import Regions
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 IMAGES_AT_ONCE = 32
 """Queries that are described and then searched for together."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One query, described.
-
-    Attributes:
-        source: Of its pixels.
-        image: uint8 [H, W, 3], as the model saw it.
-        content_hash: Of its source's pixels.
-        prediction: What the model answered.
-        described: Its regions and descriptors; an indexed image's own where its pixels are in the index.
-        regions: Numbers of the regions to ask with.
-    """
-
-    source: Source
-    image: NDArray[np.uint8]
-    content_hash: str
-    prediction: Prediction
-    described: Described
-    regions: tuple[int, ...]
 
 
 def query_scheme(
@@ -94,7 +75,8 @@ def query_image(
     model: Model,
     *,
     scheme: str | Scheme = DEFAULT_SCHEME,
-    top: int = 10,
+    top: int | None = 10,
+    within: float = math.inf,
     metric: str | None = None,
     direction: str | None = None,
     region: int | None = None,
@@ -109,7 +91,8 @@ def query_image(
         index: From `rsir_tf.open_index`.
         model: The one that made the index.
         scheme: "recnn" (Eq. 3 over regions), "recnn+" (one vector an image), or any other `rsir_tf.ranking.Scheme`.
-        top: How many hits.
+        top: How many hits at most; None gives all that lie `within`.
+        within: The largest distance of a hit; what lies farther away is no hit.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
         direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
         region: Under a scheme that asks with regions, ask with this region of the query alone, numbered from 0.
@@ -120,8 +103,9 @@ def query_image(
             have the same.
 
     Raises:
-        InputError: The image cannot be used, has no region to ask with, or not the one that was picked; a region is
-            picked under a scheme that asks with whole images, or twice; or an option has no such value.
+        InputError: The index is empty; the image cannot be used, has no region to ask with, or not the one that was
+            picked; a region is picked under a scheme that asks with whole images, or twice; or an option has no such
+            value.
         MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
         ModelError: The model does not answer.
     """
@@ -129,8 +113,10 @@ def query_image(
     built = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
-    (result,) = _results([open_source(image)], index, model, built, top, region, at, tags_overlap, asked)
-    return result
+    (answer,) = _Asking(index, model, built, top, within, region, at, tags_overlap, asked).answers([open_source(image)])
+    if isinstance(answer, RsirError):
+        raise answer
+    return answer
 
 
 def query_images(
@@ -139,113 +125,135 @@ def query_images(
     model: Model,
     *,
     scheme: str | Scheme = DEFAULT_SCHEME,
-    top: int = 10,
+    top: int | None = 10,
+    within: float = math.inf,
     metric: str | None = None,
     direction: str | None = None,
     tags_overlap: bool = False,
     asked: dict[str, Any] | None = None,
+    refused: Callable[[str, RsirError], None] | None = None,
 ) -> Iterator[QueryResult]:
     """Ask with several images, going through the index once for many of them; as `query_image` for each.
+
+    Args:
+        images: As for `query_image`.
+        index: As for `query_image`.
+        model: As for `query_image`.
+        scheme: As for `query_image`.
+        top: As for `query_image`.
+        within: As for `query_image`.
+        metric: As for `query_image`.
+        direction: As for `query_image`.
+        tags_overlap: As for `query_image`.
+        asked: As for `query_image`.
+        refused: Called with an image that cannot be asked with, and why; the others are answered all the same. Without
+            it the first such image is an error.
 
     Yields:
         One result an image, in order; any number of images is held a few at a time.
 
     Raises:
-        InputError: As for `query_image`, when that image's turn comes.
+        InputError: As for `query_image`; what concerns one image when its turn comes, and only without `refused`.
         MismatchError: As for `query_image`.
         ModelError: As for `query_image`.
     """
     built = make_scheme(scheme, metric=metric, direction=direction)
+    asking = _Asking(index, model, built, top, within, None, None, tags_overlap, asked)
     waiting = map(open_source, images)
     while group := list(itertools.islice(waiting, IMAGES_AT_ONCE)):
-        yield from _results(group, index, model, built, top, None, None, tags_overlap, asked)
+        for source, answer in zip(group, asking.answers(group), strict=True):
+            if not isinstance(answer, RsirError):
+                yield answer
+            elif refused is None:
+                raise answer
+            else:
+                refused(str(source), answer)
 
 
-def _results(
-    sources: Sequence[Source],
-    index: Index,
-    model: Model,
-    scheme: Scheme,
-    top: int,
-    region: int | None,
-    at: tuple[int, int] | None,
-    tags_overlap: bool,
-    insisted: dict[str, Any] | None,
-) -> list[QueryResult]:
-    pixels = [source.read() for source in sources]
-    description = model.describe()
-    own = {
-        name: getattr(index.settings, name) for name in ("connectivity", "min_area", "convention", "dtype", "resize")
-    }
-    settings = {"channels": description.channels, **own, **(insisted or {})}
-    wanted = IndexSettings(description.model_id, description.class_names, **settings)
-    index.settings.require_equal(wanted, whose="the query")
-    asked = []
-    seen = [resize_image(values, index.settings.resize) for values in pixels]
-    for source, original, values, prediction in zip(sources, pixels, seen, model.predict(seen), strict=True):
-        content_hash = pixel_hash(original)
-        described = _described(content_hash, prediction, index)
-        point = _moved(source, at, original.shape, values.shape)
-        picked = _picked(source, described.regions, region, point) if scheme.asks_with == "regions" else ()
-        if scheme.asks_with == "regions" and not picked:
-            raise InputError(
-                f"{source}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
-            )
-        asked.append(_Asked(source, values, content_hash, prediction, described, picked))
-    queries = [_features(each) for each in asked]
-    among = [sharing_classes(index, query.classes.tolist()) for query in queries] if tags_overlap else None
-    answers = search_many(index, queries, scheme, top=top, among=among)
-    return [_result(each, answer, index, scheme) for each, answer in zip(asked, answers, strict=True)]
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What is asked of which index and model, whatever the image; see `query_image`."""
+
+    index: Index
+    model: Model
+    scheme: Scheme
+    top: int | None
+    within: float
+    region: int | None
+    at: tuple[int, int] | None
+    tags_overlap: bool
+    insisted: dict[str, Any] | None
+
+    def answers(self, sources: Sequence[Source]) -> list[QueryResult | RsirError]:
+        """Answer each image for itself: its result, or why it cannot be asked with."""
+        index = self.index
+        if not len(index):
+            raise InputError(f"{index.path}: the index is still empty", cure="index an archive into it first")
+        pixels = _each(lambda source: source.read(), sources)
+        self._require_settings()
+        predictions = self._predictions([each for each in pixels if not isinstance(each, RsirError)])
+        asked = [
+            each if isinstance(each, RsirError) else _attempt(self._asked, source, each, next(predictions))
+            for source, each in zip(sources, pixels, strict=True)
+        ]
+        good = [each for each in asked if not isinstance(each, RsirError)]
+        queries = [each.features() for each in good]
+        among = [sharing_classes(index, query.classes.tolist()) for query in queries] if self.tags_overlap else None
+        found = search_many(index, queries, self.scheme, top=self.top, within=self.within, among=among)
+        results = iter([_result(each, answer, index, self.scheme) for each, answer in zip(good, found, strict=True)])
+        return [each if isinstance(each, RsirError) else next(results) for each in asked]
+
+    def _require_settings(self) -> None:
+        """Refuse another model than the index's, or other settings than it has."""
+        description, own = self.model.describe(), self.index.settings
+        kept = {name: getattr(own, name) for name in ("connectivity", "min_area", "convention", "dtype", "resize")}
+        settings = {"channels": description.channels, **kept, **(self.insisted or {})}
+        wanted = IndexSettings(description.model_id, description.class_names, **settings)
+        own.require_equal(wanted, whose="the query")
+
+    def _predictions(
+        self, pixels: list[NDArray[np.uint8]]
+    ) -> Iterator[tuple[NDArray[np.uint8], Prediction | RsirError]]:
+        """What the model saw and answered, image by image: one that it refuses does not take the others along."""
+        seen = [resize_image(values, self.index.settings.resize) for values in pixels]
+        try:
+            return zip(seen, self.model.predict(seen), strict=True)
+        except ServerUnavailableError:
+            raise
+        except ModelError:
+            if len(seen) < 2:
+                raise
+            answers = _each(lambda values: self.model.predict([values])[0], seen)
+            if all(isinstance(answer, RsirError) for answer in answers):
+                raise
+            return zip(seen, answers, strict=True)
+
+    def _asked(
+        self, source: Source, original: NDArray[np.uint8], answered: tuple[NDArray[np.uint8], Prediction | RsirError]
+    ) -> AskedImage:
+        seen, prediction = answered
+        if isinstance(prediction, RsirError):
+            raise type(prediction)(f"{source}: {prediction.found}", wanted=prediction.wanted, cure=prediction.cure)
+        return describe_asked(
+            source, original, seen, prediction, self.index, self.scheme, region=self.region, at=self.at
+        )
 
 
-def _described(content_hash: str, prediction: Prediction, index: Index) -> Described:
-    """Equal pixels get the very descriptors that the index holds, so that their distance is 0 and not a rounding error.
-
-    A batch of another size adds up in another order.
-    """
-    described = describe_prediction(prediction, index.settings)
-    known = index.find_content(content_hash)
-    if known is None or not np.array_equal(known.areas, described.regions.areas):
-        return described
-    return dataclasses.replace(described, recnn=known.recnn, recnn_plus=known.recnn_plus)
+def _attempt(make: Callable[..., Made], *arguments: Any) -> Made | RsirError:
+    """What a function makes of one image, or why it cannot."""
+    try:
+        return make(*arguments)
+    except ServerUnavailableError:
+        raise
+    except (InputError, ModelError) as error:
+        return error
 
 
-def _moved(
-    source: Source, at: tuple[int, int] | None, original: tuple[int, ...], seen: tuple[int, ...]
-) -> tuple[int, int] | None:
-    """Give a point of the source's image as one of the image that the model saw."""
-    if at is None:
-        return None
-    (x, y), (height, width) = at, original[:2]
-    if not (0 <= x < width and 0 <= y < height):
-        raise InputError(f"{source}: has no point ({x}, {y})", wanted=f"x below {width} and y below {height}")
-    return (2 * x + 1) * seen[1] // (2 * width), (2 * y + 1) * seen[0] // (2 * height)  # of the pixel's centre
+def _each(make: Callable[[Given], Made], images: Sequence[Given]) -> list[Made | RsirError]:
+    return [_attempt(make, image) for image in images]
 
 
-def _picked(source: Source, regions: Regions, region: int | None, at: tuple[int, int] | None) -> tuple[int, ...]:
-    """The numbers of the regions to ask with."""
-    if at is not None:
-        x, y = at
-        region = int(regions.labels[y, x]) - 1
-        if region < 0:
-            raise InputError(f"{source}: the point ({x}, {y}) lies in no region", cure="choose another point")
-    if region is None:
-        return tuple(range(len(regions)))
-    if not 0 <= region < len(regions):
-        raise InputError(f"{source}: has no region {region}", wanted=f"0 to {len(regions) - 1}")
-    return (region,)
-
-
-def _features(asked: _Asked) -> ImageFeatures:
-    """What is asked with: the whole image, or the regions that were picked."""
-    described, regions = asked.described, asked.described.regions
-    features = ImageFeatures(
-        regions.classes, regions.areas, regions.boxes, regions.centroids, described.recnn, described.recnn_plus
-    )
-    return features.only(asked.regions) if asked.regions else features
-
-
-def _result(asked: _Asked, answer: Answer, index: Index, scheme: Scheme) -> QueryResult:
+def _result(asked: AskedImage, answer: Answer, index: Index, scheme: Scheme) -> QueryResult:
     named = tuple(
         dataclasses.replace(
             hit,

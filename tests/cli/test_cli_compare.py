@@ -135,6 +135,18 @@ def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Pa
     assert "no TIFF files" in ended.err
 
 
+def test_the_table_says_which_images_are_ranked(command: Callable, archive: Path, tmp_path: Path) -> None:
+    words = "these are the test part of 12 images, drawn with --test 0.5 --seed 3; --all ranks all"
+    line = ("compare", archive, "--to", tmp_path / "out", *FAST)
+    drawn = command(*line, "--test", 0.5, "--seed", 3)
+    assert drawn.out.splitlines()[0].startswith("6 queries, 6 images ranked")
+    assert drawn.out.splitlines()[1].startswith(words)
+    split = tmp_path / "split.json"
+    assert command("split", archive, "--to", split, "--test", 0.5).code == 0
+    for chosen in ("--all",), ("--split", split):
+        assert "test part of" not in command(*line, *chosen).out
+
+
 @pytest.fixture
 def textured(tmp_path: Path) -> Path:
     """Two scenes of four images with keypoints."""

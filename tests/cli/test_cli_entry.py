@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cli_pictures import picture
 
 from rsir_tf import __version__
 from rsir_tf.cli import check
@@ -37,7 +39,7 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(archive: Path) -> None:
     os.close(reader)  # As `| head` does, at the worst moment: before the first byte.
     done = subprocess.run([PROGRAM, "check", archive], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
-    assert done.returncode == 1
+    assert done.returncode == 141
     assert done.stderr == ""
 
 
@@ -104,3 +106,45 @@ def test_onednn_is_asked_for_where_maps_are_small_and_nobody_decided(monkeypatch
         assert "TF_ENABLE_ONEDNN_OPTS" not in os.environ
     with quiet_tensorflow(small_maps=True):
         assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+
+
+def test_a_reader_that_takes_one_line(archive: Path) -> None:
+    for line in ("check", str(archive)), ("--help",):
+        head = f"{PROGRAM} {' '.join(line)} | head -1 > /dev/null; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", head], capture_output=True, text=True, check=False)
+        assert done.stdout.strip() in ("0", "141")  # It may have written all before the reader goes.
+        assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_stdout_is_one_line(archive: Path) -> None:
+    for line in ("check", archive), ("check", archive, "--json"), ("--help",), ("--version",):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run([PROGRAM, *line], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (
+            1,
+            "rsir-tf: the output cannot be written: no space left on device\n",
+        )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_that_an_encoding_lacks(tmp_path: Path, encoding: str) -> None:
+    for name in ("é", "湖", os.fsdecode(b"\xff")):
+        (tmp_path / "archive" / name).mkdir(parents=True)
+        picture(tmp_path / "archive" / name / "1.png", (200, 10, 10))
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for line in ("check", tmp_path / "archive"), ("--help",), ("query", "--help"):
+        done = subprocess.run([PROGRAM, *line], capture_output=True, check=False, env=environment)
+        assert (done.returncode, done.stderr) in ((0, b""), (1, b"")), done.stderr
+        assert done.stdout
+    line = [PROGRAM, "check", tmp_path / "archive", "--json"]
+    done = subprocess.run(line, capture_output=True, check=False, env=environment)
+    assert "湖" in str(json.loads(done.stdout.decode(encoding)))
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    environment = {**os.environ, "_RSIR_TF_COMPLETE": "complete_bash"}
+    for words, wanted in (("rsir-tf ev", "evaluate"), ("rsir-tf query a.png --wi", "--within")):
+        here = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        done = subprocess.run([PROGRAM], capture_output=True, text=True, check=False, env={**environment, **here})
+        assert done.stdout.split() == [wanted], done.stderr

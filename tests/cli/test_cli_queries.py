@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -152,7 +153,7 @@ def test_what_was_answered_before_an_error_is_kept(
 
 def test_query_as_a_table_with_a_montage(archive: Path, index: Path, tmp_path: Path, server: str, command) -> None:
     image = archive / "Images/harbor/harbor01.tif"
-    montage = tmp_path / "pictures" / "montage.png"
+    montage = tmp_path / "montage.png"
     ended = command("query", image, "--index", index, "--server", server, "--top", 3, "--montage", montage)
     assert ended.code == 0
     assert ended.err == f"wrote {montage}\n"
@@ -168,11 +169,14 @@ def test_query_as_a_table_with_a_montage(archive: Path, index: Path, tmp_path: P
 
 
 def test_a_montage_that_cannot_be_written_does_not_cost_the_answer(
-    archive: Path, index: Path, tmp_path: Path, server: str, command
+    archive: Path, index: Path, tmp_path: Path, server: str, command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").touch()
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
     image = archive / "Images/harbor/harbor01.tif"
-    where = tmp_path / "file" / "montage.png"
+    where = tmp_path / "montage.png"
     ended = command("query", image, "--index", index, "--server", server, "--json", "--montage", where)
     assert ended.code == 1
     assert ended.err.startswith(f"rsir-tf: {where}: cannot be written")

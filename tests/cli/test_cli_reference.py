@@ -11,6 +11,6 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "command_reference.py"
 def test_the_reference_is_what_the_program_says() -> None:
     found = runpy.run_path(str(SCRIPT))
     text = found["reference"]()
-    assert "| `--top` | whole number | `10` |" in text
+    assert "| `--batch-size` | whole number | `4` |" in text
     assert "| `--query-counts`, `--no-query-counts` |  | `--query-counts` |" in text
     assert found["REFERENCE"].read_text("utf-8") == text, "help texts have changed: run scripts/command_reference.py"

@@ -116,7 +116,9 @@ def test_evaluate(colours: Path, tmp_path: Path, server: str, command) -> None:
         assert figures["p_at_5"] == pytest.approx((3 * 3 / 5 + 2 * 2 / 5) / 5)
         assert figures["p_at_10"] is figures["p_at_20"] is figures["p_at_50"] is None
     assert {file.name for file in report.iterdir()} == {
-        "report.csv", "report.json", "report.md", "precision_recall.png", "scenes.png",
+        "report.csv", "report.json", "report.md", "precision_recall.png", "scenes.png", "index.html",
+        "per_query.csv", "relevance.qrels", "rankings_recnn.run", "rankings_recnn_plus.run", "anmrr_by_scene.png",
+        *(f"{kind}_{name}.png" for kind in ("confusion", "best", "worst") for name in ("recnn", "recnn_plus")),
     }  # fmt: skip
     assert json.loads((report / "report.json").read_text())["schemes"] == found["schemes"]
     ended = command("evaluate", to, "--scheme", "recnn")

@@ -31,8 +31,8 @@ def test_by_scene(scenes):
         np.testing.assert_array_equal(judge(row), wanted)
         assert judge(row).dtype == np.bool_
     most = max(scenes.count(scene) for scene in scenes if scene is not None)
-    assert largest_relevant(judge, len(scenes), True) == most
-    assert largest_relevant(judge, len(scenes), False) == most - 1
+    assert largest_relevant(judge, range(len(scenes)), True) == most
+    assert largest_relevant(judge, range(len(scenes)), False) == most - 1
 
 
 @settings(deadline=None, max_examples=40)
@@ -51,7 +51,7 @@ def test_by_tags(tags, at):
         np.testing.assert_array_equal(shares(row), relevance_by_tags(tags, own or ()))
         np.testing.assert_array_equal(alike(row), jaccard(matrix, matrix[row]) >= at)
     counts = [int(relevance_by_tags(tags, own).sum()) for own in tags if own]
-    assert largest_relevant(shares, len(tags), True) == max(counts)
+    assert largest_relevant(shares, range(len(tags)), True) == max(counts)
 
 
 def test_other_values_are_refused():
