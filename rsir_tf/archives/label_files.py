@@ -9,6 +9,9 @@ The form, in TOML (YAML and JSON have the same entries):
     ]
     ignore_ids = [255]                  # optional
     ignore_colours = ["#000000"]        # optional
+    rest = "background"                 # optional: a class for every value that is neither listed nor ignored
+
+A set of one class has the rest "other", where it names none: there would be nothing to tell the class from.
 
 Each class has an `id` (the value in palette and grey masks), a `colour` (in colour masks), or both.
 """
@@ -31,6 +34,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+REST = "other"
+"""The second class of a label set file that has one."""
+
 SHIPPED = ("dlrsd", "dubai")
 """Names of the label sets that come with the package."""
 
@@ -51,7 +57,7 @@ def load_label_set(name_or_path: str | os.PathLike[str]) -> LabelSet:
     if not path.is_file():
         raise InputError(f"{path}: no such label set file", wanted="a file, or one of " + ", ".join(SHIPPED))
     try:
-        return LabelSet.from_json(_parse(path), name=path.stem)
+        return LabelSet.from_json(_with_rest(_parse(path)), name=path.stem)
     except InputError as error:
         raise InputError(f"{path}: {error.found}", wanted=error.wanted, cure=error.cure) from error
 
@@ -76,6 +82,14 @@ def class_colours(class_names: Sequence[str]) -> tuple[Colour, ...]:
         if shipped.names == spelt:
             return shipped.colours
     return distinct_colours(len(class_names))
+
+
+def _with_rest(content: Any) -> Any:
+    """Give a label set of one class, as binary land cover has it, a second one for all other values."""
+    classes = content.get("classes") if isinstance(content, dict) else None
+    if not isinstance(classes, list) or len(classes) != 1 or "rest" in content:
+        return content
+    return {**content, "rest": REST}
 
 
 def _parse(path: Path) -> Any:

@@ -42,7 +42,8 @@ def with_label_set(archive: Archive, given: LabelSet | None, *, required: bool) 
             )
         return archive
     if given is not None:
-        return _named(archive, given, "it was given")
+        rest = f"; every value that it does not list counts as {given.names[-1]}" if given.rest else ""
+        return _named(archive, given, f"it was given{rest}")
     dlrsd = load_label_set("dlrsd")
     palettes = [palette_of(mask) for mask in _some(masks)]
     proven = sum(palette is not None and _by_id(dlrsd).items() <= palette.items() for palette in palettes)
@@ -68,7 +69,7 @@ def _named(archive: Archive, label_set: LabelSet, proof: str) -> Archive:
 
 
 def _by_id(label_set: LabelSet) -> dict[int, tuple[int, int, int]]:
-    return dict(zip(label_set.ids or (), label_set.colours, strict=True))
+    return dict(zip(label_set.ids or (), label_set.colours, strict=False))
 
 
 def _some(masks: Sequence[Path]) -> Sequence[Path]:

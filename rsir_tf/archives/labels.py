@@ -35,6 +35,8 @@ class LabelSet:
         colours: RGB of each class, for colour masks and for pictures. Empty gives each class a distinct colour.
         ignore_ids: Mask values that mean "void", such as the −9999 that a raster declares to be no data.
         ignore_colours: Mask colours that mean "void".
+        rest: Whether the last class stands for every value and colour that is neither listed nor ignored. It has no
+            id of its own. A label set file of one class gets such a second class (`load_label_set`).
 
     Raises:
         InputError: Names, ids or colours are missing, repeated, out of range, or not one per class.
@@ -46,10 +48,14 @@ class LabelSet:
     colours: tuple[Colour, ...] = ()
     ignore_ids: tuple[int, ...] = ()
     ignore_colours: tuple[Colour, ...] = ()
+    rest: bool = False
 
     def __post_init__(self) -> None:
         if not self.colours and self.ids is not None:
-            object.__setattr__(self, "colours", distinct_colours(len(self.names), avoid=self.ignore_colours))
+            object.__setattr__(self, "colours", self._made_colours)
+        elif self.rest and len(self.colours) == len(self.listed):
+            taken = (*self.colours, *self.ignore_colours)
+            object.__setattr__(self, "colours", (*self.colours, *distinct_colours(1, avoid=taken)))
         where = f"label set {self.name}"
         if not 1 <= len(self.names) <= MAX_CLASSES:
             raise InputError(f"{where}: has {len(self.names)} classes", wanted=f"1 to {MAX_CLASSES}")
@@ -58,7 +64,7 @@ class LabelSet:
                 raise InputError(f"{where}: has the class name {entry!r}", wanted="names without space at their ends")
         _check_unique(f"{where}: class name", self.names)
         if self.ids is not None:
-            _check_count(where, "ids", self.ids, self.names)
+            _check_count(where, "ids", self.ids, self.listed)
         _check_count(where, "colours", self.colours, self.names)
         for value in self.ids or ():
             if not 0 <= value <= MAX_ID:
@@ -70,14 +76,28 @@ class LabelSet:
         _check_unique(f"{where}: colour", [spell_colour(colour) for colour in (*self.colours, *self.ignore_colours)])
 
     @property
+    def listed(self) -> tuple[str, ...]:
+        """The classes that masks spell by a value or a colour of their own: all but the one that is the rest."""
+        return self.names[:-1] if self.rest else self.names
+
+    @property
+    def otherwise(self) -> int:
+        """Class index of a value that is not listed: that of the rest, or `VOID`."""
+        return len(self.names) - 1 if self.rest else VOID
+
+    @property
     def has_own_colours(self) -> bool:
         """Whether masks may be read by colour: not where the colours are those that classes without any are given."""
-        return self.ids is None or self.colours != distinct_colours(len(self.names), avoid=self.ignore_colours)
+        return self.ids is None or self.colours != self._made_colours
+
+    @property
+    def _made_colours(self) -> tuple[Colour, ...]:
+        return distinct_colours(len(self.names), avoid=self.ignore_colours)
 
     def to_json(self) -> dict[str, Any]:
         """Give the label set as JSON types, in the form that label set files have."""
         classes: list[dict[str, Any]] = []
-        for index, name in enumerate(self.names):
+        for index, name in enumerate(self.listed):
             entry: dict[str, Any] = {"name": name}
             if self.ids is not None:
                 entry["id"] = self.ids[index]
@@ -87,6 +107,7 @@ class LabelSet:
             "classes": classes,
             "ignore_ids": list(self.ignore_ids),
             "ignore_colours": [spell_colour(colour) for colour in self.ignore_colours],
+            **({"rest": self.names[-1]} if self.rest else {}),
         }
 
     @classmethod
@@ -95,8 +116,8 @@ class LabelSet:
 
         Args:
             content: A mapping: `classes`, a list of mappings with `name` and `id` or `colour` or both (ids and colours
-                for all classes or for none); optionally `name`, `ignore_ids`, `ignore_colours`. A colour is "#RRGGBB"
-                or three numbers.
+                for all classes or for none); optionally `name`, `ignore_ids`, `ignore_colours`, and `rest`, the name of
+                a class for all other values. A colour is "#RRGGBB" or three numbers.
             name: Used where the content has no name.
 
         Raises:
@@ -113,13 +134,15 @@ class LabelSet:
         colours = _column(entries, "colour")
         if ids is None and colours is None:
             raise InputError("label set: has neither ids nor colours", wanted="`id` or `colour` in each class")
+        rest = [_text(table["rest"], "`rest`")] if "rest" in table else []
         return cls(
             name=_text(table.get("name", name or "unnamed"), "name"),
-            names=tuple(_text(entry["name"], "a class's `name`") for entry in entries),
+            names=(*(_text(entry["name"], "a class's `name`") for entry in entries), *rest),
             ids=None if ids is None else tuple(_integer(value, "an `id`") for value in ids),
             colours=tuple(read_colour(value) for value in colours or ()),
             ignore_ids=tuple(_integer(value, "`ignore_ids`") for value in _list(table, "ignore_ids")),
             ignore_colours=tuple(read_colour(value) for value in _list(table, "ignore_colours")),
+            rest=bool(rest),
         )
 
     def content_hash(self) -> str:
@@ -129,7 +152,7 @@ class LabelSet:
         return content_hash(content)
 
 
-_SET_KEYS = {"name", "classes", "ignore_ids", "ignore_colours"}
+_SET_KEYS = {"name", "classes", "ignore_ids", "ignore_colours", "rest"}
 _CLASS_KEYS = {"name", "id", "colour"}
 
 

@@ -109,7 +109,10 @@ def write_mask(path: str | os.PathLike[str], classes: NDArray[np.uint8], label_s
 
     if classes.dtype != np.uint8 or classes.ndim != 2:
         raise InputError(f"mask: is {classes.dtype} {list(classes.shape)}", wanted="uint8 [H, W]")
-    ids = label_set.ids if label_set.ids is not None else tuple(range(len(label_set.names)))
+    ids = label_set.ids if label_set.ids is not None else tuple(range(len(label_set.listed)))
+    if label_set.rest:
+        taken = {*ids, *label_set.ignore_ids, VOID}
+        ids = (*ids, next(number for number in range(MAX_ID) if number not in taken))
     voids = [number for number in label_set.ignore_ids if label_set.ids is not None and 0 <= number <= VOID]
     void_id = voids[0] if voids else VOID
     if max(*ids, void_id) > 255:
@@ -159,7 +162,11 @@ def _from_ids(
         ids = np.array(label_set.ids, np.int64)
         order = np.argsort(ids)
         at = np.minimum(np.searchsorted(ids, values, sorter=order), len(ids) - 1)
-        classes = np.where(ids[order][at] == values, order[at], VOID).astype(np.uint8)
+        classes = np.where(ids[order][at] == values, order[at], label_set.otherwise).astype(np.uint8)
+        classes[np.isin(values, label_set.ignore_ids)] = VOID
+    if label_set.rest and nodata is not None and nodata not in (*(label_set.ids or ()), *label_set.ignore_ids):
+        # Whether nothing is known there, or the class is known not to be there, the file does not say.
+        classes[values == nodata] = VOID
     _refuse_unknown(where, label_set, values, classes, label_set.ignore_ids, lambda code: f"id {code}", nodata)
     return classes
 
@@ -170,6 +177,12 @@ def _from_bands(where: str, pixels: NDArray[Any], label_set: LabelSet) -> NDArra
             f"{where}: the mask is transparent in {np.count_nonzero(pixels[..., 3] != 255)} pixels",
             wanted="a class for every pixel",
             cure="give them a colour that the label set has or ignores",
+        )
+    if label_set.rest and label_set.has_own_colours and Path(where).suffix.lower() in {".jpg", ".jpeg"}:
+        raise MaskValueError(
+            f"{where}: the mask is a JPEG file, which changes colours, and {label_set.names[-1]} would take those",
+            wanted="PNG or TIFF",
+            cure="save masks as PNG, from what they were before",
         )
     if not label_set.has_own_colours:
         if (pixels[..., :1] == pixels[..., 1:3]).all():
@@ -232,7 +245,8 @@ def _refuse_contradiction(
         return  # A ramp of grey, or one colour for all: no colours of classes.
     by_id = _id_table(label_set)
     for index in used:
-        if colour_known[index] and by_colour[index] != by_id[index]:
+        listed = not label_set.rest or by_colour[index] != label_set.otherwise
+        if listed and colour_known[index] and by_colour[index] != by_id[index]:
             known = by_id[index] != VOID or index in label_set.ignore_ids
             said = _class_name(label_set, by_id[index]) if known else "none of its ids"
             raise MaskValueError(
@@ -259,17 +273,19 @@ def _ignored_codes(label_set: LabelSet) -> list[int]:
 
 @functools.lru_cache(maxsize=4)
 def _id_table(label_set: LabelSet) -> NDArray[np.uint8]:
-    table = np.full(MAX_ID + 2, VOID, dtype=np.uint8)
-    table[list(label_set.ids or ())] = np.arange(len(label_set.names))
+    table = np.full(MAX_ID + 2, label_set.otherwise, dtype=np.uint8)
+    table[list(label_set.ids or ())] = np.arange(len(label_set.listed))
+    table[[number for number in label_set.ignore_ids if 0 <= number <= MAX_ID]] = VOID
     return table
 
 
 @functools.lru_cache(maxsize=2)
 def _colour_table(label_set: LabelSet) -> NDArray[np.uint8]:
     """Class index of every 24-bit colour: 16 MB, of which a mask touches a few bytes."""
-    table = np.full(1 << 24, VOID, dtype=np.uint8)
-    for index, colour in enumerate(label_set.colours):
+    table = np.full(1 << 24, label_set.otherwise, dtype=np.uint8)
+    for index, colour in enumerate(label_set.colours[: len(label_set.listed)]):
         table[pack_colour(colour)] = index
+    table[_ignored_codes(label_set)] = VOID
     return table
 
 
@@ -296,7 +312,7 @@ def _refuse_unknown(
     if Path(where).suffix.lower() in {".jpg", ".jpeg"}:
         cure = "JPEG changes colours: save masks as PNG"
     elif nodata is not None and found[0] == nodata:
-        cure = f"the file declares {nodata:g} to be no data: add it to the label set's ignore_ids"
+        cure = f"the file declares {nodata:g} to be no data: add it to the label set's ignore_ids, or as a class"
     raise MaskValueError(
         f"{where}: has the {spell(int(found[0]))} in {count} pixels, first at row {row}, column {column}{more}",
         wanted=f"what label set {label_set.name} names",

@@ -9,6 +9,9 @@ from typing import Any
 
 from rsir_tf.errors import InputError
 
+MEANT_TO_DIFFER = 2
+"""Classes of a label set that is there to tell one class from the rest. A larger one may well show one class so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
@@ -120,6 +123,9 @@ class ArchiveReport:
         )
         if self.masks_read and len(self.masks_void) == self.masks_read:
             self.problems.append(all_void(self.masks_read, f"that of {self.masks_void[0]}").found)
+        shown = [entry.name for entry in self.classes if entry.pixels]
+        if len(shown) == 1 and len(self.classes) <= MEANT_TO_DIFFER:
+            self.problems.append(one_class(shown[0]).found)
         if self.images < 2 and self.supervision:
             self.problems.append("one image alone cannot be divided into a part to train on and a part to test on")
         untagged = _lines((self.images_without_tags, "{} images have no line in the tags file"))
@@ -153,6 +159,16 @@ def all_void(masks: int, first: object, part: str = "") -> InputError:
         f"all {masks} {part}masks are void all over, the first is {first}",
         wanted="at least one pixel of a class",
         cure="check the label set's ids, colours and what it ignores (--labels)",
+    )
+
+
+def one_class(name: str, part: str = "") -> InputError:
+    """Compose the error for masks that show one class alone: `check` and `train` say the same."""
+    return InputError(
+        f"every labelled pixel of the {part}masks is of class {name}: there is nothing to tell it from",
+        wanted="a second class",
+        cure="take what is not of the class out of the label set's ignore_ids and ignore_colours, so that it counts as "
+        "another class, or list it as one",
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from rsir_tf.archives.labels import VOID
-from rsir_tf.archives.report import all_void
+from rsir_tf.archives.report import MEANT_TO_DIFFER, all_void, one_class
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,10 +81,17 @@ def median_frequency_weights(pixels: NDArray[np.int64], around: NDArray[np.int64
 
 
 def require_labels(reader: PairReader) -> None:
-    """Check that at least one mask has a labelled pixel; usually it is the first one.
+    """Check that the masks show something to learn from; usually the first ones tell.
 
     Raises:
-        InputError: No mask has a labelled pixel.
+        InputError: No mask has a labelled pixel, or all labelled pixels are of one class of two.
     """
-    if not any((reader.read(index)[1] != VOID).any() for index in range(len(reader))):
-        raise all_void(len(reader), reader.records[0].mask, "training ")
+    shown: set[int] = set()
+    enough = 2 if len(reader.label_set.names) <= MEANT_TO_DIFFER else 1
+    for index in range(len(reader)):
+        shown |= set(np.unique(reader.read(index)[1]).tolist()) - {VOID}
+        if len(shown) >= enough:
+            return
+    if shown:
+        raise one_class(reader.label_set.names[shown.pop()], "training ")
+    raise all_void(len(reader), reader.records[0].mask, "training ")

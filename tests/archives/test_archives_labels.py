@@ -203,3 +203,21 @@ def test_hash_depends_on_meaning_not_on_the_sets_name() -> None:
 def test_colour_spelling(value: tuple[int, int, int]) -> None:
     assert read_colour(spell_colour(value)) == value
     assert read_colour(list(value)) == value
+
+
+def test_a_file_of_one_class_has_a_rest(tmp_path: Path) -> None:
+    file = tmp_path / "buildings.toml"
+    file.write_text('classes = [{ name = "building", id = 255 }]')
+    found = load_label_set(file)
+    assert (found.names, found.ids, found.rest) == (("building", "other"), (255,), True)
+    assert (found.listed, found.otherwise) == (("building",), 1)
+    assert len(set(found.colours)) == 2
+    assert LabelSet.from_json(json.loads(json.dumps(found.to_json()))) == found
+    file.write_text('rest = "background"\nclasses = [{ name = "building", colour = "#FFFFFF" }]')
+    named = load_label_set(file)
+    assert (named.names, named.ids, named.colours[0]) == (("building", "background"), None, (255, 255, 255))
+    # What was written before there was a rest, a run that learned one tag for example, stays what it was.
+    single = LabelSet("tags", ("dock",), (0,))
+    assert LabelSet.from_json(single.to_json()) == single
+    with pytest.raises(InputError, match="class name building occurs twice"):
+        LabelSet("x", ("building", "building"), (1,), rest=True)

@@ -459,3 +459,40 @@ def test_large_colour_masks_are_quick(tmp_path: Path) -> None:
     # 30 ms beyond decoding where nothing else runs; the bound leaves room for a busy machine, and still tells a lookup
     # from a Python loop or a comparison of three bands with every class.
     assert total < decode * 2 + 0.25
+
+
+BUILDINGS = LabelSet("buildings", ("building", "other"), (255,), ignore_ids=(9, -9999), rest=True)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_the_rest_takes_what_is_not_listed(tmp_path: Path, dtype: str) -> None:
+    values = np.full((16, 16), 0, dtype)
+    values[0], values[1], values[2] = 255, 9, 7
+    path = tmp_path / "mask.tif"
+    save(path, values) if dtype == "uint8" else Image.fromarray(values).save(path)
+    expected = np.ones((16, 16), np.uint8)
+    expected[0], expected[1] = 0, VOID
+    np.testing.assert_array_equal(read_mask(path, BUILDINGS), expected)
+    write_mask(tmp_path / "again.png", expected, BUILDINGS)
+    np.testing.assert_array_equal(read_mask(tmp_path / "again.png", BUILDINGS), expected)
+
+
+def test_the_rest_takes_colours_but_not_those_that_jpeg_made(tmp_path: Path) -> None:
+    by_colour = LabelSet("buildings", ("building", "other"), None, ((255, 0, 0),), rest=True)
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[:4] = (255, 0, 0)
+    found = read_mask(save(tmp_path / "mask.png", pixels), by_colour)
+    assert np.bincount(found.ravel()).tolist() == [64, 192]
+    with pytest.raises(InputError, match="is a JPEG file, which changes colours, and other would take those"):
+        read_mask(save(tmp_path / "mask.jpg", pixels), by_colour)
+
+
+def test_the_rest_does_not_take_what_a_file_declares_to_be_no_data(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    path = tmp_path / "mask.tif"
+    with rasterio.open(path, "w", driver="GTiff", width=16, height=16, count=1, dtype="uint8", nodata=0) as file:
+        file.write(np.zeros((1, 16, 16), np.uint8))
+    with pytest.raises(
+        InputError, match="declares 0 to be no data: add it to the label set's ignore_ids, or as a class"
+    ):
+        read_mask(path, BUILDINGS)

@@ -120,7 +120,9 @@ def test_an_unknown_colour_is_named(tmp_path: Path, command) -> None:
     picture(tmp_path / "images/a.png")
     picture(tmp_path / "masks/a.png", value=7)
     labels = tmp_path / "labels.json"
-    labels.write_text(json.dumps({"classes": [{"name": "land", "colour": "#8429F6"}]}))
+    labels.write_text(
+        json.dumps({"classes": [{"name": "land", "colour": "#8429F6"}, {"name": "sea", "colour": "#E2A929"}]})
+    )
     ended = command("check", tmp_path, "--labels", labels)
     assert ended.code == 1
     assert "masks/a.png: has the colour #070707 in 1024 pixels" in ended.out
@@ -170,7 +172,7 @@ def test_what_is_left_out_is_told(sound: Path, tmp_path: Path, command) -> None:
 
 def test_patterns_on_the_command_line(tmp_path: Path, command) -> None:
     labels = tmp_path / "labels.json"
-    labels.write_text(json.dumps({"classes": [{"name": "land", "id": 1}]}))
+    labels.write_text(json.dumps({"classes": [{"name": name, "id": number} for number, name in enumerate("abc")]}))
     for number in range(5):
         picture(tmp_path / f"data/a/{number}.png")
         mask(tmp_path / f"data/b/{number}_classes.png")

@@ -75,3 +75,10 @@ def test_masks_that_are_void_all_over_are_refused(tmp_path: Path) -> None:
     labelled = void.copy()
     labelled[3, 3] = 2
     require_labels(reader_of(tmp_path, [void, labelled]))
+    binary = LabelSet("x", ("a", "b"), (0, 1))
+    records = reader_of(tmp_path, [labelled, labelled]).records
+    for record in records:
+        write_mask(record.mask, np.zeros((16, 16), np.uint8), binary)
+    reader = PairReader(records, binary)
+    with pytest.raises(InputError, match="every labelled pixel of the training masks is of class a: there is nothing"):
+        require_labels(reader)
