@@ -193,7 +193,7 @@ def test_an_image_without_tags_is_named(archive: Archive) -> None:
 def test_a_figure_that_nothing_measures_cannot_choose(archive: Archive, split: Split, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="best_by is 'mean_iu' with supervision by tags; wanted one of micro_f1, macr"):
         replace(SETTINGS, best_by="mean_iu")
-    with pytest.raises(InputError, match="chosen by map, and nothing ranks the images; wanted a function `watch`"):
+    with pytest.raises(InputError, match="chosen by map, but nothing ranks the images; wanted a function `watch`"):
         train(archive, split, tmp_path / "run", replace(SETTINGS, best_by="map"))
     strewn = replace(archive, records=tuple(replace(record, scene=None) for record in archive))
     with pytest.raises(InputError, match="chosen by map, but held-out images have no scene class"):
