@@ -115,14 +115,14 @@ class _Pictures:
 def _run_words(evaluation: Evaluation, record: RankingRecord) -> str:
     words = (
         f"{', '.join(map(run_name, record.measured))} and {QRELS} hold rankings and relevance for trec_eval and its "
-        "like: `trec_eval -m map -m P " + f"{QRELS} {run_name(next(iter(record.measured)))}`."
+        "like."
     )
     if evaluation.archive > record.depth:
         words += (
             f" The first {record.depth:,} of {evaluation.archive:,} images of each ranking are in them: figures over "
             "whole rankings, such as mAP, come out lower there."
         )
-    return words
+    return f"{words} For example: trec_eval -m map {QRELS} {run_name(next(iter(record.measured)))}"
 
 
 def _per_query(index: Index, record: RankingRecord) -> Iterator[str]:
