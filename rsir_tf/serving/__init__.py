@@ -1,6 +1,6 @@
 """A model behind a server or in this process: `connect` and `load`; both give a `Model`.
 
-Attributes load their file when first used: who needs the contract's plain types alone does not pay for gRPC.
+Attributes load their file at their first use: the plain types of the contract do not load gRPC.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes to a model and what comes back, checked before it is used: a server does not check shapes."""
+"""Checks of what is sent to a model and what it answers: a server does not check shapes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from rsir_tf.rasters import MIN_SIDE
 Refused = TypeVar("Refused", bound=RsirError)
 
 BATCH_PIXELS = 1 << 19
-"""Pixels in one request with several images (8 of 256×256): longer calls than that gain nothing and meet deadlines."""
+"""Pixels in one request with several images (8 of 256×256): larger requests are not more efficient, and may exceed
+deadlines."""
 
 
 def check_image(image: Any, position: int) -> None:
-    """Refuse what is not uint8 [H, W, 3] with sides of at least 16 pixels.
+    """Refuse images that are not uint8 [H, W, 3] with sides of at least 16 pixels.
 
     Args:
-        image: What the caller gave.
+        image: The image from the caller.
         position: Its place in the call, from 0, for the error.
 
     Raises:
@@ -40,14 +41,14 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
 
     Args:
         images: uint8 [H, W, 3]; pulled as needed.
-        largest: Gives the most images that a group may hold, asked anew for each image.
+        largest: Gives the largest number of images in a group; it is called for each image.
 
     Yields:
-        Groups in order, of at least one image each, at most half a million pixels where it holds several.
+        Groups in order, of at least one image each; a group of several has at most half a million pixels.
 
     Raises:
-        InputError: An image is not what a model takes. What came before it is yielded first; so it is with
-            errors that `images` itself raises.
+        InputError: A model does not take an image. The images before it are yielded first, as before errors that
+            `images` raises.
     """
     group: list[NDArray[np.uint8]] = []
     failure: Exception | None = None
@@ -86,22 +87,22 @@ def split_answer(
     Args:
         segmentation: Should be uint8 [N, H, W], indices of the model's classes.
         conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, channels], finite.
-        model_ids: Who gave the answer, once for each of the N images.
+        model_ids: The id of the model that answered, once per image.
         images: The N images of the request, each [H, W, 3].
-        description: Of the model that should have answered.
+        description: The model that should have answered.
 
     Returns:
-        One prediction an image.
+        One prediction per image.
 
     Raises:
-        MismatchError: Another model gave it.
-        ModelError: The answer is not that.
+        MismatchError: Another model gave the answer.
+        ModelError: The answer has other shapes, types or values.
     """
     count, (height, width, _) = len(images), images[0].shape
     for model_id in model_ids:
         check_model(model_id, description.model_id)
     if len(model_ids) != count:
-        raise ModelError(f"output {MODEL_ID!r} holds {len(model_ids)} values", wanted=f"{count}, one an image")
+        raise ModelError(f"output {MODEL_ID!r} holds {len(model_ids)} values", wanted=f"{count}, one per image")
     if segmentation.dtype != np.uint8 or segmentation.shape != (count, height, width):
         raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
     cells = (count, -(-height // STRIDE), -(-width // STRIDE), description.channels)
@@ -110,26 +111,26 @@ def split_answer(
     if not np.isfinite(conv5_3).all():
         raise ModelError(
             f"output {CONV5_3!r} holds NaN or infinity",
-            cure="the model is damaged or diverged in training; export another",
+            cure="the model is damaged, or its training diverged; export another one",
         )
     classes = len(description.class_names)
     if segmentation.max() >= classes:
         raise ModelError(
             f"output {SEGMENTATION!r} holds class {segmentation.max()}",
-            wanted=f"0 to {classes - 1}, as the model names {classes}",
+            wanted=f"0 to {classes - 1}, because the model has {classes} classes",
         )
     return [Prediction(segmentation[place], conv5_3[place]) for place in range(count)]
 
 
 def check_model(found: str, wanted: str) -> None:
-    """Refuse what another model said: answers of two models must not be mixed.
+    """Refuse answers of another model: answers of two models must not be mixed.
 
     Args:
-        found: The id of the model that said it.
+        found: The id of the model that answered.
         wanted: The id of the model that answered before.
 
     Raises:
-        MismatchError: They are two.
+        MismatchError: The ids differ.
     """
     if found != wanted:
         raise MismatchError(
@@ -140,7 +141,7 @@ def check_model(found: str, wanted: str) -> None:
 
 
 def at(where: str, error: Refused) -> Refused:
-    """Give the same error with the model it concerns in front."""
+    """Return the same error with the model at the beginning of its text."""
     return type(error)(f"{where}: {error.found}", wanted=error.wanted, cure=error.cure)
 
 

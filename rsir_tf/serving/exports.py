@@ -1,4 +1,4 @@
-"""Finding a SavedModel's versions on disk, and what one offers, without TensorFlow."""
+"""Find the versions of a SavedModel on disk, and read their signatures, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rsir_tf.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFA
 from rsir_tf.errors import ArtifactError, ModelError
 
 SIGNATURES = (SERVING_DEFAULT, FEATURES, DESCRIBE)
-"""What the client needs. `identify` is younger, and only asked for by servers that batch."""
+"""The signatures that the client needs. `identify` is newer, and only needed for servers that batch."""
 
 EXPORT_CURE = "export the model with `rsir-tf export`"
 
@@ -22,7 +22,7 @@ _LARGEST_VERSION = (1 << 63) - 1
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what the system says of a folder that may not be read into an error of this package's.
+    """Turn system errors for a folder that cannot be read into an error of this package.
 
     Raises:
         ArtifactError: Within the block, something could not be read.
@@ -31,13 +31,13 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = error.filename or path
-        raise ArtifactError(f"{place}: cannot be read: {error.strerror}", cure="check who may read it") from error
+        raise ArtifactError(f"{place}: cannot be read: {error.strerror}", cure="check its permissions") from error
 
 
 def list_versions(base: Path) -> list[int]:
-    """List the numbered versions below `base`, rising; those without a graph file too. Missing folder: none.
+    """List the numbered versions in `base` in ascending order, also those without a graph file; may be empty.
 
-    Longer names than a version number (63 bits) can have are none to a server either.
+    Numbers of more than 63 bits are not versions for a server either.
     """
     try:
         names = [entry.name for entry in os.scandir(base) if entry.is_dir()]
@@ -48,7 +48,7 @@ def list_versions(base: Path) -> list[int]:
 
 
 def version_folder(base: Path, version: int) -> Path:
-    """Give the folder of a version; a server takes leading zeros for the same number."""
+    """Return the folder of a version; a server ignores leading zeros in its name."""
     plain = base / str(version)
     if plain.is_dir():
         return plain
@@ -59,7 +59,7 @@ def version_folder(base: Path, version: int) -> Path:
 
 
 def find_export(path: str | os.PathLike[str]) -> Path:
-    """Find the SavedModel that `path` means.
+    """Find the SavedModel at `path`.
 
     Args:
         path: `saved_models/NAME`, where the newest numbered version is taken, or `saved_models/NAME/N` itself.
@@ -81,7 +81,7 @@ def find_export(path: str | os.PathLike[str]) -> Path:
             raise ArtifactError(f"{base}: holds no numbered version", wanted="NAME/1/saved_model.pb", cure=EXPORT_CURE)
         newest = version_folder(base, versions[-1])
         if not (newest / _GRAPH).is_file():
-            raise ArtifactError(f"{newest}: holds no {_GRAPH}", wanted="a whole SavedModel", cure=EXPORT_CURE)
+            raise ArtifactError(f"{newest}: holds no {_GRAPH}", wanted="a complete SavedModel", cure=EXPORT_CURE)
         return newest
 
 
@@ -137,22 +137,22 @@ def unpack_signatures(response: Any, where: str) -> dict[str, Any]:
     except DecodeError:
         unpacked = False
     if not unpacked:
-        raise ModelError(f"{where}: its answer is no TensorFlow Serving message", cure="check host and port")
+        raise ModelError(f"{where}: its answer is not a TensorFlow Serving message", cure="check host and port")
     return dict(found.signature_def)
 
 
 def conv5_3_channels(signatures: Mapping[str, Any], where: str) -> int:
-    """Read off a model's signatures how many channels its conv5_3 has.
+    """Read from a model's signatures how many channels its conv5_3 has.
 
     Args:
         signatures: SignatureDef by name, from disk or from a server.
         where: The model, for the error.
 
     Raises:
-        ModelError: A signature is missing, or does not say it.
+        ModelError: A signature is missing, or does not have this number.
     """
     check_signatures(signatures, where)
-    shape = signatures[FEATURES].outputs[CONV5_3].tensor_shape  # an output that is missing has no sides
+    shape = signatures[FEATURES].outputs[CONV5_3].tensor_shape  # a missing output has no dimensions
     if len(shape.dim) != 4 or shape.dim[3].size < 1:
         raise ModelError(
             f"{where}: signature {FEATURES!r} does not say how many channels {CONV5_3} has",

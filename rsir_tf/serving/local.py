@@ -33,7 +33,7 @@ def load(saved_model: str | os.PathLike[str], *, batch_size: int = 4) -> LoadedM
 
     Args:
         saved_model: `saved_models/NAME` (its newest version) or `saved_models/NAME/N`.
-        batch_size: The most images computed at once.
+        batch_size: The largest number of images that are computed at once.
 
     Returns:
         The model; close it, or use it in a `with` block.
@@ -60,7 +60,7 @@ class LoadedModel:
             first_line = str(error).strip().partition("\n")[0]
             raise ArtifactError(f"{folder}: cannot be loaded ({first_line})", cure=EXPORT_CURE) from error
         self._channels = conv5_3_channels(read_signatures(folder), self._where)
-        # The loaded object owns the variables: signatures alone do not keep them.
+        # The loaded object owns the variables: signatures do not keep them alive.
         self._loaded: Any = loaded
         self._description: ModelDescription | None = None
 
@@ -102,7 +102,7 @@ class LoadedModel:
     def _predict_group(self, group: Sequence[NDArray[np.uint8]], description: ModelDescription) -> list[Prediction]:
         answer = self._run(FEATURES, **{IMAGES: np.stack(group)})
         try:
-            own = [description.model_id] * len(group)  # an older export's answers do not say it
+            own = [description.model_id] * len(group)  # answers of older exports have no model id
             model_ids = _texts(answer[MODEL_ID]) if MODEL_ID in answer else own
             return split_answer(answer[SEGMENTATION], answer[CONV5_3], model_ids, group, description)
         except (ModelError, MismatchError) as error:
@@ -127,7 +127,7 @@ def _texts(array: NDArray[Any]) -> list[str]:
 
 
 def to_array(tensor: Any) -> NDArray[Any]:
-    """Give an eager tensor's values; strings, a scalar too, as an array of bytes objects."""
+    """Return the values of an eager tensor; strings, also a scalar one, become an array of bytes objects."""
     value = tensor.numpy()
     return (
         value if isinstance(value, np.ndarray) else np.array(value, dtype=object if isinstance(value, bytes) else None)

@@ -1,8 +1,8 @@
 """TensorFlow Serving's protobuf messages and gRPC stubs, without running TensorFlow.
 
 The messages refer to `tensorflow.core.*_pb2`, plain protobuf modules whose import would otherwise run all of
-TensorFlow's `__init__` (seconds, hundreds of megabytes). While they are imported, an empty module stands for the
-`tensorflow` package; it is taken away again, so that a later real `import tensorflow` in the same process works.
+TensorFlow's `__init__` (seconds, hundreds of megabytes). While they are imported, an empty module replaces the
+`tensorflow` package; it is then removed, so that a later real `import tensorflow` in the same process works.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator
 
 MAX_MESSAGE = (1 << 31) - 1
-"""Bytes: gRPC's and protobuf's own limit. Python's client refuses replies over 4 MiB unless told otherwise."""
+"""Bytes: the limit of gRPC and protobuf. Without this option, Python's client refuses replies over 4 MiB."""
 
 
 @contextlib.contextmanager

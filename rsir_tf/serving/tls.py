@@ -1,4 +1,4 @@
-"""Encrypted connections: PEM files, checked before anything is opened or started with them."""
+"""Encrypted connections: PEM files, which are checked before a connection or server uses them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class TLS:
     """PEM files of an encrypted connection.
 
     Attributes:
-        ca: Whom to trust. Client: who signed the server's certificate (None: the public authorities that gRPC
-            knows). Server: who signs clients' certificates; given, every client must show one.
-        certificate: One's own certificate. A server needs it; a client where the server asks for one.
-        key: The certificate's private key.
-        server_name: Client: the name in the server's certificate, where it is not the address's.
+        ca: Certificates of trusted authorities. For a client: those that sign the server's certificate (None for the
+            public authorities that gRPC knows). For a server: those that sign certificates of clients; every client
+            must then have one.
+        certificate: The own certificate. A server needs one; a client needs one if the server asks for it.
+        key: The private key of the certificate.
+        server_name: For a client: the name in the server's certificate, if it is not that of the address.
     """
 
     ca: Path | None = None
@@ -30,7 +31,7 @@ class TLS:
 
 
 def client_credentials(tls: TLS) -> Any:
-    """Give a client's credentials.
+    """Make the credentials of a client.
 
     Returns:
         grpc.ChannelCredentials.
@@ -45,7 +46,7 @@ def client_credentials(tls: TLS) -> Any:
 
 
 def server_credentials(tls: TLS) -> Any:
-    """Give a server's credentials.
+    """Make the credentials of a server.
 
     Args:
         tls: With certificate and key; with `ca`, clients must show a certificate too.
@@ -63,7 +64,7 @@ def server_credentials(tls: TLS) -> Any:
 
 
 def ssl_config(tls: TLS) -> str:
-    """Write a server's files as TensorFlow Serving takes them (--ssl_config_file): the texts themselves.
+    """Compose the configuration of TensorFlow Serving (--ssl_config_file) from the content of a server's files.
 
     Args:
         tls: As for `server_credentials`.
@@ -84,7 +85,7 @@ def ssl_config(tls: TLS) -> str:
 
 
 def ssl_config_command(tls: TLS, file: Path) -> str:
-    """Give the shell's command that writes `ssl_config` to a file, without showing the key."""
+    """Return a shell command that writes `ssl_config` to a file and does not show the key."""
     fields = [("server_key", tls.key), ("server_cert", tls.certificate), ("custom_ca", tls.ca)]
     given = [(name, path) for name, path in fields if path is not None]
     form = "".join(f'{name}: "%s"\\n' for name, _ in given) + ("client_verify: true\\n" if tls.ca else "")
@@ -93,7 +94,7 @@ def ssl_config_command(tls: TLS, file: Path) -> str:
 
 
 def shows_certificate(host: str, port: int, certificate: Path, timeout: float = 2.0) -> bool:
-    """Tell whether what listens at a port shows this certificate: the server is up, and it is the one meant."""
+    """Whether the server at a port shows this certificate: it is running, and it is the right one."""
     import socket
     import ssl
 
@@ -117,7 +118,7 @@ def check_dates(tls: TLS) -> None:
         tls: With certificate and key that fit each other, as `server_credentials` checks.
 
     Raises:
-        InputError: It has expired, or its time has not come yet.
+        InputError: It has expired, or is not valid yet.
     """
     import ssl
 
@@ -125,7 +126,7 @@ def check_dates(tls: TLS) -> None:
         return
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     server.load_cert_chain(tls.certificate, tls.key)
-    # The client trusts this very certificate, whoever signed it: only its dates are left to judge.
+    # The client trusts this certificate itself, so that only its dates are checked.
     client.load_verify_locations(tls.certificate)
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client.check_hostname = False
@@ -142,7 +143,7 @@ def check_dates(tls: TLS) -> None:
                 wanted="a certificate that is valid today",
                 cure="check its dates (openssl x509 -noout -dates -in FILE) and this machine's clock",
             ) from error
-        except ssl.SSLError:  # another doubt than the dates: clients will judge it
+        except ssl.SSLError:  # another problem than the dates: clients will check it
             return
 
 
@@ -154,7 +155,7 @@ def _read_server(tls: TLS) -> tuple[bytes | None, bytes, bytes]:
 
 
 def _read_all(tls: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """Read the files and let OpenSSL say whether they are what they should be: gRPC only says that it failed."""
+    """Read the files and check them with OpenSSL: gRPC would only say that it failed."""
     import ssl
 
     ca, certificate, key = _read(tls.ca), _read(tls.certificate), _read(tls.key)
@@ -163,7 +164,9 @@ def _read_all(tls: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
         try:
             context.load_verify_locations(tls.ca)
         except ssl.SSLError as error:
-            raise InputError(f"{tls.ca}: holds no certificate that can be read", wanted="an authority's") from error
+            raise InputError(
+                f"{tls.ca}: holds no certificate that can be read", wanted="that of an authority"
+            ) from error
     if (certificate is None) != (key is None):
         raise InputError(
             f"TLS: {tls.certificate or tls.key} alone",
@@ -172,12 +175,12 @@ def _read_all(tls: TLS) -> tuple[bytes | None, bytes | None, bytes | None]:
         )
     if tls.certificate is not None:
         try:
-            # An encrypted key would have it ask on the terminal; gRPC takes none either.
+            # For an encrypted key, OpenSSL would ask on the terminal; gRPC does not take one either.
             context.load_cert_chain(tls.certificate, tls.key, password=_refuse_encrypted(tls.key))
         except ssl.SSLError as error:
             raise InputError(
                 f"{tls.key}: is not the private key of {tls.certificate} ({error.reason or 'not readable'})",
-                wanted="a certificate and the key it was made with",
+                wanted="a certificate and its private key",
             ) from error
     return ca, certificate, key
 

@@ -169,7 +169,7 @@ def test_serve_says_that_its_engine_has_ended(toy: Path, tmp_path: Path) -> None
     done = subprocess.run(line, capture_output=True, text=True, env=environment, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert "AVAILABLE" in done.stderr.splitlines()[-2]
-    assert "ended by itself (exit code 7); see what it wrote" in done.stderr.splitlines()[-1]
+    assert "ended by itself (exit code 7); read its output" in done.stderr.splitlines()[-1]
 
 
 def test_serve_waits_as_long_as_it_is_told(toy: Path, tmp_path: Path) -> None:

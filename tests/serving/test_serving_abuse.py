@@ -97,7 +97,7 @@ def test_the_server_refuses_messages_that_are_cut_off_or_too_large(server_addres
 
 @pytest.mark.parametrize(
     ("reply", "said"),
-    [(b"", "the answer holds nothing; wanted an output"), (b"\xff" * 500, "no TensorFlow Serving message")],
+    [(b"", "the answer holds nothing; wanted an output"), (b"\xff" * 500, "not a TensorFlow Serving message")],
 )
 def test_the_client_refuses_replies_that_are_no_answers(reply: bytes, said: str) -> None:
     handlers = {

@@ -53,7 +53,7 @@ def test_command_lines(tmp_path: Path) -> None:
     assert docker[:4] == ["docker", "run", "--rm", "--init"]
     assert "127.0.0.1:9000:8500" in docker
     assert "127.0.0.1:9000:8500" in command("docker", "localhost")  # Docker publishes on addresses only
-    with pytest.raises(InputError, match=r"no\.such\.host\.invalid: is no address"):
+    with pytest.raises(InputError, match=r"no\.such\.host\.invalid: is not an address"):
         command("docker", "no.such.host.invalid")
     assert f"type=bind,source={tmp_path},target=/models/fcn8s,readonly" in docker
     assert docker[docker.index("--entrypoint") + 1] == "tensorflow_model_server"
@@ -188,7 +188,7 @@ def test_a_process_that_ends_by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path
     server = EngineProcess([sys.executable, "-c", script, str(port), end], name="toy", host="127.0.0.1", port=port)
     server.start(60, threading.Event())
     end.touch()
-    with pytest.raises(ModelError, match=rf"server of model 'toy' ended by itself \({said}\); see what it wrote"):
+    with pytest.raises(ModelError, match=rf"server of model 'toy' ended by itself \({said}\); read its output"):
         wait_until_told(server, threading.Event())
 
 
@@ -212,7 +212,7 @@ def test_a_server_that_ends_over_a_damaged_version(
     base = tmp_path / "toy"
     for number in (1, 3):
         shutil.copytree(toy_base / "1", base / str(number))
-    said = rf"\(exit code 255\); see what it wrote; if version 3 is damaged, export .* or move {base}/3 away, so that "
+    said = rf"\(exit code 255\); read its output; if version 3 is damaged, export .* or move {base}/3 away, so that "
     with pytest.raises(ModelError, match=said + "version 1 is served"):
         start_server(base, engine="tensorflow_model_server", port=free_port(), timeout=20)
 
@@ -231,7 +231,7 @@ def test_starting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     line = [sys.executable, "-c", SERVE.replace("self.asked > 2", "False"), str(port)]  # loads for ever
     server = EngineProcess(line, name="toy", host="127.0.0.1", port=port)
     threading.Timer(1, stopping.set).start()
-    with pytest.raises(StoppedError, match="told to stop before it served model 'toy'"):
+    with pytest.raises(StoppedError, match="stopped before it served model 'toy'"):
         server.start(120, stopping)
     assert server.wait(0)
 

@@ -62,7 +62,9 @@ def test_a_folder_that_may_not_be_read(toy_base: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "scandir", refuse)
     for use in (check_servable, find_export):
-        with pytest.raises(ArtifactError, match=f"{toy_base}: cannot be read: Permission denied; check who may read"):
+        with pytest.raises(
+            ArtifactError, match=f"{toy_base}: cannot be read: Permission denied; check its permissions"
+        ):
             use(toy_base)
 
 

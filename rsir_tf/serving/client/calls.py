@@ -16,19 +16,19 @@ from rsir_tf.serving.client.refusals import BatchTooLargeError, Refusal, closed_
 from rsir_tf.serving.client.servers import Server
 
 FIRST_CONTACT = 3.0
-"""Seconds that a server which has never answered may refuse connections: a wrong port is told at once."""
+"""Seconds for which connections are tried to a server that has never answered: a wrong port is reported soon."""
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 2.0
-"""Seconds between attempts: doubled from the first to the longest, times 0.5 to 1.5 by chance."""
+"""Seconds between attempts: they double from the first to the longest, times a random factor from 0.5 to 1.5."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When a request must have been answered.
+    """The time by which a request must be answered.
 
     Attributes:
-        seconds: The time that it was given, for errors.
-        end: On the clock of `time.monotonic`.
+        seconds: The time allowed, for errors.
+        end: The end of it on the clock of `time.monotonic`.
     """
 
     seconds: float
@@ -36,22 +36,22 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """Count from now."""
+        """A deadline from now."""
         return cls(seconds, time.monotonic() + seconds)
 
     def at_most(self, seconds: float) -> Deadline:
-        """Give the earlier of this one and one that begins now."""
+        """Return the earlier of this deadline and one from now."""
         return min(self, Deadline.after(seconds), key=lambda deadline: deadline.end)
 
 
 class Pauses:
-    """Seconds to wait before each attempt after the first: they double, and chance keeps clients apart."""
+    """Seconds to wait before each attempt after the first: they double, with a random factor that separates clients."""
 
     def __init__(self) -> None:
         self._delay = FIRST_DELAY
 
     def next(self) -> float:
-        """Give the next one."""
+        """Return the next pause."""
         seconds = self._delay * random.uniform(0.5, 1.5)
         self._delay = min(2 * self._delay, LONGEST_DELAY)
         return seconds
@@ -68,17 +68,17 @@ def call(
     connected: bool = False,
     slow: bool = False,
 ) -> tuple[Server, Any]:
-    """Ask until there is an answer, an error that cannot heal, or no time left.
+    """Ask until there is an answer, a permanent error, or no time left.
 
     Args:
         attempt: Sends the request to a server with a deadline in seconds.
         servers: Asked in turn, beginning with the first.
-        deadline: Of all attempts together. One attempt has at most half of its time, so that a lost one is repeated.
-            To a single server a request that is `slow` is sent once, for all the time: it would only be begun anew.
+        deadline: For all attempts together. One attempt has at most half of the time, so that a lost one is repeated. A
+            `slow` request to a single server is sent once and has all the time: a repeated one would start again.
         closed: Ends the waiting between attempts.
         where: Names server, model, version and signature for errors.
-        divisible: Whether the request can be sent in parts: a server that has no memory for it is not asked again.
-        connected: Whether the answer is of use only if the connection holds: where it breaks, that is not repeated.
+        divisible: Whether the request can be sent in parts: then a server without memory for it is not asked again.
+        connected: Whether the answer is valid only while the connection holds: if it breaks, the call is not repeated.
         slow: Whether the answer may take long, although nothing is wrong.
 
     Returns:
@@ -89,7 +89,7 @@ def call(
         ModelError: The server refused.
         BatchTooLargeError: The request must be divided.
         NeedsInputError: The server takes no calls without inputs.
-        StaleVersionError: The version asked for is gone.
+        StaleVersionError: The requested version is gone.
     """
     start, pauses = time.monotonic(), Pauses()
     longest = deadline.seconds if slow and len(servers) == 1 else deadline.seconds / 2

@@ -1,4 +1,4 @@
-"""Addresses and channel options: how client and server come together."""
+"""Addresses and channel options for the connection between client and server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parse_address(address: str) -> str:
         address: `HOST:PORT`, `[IPV6]:PORT`, or a gRPC target (`dns:///HOST:PORT`, `unix:/PATH`).
 
     Returns:
-        The same without spaces around it.
+        The address without spaces around it.
 
     Raises:
         InputError: It has no port, or is a web address.
@@ -43,7 +43,7 @@ def resolve(address: str) -> tuple[str | None, list[str]]:
         address: From `parse_address`.
 
     Returns:
-        The name, or None where the address holds none; and a gRPC target for each address. None of them where the
+        The name, or None where the address has none; and one gRPC target per address. There are no targets where the
         name is unknown, or the address is of another kind (a Unix socket).
     """
     scheme, _, addresses = address.partition(":")

@@ -25,22 +25,22 @@ from rsir_tf.serving.messages import GetModelMetadataRequest, ModelSpec, Predict
 from rsir_tf.serving.tensors import decode_strings, encode_images
 
 Ask = Callable[[str, Any], Any]
-"""Sends a PredictRequest or GetModelMetadataRequest that concerns a signature, and gives the response."""
+"""Sends a PredictRequest or GetModelMetadataRequest for a signature, and gives the response."""
 
 Where = Callable[[str, Any], str]
 """Names server, model, version and signature for errors, from a signature and a response or None."""
 
 
 def ask_description(ask: Ask, spec: Any, where: Where) -> ModelDescription:
-    """Ask for model id and class names, and how wide conv5_3 is.
+    """Ask for model id, class names and the number of channels of conv5_3.
 
     Args:
         ask: Asks one server.
-        spec: ModelSpec of the version that is meant.
+        spec: ModelSpec of the version.
         where: For errors.
 
     Raises:
-        ModelError: The model lacks a signature, or its answer is none of this package's.
+        ModelError: The model lacks a signature, or its answer is not that of an export of this package.
     """
     said: tuple[str, tuple[str, ...]] | None = None
     unasked: NeedsInputError | None = None
@@ -55,7 +55,7 @@ def ask_description(ask: Ask, spec: Any, where: Where) -> ModelDescription:
     if said is None:
         if IDENTIFY not in signatures:
             raise ModelError(
-                f"{where(IDENTIFY, metadata)}: the server batches requests, for which the model lacks this signature",
+                f"{where(IDENTIFY, metadata)}: the server batches requests, but the model lacks this signature",
                 cure="export it again with `rsir-tf export`, or turn batching off (--enable_batching)",
             ) from unasked
         said = ask_identify(ask, spec, where)
@@ -92,15 +92,13 @@ def _read(response: Any, place: str) -> tuple[str, tuple[str, ...]]:
 
 
 def model_spec(name: str, version: int | None, label: str | None) -> Any:
-    """Say which model is meant: its name, and a version or a label, or neither for the newest version.
+    """Make the ModelSpec of a model: its name, and a version or a label, or neither for the newest version.
 
     Raises:
-        InputError: There can be no such model.
+        InputError: No model can have such a name or version.
     """
     if not name:
-        raise InputError(
-            "no model name", wanted="the name that the server knows the model by", cure="give --model NAME"
-        )
+        raise InputError("no model name", wanted="the model's name on the server", cure="give --model NAME")
     if version is not None and label is not None:
         raise InputError(f"version {version} and label {label!r}", wanted="one of the two")
     if version is not None and version < 0:
@@ -122,10 +120,10 @@ def predict_request(spec: Any, signature: str) -> Any:
 
 
 def output(response: Any, name: str) -> Any:
-    """Give an output's TensorProto.
+    """Return the TensorProto of an output.
 
     Raises:
-        ModelError: The response holds none of that name.
+        ModelError: The response has no output of this name.
     """
     if name not in response.outputs:
         found = ", ".join(sorted(response.outputs)) or "nothing"

@@ -1,4 +1,4 @@
-"""Tasks at work together: sharing a bounded number of something, or all of them while there is time."""
+"""Tasks that run at the same time: sharing a bounded budget, or all of them for a limited time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 
 class Budget:
-    """A number of something that tasks share: each has a part of it while it is at work, and waits until there is one.
+    """A number of units that tasks share: each waits for its part and holds it while it runs.
 
     Args:
-        most: How many there are.
+        most: The number of units.
     """
 
     def __init__(self, most: int) -> None:
@@ -22,7 +22,7 @@ class Budget:
 
     @contextlib.contextmanager
     def taken(self, part: int) -> Iterator[None]:
-        """Have a part within the block; what is larger than the whole takes all of it, and so is at work alone."""
+        """Hold a part within the block; a part larger than the budget takes all of it, so that the task runs alone."""
         part = min(part, self._most)
         with self._changed:
             self._changed.wait_for(lambda: self._left >= part)
@@ -36,15 +36,15 @@ class Budget:
 
 
 def side_by_side(tasks: Sequence[Callable[[], object]], head_start: float, grace: float) -> dict[int, Exception | None]:
-    """Run tasks in threads of their own, until all have ended or one has succeeded and the others took too long.
+    """Run each task in a new thread, until all have ended, or until one has succeeded and the others take too long.
 
     Args:
         tasks: At least one; each must end by itself.
-        head_start: Seconds that the first one has before the others are started, unless it ends sooner.
-        grace: Seconds that the others have once one has succeeded.
+        head_start: Seconds between the start of the first task and that of the others, unless it ends sooner.
+        grace: Seconds for the others after one has succeeded.
 
     Returns:
-        By place, of each task that has ended: what it raised, or None. The others go on, and nobody hears of them.
+        Place of each task that has ended → its error, or None. The other tasks go on, but their results are ignored.
     """
     ended: queue.SimpleQueue[tuple[int, Exception | None]] = queue.SimpleQueue()
     found: dict[int, Exception | None] = {}

@@ -1,4 +1,4 @@
-"""What a server says about a model: versions and states, signatures, and which model it is."""
+"""What a server says about a model: versions and their states, signatures, and the model's identity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rsir_tf.serving.messages import (
 from rsir_tf.serving.tls import TLS
 
 _INIT_OPERATION = "__saved_model_init_op"
-"""An entry of the signatures that is none."""
+"""An entry among the signatures that is not a signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class VersionStatus:
     Attributes:
         version: Its number.
         state: "START", "LOADING", "AVAILABLE", "UNLOADING", "END" or "UNKNOWN".
-        error: What failed; empty where nothing did.
+        error: What failed; empty if nothing did.
     """
 
     version: int
@@ -47,8 +47,8 @@ class TensorSignature:
     """A signature's input or output.
 
     Attributes:
-        dtype: Its number type, such as "uint8".
-        shape: Its sides, -1 where they vary; None where the rank is unknown.
+        dtype: Its number type, for example "uint8".
+        shape: Its sizes, -1 where they vary; None where the rank is unknown.
     """
 
     dtype: str
@@ -70,9 +70,9 @@ class ServedModelReport:
     Attributes:
         address: The server.
         model_name: The model's name there.
-        versions: Every version that the server knows of, the newest first.
-        signatures: Of the newest available version; empty where none is.
-        description: Of the newest available version; None where none is, or where it lacks a signature.
+        versions: All versions that the server knows, the newest first.
+        signatures: Signatures of the newest available version; empty if there is none.
+        description: Identity of the newest available version; None if there is none, or if it lacks a signature.
     """
 
     address: str
@@ -89,7 +89,7 @@ def inspect_server(
 
     Args:
         address: `HOST:PORT`.
-        model_name: As the server knows it.
+        model_name: The model's name on the server.
         timeout: Seconds for each of the three questions.
         tls: PEM files for an encrypted connection; None for plain text.
 

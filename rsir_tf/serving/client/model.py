@@ -1,4 +1,4 @@
-"""A model behind servers: requests at work together, parts where a server takes no more, one model in all answers."""
+"""A model behind servers: several requests at a time, in parts if a server needs it, with answers of one model."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 LONGEST_DESCRIBE = 60.0
-"""Seconds: telling which model it is computes nothing, so a server that takes longer hangs."""
+"""Seconds: telling its identity computes nothing, so that a server that takes longer hangs."""
 
 PIXELS_IN_FLIGHT = 1 << 22
-"""Pixels at work on servers at one time: each million costs an FCN-8s's server up to half a gigabyte of memory."""
+"""Pixels in all requests at a time: each million takes up to half a gigabyte of memory in the server of an FCN-8s."""
 
 HEAD_START, GRACE = 0.5, 1.0
-"""Seconds that the first of several servers is asked alone, and that the others have once one has answered."""
+"""Seconds for which only the first of several servers is asked, and for the others after one has answered."""
 
 
 def connect(
@@ -67,22 +67,22 @@ def connect(
 
     Args:
         address: `HOST:PORT`, or several, which take turns.
-        model_name: As the server knows it: the name of the folder that holds the numbered versions.
+        model_name: The model's name on the server: the name of the folder with the numbered versions.
         version: Its version; None for the newest.
-        label: Its version label, such as "stable"; not together with `version`.
-        timeout: Seconds for one request, with its repetitions, its parts where the server takes it in parts only, and
-            the questions which model answered.
-        batch_size: The most images in one request; fewer where the server says that it takes fewer.
-        in_flight: The most requests at one time; fewer where their images are large (four million pixels in all).
+        label: Its version label, for example "stable"; not together with `version`.
+        timeout: Seconds for one request, including repetitions, its parts if the server needs it in parts, and asking
+            which model answered.
+        batch_size: The largest number of images in one request; fewer if the server says that it takes fewer.
+        in_flight: The largest number of requests at a time; fewer for large images (four million pixels in all).
         tls: PEM files for an encrypted connection; None for plain text.
-        tell: Takes a line to show to the user where the servers are away for more than five seconds, and one when
-            they are back.
+        tell: Takes a line for the user when the servers have not answered for five seconds, and one when they answer
+            again.
 
     Returns:
         The model; close it, or use it in a `with` block.
 
     Raises:
-        InputError: An address or option that cannot be used.
+        InputError: An address or option cannot be used.
     """
     return ServedModel(
         [address] if isinstance(address, str) else address,
@@ -98,8 +98,8 @@ def connect(
 class ServedModel:
     """A model behind servers; `contract.Model` describes its methods. Threads may share it.
 
-    It answers for one model only: where a server begins to serve another (its `model_id` differs), calls raise
-    MismatchError instead of mixing the answers of two models.
+    It is one model only: if a server begins to serve another one (its `model_id` differs), calls raise MismatchError
+    instead of mixing the answers of two models.
     """
 
     def __init__(
@@ -132,10 +132,10 @@ class ServedModel:
         self._first = threading.Lock()
         self._description: ModelDescription | None = None
         self._ahead: Future[ModelDescription] | None = None
-        self._end = weakref.finalize(self, _close_all, self._servers)  # a model that nobody closed, too
+        self._end = weakref.finalize(self, _close_all, self._servers)  # also for a model that nobody closed
 
     def ask_ahead(self) -> None:
-        """Begin to ask which model it is while the caller does something else; `describe` then gives the answer."""
+        """Start asking for the model's identity in the background; `describe` then returns the answer."""
         self._ahead = self._workers.submit(self._ask_all)
 
     def describe(self) -> ModelDescription:
@@ -198,12 +198,12 @@ class ServedModel:
         try:
             for predictions in processors.in_order(self._submit, groups, self._in_flight):
                 yield from predictions
-        except CancelledError as error:  # waited for its turn when the model was closed
+        except CancelledError as error:  # the group was still waiting when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
     def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
         with self._pixels.taken(_pixels(group)):
-            # Counted from when it is sent, not from when it waits.
+            # The time counts from sending, not from waiting.
             return self._predict_group(group, Deadline.after(self._timeout))
 
     def _predict_group(self, group: Sequence[NDArray[np.uint8]], deadline: Deadline) -> list[Prediction]:
@@ -233,7 +233,7 @@ class ServedModel:
     def _answer(
         self, request: Any, group: Sequence[NDArray[np.uint8]], deadline: Deadline
     ) -> tuple[Server, Any, list[str]]:
-        """Send images; with the answer comes who gave it, once for each image."""
+        """Send images; the answer comes with the id of the model that gave it, once per image."""
         pauses = Pauses()
         slow, divisible = _pixels(group) > BATCH_PIXELS, len(group) > 1
         while True:
@@ -248,7 +248,10 @@ class ServedModel:
             ask = functools.partial(self._ask, server, brief, connected=True)
             try:
                 giver = ask_giver(ask, self._spec, response, functools.partial(self._where, server))
-            except (StaleVersionError, ServerUnavailableError) as error:  # replaced or gone since it answered
+            except (
+                StaleVersionError,
+                ServerUnavailableError,
+            ) as error:  # The version was replaced or removed after it answered.
                 wait = pauses.next()
                 if time.monotonic() + wait > deadline.end:
                     raise
@@ -258,7 +261,7 @@ class ServedModel:
                 return server, response, [giver] * len(group)
 
     def _introduce(self, server: Server, deadline: Deadline) -> None:
-        """Ask one server which model it holds, and compare with what others have said."""
+        """Ask one server which model it holds, and compare it with the answers of others."""
         ask, where = functools.partial(self._ask, server, deadline), functools.partial(self._where, server)
         found = ask_description(ask, self._spec, where)
         with self._first:

@@ -1,4 +1,4 @@
-"""What a server's refusals mean: what heals, what must be sent otherwise, and errors in words."""
+"""What the errors of a server mean: which are temporary, which need another request, and texts for users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ A call that a handler ended on purpose says why.
 _UNTRUSTED = re.compile(r"certificate|hostname verification", re.IGNORECASE)
 _WEB_SERVER = re.compile(r"http1|http/1", re.IGNORECASE)
 _HUNG_UP = re.compile(r"last error: .*(socket closed|connection reset)", re.IGNORECASE)
-"""Of a new connection: a server that does not like a client's certificate says no more than that."""
+"""For a new connection: a server that refuses a client's certificate says nothing else."""
 _NOBODY = re.compile(r"connection refused|no route to host|network is unreachable", re.IGNORECASE)
 _OTHER_PROTOCOL = re.compile(r"http1|http/1|expected SETTINGS frame", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"Task size \d+ is larger than maximum input batch size (\d+)")
@@ -30,25 +30,25 @@ _NEEDS_INPUT = re.compile(r"Batching .*Run\(\) must have at least one input tens
 
 
 class BatchTooLargeError(ModelError):
-    """The server takes smaller requests only.
+    """The server takes only smaller requests.
 
     Attributes:
         where: Server, model, version and signature.
-        largest: The most images it takes, or 0 where it only said that the message is too large.
+        largest: The largest number of images that it takes; 0 where it only said that the message is too large.
     """
 
     def __init__(self, where: str, details: str, largest: int = 0) -> None:
-        super().__init__(f"{where}: too large for the server ({details})", cure="raise what it takes")
+        super().__init__(f"{where}: too large for the server ({details})", cure="raise the server's limit")
         self.where = where
         self.largest = largest
 
 
 class NeedsInputError(ModelError):
-    """The server batches requests, and takes none without inputs."""
+    """The server batches requests, and refuses those without inputs."""
 
 
 class StaleVersionError(ModelError):
-    """The version that was asked for by number is not served, or not any more."""
+    """The server does not have the requested version, or not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Refusal:
 
     @property
     def heals(self) -> bool:
-        """Whether the same call may go through later."""
+        """Whether the same call may succeed later."""
         return self.code in _HEALING
 
     @property
@@ -88,7 +88,7 @@ class Refusal:
 
     @property
     def misdirected(self) -> bool:
-        """Whether asking again is in vain: a certificate is not trusted, or the port speaks something else."""
+        """Whether asking again is useless: a certificate is not trusted, or the port has another protocol."""
         return self.gone and bool(_UNTRUSTED.search(self.details) or _OTHER_PROTOCOL.search(self.details))
 
     @property
@@ -97,13 +97,13 @@ class Refusal:
         return self.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
     def must_divide(self, divisible: bool) -> bool:
-        """Tell whether the message is too large; where it can be sent in parts, for the server's memory too."""
+        """Whether the request is too large for a message or, if it can be sent in parts, for the server's memory."""
         too_large = _MESSAGE_TOO_LARGE.search(self.details) or (divisible and _OUT_OF_MEMORY.search(self.details))
         return self.code is grpc.StatusCode.RESOURCE_EXHAUSTED and bool(too_large)
 
 
 def closed_error(where: str) -> ModelError:
-    """Say that the model has been closed."""
+    """Make the error for a closed model."""
     return ModelError(f"{where}: the connection has been closed", cure="connect again")
 
 
@@ -111,9 +111,9 @@ def explain(refusal: Refusal, where: str, timeout: float) -> ModelError:  # noqa
     """Turn a refusal into an error that says what to do.
 
     Args:
-        refusal: What the server, or gRPC in its place, said.
+        refusal: The answer of the server or of gRPC.
         where: Names server, model, version and signature.
-        timeout: Seconds that the request was given.
+        timeout: Seconds that were allowed for the request.
     """
     code, details = refusal.code, refusal.details
     if too_large := _TOO_LARGE.search(details):
@@ -127,7 +127,7 @@ def explain(refusal: Refusal, where: str, timeout: float) -> ModelError:  # noqa
     if code is grpc.StatusCode.UNAVAILABLE:
         cure = "start one with `rsir-tf serve`, or check host and port"
         if _UNTRUSTED.search(details) or "handshake" in details.lower():
-            cure = "check the certificates: whom to trust (--tls-ca), the host's name in them, their dates"
+            cure = "check the certificates: the authority (--tls-ca), the host's name in them, and their dates"
         elif _HUNG_UP.search(details):
             cure = (
                 "check host and port, and whether the server encrypts: it may want --tls-ca, or a certificate "
@@ -154,16 +154,16 @@ def explain(refusal: Refusal, where: str, timeout: float) -> ModelError:  # noqa
     if "different shapes" in details:
         return ModelError(
             f"{where}: {details}",
-            cure="a server with --enable_batching takes images of one size: bring all to one (`index --resize HEIGHT "
+            cure="a server with --enable_batching takes images of one size: resize all to one (`index --resize HEIGHT "
             "WIDTH`), or turn batching off",
         )
     if "Unrecognized servable version label" in details:
         return ModelError(
             f"{where}: {details}",
-            cure="`rsir-tf info HOST:PORT` lists the versions; the server's models.config says what labels they have",
+            cure="`rsir-tf info HOST:PORT` lists the versions; the server's models.config has their labels",
         )
     if "deserializ" in details:
-        return ModelError(f"{where}: its answer is no TensorFlow Serving message", cure="check host and port")
+        return ModelError(f"{where}: its answer is not a TensorFlow Serving message", cure="check host and port")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ModelError(f"{where}: the server does not know this call", wanted="a TensorFlow Serving gRPC port")
     return ModelError(f"{where}: refused with {code.name} ({details or 'no details'})")

@@ -1,4 +1,4 @@
-"""One server of a client: its channel, how it has answered so far, and what its user is told of it."""
+"""One server of a client: its channel, how it has answered so far, and messages about it for the user."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rsir_tf.serving.client.refusals import Refusal
 from rsir_tf.serving.tls import TLS
 
 PATIENCE = 5.0
-"""Seconds that servers may be away before the user is told."""
+"""Seconds without an answer before the user gets a message."""
 
 LONGEST_PROBE = 2.0
-"""Seconds that one address of a name may take to say what is wrong with it."""
+"""Seconds for one address of a name to show what is wrong with it."""
 
 HUNG_SECONDS = 30.0
-"""For how long a server that did not answer in time is asked after the others."""
+"""Seconds for which a server that did not answer in time is asked after the others."""
 
 
 class Outage:
-    """Tells the user, once, that the servers are away, and once that one is back.
+    """Tells the user once that no server answers, and once that one answers again.
 
     Args:
-        tell: Takes the line to show; None where nobody wants to know.
+        tell: Takes the line to show; None shows nothing.
     """
 
     def __init__(self, tell: Callable[[str], None] | None) -> None:
@@ -38,7 +38,7 @@ class Outage:
         self._told = False
 
     def away(self, address: str, seconds: float) -> None:
-        """Note that a server cannot be reached, and that a request waits for it for so many seconds."""
+        """Note that a server cannot be reached, and for how many seconds a request waits for it."""
         with self._lock:
             self._since = self._since or time.monotonic()
             if self._told or time.monotonic() - self._since < PATIENCE:
@@ -62,7 +62,7 @@ class Server:
     Args:
         address: From `parse_address`.
         tls: None for plain text.
-        outage: Is told when it is away and when it is back.
+        outage: Notes when the server does not answer, and when it answers again.
 
     Attributes:
         channel: Its gRPC channel.
@@ -81,13 +81,13 @@ class Server:
         self._hung_at: float | None = None
 
     def answered(self) -> None:
-        """Note that it is there."""
+        """Note that it answers."""
         self.met = True
         self._hung_at = None
         self._outage.back(self.address)
 
     def failed(self, refusal: Refusal, seconds: float) -> None:
-        """Note how a call failed that may be repeated for so many seconds in all."""
+        """Note how a call failed that is repeated for at most this number of seconds."""
         if refusal.late:
             self.hung()
         if refusal.gone and self.met:
@@ -99,14 +99,14 @@ class Server:
 
     @property
     def asked_last(self) -> bool:
-        """Whether it did not answer in time, a short while ago."""
+        """Whether it recently did not answer in time."""
         return self._hung_at is not None and time.monotonic() - self._hung_at < HUNG_SECONDS
 
     def most_telling(self, refusal: Refusal) -> Refusal:
-        """Give the reason to tell why the server could not be reached.
+        """Return the error that best explains why the server could not be reached.
 
-        Of a name with several addresses gRPC tells the last one's error alone. Where nothing listens at that one, the
-        others are asked too: one that is there, but wants TLS, tells more.
+        For a name with several addresses, gRPC gives the error of the last one only. If nothing listens there, the
+        others are asked too: the error of a server that listens, but needs TLS, says more.
         """
         if not refusal.nobody_there:
             return refusal

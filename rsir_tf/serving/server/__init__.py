@@ -1,1 +1,1 @@
-"""Servers for an export: TensorFlow Serving as a process or a container, and the embedded stand-in for it."""
+"""Servers for an export: TensorFlow Serving as a process or a container, and the embedded server that replaces it."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _SPARE_CALLS = 4
-"""Calls beyond `max_calls`: the server says how it is, and refuses, while all others compute."""
+"""Calls beyond `max_calls`, so that the server can report its state and refuse requests while all others compute."""
 
 
 _HEALTH_NAMES = ("", "PredictionService", "ModelService")
@@ -42,19 +42,19 @@ class EmbeddedServer:
 
     Attributes:
         base: `saved_models/NAME`.
-        name: What clients call the model; the folder's name where none is given.
-        host: The address to listen on; loopback unless told otherwise.
-        port: 0 takes a free one, which stands here once the server is started.
+        name: The model's name for clients; by default the folder's name.
+        host: The address to listen on; by default loopback.
+        port: 0 takes a free port; this attribute has its number after the start.
         tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
-        poll_seconds: How often the folder is looked at for new versions.
+        poll_seconds: Seconds between two searches of the folder for new versions.
         keep: How many of the newest versions are served.
-        labels: Version by label.
-        max_calls: Requests with images at one time; more are refused with RESOURCE_EXHAUSTED.
+        labels: Label → version.
+        max_calls: The largest number of requests with images at a time; more are refused with RESOURCE_EXHAUSTED.
         tensor_content: Whether replies are written as raw bytes instead of typed fields.
-        max_connection_seconds: After how long a connection is closed, once its calls have been answered; 0 for never.
+        max_connection_seconds: Seconds after which a connection is closed when its calls are answered; 0 for never.
 
-    The attributes from `poll_seconds` on imitate what a TensorFlow Serving can be told to do. They may be set until
-    the server is started.
+    The attributes from `poll_seconds` on imitate options of TensorFlow Serving. They can be set until the server is
+    started.
     """
 
     base: str | os.PathLike[str]
@@ -85,13 +85,13 @@ class EmbeddedServer:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     def start(self) -> EmbeddedServer:
-        """Take the port, load the newest version, and answer.
+        """Take the port, load the newest version, and start to answer.
 
         Returns:
-            Itself.
+            The server itself.
 
         Raises:
-            InputError: The port is taken or the host is none of this machine's.
+            InputError: The port is taken, or this machine does not have the host's address.
             ArtifactError: No version can be loaded.
         """
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -99,7 +99,7 @@ class EmbeddedServer:
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
-            ("grpc.so_reuseport", 0),  # otherwise two servers share a port, and a client meets either
+            ("grpc.so_reuseport", 0),  # otherwise two servers can share a port, and a client reaches one of them
         ]
         if self.max_connection_seconds:
             options.append(("grpc.max_connection_age_ms", round(1000 * self.max_connection_seconds)))
@@ -111,7 +111,7 @@ class EmbeddedServer:
         predict = PredictionService(self._versions, max_calls=self.max_calls, tensor_content=self.tensor_content)
         add_PredictionServiceServicer_to_server(predict, server)
         add_ModelServiceServicer_to_server(ModelService(self._versions), server)
-        # As TensorFlow Serving has it with --enable_grpc_healthcheck_service.
+        # The same as in TensorFlow Serving with --enable_grpc_healthcheck_service.
         self._health = health.HealthServicer()
         for name in _HEALTH_NAMES:
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -130,7 +130,7 @@ class EmbeddedServer:
         """Wait until the server is stopped.
 
         Args:
-            timeout: Seconds; None waits for ever.
+            timeout: Seconds; None waits forever.
 
         Returns:
             Whether it has been stopped.
@@ -138,10 +138,10 @@ class EmbeddedServer:
         return self._stopping.wait(timeout)
 
     def stop(self, grace: float = 5.0) -> None:
-        """Refuse new calls, let those in flight finish, and end. A second call does nothing.
+        """Refuse new calls, let running ones finish, and end. A second call does nothing.
 
         Args:
-            grace: Seconds that calls in flight may take.
+            grace: Seconds that running calls may take.
         """
         self._stopping.set()
         if self._server is not None:
@@ -161,7 +161,7 @@ class EmbeddedServer:
         target = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         credentials = None if self.tls is None else server_credentials(self.tls)
         port = 0
-        with contextlib.suppress(RuntimeError):  # what newer gRPC says of a port; older ones return 0
+        with contextlib.suppress(RuntimeError):  # raised by newer gRPC; older ones return 0
             port = server.add_secure_port(target, credentials) if credentials else server.add_insecure_port(target)
         if port == 0:
             raise InputError(
@@ -186,5 +186,5 @@ class EmbeddedServer:
                 self._versions.poll()
             except OSError:  # noqa: PERF203 - a disk that is away for a moment: what is loaded goes on
                 continue
-            except Exception:  # without this thread no version would be picked up any more
+            except Exception:  # without this thread, no new version would be found
                 logging.getLogger("rsir_tf").exception("%s: cannot look for new versions", self.base)

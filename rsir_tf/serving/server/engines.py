@@ -1,4 +1,4 @@
-"""Which server an export can be given to, with which command line, and whether it can be served at all."""
+"""The servers for an export, their command lines, and checks before they are started."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ ENGINES: tuple[Engine, ...] = get_args(Engine)
 DOCKER_IMAGE = "tensorflow/serving"
 
 _LISTENS_EVERYWHERE = frozenset({"tensorflow_model_server"})
-"""Engines without an option for the address: they listen on all of the machine's."""
+"""Engines without an option for the address: they listen on all addresses of the machine."""
 
 
 def choose_engine() -> Engine:
-    """Take `tensorflow_model_server` where it is on PATH, Docker where an engine runs, else the embedded server."""
+    """Choose `tensorflow_model_server` if it is on PATH, Docker if its engine runs, otherwise the embedded server."""
     if shutil.which("tensorflow_model_server"):
         return "tensorflow_model_server"
     return "docker" if _docker_runs() else "embedded"
 
 
 def listening_host(engine: Engine, host: str) -> str:
-    """Give the address that an engine will listen on, where it is asked to listen on `host`."""
+    """Return the address on which an engine listens if it is started with `host`."""
     if engine in _LISTENS_EVERYWHERE:
         return "0.0.0.0"
     return _numeric(host) if engine == "docker" else host  # Docker publishes on addresses, not on names
 
 
 def exposure(engine: Engine, port: int, tls: TLS | None) -> str | None:
-    """Say in one line who can reach an engine that listens everywhere; None where nobody needs to be told."""
+    """One line that warns if an engine listens on all addresses; None if no warning is needed."""
     if engine not in _LISTENS_EVERYWHERE or (tls is not None and tls.ca is not None):
         return None
     how = "without a password" if tls is not None else "unencrypted and without a password"
@@ -65,17 +65,17 @@ def engine_command(
     ssl_config: Path = Path("ssl.config"),
     container: str | None = None,
 ) -> list[str]:
-    """Give the command line that serves an export.
+    """Return the command line that serves an export.
 
     Args:
         engine: Which server.
         base: `saved_models/NAME`.
-        name: What clients call the model.
-        host: The address to listen on, where the engine can choose (see `listening_host`).
-        port: The gRPC port. 0 takes a free one, where the engine can say which (the embedded server).
+        name: The model's name for clients.
+        host: The address to listen on, if the engine can choose it (see `listening_host`).
+        port: The gRPC port. 0 takes a free one, only for an engine that can report it (the embedded server).
         tls: PEM files for an encrypted connection; None for plain text.
-        ssl_config: Where TensorFlow Serving finds what `tls.ssl_config` gives, with `tls`.
-        container: What Docker calls the container; a name of its own choice where None.
+        ssl_config: With `tls`, the file for TensorFlow Serving with the text from `tls.ssl_config`.
+        container: Docker's name for the container; with None, Docker chooses one.
 
     Returns:
         The program and its arguments.
@@ -85,7 +85,7 @@ def engine_command(
     """
     check_choice(engine, port)
     folder, encryption = str(Path(base).resolve()), str(ssl_config.resolve())
-    # A damaged version otherwise holds up every other change for five minutes before it is given up.
+    # Without this, a damaged version is tried for five minutes, and no other change happens meanwhile.
     no_retries = "--max_num_load_retries=0"
     if engine == "tensorflow_model_server":
         arguments = [f"--port={port}", f"--model_name={name}", f"--model_base_path={folder}", no_retries]
@@ -99,7 +99,7 @@ def engine_command(
         if tls:
             arguments += ["--mount", f"type=bind,source={encryption},target=/config/ssl.config,readonly"]
             flags += ["--ssl_config_file=/config/ssl.config"]
-        # The server itself instead of the image's shell, which would keep Ctrl-C to itself; and --init, as a first
+        # The server itself instead of the image's shell, which would not pass Ctrl-C on; and --init, because a first
         # process gets no signal that it does not ask for.
         named = ["--name", container] if container else []
         process = ["--rm", "--init", *named, "--entrypoint", "tensorflow_model_server"]
@@ -121,7 +121,7 @@ def check_servable(base: str | os.PathLike[str]) -> int:
         The newest version's number.
 
     Raises:
-        ArtifactError: No folder, no numbered version, or a version that is not whole.
+        ArtifactError: There is no folder or no numbered version, or the version is incomplete.
         ModelError: It lacks a signature that `rsir-tf export` writes.
     """
     folder = Path(base)
@@ -143,14 +143,14 @@ def check_servable(base: str | os.PathLike[str]) -> int:
 
 
 def check_choice(engine: Engine, port: int) -> None:
-    """Refuse port 0 where nobody could tell which port the engine took.
+    """Refuse port 0 for an engine that cannot report which port it took.
 
     Raises:
-        InputError: It is that.
+        InputError: The port is 0 and the engine cannot report it.
     """
     if port == 0 and engine != "embedded":
         raise InputError(
-            f"port 0: {engine} does not tell which free port it took",
+            f"port 0: {engine} does not report which free port it took",
             wanted="1 to 65535",
             cure="choose one with --port, or --engine embedded",
         )
@@ -160,11 +160,11 @@ def check_port(host: str, port: int) -> None:
     """Check that a port can be listened on.
 
     Raises:
-        InputError: It is taken, not allowed, or the host is none of this machine's.
+        InputError: The port is taken or not allowed, or this machine does not have the host's address.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections are dying away is free.
+        # Like servers do it: a port counts as free while its last connections are closing.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -177,18 +177,18 @@ def check_port(host: str, port: int) -> None:
 
 
 def _numeric(host: str) -> str:
-    """Give a host's address; an IPv4 one where a name has both, as servers here listen on."""
+    """Return the address of a host; if a name has both kinds, an IPv4 address, on which servers here listen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return str(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)[0][4][0])
     except (OSError, UnicodeError) as error:
         raise InputError(
-            f"{host}: is no address of this machine", wanted="a name or an IP address", cure="choose with --host"
+            f"{host}: is not an address of this machine", wanted="a name or an IP address", cure="choose with --host"
         ) from error
 
 
 def has_docker_image() -> bool:
-    """Tell whether Docker already holds the official image."""
+    """Whether Docker already has the official image."""
     try:
         done = subprocess.run(
             ["docker", "image", "inspect", DOCKER_IMAGE], capture_output=True, check=False, timeout=30
@@ -199,7 +199,7 @@ def has_docker_image() -> bool:
 
 
 def _docker_runs() -> bool:
-    """Tell whether a Docker engine answers: the client alone is often installed without one."""
+    """Whether a Docker engine answers: the client is often installed without one."""
     program = shutil.which("docker")
     if program is None:
         return False

@@ -1,4 +1,4 @@
-"""Starting a server and waiting until it serves the model."""
+"""Start a server and wait until it serves the model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RunningServer(Protocol):
         """`HOST:PORT` for a client on this machine."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it ends, at most `timeout` seconds; True where it has ended."""
+        """Wait until it ends, at most `timeout` seconds; True if it has ended."""
 
     def stop(self) -> None:
         """End it."""
@@ -59,17 +59,17 @@ def start_server(
     tls: TLS | None = None,
     stopping: threading.Event | None = None,
 ) -> RunningServer:
-    """Serve an export, and return once the model answers.
+    """Serve an export, and return when the model answers.
 
     Args:
         base: `saved_models/NAME`.
-        name: What clients call the model; the folder's name where None.
-        engine: Which server; `choose_engine` decides where None.
+        name: The model's name for clients; None takes the folder's name.
+        engine: Which server; None lets `choose_engine` decide.
         host: The address to listen on.
         port: The gRPC port.
-        timeout: Seconds until the model must be available; fetching Docker's image first takes the time it takes.
+        timeout: Seconds until the model must be available; fetching Docker's image before that is not limited.
         tls: Certificate and key for an encrypted connection; with `ca`, clients must show a certificate.
-        stopping: Once set, what was begun is ended. The embedded server looks at it when its model is loaded.
+        stopping: When set, the start is cancelled. The embedded server checks it when its model is loaded.
 
     Returns:
         The running server.
@@ -100,12 +100,12 @@ def start_server(
         return embedded
     if chosen == "docker" and not has_docker_image():
         _fetch_image(f"{host}:{port}", model_name, stopping)
-    # The key's copy lies there, for us alone to read, only until the server has read it.
+    # The copy of the key is in this folder, which only we can read, until the server has read it.
     with tempfile.TemporaryDirectory(prefix="rsir_tf_serve_") as folder:
         file = Path(folder, "ssl.config")
         if tls is not None:
             file.write_text(ssl_config(tls), encoding="ascii")
-        # Docker's client may end, or be killed, while its container goes on: so that has a name of ours alone.
+        # Docker's client may end while its container goes on: a name that only we use lets us stop the container.
         container = f"rsir-tf-serve-{port}-{os.getpid()}" if chosen == "docker" else None
         at_last = ["docker", "rm", "--force", container] if container else None
         command = engine_command(
@@ -124,37 +124,37 @@ def start_server(
 
 
 def _if_damaged(base: Path, newest: int) -> str:
-    """Say what to do where a server ends while it starts: it takes the newest version, and no older one instead."""
+    """What to do if a server ends during its start: it loads the newest version only, not an older one instead."""
     others = [version for version in list_versions(base) if version != newest]
     back = f", so that version {others[-1]} is served" if others else ""
     return (
-        f"see what it wrote; if version {newest} is damaged, export the run again or move "
+        f"read its output; if version {newest} is damaged, export the run again or move "
         f"{version_folder(base, newest)} away{back}"
     )
 
 
 def wait_until_told(server: RunningServer, stopping: threading.Event) -> None:
-    """Wait until a server shall be stopped.
+    """Wait until a server is to be stopped.
 
     Args:
         server: From `start_server`.
-        stopping: Once set, there is nothing to wait for.
+        stopping: When set, the waiting ends.
 
     Raises:
-        ModelError: The server ended though nobody asked it to.
+        ModelError: The server ended by itself.
     """
-    # In short waits: a signal that another thread has received does not wake this one.
+    # Waits are short, because a signal that another thread receives does not wake this one.
     while not stopping.is_set():
         if server.wait(POLL_SECONDS) and not stopping.is_set():
             how = server.ending if isinstance(server, EngineProcess) else "stopped"
             raise ModelError(
                 f"{server.address}: the server of model {server.name!r} ended by itself ({how})",
-                cure="see what it wrote, and start it again",
+                cure="read its output, and start it again",
             )
 
 
 def _fetch_image(address: str, name: str, stopping: threading.Event) -> None:
-    """Fetch Docker's image: with the first start it would take of the time that the model has."""
+    """Fetch Docker's image first: otherwise this would use up the time that the model has to start."""
     process = start_process(["docker", "pull", DOCKER_IMAGE])
     try:
         while process.poll() is None:
@@ -165,5 +165,5 @@ def _fetch_image(address: str, name: str, stopping: threading.Event) -> None:
     if process.returncode != 0:
         raise ModelError(
             f"{DOCKER_IMAGE}: Docker cannot fetch this image ({in_words(process.returncode)})",
-            cure="see what it wrote, or take another server (--engine)",
+            cure="read its output, or choose another server (--engine)",
         )

@@ -1,4 +1,4 @@
-"""A server in a process of its own: started, waited for until it serves the model, and ended."""
+"""A server in a separate process: start it, wait until it serves the model, and end it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from rsir_tf.errors import ModelError, ServerUnavailableError
 from rsir_tf.serving.tls import TLS, shows_certificate
 
 POLL_SECONDS = 0.2
-"""Between looks at a server that starts, or runs."""
+"""Seconds between two checks of a server that starts or runs."""
 
 _PR_SET_PDEATHSIG = 1
-"""Of Linux's <sys/prctl.h>."""
+"""From Linux's <sys/prctl.h>."""
 
 END_SECONDS = 10.0
-"""That a process has to end when it is told to; then it is killed."""
+"""Seconds that a process has to end by itself before it is killed."""
 
 
 class StoppedError(ModelError):
-    """The server was told to stop before it served the model."""
+    """The server was stopped before it served the model."""
 
 
 class EngineProcess:
-    """A server in a process of its own; what it says goes to standard error.
+    """A server in a separate process; its output goes to standard error.
 
     Args:
         command: Program and arguments.
-        name: What clients call the model.
-        host: Where it listens.
+        name: The model's name for clients.
+        host: The address on which it listens.
         port: Its gRPC port.
-        tls: Its certificate, where it encrypts.
-        at_last: Run when it has been stopped, to end what it may have left running.
-        cure: What to do where it ends before it serves the model.
+        tls: Its certificate, if it encrypts.
+        at_last: Called when it has been stopped, to end what it may have left running.
+        cure: What to do if it ends before it serves the model.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class EngineProcess:
         port: int,
         tls: TLS | None = None,
         at_last: list[str] | None = None,
-        cure: str = "see what it wrote",
+        cure: str = "read its output",
     ) -> None:
         self.name = name
         self._command = command
@@ -81,7 +81,7 @@ class EngineProcess:
             stopping: Ends the waiting and the process.
 
         Raises:
-            ModelError: It cannot be started, ended, could not load the model, or was not ready in time.
+            ModelError: The server cannot be started, ended, could not load the model, or was not ready in time.
             StoppedError: `stopping` was set.
         """
         self._process = start_process(self._command)
@@ -100,7 +100,7 @@ class EngineProcess:
     def _wait_for_certificate(self, certificate: Path, timeout: float, stopping: threading.Event) -> None:
         """Wait until the port answers: TensorFlow Serving opens it once the model is loaded.
 
-        Its state cannot be asked for: nobody may have given us a certificate that it takes from clients.
+        Its state cannot be asked for, because we may not have a client certificate that it accepts.
         """
         end = time.monotonic() + timeout
         while not shows_certificate(self._host, self._port, certificate):
@@ -110,7 +110,7 @@ class EngineProcess:
             if time.monotonic() > end:
                 raise ModelError(
                     f"{self.address}: nothing shows {certificate} after {timeout:g} s",
-                    cure="allow more time (--timeout), or see what it wrote",
+                    cure="allow more time (--timeout), or read its output",
                 )
             stopping.wait(POLL_SECONDS)
 
@@ -122,7 +122,7 @@ class EngineProcess:
             )
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the process ends; True where it has ended."""
+        """Wait until the process ends; True if it has ended."""
         if self._process is None:
             return True
         try:
@@ -149,11 +149,11 @@ def wait_until_available(
         address: `HOST:PORT`.
         name: The model's name.
         timeout: Seconds to wait.
-        raise_if_ended: Raises ModelError where the server's process has ended.
+        raise_if_ended: Raises ModelError if the server's process has ended.
         stopping: Ends the waiting.
 
     Raises:
-        ModelError: It ended, could not load the model, or was not ready in time.
+        ModelError: The server ended, could not load the model, or was not ready in time.
         StoppedError: `stopping` was set.
     """
     from rsir_tf.serving.client.inspection import model_versions
@@ -168,7 +168,7 @@ def wait_until_available(
             versions = model_versions(address, model_name=name, timeout=2)
         except ServerUnavailableError:
             versions = ()
-        except ModelError as error:  # not known yet
+        except ModelError as error:  # the server does not know the model yet
             versions, found = (), error.found
         if any(version.state == "AVAILABLE" for version in versions):
             return
@@ -179,20 +179,20 @@ def wait_until_available(
         if time.monotonic() > end:
             raise ModelError(
                 f"{address}: model {name!r} is not served after {timeout:g} s ({found})",
-                cure="allow more time (--timeout), or see what it wrote",
+                cure="allow more time (--timeout), or read its output",
             )
         stopping.wait(POLL_SECONDS)
 
 
 def start_process(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a program; what it says goes to standard error. On Linux it ends with this process, however that ends.
+    """Start a program; its output goes to standard error. On Linux it ends with this process, even a killed one.
 
     Raises:
         ModelError: It cannot be started.
     """
     try:
-        # Its standard output too goes to ours for talk: standard output is for data.
-        # In a session of its own: Ctrl-C is for us, who end it in an orderly way; a terminal tells the whole group.
+        # Its standard output goes to our standard error too: our standard output is for data. In a new session: a
+        # terminal sends Ctrl-C to its whole process group, but we want to end the server in order.
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -205,9 +205,10 @@ def start_process(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """Give what a new process does first, so that Linux ends it (SIGTERM) when its parent is gone, even by SIGKILL.
+    """Return what a new process runs first, so that Linux ends it (SIGTERM) when its parent ends, even by SIGKILL.
 
-    The system means the thread that started it, so this is done for the main thread alone, which lives as long.
+    For Linux, the parent is the thread that started it: so this works only for the main thread, which lives long
+    enough.
     """
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return None
@@ -217,7 +218,7 @@ def _end_with_parent() -> Callable[[], None] | None:
 
     def first() -> None:
         system.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # gone before the system was asked
+        if os.getppid() != parent:  # the parent ended before this call
             os._exit(1)
 
     return first
@@ -236,12 +237,12 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 def stopped_error(address: str, name: str) -> StoppedError:
-    """Say that a server was told to stop too soon."""
-    return StoppedError(f"{address}: told to stop before it served model {name!r}")
+    """Make the error for a server that was stopped too soon."""
+    return StoppedError(f"{address}: stopped before it served model {name!r}")
 
 
 def in_words(code: int) -> str:
-    """Put a process's exit code into words; a negative one is the signal that ended it."""
+    """Describe the exit code of a process; a negative one is the signal that ended it."""
     if code >= 0:
         return f"exit code {code}"
     with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""One loaded version of a model as a server sees it: signatures by name, tensors in and out."""
+"""One loaded version of a model in a server: signatures by name, tensors in and out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RefusedError(Exception):
 
     Attributes:
         code: The gRPC status.
-        details: The status's text, as TensorFlow Serving words it.
+        details: The text of the status, in the words of TensorFlow Serving.
     """
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
@@ -35,12 +35,12 @@ class RefusedError(Exception):
 
 
 def invalid(details: str) -> RefusedError:
-    """Refuse what cannot be understood."""
+    """The refusal of an invalid request."""
     return RefusedError(grpc.StatusCode.INVALID_ARGUMENT, details)
 
 
 def not_found(details: str) -> RefusedError:
-    """Refuse what is asked of a model or version that is not there."""
+    """The refusal of a request for a model or version that does not exist."""
     return RefusedError(grpc.StatusCode.NOT_FOUND, details)
 
 
@@ -51,23 +51,23 @@ class Servable:
         folder: Holds `saved_model.pb`.
 
     Raises:
-        Exception: Whatever TensorFlow raises on a damaged model.
+        Exception: Any error that TensorFlow raises for a damaged model.
     """
 
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
 
         self.signature_defs = read_signatures(folder)
-        # The loaded object owns the variables: signatures alone do not keep them.
+        # The loaded object owns the variables: signatures do not keep them alive.
         self._loaded = tf.saved_model.load(str(folder))
 
     def run(self, signature: str, inputs: Mapping[str, Any], output_filter: Iterable[str]) -> dict[str, NDArray[Any]]:
         """Answer one request.
 
         Args:
-            signature: Empty means `serving_default`.
-            inputs: TensorProto by input name.
-            output_filter: Names of the outputs wanted; none means all.
+            signature: Name of the signature; empty means `serving_default`.
+            inputs: Name → TensorProto.
+            output_filter: Names of the wanted outputs; empty means all.
 
         Returns:
             Arrays by output name.

@@ -24,7 +24,7 @@ from rsir_tf.serving.server.versions import Versions
 from rsir_tf.serving.tensors import encode_content, encode_reply
 
 _COMPUTING = 2
-"""Requests computed at one time: TensorFlow gives each all processors, the second fills the first one's gaps."""
+"""Requests that are computed at a time: each can use all processors, and the second uses those that are idle."""
 
 _SIGNATURE_DEF = "signature_def"
 
@@ -44,7 +44,7 @@ class PredictionService(PredictionServiceServicer):  # type: ignore[misc]
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         with _refusals(context):
             version, servable = self._versions.find(_model_spec(request))
-            # A request without inputs (`describe`) costs nothing, and does not wait behind those that do.
+            # A request without inputs (`describe`) costs nothing, so it does not wait for others.
             with self._turn() if request.inputs else contextlib.nullcontext():
                 if not context.is_active():
                     raise RefusedError(grpc.StatusCode.CANCELLED, "the client is gone")
@@ -129,7 +129,7 @@ def _model_spec(request: Any) -> Any:
 
 @contextlib.contextmanager
 def _refusals(context: Any) -> Iterator[None]:
-    """Turn a refusal, or anything unforeseen, into a gRPC status; the server goes on."""
+    """Turn a refusal, or any other error, into a gRPC status; the server continues."""
     code, details = None, ""
     try:
         yield

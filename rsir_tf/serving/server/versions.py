@@ -1,4 +1,4 @@
-"""The versions of a served model: found on disk, loaded, swapped, and their states."""
+"""The versions of a served model: finding, loading and replacing them, and their states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class VersionState:
 
     Attributes:
         state: A value of `ModelVersionStatus.State`.
-        code: 0, or the gRPC code of what failed.
+        code: 0, or the gRPC code of the error.
         message: What failed.
     """
 
@@ -33,13 +33,13 @@ class VersionState:
 
 
 class Versions:
-    """Keeps the newest versions of one model loaded. Requests hold on to the version they began with.
+    """Keeps the newest versions of one model loaded. A request keeps the version with which it began.
 
     Args:
         base: The folder of numbered versions.
-        name: The model's.
+        name: The name of the model.
         keep: How many of the newest versions are served.
-        labels: Version by label.
+        labels: Label → version.
     """
 
     def __init__(
@@ -57,27 +57,27 @@ class Versions:
         self._loaded: dict[int, Servable] = {}
         self._failed: dict[int, tuple[tuple[str, int, int], ...]] = {}
         self._states: dict[int, VersionState] = {}
-        self._lock = threading.Lock()  # of a poll; readers see dictionaries that are replaced as a whole
+        self._lock = threading.Lock()  # held during a poll; readers see dictionaries that are replaced as a whole
 
     def states(self, name: str | None = None) -> dict[int, VersionState]:
-        """Give the state of every version seen, by number; none of a model by another name."""
+        """Number → state of every version that was seen; empty for a model with another name."""
         return dict(sorted(self._states.items())) if name in (None, self._name) else {}
 
     def any_available(self) -> bool:
-        """Tell whether there is a version to answer with."""
+        """Whether a version is loaded and can answer."""
         return bool(self._loaded)
 
     def find(self, spec: Any) -> tuple[int, Servable]:
-        """Choose the version that a request asks for.
+        """Choose the version for a request.
 
         Args:
-            spec: ModelSpec with a version, a label, or neither: then the newest version.
+            spec: ModelSpec with a version, a label, or neither for the newest version.
 
         Returns:
             Its number and the servable.
 
         Raises:
-            RefusedError: There is none, or the model has another name.
+            RefusedError: There is no such version, or the model has another name.
         """
         if not spec.name:
             raise invalid("ModelSpec has no name specified.")
@@ -94,9 +94,9 @@ class Versions:
         return chosen, loaded[chosen]
 
     def poll(self) -> None:
-        """Look at the disk: load what is new, then let go of what it replaces."""
+        """Read the folder: load new versions, then drop those that they replace."""
         if not self._base.is_dir():
-            return  # moved away for a moment: keep what is served
+            return  # the folder was moved away for a moment: keep what is served
         with self._lock:
             there = list_versions(self._base)
             self._forget_all_but(there)
@@ -104,17 +104,17 @@ class Versions:
             for version in wanted:
                 if version not in self._loaded:
                     self._bring_up(version)
-            # A version goes only when a wanted one is there to answer, or when nothing is wanted any more.
+            # A version is dropped only when a wanted one is loaded, or when none is wanted any more.
             if not wanted or any(version in self._loaded for version in wanted):
                 unwanted = [version for version in self._loaded if version not in wanted]
                 self._loaded = {number: held for number, held in self._loaded.items() if number in wanted}
                 for version in unwanted:
                     self._set(version, VersionState(ModelVersionStatus.END))
                 if unwanted:
-                    gc.collect()  # a loaded SavedModel refers to itself: nothing else frees its weights soon
+                    gc.collect()  # a loaded SavedModel refers to itself: only this frees its weights soon
 
     def _forget_all_but(self, there: list[int]) -> None:
-        """Drop what is known of versions that are neither on disk nor loaded."""
+        """Drop the states of versions that are neither on disk nor loaded."""
         kept = {*there, *self._loaded}
         self._failed = {version: content for version, content in self._failed.items() if version in kept}
         self._states = {version: state for version, state in self._states.items() if version in kept}
@@ -123,7 +123,7 @@ class Versions:
         folder = version_folder(self._base, version)
         content = _fingerprint(folder)
         if self._failed.get(version) == content:
-            return  # as it was when it failed; a folder that is still being copied changes, and is tried again
+            return  # unchanged since it failed; a folder that is still being copied changes, and is tried again
         self._set(version, VersionState(ModelVersionStatus.LOADING))
         try:
             servable = Servable(folder)
@@ -141,7 +141,7 @@ class Versions:
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of a folder's files: changes while it is being copied."""
+    """Names, sizes and times of a folder's files; they change while it is being copied."""
     found = []
     for parent, _, names in os.walk(folder):
         for name in names:
