@@ -168,9 +168,9 @@ def cut(response) -> None:
         (cut, "'conv5_3' holds 3071 values; wanted as many as shape"),
         (
             spoil("model_id", np.array([b"toy-1"] * 2, dtype=object)),
-            "'model_id' holds 2 values; wanted 1, one an image",
+            "'model_id' holds 2 values; wanted 1, one per image",
         ),
-        (spoil("model_id", np.array([], dtype=object)), "'model_id' holds 0 values; wanted 1, one an image"),
+        (spoil("model_id", np.array([], dtype=object)), "'model_id' holds 0 values; wanted 1, one per image"),
         (spoil("model_id", np.zeros(1, np.float32)), "'model_id' is float; wanted string"),
         (lambda response: response.outputs.pop("conv5_3"), "wanted an output 'conv5_3'"),
     ],

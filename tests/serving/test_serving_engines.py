@@ -84,7 +84,7 @@ def test_command_lines_with_encryption(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("engine", ["tensorflow_model_server", "docker"])
 def test_port_0_is_for_a_server_that_can_tell_what_it_took(toy_base: Path, engine: engines.Engine) -> None:
-    said = f"port 0: {engine} does not tell .*--engine embedded"
+    said = f"port 0: {engine} does not report .*--engine embedded"
     with pytest.raises(InputError, match=said):
         engine_command(engine, toy_base, name="toy", host="127.0.0.1", port=0)
     with pytest.raises(InputError, match=said):
