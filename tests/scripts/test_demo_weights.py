@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import http.server
 import importlib.util
+import inspect
+import runpy
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -57,6 +60,13 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "CACHE", str(cache))
     monkeypatch.setattr(module, "MD5", hashlib.md5(CONTENT).hexdigest())
     return module
+
+
+def test_it_is_the_file_that_keras_itself_takes() -> None:
+    keras = pytest.importorskip("keras")
+    found = runpy.run_path(str(SCRIPT))
+    assert found["ORIGIN"] == sys.modules[keras.applications.VGG16.__module__].WEIGHTS_PATH_NO_TOP
+    assert found["MD5"] in inspect.getsource(keras.applications.VGG16)
 
 
 def test_weights_are_downloaded_once(
