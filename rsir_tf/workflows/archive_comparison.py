@@ -39,7 +39,7 @@ def compare_archive(
 ) -> Path:
     """Compare descriptors on an archive (the paper's Table I), and write a folder with the report.
 
-    What was described is kept in the folder, so a call that was stopped goes on where it was.
+    The vectors are kept in the folder, so that a stopped call can be continued.
 
     Args:
         archive: The whole archive.
@@ -47,13 +47,12 @@ def compare_archive(
         split: Its test part is ranked, and visual words are learned from its training part. None ranks all images, and
             BoVW is left out.
         index: An index with these images, for ReCNN and ReCNN+.
-        open_model: Opens a model that describes the images for ReCNN and ReCNN+, where no index is given; closed when
-            it has. Without either the two are left out.
-        resize: The size that images are brought to before that model sees them, [height, width].
-        published: Whether the paper's figures stand beside; None shows them where archive, part and settings are the
-            paper's.
-        found: Called with the figures before the report is written: they are not lost to a disk that is full.
-        progress: Called with (done, in all, words).
+        open_model: Opens a model that describes the images for ReCNN and ReCNN+ if no index is given; it is closed
+            after that. Without index and model, the two are left out.
+        resize: The size to which images are resized for that model, [height, width].
+        published: Whether to show the paper's figures; None shows them if archive, part and settings are the paper's.
+        found: Called with the figures before the report is written, so that a full disk does not lose them.
+        progress: Called with (done, total, text).
         **options: Further arguments of `compare_descriptors`.
 
     Returns:
@@ -71,7 +70,7 @@ def compare_archive(
     with disk_errors(to):
         to.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
-        held.callback(WriterLock(to / LOCK).release)  # Until the report is whole: it is of one comparison.
+        held.callback(WriterLock(to / LOCK).release)  # Until the report is complete, so that it is of one comparison.
         if opened is None and open_model is not None:
             with open_model() as model:
                 opened = describe_into_index(ranked, model, to / "index", resize=resize, progress=progress)

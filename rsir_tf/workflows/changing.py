@@ -1,4 +1,4 @@
-"""Changes of an index that no model is needed for: images removed, and archives named at their new places."""
+"""Changes of an index without a model: removing images, and telling where archives are now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rsir_tf.ranking import derived_files
 def change_index(
     index: Path, *, remove: Sequence[str] = (), roots: Mapping[str, str | os.PathLike[str]] | None = None
 ) -> dict[str, Any]:
-    """Remove images from an index, and note where its archives lie now. Either all is done or nothing.
+    """Remove images from an index, and note where its archives are now. Either everything is done or nothing.
 
     Args:
         index: Its folder.

@@ -49,10 +49,10 @@ class Comparison:
         evaluation: Figures of each descriptor, and the settings that they depend on.
         records: The images, in row order: sorted by id.
         average_precision: Descriptor → float64 [Q], AP of each query, NaN where nothing is relevant.
-        first_hits: Descriptor → int64 [Q, ≤ FIRST_HITS], rows of each query's first hits, itself left out.
+        first_hits: Descriptor → int64 [Q, ≤ FIRST_HITS], rows of each query's first hits without the query itself.
         relevant: Row → bool [N], which images are relevant to it.
         confusion: Descriptor → which scenes its hits confuse; empty where no scene is known, or more than 100 are.
-        tests: Of each descriptor's AP against one other's; None if not asked for, or there is nothing to test.
+        tests: Paired tests of each descriptor's AP against one; None if not wanted, or if there is nothing to test.
         remarks: What was left out and why, one line each.
         skipped: Id of an image that could not be read → why.
     """
@@ -68,7 +68,7 @@ class Comparison:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types, without what is for pictures alone."""
+        """As JSON types, without what only pictures need."""
         content = {**self.evaluation.to_json(), "remarks": list(self.remarks), "skipped": dict(self.skipped)}
         if self.tests is not None:
             content["tests"] = self.tests.to_json()
@@ -94,26 +94,26 @@ def compare_descriptors(
     details: Mapping[str, Any] | None = None,
     progress: Progress = silent,
 ) -> Comparison:
-    """Let every image be the query once under each descriptor (paper, III.D and Table I).
+    """Rank with every image as the query once, for each descriptor (paper, III.D and Table I).
 
-    Vectors are kept in `cache`, so a stopped run goes on where it was and a second one only ranks. Images that cannot
-    be read are left out for all descriptors alike.
+    Vectors are kept in `cache`, so that a stopped run can be continued and a second one only ranks. Images that cannot
+    be read are left out for all descriptors.
 
     Args:
         archive: The images to rank, usually the test part.
         cache: A folder; see `rsir_tf.baselines.describe_images`.
         descriptors: Baselines; None takes all with their defaults.
-        training: Images that the visual words are learned from; none of `archive`. Without it BoVW is left out.
-        index: From `rsir_tf.open_index`, with these images, for `schemes`. Without it they are left out.
+        training: Images to learn the visual words from, not images of `archive`. Without it, BoVW is left out.
+        index: From `rsir_tf.open_index`, with these images, for `schemes`. Without it, the schemes are left out.
         schemes: "recnn", "recnn+", or any other `rsir_tf.ranking.Scheme`.
-        relevance: "scene" or "tags"; None takes scenes where there are any, else tags.
+        relevance: "scene" or "tags"; None takes scenes if there are any, otherwise tags.
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         intervals: Whether to add bootstrap intervals, and a paired test of each descriptor against one.
-        against: Name of that one; None takes the best by mAP.
-        processes: How many describe images at once.
-        details: Further settings to record, such as the split's seed.
-        progress: Called with (done, in all, words).
+        against: Name of this one; None takes the best by mAP.
+        processes: Number of processes that describe images.
+        details: Further settings to record, for example the seed of the split.
+        progress: Called with (done, total, text).
 
     Raises:
         InputError: There are neither scenes nor tags, fewer than two images can be read, nothing is left to compare,
@@ -172,7 +172,7 @@ def compare_descriptors(
 
 
 class _Comparer:
-    """Ranks for one descriptor after another and collects what is shown of them."""
+    """Ranks with one descriptor after another and collects the results."""
 
     def __init__(
         self,
@@ -292,7 +292,7 @@ def _relevance(archive: Archive) -> str:
 
 
 def _require_two(records: Sequence[Record], where: str, reason: str | None = None) -> None:
-    """Refuse a comparison in which no image has another to find."""
+    """Refuse a comparison of fewer than two images."""
     if len(records) < 2:
         unread = f" can be read ({reason})" if reason else ""
         raise InputError(f"{where}: {len(records)} images to compare{unread}", wanted="two or more")

@@ -28,9 +28,9 @@ def describing_costs(found: DescribedImages, ids: Sequence[str], dimensions: int
     """Costs of a baseline, over the images that are compared.
 
     Args:
-        found: What was described; it may hold more images.
-        ids: Those that are compared.
-        dimensions: Of a vector, float32.
+        found: The described images; there may be more than are compared.
+        ids: The ids of the compared images.
+        dimensions: Length of a vector of float32.
     """
     seconds = dict(zip(found.ids, found.seconds.tolist(), strict=True))
     return {
@@ -43,9 +43,9 @@ def index_costs(index: Index, scheme: Scheme, rows: NDArray[np.int64]) -> dict[s
     """Costs of a ranking scheme, over the images that are compared.
 
     Args:
-        index: It may hold more images.
-        scheme: Its vectors are counted: one a region, one an image, or both.
-        rows: int64 [N], the index's rows of the images that are compared.
+        index: The index; it may hold more images than are compared.
+        scheme: The scheme, whose vectors are counted: one per region, one per image, or both.
+        rows: int64 [N], the index's rows of the compared images.
 
     Returns:
         "seconds_per_image" only where `describe_into_index` made the index.
@@ -64,7 +64,7 @@ def describe_into_index(
     resize: tuple[int, int] | None = None,
     progress: Progress = silent,
 ) -> Index:
-    """Make or continue an index as `index_archive` does, and keep beside it what an image took.
+    """Make or continue an index like `index_archive`, and keep the time per image in a file beside it.
 
     Args:
         archive: The images.

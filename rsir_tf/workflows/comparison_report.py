@@ -1,4 +1,4 @@
-"""A comparison on disk: a report, and one page that gathers it; and where the paper's figures may stand beside."""
+"""A comparison on disk: a report and its page; and whether the paper's figures can be shown beside it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.comparing import Comparison
 
 COMPARISON_VERSION = 1
-"""Of comparison.json."""
+"""Format version of `comparison.json`."""
 
 PUBLISHED_A_SCENE = 20
-"""Images of each scene class that were ranked for Table I."""
+"""Number of images of each scene class that were ranked for Table I."""
 
 UNREAD = 20
-"""Images that could not be read and are named on the page; the others are counted."""
+"""At most this number of unreadable images are named on the page; all are counted."""
 
 
 def is_uc_merced(archive: Archive) -> bool:
@@ -40,10 +40,10 @@ def is_uc_merced(archive: Archive) -> bool:
 
 
 def unlike_published(archive: Archive, comparison: Comparison) -> list[str]:
-    """What keeps a comparison's figures from standing beside the paper's; nothing where they may.
+    """Reasons why a comparison's figures cannot be compared with the paper's; empty if they can.
 
     Args:
-        archive: The whole archive, of which a part was compared.
+        archive: The whole archive; a part of it was compared.
         comparison: From `compare_descriptors`.
     """
     from rsir_tf.archives.synthetic.archive import is_rendered
@@ -65,7 +65,7 @@ def unlike_published(archive: Archive, comparison: Comparison) -> list[str]:
 
 
 def published_remarks(comparison: Comparison) -> list[str]:
-    """What to say where the paper's rows stand beside: that images are copies, if they are.
+    """What to say if the paper's rows are shown: that images are copies, if they are.
 
     Args:
         comparison: From `compare_descriptors`.
@@ -86,7 +86,7 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
         to: The folder.
         comparison: From `compare_descriptors`.
         title: Heading of report and page.
-        published: Whether to show the paper's rows beside; `unlike_published` tells where they may stand.
+        published: Whether to show the paper's rows; `unlike_published` tells whether they are comparable.
 
     Returns:
         The page, `index.html`, which opens without a server. Pictures that only the earlier comparison had are removed.
@@ -130,7 +130,7 @@ class _Pictures:
 
 
 def _unread(comparison: Comparison) -> list[str]:
-    """Images that are left out, the first ones named."""
+    """Lines about the images that are left out; the first ones are named."""
     if not comparison.skipped:
         return []
     return [f"{len(comparison.skipped)} images could not be read:", *list(comparison.skipped.values())[:UNREAD]]

@@ -1,4 +1,4 @@
-"""One image: from what the model answers to regions and their descriptors."""
+"""From the model's answer for one image to regions and their descriptors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Described:
 
     Attributes:
         regions: m connected regions of its segmentation.
-        recnn: float32 [m, 512], ReCNN: a row a region (paper, Eq. 2).
+        recnn: float32 [m, 512], ReCNN: one row per region (paper, Eq. 2).
         recnn_plus: float32 [512], ReCNN+: over the whole image.
     """
 
@@ -34,7 +34,7 @@ def describe_prediction(prediction: Prediction, settings: IndexSettings) -> Desc
     """Cut a segmentation into regions and pool conv5_3 over each (paper, II.B).
 
     Args:
-        prediction: What the model answered.
+        prediction: The answer of the model.
         settings: Connectivity, minimum area and bilinear convention; one class index per name.
 
     Raises:

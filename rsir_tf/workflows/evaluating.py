@@ -1,4 +1,4 @@
-"""From an index to retrieval figures: every image asks, all images are ranked."""
+"""From an index to retrieval figures: every image is the query once, and all images are ranked."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def evaluate_index(
     record: RankingRecord | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Let every image of an index be the query once and measure the rankings (paper, III.D).
+    """Rank with every image of an index as the query once, and measure the rankings (paper, III.D).
 
     Where images have tags, rankings are graded by the tags shared with the query too; and where each tag is a class of
     the model, the classes that the segmentations show are compared with the tags.
@@ -64,8 +64,8 @@ def evaluate_index(
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
         direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
-        tags_overlap: Rank images last whose segmentation shares no class with the query's (paper, IV: the coarse
-            filter by overlapping labels).
+        tags_overlap: Put images whose segmentation shares no class with the query's last (paper, IV: the coarse filter
+            by overlapping labels).
         intervals: Whether to add 95% bootstrap intervals over queries.
         sets: Which images are queries and which are ranked, from `sets_of_split`; None takes all for both. A query that
             is not ranked does not count, whatever `query_counts` says.
@@ -73,8 +73,7 @@ def evaluate_index(
         progress: Called after each query.
 
     Raises:
-        InputError: The index holds no image, or no scenes or tags to tell relevance by; or an option has no such
-            value.
+        InputError: The index has no image, or no scenes or tags for the relevance; or an option has no such value.
     """
     if len(index) == 0:
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
@@ -161,12 +160,12 @@ def _among(index: Index, scheme: Scheme, sets: QuerySets, tags_overlap: bool, pl
 def shown_tags(index: Index) -> MultiLabelFigures | None:
     """Compare the classes that an index's regions have with its images' tags.
 
-    An image shows a class where it has a region of it, of the index's minimum area or larger. Labels are all classes of
-    the model; one that is no image's tag and nowhere shown counts 0 in the macro averages. Names may be spelt with
-    spaces, hyphens or underscores. Images whose tags are not known do not count.
+    An image shows a class if it has a region of this class, of the index's minimum area or larger. The labels are all
+    classes of the model; a class that is neither a tag nor shown anywhere counts as 0 in the macro averages. Names can
+    be written with spaces, hyphens or underscores. Images whose tags are not known do not count.
 
     Returns:
-        The figures; None where no image has a tag, or a tag is no class of the model.
+        The figures; None if no image has a tag, or if a tag is not a class of the model.
     """
     classes = {plain_name(name): number for number, name in enumerate(index.settings.class_names)}
     tags = [None if own is None else [plain_name(tag) for tag in own] for own in index.images.tags]

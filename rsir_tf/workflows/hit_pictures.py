@@ -18,11 +18,11 @@ CHANGED = "has changed since it was indexed"
 
 @dataclass(frozen=True, slots=True)
 class HitPicture:
-    """Where a hit's picture lies.
+    """Where the picture of a hit is.
 
     Attributes:
-        path: The address of its source: of a file, its absolute path.
-        problem: Why it is not what was indexed, in words that follow the path; None where it is.
+        path: The address of its source; for a file, its absolute path.
+        problem: Why it is not what was indexed, as words after the path; None if it is.
     """
 
     path: str
@@ -30,9 +30,9 @@ class HitPicture:
 
 
 def look_up(index: Index, row: int) -> HitPicture:
-    """Find out cheaply whether the picture of an image of an index is there as it was indexed.
+    """Check whether the picture of an image of an index is still what was indexed.
 
-    Pixels are read only where the source has another size or time of change than it had.
+    Pixels are read only if the size or the time of change of the source is not the same.
 
     Args:
         index: From `rsir_tf.open_index`.

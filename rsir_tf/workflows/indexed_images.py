@@ -1,4 +1,4 @@
-"""Whether an index holds the images of an archive, as they are now."""
+"""Whether an index has the images of an archive, with their pixels of today."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def ids_in_index(index: Index, archive: Archive) -> dict[str, str]:
 
 
 def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:
-    """Refuse an index of images whose pixels have changed since: its vectors are of what they showed then.
+    """Refuse an index if the pixels of an image have changed since it was indexed.
 
-    Every image is read: the size and the time of change of its source do not tell that its pixels are the same. What
-    the index does not hold, and what cannot be read any more, is others' to tell.
+    Every image is read, because size and time of change do not prove that its pixels are the same. Images that the
+    index does not have, or that cannot be read any more, are reported elsewhere.
 
     Args:
         index: From `rsir_tf.open_index`.
@@ -65,7 +65,7 @@ def require_all(index: Index, records: Sequence[Record]) -> None:
     """Refuse an index that lacks images.
 
     Raises:
-        InputError: It lacks some; the first is named.
+        InputError: Images are missing; the text names the first.
     """
     known = set(index.images.ids)
     lacking = [record.id for record in records if record.id not in known]

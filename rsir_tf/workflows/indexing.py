@@ -40,15 +40,15 @@ class IndexSummary:
 
     Attributes:
         index: The index's folder.
-        images: In the index now.
-        added: Described by asking the model.
-        reused: Added without asking, because an image with the same pixels is in the index.
-        unchanged: Found in the index already.
-        refreshed: Found in the index already, with other facts: tags, scene, path, or the file's time of change.
-        removed: Taken out, because the archive no longer has them.
-        absent: Of this archive, in the index, and not among the images given.
-        gone: How many of the absent ones have no file any more.
-        skipped: Images that could not be read, and why, by id; all that the index lists.
+        images: Number of images in the index now.
+        added: Number of images that the model described.
+        reused: Number of images that were added without the model, because the index has one with the same pixels.
+        unchanged: Number of images that were in the index already.
+        refreshed: Number of images that were in the index with other facts: tags, scene, path, or time of change.
+        removed: Number of images that were removed, because the archive no longer has them.
+        absent: Number of images of this archive in the index that are not among the given images.
+        gone: How many of the absent images have no file any more.
+        skipped: Id → why an image could not be read, for all images that the index lists.
         dropped: Damaged segments that repairing took out.
         moved_from: Where the archive was when it was indexed last; None where that is where it is.
     """
@@ -73,9 +73,9 @@ class IndexSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A record whose pixels have been read; the pixels themselves travel on to the model alone.
+    """A record whose pixels have been read; the pixels themselves are only sent to the model.
 
-    The hash is of the source's pixels, the shape is what the model sees: regions are counted in that.
+    The hash is that of the source's pixels; the shape is that of the image for the model, in which regions are counted.
     """
 
     record: Record
@@ -103,10 +103,10 @@ def index_archive(
     root: Path | None = None,
     progress: Progress = silent,
 ) -> IndexSummary:
-    """Ask the model about each image of an archive and keep its descriptors.
+    """Describe each image of an archive with a model and keep its descriptors.
 
-    Images that are in the index and whose sources have not been touched are not asked for again, so that a killed run
-    goes on where it stopped. Their tags, scenes and paths are brought up to date. One bad image does not stop it.
+    Images that are in the index and whose sources have not changed are not described again, so that a killed run can be
+    continued. Their tags, scenes and paths are updated. One bad image does not stop the others.
 
     Args:
         archive: Any; scenes and tags are kept with the images.
@@ -116,15 +116,15 @@ def index_archive(
         min_area: Smallest region kept, in pixels.
         convention: Bilinear convention of region pooling.
         dtype: Number type of stored vectors.
-        resize: (height, width) to which each image is brought before the model sees it, so that all fit one batch; its
-            regions are then counted in these pixels. None leaves images as they are.
-        strict: Fail at the first image that cannot be read; what is done by then is kept.
-        prune: Take images out that the archive does not have: those of other parts too, where it is one part. Images of
+        resize: (height, width) to which each image is resized for the model, so that all fit into one batch; its
+            regions are then counted in these pixels. None keeps the size of each image.
+        strict: Fail at the first image that cannot be read; the work up to then is kept.
+        prune: Remove images that the archive does not have, also those of other parts if it is one part. Images of
             other archives in the index stay.
-        repair: First read every byte of the index and drop damaged segments; their images are then asked for again,
-            where the archive has them.
-        merge: At the end, merge small segments and those that lack images, however few there are.
-        rehash: Read all images again, whether their sources have been touched or not.
+        repair: First read every byte of the index and drop damaged segments; their images are then described again if
+            the archive has them.
+        merge: At the end, merge all small segments and those with removed images.
+        rehash: Read all images again, even if their sources have not changed.
         name: What to call the archive in the index, where that holds another one; its ids begin with "name/" then.
         root: The archive's folder, to say that it is the one of the index, moved; None finds out.
         progress: Called after each image.
@@ -170,7 +170,7 @@ def index_archive(
 
 
 class _Run:
-    """One pass over an archive: reading runs ahead of the model's answers, which come back in order."""
+    """One pass over an archive: images are read ahead of the model's answers, which come in order."""
 
     def __init__(
         self,
@@ -233,7 +233,7 @@ class _Run:
             seen = resize_image(image, self.writer.settings.resize)
             read = _Read(record, seen.shape[:2], content_hash, fingerprint)
             if read.content_hash in self.asked:
-                # Its twin is under way: equal pixels get equal descriptors, to the bit, so that their distance is 0.
+                # The model is describing equal pixels already: equal descriptors, bit for bit, have distance 0.
                 self.twins.append(read)
             elif not self._reuse(read):
                 self.asked.add(read.content_hash)

@@ -1,4 +1,4 @@
-"""Rankings judged: the one loop in which `evaluate` and `compare` let each image be the query, under any scheme."""
+"""Measure rankings: the loop of `evaluate` and `compare` with each image as the query, for any scheme."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from rsir_tf.ranking import Index, Scheme
 
 Ranked = Iterator[tuple[int, "NDArray[np.int64]"]]
-"""A query's row, and all rows, nearest first; queries in order."""
+"""For each query, in order: its row, and all rows, nearest first."""
 
 FIRST_HITS = 5
-"""Hits of each query that are kept for pictures, the query itself left out."""
+"""Number of hits per query that are kept for pictures, without the query itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What the rankings of one scheme or descriptor are worth.
+    """The quality of the rankings of one scheme or descriptor.
 
     Attributes:
         figures: Averages over the queries, and what a query costs.
         queries: int64 [Q], the row of each query.
         per_query: From a name of `RankingMetrics.names` to that figure of each query, float64 [Q], NaN where it has
             none.
-        first_hits: int64 [Q, ≤ FIRST_HITS], rows of each query's first hits, itself left out.
-        left_out: Queries without a relevant image, which are in no figure.
-        cannot_ask: Queries whose images have nothing that the scheme could ask with, which are in no figure either.
-        graded_queries: Queries that share a tag with a ranked image.
-        confusion: Which scenes the hits confuse; None where that was not asked for.
+        first_hits: int64 [Q, ≤ FIRST_HITS], rows of each query's first hits without the query itself.
+        left_out: Number of queries without a relevant image; they are in no figure.
+        cannot_ask: Number of queries without what the scheme asks with; they are in no figure either.
+        graded_queries: Number of queries that share a tag with a ranked image.
+        confusion: Which scenes the hits confuse; None if it was not wanted.
         rankings: For each query int32 [≤ depth], the rows that count for its figures, nearest first; empty where they
             were not to be kept.
     """
@@ -68,13 +68,13 @@ class Measured:
 
 
 class Judge:
-    """Measures rankings of images by what is known of them.
+    """Measures rankings of images by their scenes or tags.
 
     Args:
         scenes: [N], each image's scene class, where known.
         tags: [N], each image's tags, where known.
         relevance: "scene", "tags" or "jaccard".
-        where: What the images are of, for the text of errors.
+        where: The archive or index of the images, for error texts.
         jaccard_at: As for `judge_relevance`.
         anmrr_variant: A name of `rsir_tf.evaluation.ANMRR_VARIANTS`.
         cutoffs: The k of P@k and recall@k.
@@ -182,14 +182,14 @@ class Judge:
 
 
 def seconds_per_query(rank: Callable[[range], Iterator[object]], queries: int) -> float:
-    """Time ranking by itself: nobody else takes its turn, and nothing is done with the rankings.
+    """Measure the time of ranking alone: nothing else is done with the rankings.
 
     Args:
         rank: From rows to an iterator that ranks all images for each of them.
         queries: How many there are; the first `TIMED_QUERIES` are timed.
 
     Returns:
-        Seconds of one core's time a query; what several threads do at once is added up.
+        Seconds per query on one core; the times of several threads are added.
     """
     timed = range(min(queries, TIMED_QUERIES))
     ranked = rank(timed)
@@ -221,7 +221,7 @@ def judge_relevance(
     *,
     jaccard_at: float = 0.5,
 ) -> Callable[[int], NDArray[np.bool_]]:
-    """Give a function from a row to which images are relevant to it, bool [N].
+    """Return a function that takes a row and gives which images are relevant to it, bool [N].
 
     Args:
         scenes: [N], each image's scene class, where known.

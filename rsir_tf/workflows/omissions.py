@@ -1,4 +1,4 @@
-"""What figures leave out, and why, in words: a report that is silent about it would say more than was measured."""
+"""Sentences that say what figures leave out, and why: without them, a report would claim more than was measured."""
 
 from __future__ import annotations
 

@@ -30,17 +30,17 @@ def draw_query(
     colours: Sequence[tuple[int, int, int]],
     missing: Callable[[str, str], None] = lambda *_: None,
 ) -> NDArray[np.uint8]:
-    """Draw the query and its hits with outlines of what the model sees in them.
+    """Draw the query and its hits with outlines of the model's segmentations.
 
     Args:
         result: From `query_image`.
         index: The same.
-        model: The same; it is asked for the hits' segmentations, which an index does not hold.
+        model: The same; it computes the hits' segmentations, which an index does not have.
         colours: RGB of each class.
-        missing: Called with the id of each hit whose picture is gone or shows something else by now, and why.
+        missing: Called with the id of each hit whose picture is gone or has changed, and why.
 
     Returns:
-        uint8 [H, W, 3], RGB. In the place of a picture that is missing there is a cross, with the reason below it.
+        uint8 [H, W, 3], RGB. A missing picture is replaced by a cross with the reason below it.
 
     Raises:
         MismatchError: A server holds another model than before.
@@ -75,7 +75,7 @@ def draw_query(
     for (place, pixels), prediction in zip(drawn, predictions, strict=True):
         hit, (scene, tags) = result.hits[place], result.facts[place]
         regions = _regions(prediction.segmentation, index.settings)
-        # A match names regions by number: it is shown only where this answer cuts the image as the indexed one did.
+        # A match names regions by number: it is shown only if this answer has the same regions as the indexed one.
         same = np.array_equal(regions.areas, index.regions_of(hit.row).areas)
         matches = [(match.query_region, match.region, match.distance) for match in hit.matches] if same else []
         items[place] = SheetItem(

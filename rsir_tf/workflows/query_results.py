@@ -1,4 +1,4 @@
-"""What a query found, and what programs are told of it."""
+"""What a query found, as plain data and as JSON."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class QueryResult:
         exact: Whether no other image of the index could be among the hits.
         image: uint8 [H, W, 3], the query as the model saw it.
         content_hash: Identity of its source's pixels.
-        prediction: What the model answered for it.
-        regions: Its m regions; their numbers are what `asked` and matches name.
-        asked: The regions that were asked with, ascending: all, or the one that was picked; none where the scheme asks
-            with whole images.
+        prediction: The model's answer for it.
+        regions: Its m regions; `asked` and matches use their numbers.
+        asked: The numbers of the query regions, ascending: all, or the chosen one; empty if the scheme asks with whole
+            images.
         class_names: One per class index.
         hits: Nearest first.
         facts: Scene and tags of each hit.

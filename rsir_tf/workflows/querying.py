@@ -40,7 +40,7 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 IMAGES_AT_ONCE = 32
-"""Queries that are described and then searched for together."""
+"""Number of queries that are described and then searched together."""
 
 
 def query_scheme(
@@ -53,7 +53,7 @@ def query_scheme(
     """Build the scheme of a query.
 
     Args:
-        scheme: A name, or a scheme with its own options; None takes the default for what is asked with.
+        scheme: A name, or a scheme with its own options; None takes the default for the query.
         metric: As for `query_image`.
         direction: As for `query_image`.
         one_region: Whether one region of the query is picked.
@@ -99,8 +99,7 @@ def query_image(
         at: Ask with the region at this point (x, y) of the query alone, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter
             by overlapping labels), or with the region's.
-        asked: Settings that the caller insists on ("connectivity", "min_area", "convention", "resize"); the index must
-            have the same.
+        asked: Settings that the index must have ("connectivity", "min_area", "convention", "resize").
 
     Raises:
         InputError: The index is empty; the image cannot be used, has no region to ask with, or not the one that was
@@ -133,7 +132,7 @@ def query_images(
     asked: dict[str, Any] | None = None,
     refused: Callable[[str, RsirError], None] | None = None,
 ) -> Iterator[QueryResult]:
-    """Ask with several images, going through the index once for many of them; as `query_image` for each.
+    """Search with several images, reading the index once for many of them; like `query_image` for each.
 
     Args:
         images: As for `query_image`.
@@ -150,7 +149,7 @@ def query_images(
             it the first such image is an error.
 
     Yields:
-        One result an image, in order; any number of images is held a few at a time.
+        One result per image, in order; only a few images are in memory at a time.
 
     Raises:
         InputError: As for `query_image`; what concerns one image when its turn comes, and only without `refused`.

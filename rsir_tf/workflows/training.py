@@ -29,9 +29,9 @@ class TrainingSummary:
 
     Attributes:
         run: The run's folder.
-        epochs: How many it has.
-        ended: Why it has no more, in words.
-        scores: On the test part, as in the run's `report/scores.json`; None where the test part has no labels.
+        epochs: Number of its epochs.
+        ended: Why it ended.
+        scores: Scores on the test part, as in `report/scores.json`; None if the test part has no labels.
     """
 
     run: Path
@@ -45,7 +45,7 @@ class TrainingSummary:
 
 
 def usual_supervision(archive: Archive) -> Literal["masks", "tags"]:
-    """What a network learns from where nothing is said: masks, or tags if the archive has only those."""
+    """The default supervision: masks, or tags if the archive has only tags."""
     return "tags" if archive.label_set is None and archive.tag_names else "masks"
 
 
@@ -54,7 +54,7 @@ def train_archive(
 ) -> TrainingSummary:
     """Train a network on an archive, score it on the test part, and write the report with its pictures.
 
-    A run that was stopped goes on after its last whole epoch; a complete one is only scored again.
+    A stopped run continues after its last complete epoch; a complete run is only scored again.
 
     Args:
         archive: With masks and a label set, or with tags, as the settings' supervision says.
@@ -81,7 +81,7 @@ def write_run_report(run: Run, test: Archive | None, *, progress: Progress = sil
     Files: `scores.json`, `report.md`, `curves.png`, `examples.png`; each is replaced atomically.
 
     Args:
-        run: With at least one ended epoch.
+        run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored where the run was supervised by them. None where all images
             trained.
         progress: Called after each image.
@@ -120,7 +120,7 @@ def write_run_report(run: Run, test: Archive | None, *, progress: Progress = sil
 
 
 def watch_retrieval(descriptors: NDArray[np.float32], records: Sequence[Record]) -> dict[str, float | None]:
-    """Let each image query all of them, itself included, with its descriptor: ranked by L1, relevant is the same scene.
+    """Rank all images for each of them by L1 between descriptors; images of the same scene are relevant.
 
     Args:
         descriptors: float32 [N, D].

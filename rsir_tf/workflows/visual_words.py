@@ -33,14 +33,14 @@ def with_words(
     tell: Progress,
     remarks: list[str],
 ) -> tuple[Descriptor | None, dict[str, Any]]:
-    """Give a descriptor its dictionary where it needs one.
+    """Give a descriptor its dictionary if it needs one.
 
     Args:
-        descriptor: Any; only a bag of visual words without a dictionary is changed.
-        training: The images to learn from; one that cannot be read teaches nothing, and stops nothing.
+        descriptor: Any descriptor; only a bag of visual words without a dictionary is changed.
+        training: The images to learn from; those that cannot be read are left out.
         cache: The folder in which a dictionary is kept for the next run.
         tell: Called with (done, in all, words).
-        remarks: Gets a line where something is left out.
+        remarks: Gets a line if something is left out.
 
     Returns:
         The descriptor, None where there is nothing to learn its words from; and what to record of the words' origin.
