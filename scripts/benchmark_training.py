@@ -178,7 +178,7 @@ def main() -> None:
     device = ", ".join(device.name for device in tf.config.list_physical_devices("GPU")) or "CPU"
     reached = min(results["loop"]["loop / train_on_batch"], *(results[name]["both / step"] for name in formats))
     if options.json:
-        print(json.dumps({"device": device, "images a second": results}, indent=2))
+        print(json.dumps({"device": device, "images_per_second": results}, indent=2))
         raise SystemExit(reached < WANTED)
     print(
         f"images/s on {device}, crops of {options.crop}, batch {options.batch}, fc6 and fc7 {options.head_width} wide"

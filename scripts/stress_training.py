@@ -146,8 +146,8 @@ def main() -> None:
     found = {
         "kills": len(reached),
         "runs": number,
-        "epochs after each": reached,
-        "seconds undisturbed": whole,
+        "epochs_after_each": reached,
+        "seconds_undisturbed": whole,
         "failures": failures,
     }
     words = f"{len(reached)} kills in {number} runs, {len(failures)} failures"

@@ -1,4 +1,4 @@
-"""What a writer knows of the images of its index without opening a segment."""
+"""What a writer knows about the images of its index without opening a segment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rsir_tf.index.segment import ARCHIVE, Segment
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a committed image lies, and its facts."""
+    """The place of a committed image, and its facts."""
 
     segment: str
     row: int

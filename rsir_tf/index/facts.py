@@ -1,4 +1,4 @@
-"""What an index keeps of an image beside its descriptors, and where the archives lie that its paths are relative to."""
+"""What an index keeps about an image besides its descriptors, and the folders that its paths are relative to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index's folder before a writer begins: locked, refused where it holds something else, freed of leftovers."""
+"""Prepare an index's folder for a writer: lock it, refuse a folder with other things, and remove leftovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things lie in an index's folder, and its manifest: the one file that says what belongs to the index.
+"""The layout of an index's folder, and its manifest: the one file that says what belongs to the index.
 
     manifest.json                    settings, counts, the segments with sizes and hashes of their files, removed rows
     skipped.json                     images that could not be indexed, and why
@@ -42,13 +42,13 @@ RECNN = "recnn.npy"
 RECNN_PLUS = "recnn_plus.npy"
 SEGMENT_FILES = (IMAGES, RECNN, RECNN_PLUS, REGIONS)
 
-REBUILD = "restore it from a copy, or run rsir-tf index anew to another folder"
+REBUILD = "restore it from a copy, or run rsir-tf index again with another folder"
 REPAIR = "restore it from a copy, or run rsir-tf index with --repair"
 
 
 @dataclass(frozen=True)
 class SegmentRecord:
-    """What the manifest says of one segment.
+    """The entry of one segment in the manifest.
 
     Attributes:
         name: Its folder's name, a number of at least six digits.

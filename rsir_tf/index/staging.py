@@ -1,4 +1,4 @@
-"""Images that a writer has and that fill no segment yet, kept in one file so that a killed writer does not lose them.
+"""Images of a writer that do not fill a segment yet, kept in one file so that a killed writer does not lose them.
 
 The file is no part of the index: readers never see it. The next writer takes its images as if they had just been added,
 so that its segments are cut where those of an undisturbed writer are. A file that cannot be used is passed over: its

@@ -1,4 +1,4 @@
-"""An index opened for reading: what is known of the images, their regions and their vectors; nothing of distances."""
+"""An index opened for reading: facts about the images, their regions and their vectors, but no distances."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class StoredIndex:
     Attributes:
         path: The index's folder.
         settings: What the descriptors were made with.
-        images: What is known of the images, row by row.
+        images: What is known about the images, row by row.
         roots: Name of each archive whose images are in the index, "" for the first → its folder.
         skipped: Images that could not be indexed, and why, by id.
-        vectors: The vectors, as they lie on disk: what ranking goes through.
+        vectors: The vectors in their order on disk, for ranking.
     """
 
     def __init__(self, path: Path, layout: Layout, roots: Mapping[str, str]) -> None:
@@ -90,7 +90,7 @@ class StoredIndex:
         return self._rows[image]
 
     def entry(self, row: int) -> ImageEntry:
-        """All that the index holds of one image.
+        """Everything that the index has about one image.
 
         Raises:
             InputError: There is no such row.
@@ -99,7 +99,7 @@ class StoredIndex:
         return segment.entry(at)
 
     def facts_of(self, row: int) -> ImageFacts:
-        """What is known of one image beside its descriptors; only what is stored of this one is decoded.
+        """What is known about one image besides its descriptors; only this image's data is decoded.
 
         Raises:
             InputError: There is no such row.
@@ -117,7 +117,7 @@ class StoredIndex:
         return address_of(facts.path, facts.archive, self.roots)
 
     def position_of(self, row: int) -> int:
-        """Where an image lies in `vectors`.
+        """The position of an image in `vectors`.
 
         Raises:
             InputError: There is no such row.
@@ -155,7 +155,7 @@ class StoredIndex:
         """Read every byte and compare it with what was written.
 
         Raises:
-            ArtifactError: A file is damaged; the first is named, and how many there are.
+            ArtifactError: Files are damaged; the text names the first and says how many there are.
         """
         from rsir_tf.index.maintenance import verify_index
 

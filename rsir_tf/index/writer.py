@@ -39,7 +39,7 @@ REGIONS_PER_SEGMENT = 1 << 16
 """Pending vectors are kept in memory: 65,536 of 512 float32 are 128 MB."""
 
 SECONDS_BETWEEN_STAGINGS = 30.0
-"""A writer that is killed loses at most the images that were added in so long a time."""
+"""A killed writer loses at most the images that were added in this time."""
 
 
 class IndexWriter:
