@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.archives.labels import Colour, spell_colour
+from rsir_tf.archives.labels import MAX_CLASSES, Colour, spell_colour
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import Stored, open_stored
 
@@ -91,11 +91,23 @@ def palette_of(path: Path) -> dict[int, Colour] | None:
 
 
 def describe_values(masks: Iterable[Path]) -> str:
-    """Say what masks hold: `the ids 0, 1, 2` or `the colours #000000, #FFFFFF`; "" where none of them can be read."""
+    """Say what masks hold: `the ids 0, 1, 2` or `the colours #000000, #FFFFFF`; "" where none of them can be read.
+
+    Raises:
+        InputError: One holds more colours than a label set has classes: it is a picture.
+    """
     ids: set[int] = set()
     colours: set[int] = set()
     for mask in masks:
+        before = len(colours)
         _collect(mask, ids, colours)
+        if len(colours) - before > MAX_CLASSES:
+            raise InputError(
+                f"{mask}: is taken for a mask because of its name, but it holds {len(colours) - before:,} colours, as "
+                "a picture does",
+                wanted=f"masks of at most {MAX_CLASSES} classes",
+                cure="say which files are what with --images GLOB --masks GLOB; --images '**' takes all for images",
+            )
     found = []
     if ids:
         found.append(f"the ids {_some(map(str, sorted(ids)))}")

@@ -105,6 +105,10 @@ def test_the_ids_of_many_kinds_of_masks_are_told(tmp_path: Path, draw_image: Dra
     Image.fromarray(colours).save(tmp_path / "gt/a.tif")
     with pytest.raises(InputError, match="there are the colours #000000, #FFFFFF; wanted"):
         open_archive(tmp_path)
+    many = np.arange(480, dtype="<u4").view(np.uint8).reshape(20, 24, 4)[..., :3]
+    Image.fromarray(np.ascontiguousarray(many)).save(tmp_path / "gt/a.tif")
+    with pytest.raises(InputError, match=r"a\.tif: is taken for a mask because of its name, but it holds 480 colours"):
+        open_archive(tmp_path)
     (tmp_path / "gt/a.tif").write_text("text")
     with pytest.raises(InputError, match="nothing says what their values mean; none of them can be read"):
         open_archive(tmp_path)
