@@ -145,9 +145,9 @@ def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) ->
     [
         ("segmentation", None, "segments differently"),
         ("conv5_3", None, "other features"),
-        ("model_id", "features", "'features' does not name"),
-        ("model_id", "describe", "'describe' does not name"),
-        ("model_id", "identify", "'identify' does not name"),
+        ("model_id", "features", "'features' does not return the identity"),
+        ("model_id", "describe", "'describe' does not return the identity"),
+        ("model_id", "identify", "'identify' does not return the identity"),
     ],
 )
 def test_an_export_that_answers_otherwise_is_not_published(

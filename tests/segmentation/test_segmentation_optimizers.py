@@ -176,5 +176,5 @@ def test_a_slower_trunk_under_keras_2_wants_addons(monkeypatch: pytest.MonkeyPat
     import sys
 
     monkeypatch.setitem(sys.modules, "tensorflow_addons", None)
-    with pytest.raises(InputError, match="without TensorFlow Addons; pip install"):
+    with pytest.raises(InputError, match="needs TensorFlow Addons, which is not installed; pip install"):
         optimizers.require_addons()
