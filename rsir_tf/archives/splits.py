@@ -152,7 +152,7 @@ def draw_split(
 
     Args:
         archive: Any.
-        test: As for `stratified_split` and `group_split`; or 0, to train on all images.
+        test: As for `stratified_split` and `group_split`.
         test_groups: The groups to test on; none named where None or empty.
         seed: What the draw depends on.
         validation: As for `stratified_split` and `group_split`.
@@ -160,12 +160,15 @@ def draw_split(
     Raises:
         InputError: As `stratified_split` and `group_split`.
     """
-    if test == 0 and not test_groups and validation is None:
-        ids = tuple(sorted(record.id for record in archive))
-        return Split(ids, (), "nothing", None, 0.0, (), archive_hash(archive))
     if test_groups or all(record.group is not None for record in archive):
         return group_split(archive, test_groups or None, test=test, seed=seed, validation=validation)
     return stratified_split(archive, test, seed, validation=validation)
+
+
+def everything_trains(archive: Archive) -> Split:
+    """The split that trains on all images of an archive and tests on none."""
+    ids = tuple(sorted(record.id for record in archive))
+    return Split(ids, (), "nothing", None, 0.0, (), archive_hash(archive))
 
 
 def _with_validation(archive: Archive, split: Split, held_out: set[str], fraction: float | None) -> Split:

@@ -250,7 +250,7 @@ def command(
     scored again but not trained further. --test 0 trains on all images. The run's folder keeps the options in
     train.toml, which --config takes.
     """
-    from rsir_tf.archives import draw_split, read_split
+    from rsir_tf.archives import draw_split, everything_trains, read_split
     from rsir_tf.segmentation import TrainingSettings
     from rsir_tf.segmentation.resuming import require_same_settings
     from rsir_tf.workflows import usual_supervision
@@ -259,7 +259,12 @@ def command(
         raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
     cropped = crops.crops  # What is wrong with it is said before the archive is read.
     opened = annotations.open(archive, need_labels=supervision is not Supervision.tags)
-    drawn = read_split(split) if split else draw_split(opened, test, test_group, seed=seed)
+    if split:
+        drawn = read_split(split)
+    elif test == 0 and not test_group:
+        drawn = everything_trains(opened)
+    else:
+        drawn = draw_split(opened, test, test_group, seed=seed)
     chosen = TrainingSettings(
         supervision=supervision.value if supervision else usual_supervision(opened),
         crops=cropped,
