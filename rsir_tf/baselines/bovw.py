@@ -43,6 +43,7 @@ class BagOfVisualWords:
     seed: int = 0
     dictionary: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     name: ClassVar[str] = "bovw"
+    title: ClassVar[str] = "BoVW"
     distance: ClassVar[str] = "l2"
     libraries: ClassVar[tuple[str, ...]] = ("opencv",)
 

@@ -27,6 +27,7 @@ class ColourHistogram:
     bins: int = 8
     joint: bool = True
     name: ClassVar[str] = "color"
+    title: ClassVar[str] = "Color"
     distance: ClassVar[str] = "l1"
     libraries: ClassVar[tuple[str, ...]] = ()
 

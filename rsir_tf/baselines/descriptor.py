@@ -19,11 +19,13 @@ class Descriptor(Protocol):
 
     Attributes:
         name: Its name in options and reports.
+        title: Its name in the paper and in tables.
         distance: The distance that the paper uses for it (III.D): "l1" for colour, "l2" for the others.
         libraries: The libraries that its vectors depend on besides NumPy and Pillow, named as in `library_versions`.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     distance: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]]
 

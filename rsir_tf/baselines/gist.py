@@ -47,6 +47,7 @@ class GIST:
     grid: int = 4
     border: int = 32
     name: ClassVar[str] = "gist"
+    title: ClassVar[str] = "GIST"
     distance: ClassVar[str] = "l2"
     libraries: ClassVar[tuple[str, ...]] = ("opencv", "scipy")
 

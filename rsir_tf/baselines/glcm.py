@@ -31,6 +31,7 @@ class GLCM:
     offsets: tuple[int, ...] = (1,)
     mean_over_angles: bool = False
     name: ClassVar[str] = "glcm"
+    title: ClassVar[str] = "GLCM"
     distance: ClassVar[str] = "l2"
     libraries: ClassVar[tuple[str, ...]] = ("opencv", "scikit-image")
 

@@ -30,6 +30,7 @@ class UniformLBP:
     radius: float = 1.0
     rotation_invariant: bool = False
     name: ClassVar[str] = "lbp"
+    title: ClassVar[str] = "LBP"
     distance: ClassVar[str] = "l2"
     libraries: ClassVar[tuple[str, ...]] = ("opencv", "scikit-image")
 

@@ -38,6 +38,7 @@ class MLIR:
     sigma: float = 0.8
     min_area: int = 200
     name: ClassVar[str] = "mlir"
+    title: ClassVar[str] = "MLIR"
     distance: ClassVar[str] = "l2"
     libraries: ClassVar[tuple[str, ...]] = ("opencv", "scikit-image", "scipy")
 

@@ -25,6 +25,7 @@ class Statistics:
 
     channels: str = "grey"
     name: ClassVar[str] = "statistics"
+    title: ClassVar[str] = "Statistics"
     distance: ClassVar[str] = "l2"
     libraries: ClassVar[tuple[str, ...]] = ("opencv",)
 

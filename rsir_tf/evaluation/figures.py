@@ -98,6 +98,7 @@ class Evaluation:
             none.
         graded_queries: Number of queries in the graded figures; None where there are no such figures.
         remarks: What was left out and why, one line each.
+        titles: Name of a scheme → its name in tables; a scheme that is not in it is shown by its name.
     """
 
     queries: int
@@ -111,6 +112,13 @@ class Evaluation:
     shown_tags: MultiLabelFigures | None = None
     graded_queries: int | None = None
     remarks: tuple[str, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title_of(self, name: str) -> str:
+        """What tables and plots call a scheme: its title, followed by its name where another scheme has this title."""
+        title = self.titles.get(name, name)
+        shared = any(self.titles.get(other, other) == title for other in self.schemes if other != name)
+        return f"{title} ({name})" if shared else title
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types: the settings, "shown_tags" if known, and the figures of each scheme under "schemes"."""

@@ -5,19 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-SCHEME_TITLES = {
-    "statistics": "Statistics",
-    "color": "Color",
-    "lbp": "LBP",
-    "glcm": "GLCM",
-    "gist": "GIST",
-    "bovw": "BoVW",
-    "mlir": "MLIR",
-    "recnn": "ReCNN",
-    "recnn+": "ReCNN+",
-}
-"""Names of the schemes in tables and plots."""
-
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:

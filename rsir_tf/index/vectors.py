@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -23,7 +25,8 @@ class StoredVectors:
 
     def __init__(self, segments: Sequence[Segment], rows: NDArray[np.int64]) -> None:
         self.segments = tuple(segments)
-        self.first = np.cumsum([0, *(segment.record.images for segment in segments)])
+        self._starts = [0, *itertools.accumulate(segment.record.images for segment in segments)]
+        self.first = np.array(self._starts, dtype=np.int64)
         self.rows = rows
         self.positions = np.empty(int((rows >= 0).sum()), dtype=np.int64)
         live = np.flatnonzero(rows >= 0)
@@ -53,8 +56,8 @@ class StoredVectors:
 
     def locate(self, position: int) -> tuple[Segment, int]:
         """The segment with a position, and the row in it."""
-        number = int(np.searchsorted(self.first, position, side="right")) - 1
-        return self.segments[number], position - int(self.first[number])
+        number = bisect_right(self._starts, position) - 1
+        return self.segments[number], position - self._starts[number]
 
     def recnn(self, position: int) -> NDArray[np.float32]:
         """float32 [m, C], the region vectors of one image."""
@@ -75,7 +78,7 @@ class StoredVectors:
 
     def parts(self) -> Iterator[tuple[slice, Segment]]:
         """The segments, each with the positions of its images."""
-        for first, segment in zip(self.first.tolist(), self.segments, strict=False):
+        for first, segment in zip(self._starts, self.segments, strict=False):
             yield slice(first, first + segment.record.images), segment
 
     def global_blocks(self, wanted: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating]]]:

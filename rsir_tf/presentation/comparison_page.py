@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,6 @@ import numpy as np
 
 from rsir_tf.artifacts import written_aside
 from rsir_tf.evaluation import Evaluation, PairedTests, PublishedRow, SceneConfusion
-from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.presentation.drawing import save_png
 from rsir_tf.presentation.extremes import ShownImage, extremes_sheet
 from rsir_tf.presentation.page import Block, Picture, Section, write_page
@@ -27,7 +28,6 @@ from rsir_tf.presentation.retrieval_tables import (
     paired_test_table,
     scene_plot_left_out,
     scene_table,
-    title_of,
 )
 from rsir_tf.presentation.tables import Table
 
@@ -91,11 +91,11 @@ def write_comparison_page(
     Raises:
         ArtifactError: The disk is full or read-only.
     """
-    shown_extremes = [_extremes(to, found) for found in extremes]
+    shown_extremes = [_extremes(to, evaluation, found) for found in extremes]
     sections = [
         _figures(to, evaluation, tests, published, remarks),
         *_scenes(to, evaluation),
-        *_confusion(to, confusion),
+        *_confusion(to, evaluation, confusion),
         *([Section("Best and worst queries", shown_extremes)] if shown_extremes else []),
         *_costs(evaluation),
         Section(
@@ -103,15 +103,20 @@ def write_comparison_page(
             [*settings, *settings_words(evaluation), *unread],
         ),
     ]
+    earlier = _own_pictures(to / PAGE)
     page = write_page(to / PAGE, title, sections, lead=_lead(evaluation))
-    shown = {block.source for section in sections for block in section.content if isinstance(block, Picture)}
-    own = {
-        to / "anmrr_by_scene.png",
-        *(_file(to, k, name) for k in ("confusion", "best", "worst") for name in SCHEME_TITLES),
-    }
-    for stale in own - shown:
-        stale.unlink(missing_ok=True)
+    for stale in earlier - _own_pictures(page):
+        (to / stale).unlink(missing_ok=True)
     return page
+
+
+def _own_pictures(page: Path) -> set[str]:
+    """Names of the pictures that a page shows and nothing else does; none where there is no page."""
+    if not page.exists():
+        return set()
+    text = page.read_text(encoding="utf-8", errors="replace")
+    found = re.findall(r'<img src="((?:anmrr_by_scene|(?:confusion|best|worst)_[^"/]+)\.png)"', text)
+    return {urllib.parse.unquote(name) for name in found}
 
 
 def _lead(evaluation: Evaluation) -> str:
@@ -122,7 +127,7 @@ def _lead(evaluation: Evaluation) -> str:
         return f"{words} No query has a relevant image: there are no figures."
     if len(schemes) == 1:
         return words
-    return f"{words} Best by ANMRR: {title_of(min(schemes, key=lambda name: schemes[name].anmrr))}."
+    return f"{words} Best by ANMRR: {evaluation.title_of(min(schemes, key=lambda name: schemes[name].anmrr))}."
 
 
 def _figures(
@@ -141,7 +146,7 @@ def _figures(
     content += remarks
     content += filter(None, [interval_table(evaluation)])
     if tests is not None:
-        content += [paired_test_table(tests), paired_test_sentence(tests)]
+        content += [paired_test_table(evaluation, tests), paired_test_sentence(evaluation, tests)]
     content.append(Picture(to / "precision_recall.png", "Interpolated precision over recall, one curve per descriptor"))
     content += filter(None, [graded_table(evaluation)])
     return Section("Figures", content)
@@ -157,31 +162,34 @@ def _scenes(to: Path, evaluation: Evaluation) -> list[Section]:
     values = [
         [f.by_scene[scene].anmrr if scene in f.by_scene else np.nan for f in schemes.values()] for scene in scenes
     ]
-    picture = heat_map(values, scenes, [title_of(name) for name in schemes], colours="Oranges", blanks=False)
+    picture = heat_map(values, scenes, [evaluation.title_of(name) for name in schemes], colours="Oranges", blanks=False)
     words = "ANMRR of each scene class for each descriptor"
     return [Section("By scene class", [_save(to / "anmrr_by_scene.png", picture, words), table])]
 
 
-def _confusion(to: Path, found: Mapping[str, SceneConfusion]) -> list[Section]:
+def _confusion(to: Path, evaluation: Evaluation, found: Mapping[str, SceneConfusion]) -> list[Section]:
     content: list[Block] = [
         "The share of each scene among the first NG hits of a scene's queries. NG is the number of other images of "
         "that scene; the query is left out. The diagonal is the mean R-precision."
     ]
     for name, confusion in found.items():
-        words = f"{title_of(name)}: scenes of the queries (rows) and of their hits (columns)"
+        words = f"{evaluation.title_of(name)}: scenes of the queries (rows) and of their hits (columns)"
         picture = heat_map(confusion.shares(), confusion.names, confusion.names, row_title="query", column_title="hits")
         content.append(_save(_file(to, "confusion", name), picture, words))
         pairs = confusion.most_confused(CONFUSED)
         content.append(
-            Table(["Scene of the query", "Scene of the hits", "Share"], pairs, f"{title_of(name)}: most confused")
+            Table(
+                ["Scene of the query", "Scene of the hits", "Share"],
+                pairs,
+                f"{evaluation.title_of(name)}: most confused",
+            )
         )
     return [Section("Confusion between scene classes", content)] if found else []
 
 
-def _extremes(to: Path, found: ExtremeQueries) -> Picture:
-    title = (
-        f"{title_of(found.scheme)}: {found.kind} queries{', one of each scene class first' if found.by_scene else ''}"
-    )
+def _extremes(to: Path, evaluation: Evaluation, found: ExtremeQueries) -> Picture:
+    first = ", one of each scene class first" if found.by_scene else ""
+    title = f"{evaluation.title_of(found.scheme)}: {found.kind} queries{first}"
     file = _file(to, found.kind, found.scheme)
     save_png(file, extremes_sheet(found.rows, title=title))
     return Picture(file, title)
@@ -199,4 +207,4 @@ def _save(file: Path, content: bytes, words: str) -> Picture:
 
 
 def _file(to: Path, kind: str, scheme: str) -> Path:
-    return to / f"{kind}_{scheme.replace('+', '_plus')}.png"
+    return to / f"{kind}_{urllib.parse.quote(scheme.replace('+', '_plus'), safe='')}.png"

@@ -25,7 +25,6 @@ from rsir_tf.presentation.retrieval_tables import (
     scene_plot_left_out,
     scene_table,
     shown_tags_table,
-    title_of,
 )
 from rsir_tf.presentation.tables import Table, bullets, markdown_table, markdown_text
 
@@ -120,9 +119,13 @@ def _compose(
     if tests is not None:
         content["tests"] = tests.to_json()
     schemes = evaluation.schemes
-    files = {"precision_recall.png": precision_recall_plot({title_of(name): f.pr_curve for name, f in schemes.items()})}
+    files = {
+        "precision_recall.png": precision_recall_plot(
+            {evaluation.title_of(name): f.pr_curve for name, f in schemes.items()}
+        )
+    }
     by_scene = {
-        title_of(name): {scene: own.anmrr for scene, own in f.by_scene.items()}
+        evaluation.title_of(name): {scene: own.anmrr for scene, own in f.by_scene.items()}
         for name, f in schemes.items()
         if f.by_scene
     }
@@ -156,7 +159,7 @@ def markdown_report(
         parts += ["## Remarks", bullets(remarks)]
     parts += _section(interval_table(evaluation))
     if tests is not None:
-        parts += _section(paired_test_table(tests), paired_test_sentence(tests))
+        parts += _section(paired_test_table(evaluation, tests), paired_test_sentence(evaluation, tests))
     parts += _section(curve_table(evaluation), "![Precision over recall](precision_recall.png)")
     picture = scene_plot_left_out(evaluation) or "![ANMRR of each scene class](scenes.png)"
     parts += _section(scene_table(evaluation), picture)

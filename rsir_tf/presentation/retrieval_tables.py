@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from rsir_tf.evaluation import Evaluation, PairedTests, PublishedRow, SchemeFigures
 from rsir_tf.evaluation.figures import INTERVAL_LEVEL, TIMED_QUERIES
 from rsir_tf.evaluation.precision import RECALL_LEVELS
-from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.presentation.plots import MOST_CELLS
 from rsir_tf.presentation.tables import MISSING, Table, number
 
@@ -18,11 +17,6 @@ ANMRR_NOTE = "ANMRR: lower is better. All others: higher is better."
 
 DESCRIPTOR = "Descriptor"
 """Title of the first column of most tables."""
-
-
-def title_of(name: str) -> str:
-    """The name of a descriptor in tables and plots."""
-    return SCHEME_TITLES.get(name, name)
 
 
 def figures_table(evaluation: Evaluation, published: Mapping[str, PublishedRow] | None = None) -> Table:
@@ -35,9 +29,11 @@ def figures_table(evaluation: Evaluation, published: Mapping[str, PublishedRow] 
     cutoffs = _cutoffs(evaluation)
     rows = []
     for name, figures in evaluation.schemes.items():
-        rows.append([title_of(name), *map(number, _main_figures(figures, cutoffs))])
+        rows.append([evaluation.title_of(name), *map(number, _main_figures(figures, cutoffs))])
         if published is not None and name in published:
-            rows.append([f"{title_of(name)} (published)", *map(number, _main_figures(published[name], cutoffs))])
+            rows.append(
+                [f"{evaluation.title_of(name)} (published)", *map(number, _main_figures(published[name], cutoffs))]
+            )
     return Table([DESCRIPTOR, "ANMRR", "mAP", *(f"P@{k}" for k in cutoffs)], rows, figures=True)
 
 
@@ -78,19 +74,21 @@ def interval_table(evaluation: Evaluation) -> Table | None:
         if figures.intervals:
             found = [figures.intervals.get(key) for key in ("anmrr", "map", *(f"p_at_{k}" for k in cutoffs))]
             cells = [MISSING if pair is None else f"{number(pair[0])} to {number(pair[1])}" for pair in found]
-            rows.append([title_of(name), *cells])
+            rows.append([evaluation.title_of(name), *cells])
     header = [DESCRIPTOR, "ANMRR", "mAP", *(f"P@{k}" for k in cutoffs)]
     caption = f"{INTERVAL_LEVEL:.0%} bootstrap intervals over queries"
     return Table(header, rows, caption, figures=True) if rows else None
 
 
-def paired_test_table(tests: PairedTests) -> Table:
+def paired_test_table(evaluation: Evaluation, tests: PairedTests) -> Table:
     """The paired tests; p-values with four decimals."""
-    rows = [[title_of(name), f"{p:.4f}", f"{tests.corrected[name]:.4f}"] for name, p in tests.p_values.items()]
+    rows = [
+        [evaluation.title_of(name), f"{p:.4f}", f"{tests.corrected[name]:.4f}"] for name, p in tests.p_values.items()
+    ]
     return Table([DESCRIPTOR, "p", "p (Holm)"], rows, "Paired tests", figures=True)
 
 
-def paired_test_sentence(tests: PairedTests) -> str:
+def paired_test_sentence(evaluation: Evaluation, tests: PairedTests) -> str:
     """What was tested, and how to read the result."""
     chosen = (
         ", the best by mAP, which was chosen on the same queries: the p-values are too small for a claim about it"
@@ -99,14 +97,14 @@ def paired_test_sentence(tests: PairedTests) -> str:
     )
     tests_here = "the one test" if len(tests.p_values) == 1 else f"the {len(tests.p_values)} tests"
     return (
-        f"Paired randomisation tests of AP, two-sided, against {title_of(tests.against)}{chosen}; "
+        f"Paired randomisation tests of AP, two-sided, against {evaluation.title_of(tests.against)}{chosen}; "
         f"Holm's correction is over {tests_here} of this table."
     )
 
 
 def curve_table(evaluation: Evaluation) -> Table:
     """The interpolated 11-point precision-recall curve of each descriptor."""
-    rows = [[title_of(name), *map(number, figures.pr_curve)] for name, figures in evaluation.schemes.items()]
+    rows = [[evaluation.title_of(name), *map(number, figures.pr_curve)] for name, figures in evaluation.schemes.items()]
     caption = "Interpolated 11-point precision-recall curves"
     return Table(["Recall", *(f"{level:.1f}" for level in RECALL_LEVELS)], rows, caption, figures=True)
 
@@ -114,7 +112,7 @@ def curve_table(evaluation: Evaluation) -> Table:
 def scene_table(evaluation: Evaluation) -> Table | None:
     """ANMRR and mAP by scene class; None where queries have no scene."""
     schemes = evaluation.schemes
-    titles = [f"{title_of(name)} {figure}" for name in schemes for figure in ("ANMRR", "mAP")]
+    titles = [f"{evaluation.title_of(name)} {figure}" for name in schemes for figure in ("ANMRR", "mAP")]
     rows = []
     for scene in sorted(_names(figures.by_scene for figures in schemes.values())):
         found = [figures.by_scene.get(scene) for figures in schemes.values()]
@@ -135,7 +133,10 @@ def scene_plot_left_out(evaluation: Evaluation) -> str | None:
 def graded_table(evaluation: Evaluation) -> Table | None:
     """Figures graded by shared tags; None where no descriptor has any."""
     names = _names(figures.graded for figures in evaluation.schemes.values())
-    rows = [[title_of(name), *(number(f.graded.get(key)) for key in names)] for name, f in evaluation.schemes.items()]
+    rows = [
+        [evaluation.title_of(name), *(number(f.graded.get(key)) for key in names)]
+        for name, f in evaluation.schemes.items()
+    ]
     return (
         Table([DESCRIPTOR, *map(graded_title, names)], rows, "Graded by shared tags", figures=True) if names else None
     )
@@ -161,7 +162,7 @@ def costs_table(evaluation: Evaluation) -> Table | None:
     """What each descriptor costs; None where costs were not measured."""
     names = sorted(_names(figures.costs for figures in evaluation.schemes.values()))
     rows = [
-        [title_of(name), *(f"{f.costs[cost]:.4g}" if cost in f.costs else MISSING for cost in names)]
+        [evaluation.title_of(name), *(f"{f.costs[cost]:.4g}" if cost in f.costs else MISSING for cost in names)]
         for name, f in evaluation.schemes.items()
     ]
     return (

@@ -148,4 +148,4 @@ def image_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> list[tuple
 def image_at(stored: StoredVectors, position: int) -> ImageFeatures:
     """One image of the index."""
     segment, row = stored.locate(position)
-    return ImageBlock(segment, np.array([row]))[0]
+    return _ImageOfBlock(ImageBlock(segment, np.array([row])), 0)

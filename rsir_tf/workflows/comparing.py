@@ -19,7 +19,6 @@ from rsir_tf.evaluation import (
     SchemeFigures,
     rankings,
 )
-from rsir_tf.evaluation.published import SCHEME_TITLES
 from rsir_tf.evaluation.significance import PairedTests, paired_tests
 from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
@@ -156,7 +155,11 @@ def compare_descriptors(
         remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
     else:
         require_all(index, [replace(record, id=held[record.id]) for record in records])
-    run = _Comparer(records, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress)
+    titles = {each.name: getattr(each, "title", each.name) for each in chosen}  # A user's descriptor may have none.
+    titles |= {each.name: each.title for each in built}
+    run = _Comparer(
+        records, titles, relevance, anmrr_variant, query_counts, intervals, str(archive.root), remarks, progress
+    )
     for descriptor, found in described.items():
         vectors = _rows(found, records)
         costs = describing_costs(found, [record.id for record in records], descriptor.dimensions)
@@ -177,6 +180,7 @@ class _Comparer:
     def __init__(
         self,
         records: tuple[Record, ...],
+        titles: Mapping[str, str],
         relevance: str,
         anmrr_variant: str,
         query_counts: bool,
@@ -185,7 +189,7 @@ class _Comparer:
         remarks: list[str],
         tell: Progress,
     ) -> None:
-        self.records, self.relevance, self.variant = records, relevance, anmrr_variant
+        self.records, self.titles, self.relevance, self.variant = records, titles, relevance, anmrr_variant
         self.query_counts, self.intervals, self.remarks, self.tell = query_counts, intervals, remarks, tell
         self.scenes = [record.scene for record in records]
         tags = [record.tags for record in records]
@@ -226,7 +230,7 @@ class _Comparer:
     ) -> None:
         words = f"{name}: ranking for each image"
         measured = self.judge.measure(rank, costs, lambda done: self.tell(done, len(self.records), words), can_ask=asks)
-        self.cannot_ask[name] = measured.cannot_ask
+        self.cannot_ask[self.titles[name]] = measured.cannot_ask
         figures = measured.figures
         graded = {key: value for key, value in figures.graded.items() if not np.isnan(value)}
         self.schemes[name] = replace(figures, graded=graded)
@@ -250,7 +254,7 @@ class _Comparer:
         if not self.intervals:
             return self.found
         if against is not None and against not in self.schemes:
-            self.remarks.append(f"Paired tests are left out: {SCHEME_TITLES.get(against, against)} is.")
+            self.remarks.append(f"Paired tests are left out: {self.titles[against]} is.")
         else:
             self.found.tests = paired_tests(self.found.average_precision, against)
             if self.found.tests is None:
@@ -269,6 +273,7 @@ class _Comparer:
             left_out=self.left_out,
             details=details,
             graded_queries=self.graded_queries if self.judge.graded else None,
+            titles=self.titles,
         )
 
 

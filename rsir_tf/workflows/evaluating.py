@@ -131,7 +131,7 @@ def evaluate_index(
     own_scenes, own_tags = [scenes[row] for row in asking], [tags[row] for row in asking]
     remarks = queries_left_out(left_out, relevance, own_scenes, own_tags)
     remarks += graded_left_out(own_tags, graded_queries) if judge.graded else graded_left_out([], 0)
-    cannot_ask = {name: each.cannot_ask for name, each in found.items()}
+    cannot_ask = {scheme.title: found[scheme.name].cannot_ask for scheme in built}
     remarks += cannot_ask_left_out(cannot_ask, judge.queries, index.settings.min_area)
     remarks += single_scenes(scenes) if relevance == "scene" and sets is None else []
     remarks += cutoffs_left_out(cutoffs, judge.ranked, graded=judge.graded) + shown_tags_left_out(index)
@@ -149,6 +149,7 @@ def evaluate_index(
         shown_tags=shown_tags(index),
         graded_queries=graded_queries if judge.graded else None,
         remarks=tuple(remarks),
+        titles={scheme.name: scheme.title for scheme in built},
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rsir_tf.archives.labels import plain_name
-from rsir_tf.evaluation.published import SCHEME_TITLES
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index
@@ -44,14 +43,14 @@ def cannot_ask_left_out(cannot_ask: Mapping[str, int], queries: int, min_area: i
     """Lines on queries without a region, under schemes that ask with regions.
 
     Args:
-        cannot_ask: Name of a scheme → how many of its queries have none.
+        cannot_ask: Title of a scheme → how many of its queries have none.
         queries: How many there are.
         min_area: The smallest region that the index keeps, in pixels.
     """
     what = f"region of at least {min_area} pixels" if min_area else "region"
     return [
-        f"{count:,} of {queries:,} queries are in no figure of {SCHEME_TITLES.get(name, name)}: they have no {what}."
-        for name, count in cannot_ask.items()
+        f"{count:,} of {queries:,} queries are in no figure of {title}: they have no {what}."
+        for title, count in cannot_ask.items()
         if count
     ]
 

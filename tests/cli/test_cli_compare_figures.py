@@ -92,10 +92,11 @@ def test_tests_and_remarks_are_in_every_report(flat: Path, tmp_path: Path, again
     assert content["remarks"] == found.remarks
     assert "ReCNN and ReCNN+ are left out: neither an index nor a model was named." in found.remarks
     name = "Statistics" if against is None else "Color"
-    assert paired_test_sentence(found.tests).startswith(f"Paired randomisation tests of AP, two-sided, against {name}")
-    assert ("chosen on the same queries" in paired_test_sentence(found.tests)) is (against is None)
+    sentence = paired_test_sentence(found.evaluation, found.tests)
+    assert sentence.startswith(f"Paired randomisation tests of AP, two-sided, against {name}")
+    assert ("chosen on the same queries" in sentence) is (against is None)
     for shown in (html.unescape(page), text):
-        assert paired_test_sentence(found.tests) in shown
+        assert sentence in shown
         assert f"{p:.4f}" in shown
         assert f"{low:.3f} to {high:.3f}" in shown
         assert all(line in shown for line in found.remarks)

@@ -54,7 +54,7 @@ def evaluation() -> Evaluation:
     figures = SchemeFigures(
         0.5, 1 / 3, {5: 0.25, 10: float("nan")}, (0.1,) * 11, graded={"wap": 1.5}, costs={"bytes_per_image": 48.0}
     )
-    return Evaluation(4, 8, "scene", "2ng", True, {"glcm": figures, "other": figures})
+    return Evaluation(4, 8, "scene", "2ng", True, {"glcm": figures, "other": figures}, titles={"glcm": "GLCM"})
 
 
 def test_csv_holds_all_digits(evaluation: Evaluation) -> None:
@@ -89,9 +89,15 @@ def test_graded_figures_are_shown(evaluation: Evaluation) -> None:
     assert "| GLCM | 1.500 |" in text
 
 
-def test_the_sentence_on_tests_says_how_to_read_them() -> None:
-    tests = PairedTests("recnn", False, {"lbp": 0.2, "gist": 0.01}, {"lbp": 0.2, "gist": 0.02})
-    sentence = paired_test_sentence(tests)
-    assert sentence.startswith("Paired randomisation tests of AP, two-sided, against ReCNN; ")
+def test_a_title_that_two_descriptors_share_is_told_apart_by_their_names(evaluation: Evaluation) -> None:
+    alike = dataclasses.replace(evaluation, titles={"glcm": "Grey", "other": "Grey"})
+    assert (alike.title_of("glcm"), alike.title_of("other")) == ("Grey (glcm)", "Grey (other)")
+    assert (evaluation.title_of("glcm"), evaluation.title_of("other")) == ("GLCM", "other")
+
+
+def test_the_sentence_on_tests_says_how_to_read_them(evaluation: Evaluation) -> None:
+    tests = PairedTests("glcm", False, {"lbp": 0.2, "gist": 0.01}, {"lbp": 0.2, "gist": 0.02})
+    sentence = paired_test_sentence(evaluation, tests)
+    assert sentence.startswith("Paired randomisation tests of AP, two-sided, against GLCM; ")
     assert "is over the 2 tests of this table" in sentence
-    assert "too small for a claim" in paired_test_sentence(dataclasses.replace(tests, chosen_as_best=True))
+    assert "too small for a claim" in paired_test_sentence(evaluation, dataclasses.replace(tests, chosen_as_best=True))

@@ -118,6 +118,14 @@ def test_a_comparison_of_such_names_has_a_page_and_a_report(tmp_path):
     sources = [image["src"] for image in reader.images]
     assert sources == ["precision_recall.png", "anmrr_by_scene.png", "confusion_lbp.png", "best_lbp.png"]
     assert "".join(reader.texts).count(scene) >= 5
+    (tmp_path / "best_of_all.png").touch()  # Somebody else's.
+    write_comparison_page(tmp_path, evaluation, title="t", confusion={}, extremes=[])
+    assert {file.name for file in tmp_path.glob("*.png")} == {
+        "precision_recall.png",
+        "anmrr_by_scene.png",
+        "scenes.png",
+        "best_of_all.png",
+    }
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "<img" not in text.replace("\\<img", "")
     assert "onerror=alert(1)>\\|a | 2 |" in text

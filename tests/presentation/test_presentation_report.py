@@ -37,7 +37,7 @@ def evaluate(images=60, scenes=("river", "forest|park"), **settings):
     for query, row in enumerate(rows):
         metrics.add(row, scene=scenes[query % len(scenes)] if scenes else None)
     schemes = {"recnn": metrics.figures(intervals=True), "a|b": metrics.figures()}
-    return rows, Evaluation(12, images, "scene", "2ng", True, schemes, **settings)
+    return rows, Evaluation(12, images, "scene", "2ng", True, schemes, titles={"recnn": "ReCNN"}, **settings)
 
 
 def test_report_holds_the_figures(tmp_path):

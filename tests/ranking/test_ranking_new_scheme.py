@@ -17,6 +17,7 @@ from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.errors import InputError
 from rsir_tf.index import ImageEntry, IndexWriter
 from rsir_tf.presentation import save_png
+from rsir_tf.presentation.retrieval_tables import figures_table
 from rsir_tf.ranking import Candidates, ImageFeatures, Index, archive_rankings, search, sharing_classes
 from rsir_tf.rasters import pixel_hash
 from rsir_tf.workflows import compare_descriptors, evaluate_index, query_image
@@ -87,6 +88,7 @@ def test_it_measures_and_ranks_all_images(index: Index, entries: list[ImageEntry
 def test_it_is_evaluated(index: Index, entries: list[ImageEntry]) -> None:
     found = evaluate_index(index, schemes=("recnn+", ClassArea(2)))
     assert list(found.schemes) == ["recnn+", "class-area"]
+    assert [row[0] for row in figures_table(found).rows] == ["ReCNN+", "Class area"]
     assert found.details["scheme_options"] == {"recnn+": {"metric": "l1"}, "class-area": {"class_index": 2}}
     precisions = []
     for query in entries:
