@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import written_aside
-from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.errors import InputError
+from rsir_tf.presentation.targets import check_target
 from rsir_tf.rasters import check_image
 from rsir_tf.rasters.picture_files import SOFTWARE, software
 
@@ -38,17 +39,7 @@ def check_picture_target(path: Path, *, force: bool = False) -> None:
         InputError: The ending is that of no format that can be written.
         ArtifactError: Its folder does not exist, it is a folder, or it is a file that this program did not make.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: the ending is {path.suffix or 'missing'}", wanted=", ".join(FORMATS))
-    if not path.parent.is_dir():
-        raise ArtifactError(f"{path}: there is no folder {path.parent}", cure="make the folder first")
-    if path.is_dir():
-        raise ArtifactError(f"{path}: is a folder", wanted="the name of a file")
-    if path.exists() and not force and not is_own_picture(path):
-        raise ArtifactError(
-            f"{path}: exists already, and is not a picture that this program made",
-            cure="choose another name, or give --force to replace it",
-        )
+    check_target(path, FORMATS, is_own_picture, what="a picture", force=force)
 
 
 def is_own_picture(path: Path) -> bool:
