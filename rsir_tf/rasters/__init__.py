@@ -2,20 +2,34 @@
 
 source         Source, the protocol of all kinds; Fingerprint and Place
 kinds          open_source: from an address to a source, through the registry of kinds
-files          FileSource: one image file; read_image
+pixels         Pixels: colours and which are valid; an image's content hash, another size, the check that it is one
+files          FileSource: one picture file as it is; read_image
 stored         open_stored: a picture file as it is stored, which masks are read with too
 tiff_files     TIFF through GDAL            picture_files  JPEG, PNG, BMP and WebP through Pillow
-foreign_files  the names of formats that are not read
-pixels         an image's content hash, another size, and the check that an array is one
+foreign_files  the names of formats that are not read as pictures
+scenes         RasterSource: a scene, or a window of one; path_of and with_path for addresses
+recipe         Recipe (bands, stretch, nodata, resolution), Tiling, and Reading: both together
+layouts        what a raster file holds, and what a recipe makes of it or why it cannot
+windows        windows_of: a scene cut into windows
+datasets       open_dataset: the one place where GDAL opens rasters and URLs
+places         footprints, longitude and latitude of pixels, metres a pixel
+tile_names     where web map tiles lie, by their names
 """
 
+from rsir_tf.rasters.datasets import is_url, open_dataset
 from rsir_tf.rasters.files import Examined, FileSource, is_tiff, read_image
 from rsir_tf.rasters.kinds import SOURCE_KINDS, open_source
-from rsir_tf.rasters.pixels import check_image, pixel_hash, resize_image
+from rsir_tf.rasters.pixels import FILL, Pixels, check_image, content_hash, pixel_hash, read_pixels, resize_image
+from rsir_tf.rasters.places import footprint, ground_resolution, lonlat_to_pixel, pixel_to_lonlat
+from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
+from rsir_tf.rasters.scenes import RasterSource, Window, path_of, with_path
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
 from rsir_tf.rasters.stored import IMAGE_SUFFIXES, MAX_PIXELS, MIN_SIDE, ORIENTATIONS, Stored, open_stored
+from rsir_tf.rasters.tile_names import web_tile_place
+from rsir_tf.rasters.windows import window_id, windows_of
 
 __all__ = [
+    "FILL",
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "MIN_SIDE",
@@ -25,14 +39,33 @@ __all__ = [
     "Examined",
     "FileSource",
     "Fingerprint",
+    "Pixels",
     "Place",
+    "RasterSource",
+    "Reading",
+    "Recipe",
     "Source",
     "Stored",
+    "Tiling",
+    "Window",
     "check_image",
+    "content_hash",
+    "footprint",
+    "ground_resolution",
     "is_tiff",
+    "is_url",
+    "lonlat_to_pixel",
+    "open_dataset",
     "open_source",
     "open_stored",
+    "path_of",
     "pixel_hash",
+    "pixel_to_lonlat",
     "read_image",
+    "read_pixels",
     "resize_image",
+    "web_tile_place",
+    "window_id",
+    "windows_of",
+    "with_path",
 ]

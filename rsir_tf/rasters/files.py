@@ -11,11 +11,14 @@ import numpy as np
 
 from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.source import MISSING, Fingerprint
+from rsir_tf.rasters.places import file_place
+from rsir_tf.rasters.source import MISSING, Fingerprint, Place
 from rsir_tf.rasters.stored import ORIENTATIONS, Stored, open_stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rsir_tf.rasters.scenes import RasterSource
 
 _NUMBERS = {
     "uint": "whole numbers",
@@ -76,8 +79,9 @@ class FileSource:
         return Fingerprint(status.st_size, status.st_mtime_ns)
 
     @property
-    def place(self) -> None:
-        """None: where a picture lies on Earth is not read."""
+    def place(self) -> Place | None:
+        """Where the picture lies: from the tags of a TIFF, or a world file or `.aux.xml` beside it; None without."""
+        return file_place(self.path)
 
     def read(self) -> NDArray[np.uint8]:
         """Read the pixels: uint8 [H, W, 3], as `read_image` does."""
@@ -86,6 +90,12 @@ class FileSource:
     def examine(self) -> Examined:
         """Read the pixels as `read` does, with what is worth telling of the file."""
         return examine(self.path)
+
+    def windows(self, tile: int, overlap: int = 0, min_valid: float = 0.5, grid: bool = False) -> list[RasterSource]:
+        """Cut the file, read as a scene, into windows; see `RasterSource.windows`."""
+        from rsir_tf.rasters.scenes import RasterSource
+
+        return RasterSource(os.fspath(self.path)).windows(tile, overlap, min_valid, grid)
 
     def digest(self) -> str | None:
         """First 16 hexadecimal digits of the SHA-256 of the file's bytes; None where they cannot be read."""

@@ -1,8 +1,9 @@
-"""Images as arrays: their content's identity, another size, and the check that an array is one."""
+"""Images as arrays: which pixels are valid, their content's identity, another size, and the check of an array."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,49 @@ from rsir_tf.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from rsir_tf.rasters.source import Source
+
+FILL = (124, 117, 104)
+"""Red, green and blue of pixels that are not valid: ImageNet's mean colour, rounded, which VGG-16 takes as about 0."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """An image, and which of its pixels show something.
+
+    Attributes:
+        values: uint8 [H, W, 3], RGB; pixels that are not valid hold `FILL`.
+        valid: bool [H, W]; None where every pixel is valid.
+    """
+
+    values: NDArray[np.uint8]
+    valid: NDArray[np.bool_] | None = None
+
+
+def read_pixels(source: Source) -> Pixels:
+    """Read a source's pixels with their validity.
+
+    Args:
+        source: Where it has a method `read_pixels` of its own, that one is asked; of others every pixel is valid.
+
+    Raises:
+        InputError: They cannot be read, or are not 8-bit RGB.
+    """
+    own = getattr(source, "read_pixels", None)
+    if own is None:
+        return Pixels(source.read())
+    pixels: Pixels = own()
+    return pixels
+
+
+def content_hash(pixels: Pixels) -> str:
+    """Identity of an image's content: as `pixel_hash` where every pixel is valid, otherwise of colours and validity."""
+    if pixels.valid is None:
+        return pixel_hash(pixels.values)
+    digest = hashlib.blake2b(pixel_hash(pixels.values).encode(), digest_size=16)
+    digest.update(np.packbits(pixels.valid).data)
+    return digest.hexdigest()
 
 
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:

@@ -1,0 +1,124 @@
+"""The one place where rasters are opened with GDAL: files of any format, and URLs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from rsir_tf.errors import InputError
+
+URL_PREFIXES = ("http://", "https://", "s3://")
+"""How the addresses begin that GDAL reads over a network."""
+
+_OPEN_AT_ONCE = 8
+_SETTINGS: dict[str, Any] = {
+    "GDAL_HTTP_MAX_RETRY": 3,
+    "GDAL_HTTP_RETRY_DELAY": 0.5,
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 60,
+    # A server's folder is not listed, and no side-car is asked for: a request each, answered by 404.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    # What was read of a URL is forgotten when it is closed, so that a server that was away is asked again.
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/",
+}
+_local = threading.local()
+
+
+@lru_cache(maxsize=1)
+def gdal() -> Any:
+    """Import rasterio, once and late: it takes a third of a second."""
+    # GDAL tells of what it finds odd through Python's log, which prints where nobody has set it up.
+    logging.getLogger("rasterio").addHandler(logging.NullHandler())
+    import rasterio
+
+    # A picture without a place is an ordinary picture here.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform", category=UserWarning)
+    return rasterio
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is a URL that GDAL reads over a network."""
+    return path.startswith(URL_PREFIXES)
+
+
+@contextlib.contextmanager
+def gdal_settings(path: str) -> Iterator[None]:
+    """GDAL's settings while a file or URL is opened or read."""
+    settings = _SETTINGS if is_url(path) else {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+    with gdal().Env(**settings):
+        yield
+
+
+@contextlib.contextmanager
+def open_dataset(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a raster file or URL for reading.
+
+    Side-car files count (`.aux.xml`, world files, `.ovr`, `.msk`), and a VRT may name other files: use this for scenes
+    that the user named as such, and `open_stored` for pictures. Each thread keeps the last few datasets open.
+
+    Args:
+        path: Anything that GDAL reads as a raster: a path, or a URL that begins with http://, https:// or s3://.
+
+    Yields:
+        A `rasterio.DatasetReader`. Do not close it, and do not hand it to another thread.
+
+    Raises:
+        InputError: There is nothing at the path or URL, it is no raster, or it is damaged; also where reading inside
+            the `with` block fails.
+    """
+    name = os.fspath(path)
+    cache: OrderedDict[str, tuple[Any, Any]] = _local.__dict__.setdefault("datasets", OrderedDict())
+    with gdal_settings(name):
+        stamp = stamp_of(name)
+        held = cache.pop(name, None)
+        if held is not None and held[0] != stamp:
+            held[1].close()
+            held = None
+        dataset = _open(name) if held is None else held[1]
+        try:
+            yield dataset
+        except gdal().errors.RasterioError as error:
+            dataset.close()
+            raise _unreadable(name, error) from error
+        except BaseException:
+            dataset.close()
+            raise
+        cache[name] = (stamp, dataset)
+        while len(cache) > _OPEN_AT_ONCE:
+            cache.popitem(last=False)[1][1].close()
+
+
+def stamp_of(name: str) -> tuple[int, int] | None:
+    """A file's size and time of change, which tell whether it is still the one that was opened; None of a URL.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    if is_url(name):
+        return None
+    try:
+        status = os.stat(name)
+    except OSError as error:
+        raise InputError(f"{name}: no such file", cure="check the path") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _open(name: str) -> Any:
+    try:
+        return gdal().open(name)
+    except gdal().errors.RasterioError as error:
+        if os.path.isdir(name):
+            raise InputError(f"{name}: is a folder", wanted="a raster file") from error
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    cause = str(error.__cause__ or error).replace(os.path.abspath(name), "").replace(name, "").strip(" :,'")
+    return InputError(f"{name}: cannot be read as a raster ({cause})", cure="copy it again from its source")

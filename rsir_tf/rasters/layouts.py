@@ -1,0 +1,235 @@
+"""What a raster file holds and how a recipe reads it: its bands for red, green and blue, and what masks its pixels."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.rasters.datasets import open_dataset, stamp_of
+from rsir_tf.rasters.places import place_of
+from rsir_tf.rasters.recipe import Recipe
+from rsir_tf.rasters.source import Place
+from rsir_tf.rasters.tile_names import web_tile_place
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_GLANCE = 512  # pixels a side of the reduced picture that tells what values a file holds
+_ALPHA_SHARE = 0.5
+_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How one raster file is read by a recipe.
+
+    Attributes:
+        shape: (height, width) in pixels.
+        bands: Numbers of the bands that are read for red, green and blue, from 1; one for all where they are equal.
+        dtype: NumPy's name of their type.
+        ranges: The value of each colour that becomes 0 and the one that becomes 255; None takes values as they are.
+        palette: uint8 [n, 3] colours of a one-band file that is expanded; None otherwise.
+        masked: Whether the file's mask or alpha band says which pixels are valid.
+        nodata: The value of pixels that are not; None where there is none.
+        place: Where the file lies; None where that is not known.
+        notes: In words, each to follow the file's name: what is worth telling.
+    """
+
+    shape: tuple[int, int]
+    bands: tuple[int, int, int]
+    dtype: str
+    ranges: tuple[tuple[float, float], ...] | None
+    palette: Any
+    masked: bool
+    nodata: float | None
+    place: Place | None
+    notes: tuple[str, ...]
+
+
+_layouts: OrderedDict[tuple[Any, ...], Layout] = OrderedDict()
+
+
+def layout_of(path: str, recipe: Recipe, tile_names: str | None = None) -> Layout:
+    """Find how a recipe reads a file, and refuse a file that needs another one.
+
+    Args:
+        path: A raster file or URL.
+        recipe: How its values become RGB.
+        tile_names: Pattern of the names of web tiles, which gives the place.
+
+    Raises:
+        InputError: The file cannot be opened, or needs bands or a stretch that the recipe does not say. The message
+            proposes them.
+    """
+    key = (path, stamp_of(path), recipe.bands, recipe.stretch, repr(recipe.nodata), tile_names)
+    found = _layouts.get(key)
+    if found is None:
+        with open_dataset(path) as dataset:
+            found = _look(dataset, path, recipe, tile_names)
+        _layouts[key] = found
+        while len(_layouts) > _KEPT:
+            _layouts.popitem(last=False)
+    return found
+
+
+def glance(dataset: Any, bands: tuple[int, ...]) -> NDArray[Any]:
+    """Read a reduced picture of some bands, from overviews where the file has them: [bands, at most 512, at most 512].
+
+    Values are picked, not averaged.
+    """
+    scale = max(1.0, max(dataset.shape) / _GLANCE)
+    shape = (len(bands), max(1, round(dataset.height / scale)), max(1, round(dataset.width / scale)))
+    return np.asarray(dataset.read(list(bands), out_shape=shape))
+
+
+def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> Layout:
+    notes: list[str] = []
+    alpha = _alpha(dataset, notes)
+    bands = _choose_bands(dataset, path, recipe, alpha)
+    palette = None
+    if dataset.count == 1 and bands == (1, 2, 3):
+        palette, bands = _palette(dataset), (1, 1, 1)
+    dtype = _dtype(dataset, path, bands)
+    if recipe.stretch is None and dtype != "uint8":
+        raise _needs_choice(dataset, path, alpha, bands=bands if recipe.bands else None)
+    flags = {flag.name for flag in dataset.mask_flag_enums[bands[0] - 1]}
+    masked = ("per_dataset" in flags and "alpha" not in flags) or alpha is not None
+    nodata = recipe.nodata if recipe.nodata is not None else (None if masked else dataset.nodatavals[bands[0] - 1])
+    place = web_tile_place(path, tile_names, dataset.shape) if tile_names else None
+    place = place or place_of(dataset)
+    if place is None:
+        notes.append(_why_no_place(dataset))
+    return Layout(
+        shape=(dataset.height, dataset.width),
+        bands=bands,
+        dtype=dtype,
+        ranges=None if recipe.stretch is None else recipe.stretch * (3 // len(recipe.stretch)),
+        palette=palette,
+        masked=masked,
+        nodata=None if nodata is not None and math.isnan(nodata) else nodata,
+        place=place,
+        notes=tuple(notes),
+    )
+
+
+def _alpha(dataset: Any, notes: list[str]) -> int | None:
+    """The band that masks pixels; None too where one is called alpha and its values say that it is something else."""
+    named = [number for number, colour in enumerate(dataset.colorinterp, 1) if colour.name == "alpha"]
+    if not named:
+        return None
+    band = named[-1]
+    values = glance(dataset, (band,))
+    full = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    share = float(np.mean((values == 0) | (values == full)))
+    if share >= _ALPHA_SHARE:
+        return band
+    notes.append(
+        f"calls band {band} alpha, but {1 - share:.0%} of its values are neither 0 nor {full}: it is not taken for a "
+        "mask (near infrared is often called so)"
+    )
+    return None
+
+
+def _choose_bands(dataset: Any, path: str, recipe: Recipe, alpha: int | None) -> tuple[int, int, int]:
+    names = [colour.name for colour in dataset.colorinterp]
+    if recipe.bands is not None:
+        count = 3 if dataset.count == 1 and names[0] == "palette" else dataset.count
+        beyond = [band for band in recipe.bands if band > count]
+        if beyond:
+            raise InputError(
+                f"{path}: has no band {beyond[0]}",
+                wanted=f"bands from 1 to {count}",
+                cure=None if dataset.count > 2 else _one_band_cure(path),
+            )
+        return recipe.bands
+    if all(names.count(colour) == 1 for colour in ("red", "green", "blue")):
+        red, green, blue = (names.index(colour) + 1 for colour in ("red", "green", "blue"))
+        return red, green, blue
+    colours = [band for band in range(1, dataset.count + 1) if band != alpha]
+    if len(colours) == 3:
+        return colours[0], colours[1], colours[2]
+    raise _needs_choice(dataset, path, alpha)
+
+
+def _dtype(dataset: Any, path: str, bands: tuple[int, int, int]) -> str:
+    dtypes = {dataset.dtypes[band - 1] for band in bands}
+    if len(dtypes) > 1 or next(iter(dtypes)).startswith("complex"):
+        raise InputError(
+            f"{path}: bands {' '.join(map(str, bands))} hold {' and '.join(sorted(dtypes))}",
+            wanted="bands of one real type",
+            cure="choose others with --bands",
+        )
+    return str(dtypes.pop())
+
+
+def _palette(dataset: Any) -> NDArray[np.uint8]:
+    entries = dataset.colormap(1)
+    palette = np.zeros((256, 3), np.uint8)
+    for index, colour in entries.items():
+        if index < len(palette):
+            palette[index] = colour[:3]
+    return palette
+
+
+def _needs_choice(dataset: Any, path: str, alpha: int | None, bands: tuple[int, int, int] | None = None) -> InputError:
+    """Say what a file holds, and propose the options that make RGB of it."""
+    colours = tuple(band for band in range(1, dataset.count + 1) if band != alpha)
+    dtype = dataset.dtypes[0]
+    if dataset.colorinterp[0].name == "palette" and dataset.count == 1:
+        return InputError(
+            f"{path}: is a palette raster", cure="say --bands 1 2 3 to read the red, green and blue of its palette"
+        )
+    count = "one band" if dataset.count == 1 else f"{dataset.count} bands"
+    known = _value_range(dataset, bands or colours)
+    low, high = known or (0.0, 1.0)
+    ranged = f"values {_plain(low, ',')} to {_plain(high, ',')}" if known else "no valid values"
+    names = [f"{band} = {text}" for band, text in enumerate(dataset.descriptions, 1) if text]
+    found = f"{path}: has {count} of {dtype}, {ranged}" + (f" ({', '.join(names[:13])})" if names else "")
+    options = [] if bands else ["--bands R G B"]
+    proposal = [] if bands else ["--bands 1 1 1" if len(colours) == 1 else "--bands 1 2 3"]
+    if dtype != "uint8":
+        options.append("--stretch LOW HIGH")
+        high = max(high, low + 1)
+        # What fits into eight bits has been 8-bit before.
+        is_8_bit = np.dtype(dtype).kind in "ui" and low >= 0 and high <= 255
+        proposal.append("--stretch 0 255" if is_8_bit else f"--stretch {_plain(low)} {_plain(high)}")
+        if is_8_bit:
+            found += ", which are those of an 8-bit picture"
+    cure = f"say {' and '.join(options)} (for example {' '.join(proposal)})"
+    return InputError(found, cure=f"{cure}, or {_one_band_cure(path)}" if dataset.count == 1 else cure)
+
+
+def _one_band_cure(path: str) -> str:
+    return (
+        "where other files hold the other bands of this scene, make one of them that names all three: "
+        "`gdalbuildvrt -separate scene.vrt RED.tif GREEN.tif BLUE.tif`, or `rio stack RED.tif GREEN.tif BLUE.tif -o "
+        "scene.tif`, which comes with rasterio"
+    )
+
+
+def _value_range(dataset: Any, bands: tuple[int, ...]) -> tuple[float, float] | None:
+    values = glance(dataset, bands).astype(np.float64)
+    for number, band in enumerate(bands):
+        nodata = dataset.nodatavals[band - 1]
+        if nodata is not None:
+            values[number][values[number] == nodata] = np.nan
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else None
+
+
+def _plain(value: float, thousands: str = "") -> str:
+    return f"{value:{thousands}.0f}" if value == int(value) else f"{value:.6g}"
+
+
+def _why_no_place(dataset: Any) -> str:
+    if dataset.gcps[0] or dataset.rpcs:
+        points = f"{len(dataset.gcps[0])} ground control points" if dataset.gcps[0] else "RPCs"
+        return f"has {points} and no transform: without --resolution it is read as a picture without a place"
+    if dataset.crs is not None:
+        return "has a reference system and no transform: it is read as a picture without a place"
+    return "has no reference system: it is read as a picture without a place"

@@ -1,0 +1,181 @@
+"""Places: from pixels to longitude and latitude and back, footprints, and metres a pixel, by GDAL's transformations."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.rasters.datasets import gdal, open_dataset
+from rsir_tf.rasters.source import Place
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LONLAT = "EPSG:4326"  # rasterio gives and takes longitude first, whatever the authority's order of axes is.
+_MOST_POINTS = 64  # an edge of a footprint
+_BEND = 0.1  # pixels that an edge of a footprint may be off
+
+
+def place_of(dataset: Any) -> Place | None:
+    """Where an open dataset lies by its own transform; None without a reference system or without a transform."""
+    if dataset.crs is None or dataset.transform.is_identity:
+        return None
+    return Place(crs_text(dataset.crs), tuple(dataset.transform)[:6])
+
+
+def file_place(path: Path) -> Place | None:
+    """Where a picture file lies, by its tags or the files beside it; None where neither says so, or there is none.
+
+    Pictures other than TIFF are not opened where no file lies beside them that could say it.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".tif", ".tiff") and not any(beside.is_file() for beside in _side_cars(path)):
+        return None
+    try:
+        with open_dataset(path) as dataset:
+            return place_of(dataset)
+    except InputError:
+        return None
+
+
+def _side_cars(path: Path) -> list[Path]:
+    """World files and GDAL's own file beside a picture: for a.png a.pgw, a.pngw, a.wld and a.png.aux.xml."""
+    end = path.suffix[1:]
+    names = [f"{end[:1]}{end[-1:]}w", f"{end}w", "wld"]
+    return [*(path.with_suffix(f".{name}") for name in names), path.with_name(f"{path.name}.aux.xml")]
+
+
+def crs_text(crs: Any) -> str:
+    """Name a rasterio CRS: "EPSG:32632" where it is exactly that one, else its WKT."""
+    code = crs.to_epsg(confidence_threshold=100)
+    return f"EPSG:{code}" if code is not None else crs.to_wkt()
+
+
+def moved(place: Place, column: float, row: float) -> Place:
+    """The place of a part of an image that begins at a pixel's corner."""
+    a, b, c, d, e, f = place.transform
+    return Place(place.crs, (a, b, a * column + b * row + c, d, e, d * column + e * row + f))
+
+
+def pixel_to_lonlat(
+    place: Place, column: float | NDArray[Any], row: float | NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find where pixels lie.
+
+    Args:
+        place: The image's place.
+        column: From the left edge of the image; the centre of the first pixel is at 0.5.
+        row: From the upper edge.
+
+    Returns:
+        Longitudes and latitudes in degrees (WGS 84), shaped like the arguments; infinite where a point lies outside
+        the Earth as its projection shows it.
+    """
+    a, b, c, d, e, f = place.transform
+    columns, rows = np.broadcast_arrays(np.asarray(column, np.float64), np.asarray(row, np.float64))
+    return _transformed(place.crs, _LONLAT, a * columns + b * rows + c, d * columns + e * rows + f)
+
+
+def lonlat_to_pixel(
+    place: Place, lon: float | NDArray[Any], lat: float | NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the pixels at longitudes and latitudes (degrees, WGS 84): columns and rows as `pixel_to_lonlat` takes them.
+
+    Raises:
+        InputError: The place's transform cannot be inverted.
+    """
+    lons, lats = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
+    x, y = _transformed(_LONLAT, place.crs, lons, lats)
+    a, b, c, d, e, f = place.transform
+    area = a * e - b * d
+    if area == 0:
+        raise InputError(f"the transform {place.transform} has no area", wanted="one that can be inverted")
+    return (e * (x - c) - b * (y - f)) / area, (a * (y - f) - d * (x - c)) / area
+
+
+def footprint(place: Place, shape: tuple[int, int]) -> Any:
+    """Outline an image on the ground.
+
+    Args:
+        place: The image's place.
+        shape: (height, width) in pixels.
+
+    Returns:
+        A shapely Polygon in longitude and latitude by RFC 7946: the exterior runs counter-clockwise, and a
+        MultiPolygon lies on both sides of the antimeridian. Edges have more points where the projection bends them by
+        more than a tenth of a pixel. Empty where a part of the outline is not on Earth.
+    """
+    import shapely
+    from antimeridian import fix_polygon
+
+    height, width = shape
+    corners = np.array([(0, 0), (0, height), (width, height), (width, 0)], np.float64)
+    steps = np.linspace(0, 1, _MOST_POINTS, endpoint=False)
+    edges = corners[:, None] + (np.roll(corners, -1, axis=0) - corners)[:, None] * steps[None, :, None]
+    lon, lat = pixel_to_lonlat(place, edges[..., 0], edges[..., 1])
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        return shapely.Polygon()
+    turned = np.unwrap(lon.reshape(-1), period=360).reshape(lon.shape)
+    kept = _fewest(np.stack([turned, lat], axis=-1), max(height, width))
+    outline = shapely.Polygon(np.stack([lon, lat], axis=-1)[:, ::kept].reshape(-1, 2))
+    return shapely.orient_polygons(fix_polygon(outline, fix_winding=True))
+
+
+def ground_resolution(place: Place, shape: tuple[int, int]) -> float:
+    """Metres a pixel on the ground, in the middle of an image: the side of a square as large as that pixel.
+
+    It is measured on the Earth's ellipsoid: a pixel of Web Mercator at latitude 60° is half of what its numbers say.
+
+    Raises:
+        InputError: The middle is not on Earth.
+    """
+    column, row = shape[1] / 2, shape[0] / 2
+    lon, lat = pixel_to_lonlat(place, column, row)
+    if not (np.isfinite(lon) and np.isfinite(lat)):
+        raise InputError(f"the middle of an image of {place.crs[:60]} is not on Earth", wanted="a place on Earth")
+    # A plane that touches the ellipsoid there has true lengths there.
+    plane = f"+proj=aeqd +lat_0={float(lat)!r} +lon_0={float(lon)!r} +datum=WGS84 +units=m"
+    columns, rows = np.array([-0.5, 0.5, 0, 0]) + column, np.array([0, 0, -0.5, 0.5]) + row
+    x, y = _transformed(_LONLAT, plane, *pixel_to_lonlat(place, columns, rows))
+    (across_x, down_x), (across_y, down_y) = (x[1] - x[0], x[3] - x[2]), (y[1] - y[0], y[3] - y[2])
+    return math.sqrt(abs(across_x * down_y - across_y * down_x))
+
+
+def _fewest(outline: NDArray[np.float64], pixels: int) -> int:
+    """The largest step through an outline's points at which no left-out point is off by more than `_BEND` pixels."""
+    ring = outline.reshape(-1, 2)
+    step = _MOST_POINTS
+    pixel = np.ptp(ring, axis=0).max() / pixels
+    while step > 1:
+        left = ring[::step]
+        right = np.roll(left, -1, axis=0)
+        share = (np.arange(step) / step)[None, :, None]
+        straight = left[:, None] + (right - left)[:, None] * share
+        if np.abs(straight - ring.reshape(-1, step, 2)).max() <= _BEND * pixel:
+            break
+        step //= 2
+    return step
+
+
+def _transformed(
+    source: str, target: str, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from rasterio.warp import transform
+
+    with gdal().Env():
+        new_x, new_y = transform(_crs(source), _crs(target), x.reshape(-1), y.reshape(-1))
+    return np.asarray(new_x, np.float64).reshape(x.shape), np.asarray(new_y, np.float64).reshape(y.shape)
+
+
+def _crs(text: str) -> Any:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise InputError(f"the reference system {text[:80]!r} is not known ({error})") from error

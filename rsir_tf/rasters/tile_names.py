@@ -1,0 +1,66 @@
+"""Web map tiles: where an image lies whose name holds its zoom, column and row."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from rsir_tf.errors import InputError
+from rsir_tf.rasters.source import Place
+
+_FIELDS = ("{z}", "{x}", "{y}", "{-y}")
+_MAX_ZOOM = 30
+
+
+def web_tile_place(path: str, pattern: str, shape: tuple[int, int]) -> Place | None:
+    """Find a web map tile's place by its name.
+
+    Args:
+        path: The tile's path or URL.
+        pattern: The end of such paths, with {z}, {x} and {y}: "{z}/{x}/{y}.png" or "OAM-{x}-{y}-{z}.tif"; {-y} counts
+            rows from the south, as TMS does. Other letters stand for themselves.
+        shape: (height, width) of the tile in pixels.
+
+    Returns:
+        The place on EPSG:3857 (mercantile has the sums); None where the name does not follow the pattern.
+
+    Raises:
+        InputError: The pattern lacks one of z, x and y, or the name's numbers lie outside the world.
+    """
+    match = check_pattern(pattern).search(path.replace("\\", "/"))
+    if match is None:
+        return None
+    import mercantile
+
+    zoom, column, row = (int(match[name]) for name in "zxy")
+    if zoom > _MAX_ZOOM or max(column, row) >= 2**zoom:
+        raise InputError(
+            f"{path}: would be tile {column}, {row} of zoom {zoom}, which is outside the world",
+            cure=f"check the pattern of tile names, {pattern}: x and y may be swapped",
+        )
+    if "{-y}" in pattern:
+        row = 2**zoom - 1 - row
+    box = mercantile.xy_bounds(column, row, zoom)
+    height, width = shape
+    return Place(
+        "EPSG:3857", ((box.right - box.left) / width, 0.0, box.left, 0.0, -(box.top - box.bottom) / height, box.top)
+    )
+
+
+@lru_cache(maxsize=16)
+def check_pattern(pattern: str) -> re.Pattern[str]:
+    """Make a regular expression of a pattern of tile names.
+
+    Raises:
+        InputError: It lacks one of z, x and y, or names one twice.
+    """
+    parts = re.split(r"(\{-?[a-z]+\})", pattern)
+    named = [part for part in parts if part.startswith("{")]
+    if sorted(part.strip("{-}") for part in named) != ["x", "y", "z"] or not set(named) <= set(_FIELDS):
+        raise InputError(
+            f"the pattern of tile names {pattern!r}",
+            wanted="{z}, {x} and {y} (or {-y}) once each, as in {z}/{x}/{y}.png",
+        )
+    text = "".join(rf"(?P<{part.strip('{-}')}>\d+)" if part in _FIELDS else re.escape(part) for part in parts)
+    # The pattern begins where a name begins, or in the middle of one only after what is no digit.
+    return re.compile(rf"(?<!\d){text}$")
