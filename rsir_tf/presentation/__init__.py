@@ -9,6 +9,7 @@ page               sections on a static HTML page, from a template
 retrieval_tables, retrieval_report, retrieval_console   what an evaluation found
 comparison_page    what a comparison found
 training_report    what a training run reached
+maps/              files for geographic information systems
 
 Attributes load their file at their first use: a table for the console does not load the code for plots.
 """
