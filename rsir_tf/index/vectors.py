@@ -71,7 +71,7 @@ class StoredVectors:
         areas = np.concatenate([np.empty(0, np.int64), *(segment.areas for segment in self.segments)])
         ends = np.concatenate([[0], np.cumsum(areas)])
         sums = ends[self._region_starts + self.region_counts] - ends[self._region_starts]
-        return (areas / np.repeat(sums, self.region_counts)).astype(np.float32)
+        return np.asarray(areas / np.repeat(sums, self.region_counts), dtype=np.float32)
 
     @cached_property
     def global_vectors(self) -> NDArray[np.float32]:

@@ -103,7 +103,7 @@ def least_distances(
     """
     there = query @ np.minimum.reduceat(apart, starts, axis=1)
     back = np.add.reduceat(apart.min(axis=0) * shares, starts)
-    return np.maximum(there, back).astype(np.float64)
+    return np.asarray(np.maximum(there, back), dtype=np.float64)
 
 
 def require_vectors(vectors: str) -> None:

@@ -60,14 +60,13 @@ class IRM:
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """Match the query with each image; infinite where one of them has no region."""
-        (found,) = self._measured([query], images)
-        return found
+        return np.asarray(self._measured([query], images)[0])
 
     def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
         """For each region of the query, the region of the hit that most of its area is matched with."""
         if not len(query.recnn) or not len(hit.recnn):
             return ()
-        apart = pairwise_distances(self._scaled(query.recnn), self._scaled(hit.recnn), "l2")
+        apart = np.asarray(pairwise_distances(self._scaled(query.recnn), self._scaled(hit.recnn), "l2"), np.float64)
         _, steps = match(apart[None], area_shares(query.areas), area_shares(hit.areas)[None])
         moved = np.zeros(apart.size)
         for pairs, masses in steps:
