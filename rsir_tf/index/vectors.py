@@ -58,9 +58,9 @@ class StoredVectors:
         """
         counts = self.region_counts[positions]
         begins = self._region_starts[positions]
-        return self._area_shares[
-            np.arange(int(counts.sum())) + np.repeat(begins - (np.cumsum(counts) - counts), counts)
-        ]
+        inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        shares: NDArray[np.float32] = self._area_shares[np.repeat(begins, counts) + inside]
+        return shares
 
     @cached_property
     def _region_starts(self) -> NDArray[np.int64]:
