@@ -37,7 +37,7 @@ from pathlib import Path
 import numpy as np
 
 from rsir_tf.archives import open_archive
-from rsir_tf.index import merging, writer
+from rsir_tf.index import merging, pending, writer
 from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.workflows import index_archive
 
@@ -55,7 +55,7 @@ class Stand:
 
 
 merging.MERGED_IMAGES = 40
-writer.SECONDS_BETWEEN_STAGINGS = 0.02
+pending.SECONDS_BETWEEN_STAGINGS = 0.02
 writer.IndexWriter.open.__func__.__kwdefaults__["images_per_segment"] = 10
 print("started", flush=True)
 summary = index_archive(open_archive(sys.argv[1]), Stand(), Path(sys.argv[2]))

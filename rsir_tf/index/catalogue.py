@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rsir_tf.index.facts import ImageFacts
-from rsir_tf.index.segment import ARCHIVE, Segment
+from rsir_tf.index.facts import ImageFacts, place_from
+from rsir_tf.index.segment import Segment
+from rsir_tf.index.segment_files import ARCHIVE, CRS, TRANSFORM
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The place of a committed image, and its facts."""
+class Slot:
+    """Where in the index a committed image is kept, and its facts."""
 
     segment: str
     row: int
@@ -22,11 +23,11 @@ class Catalogue:
     """The committed images by id, and all images by content.
 
     Attributes:
-        places: Id of each committed image → where it lies.
+        slots: Id of each committed image → where it is kept.
     """
 
     def __init__(self) -> None:
-        self.places: dict[str, Place] = {}
+        self.slots: dict[str, Slot] = {}
         self._by_content: dict[str, list[str]] = {}
         self._once: dict[Any, Any] = {}
 
@@ -37,15 +38,19 @@ class Catalogue:
             segment: Of the index.
             removed: Rows that do not belong to the index any more.
         """
-        names = ("id", ARCHIVE, "path", "scene", "tags", "content_hash", "file_size", "modified_ns")
+        names = ("id", ARCHIVE, "path", "scene", "tags", "content_hash", "file_size", "modified_ns", CRS, TRANSFORM)
         columns = (segment.images.column(name).to_pylist() for name in names)
-        once = self._once.setdefault  # Many images have equal scenes and tags: one text of each serves all.
-        for row, (image, archive, path, scene, tags, *rest) in enumerate(zip(*columns, strict=True)):
+        once = self._once.setdefault  # Many images have equal scenes, tags and pixel sizes: one of each serves all.
+        for row, (image, archive, path, scene, tags, content, size, time, crs, transform) in enumerate(
+            zip(*columns, strict=True)
+        ):
             if row not in removed:
                 own = None if tags is None else tuple(once(tag, tag) for tag in tags)
-                facts = ImageFacts(once(archive, archive), path, once(scene, scene), own, *rest)
-                self.places[image] = Place(segment.record.name, row, facts)
-                self.add_content(image, rest[0])
+                place = place_from(once(crs, crs), transform and [once(number, number) for number in transform])
+                known = (once(archive, archive), path, once(scene, scene), own, content, size, time)
+                facts = ImageFacts(*known, place=place, placed=transform is not None)
+                self.slots[image] = Slot(segment.record.name, row, facts)
+                self.add_content(image, content)
 
     def with_content(self, content_hash: str) -> str | None:
         """The id of the first image that came with these pixels, or None."""

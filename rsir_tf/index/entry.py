@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rsir_tf.errors import InputError
 from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.settings import IndexSettings
+from rsir_tf.rasters import Place, footprint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,12 @@ class ImageEntry:
             NaN where they are not known, as in segments of format 1. An entry that is made with None knows none.
         archive: The name of its archive in the index, "" for the first; None where it is not known, as in segments of
             format 1: `path` is then an address.
+        place: Where the image lies on Earth, for its `height` × `width` pixels; None where that is not known.
+        placed: Whether the place has been looked for, so that None means that there is none. It has not in segments of
+            formats 1 and 2. An entry with a place always says so.
+        footprint: The outline of the place in longitude and latitude (RFC 7946), as WKB. It is derived from the place
+            when an entry is added without. None where there is no place, no way from its reference system to degrees,
+            or a part of the image is not on Earth.
     """
 
     id: str
@@ -53,10 +60,14 @@ class ImageEntry:
     recnn_plus: NDArray[np.float32]
     centroids: NDArray[np.float32] = None  # type: ignore[assignment]
     archive: str | None = None
+    place: Place | None = None
+    placed: bool = False
+    footprint: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.centroids is None:
             object.__setattr__(self, "centroids", np.full((np.size(self.classes), 2), np.nan, "f4"))
+        object.__setattr__(self, "placed", self.placed or self.place is not None)
 
     @property
     def facts(self) -> ImageFacts:
@@ -113,6 +124,7 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
         centroids=_centroids(entry, boxes),
         recnn=finite_vectors(entry.recnn, (m, settings.channels), settings.dtype, f"{entry.id}: recnn"),
         recnn_plus=finite_vectors(entry.recnn_plus, (settings.channels,), settings.dtype, f"{entry.id}: recnn_plus"),
+        footprint=entry.footprint or _footprint(entry),
     )
 
 
@@ -161,6 +173,7 @@ def _check_facts(entry: ImageEntry) -> None:
     for tag in entry.tags or ():
         _check_text(entry.id, "tag", tag)
     _check_text(entry.id, "content_hash", entry.content_hash)
+    _check_place(entry)
     for name, number, smallest in (
         ("height", entry.height, 1),
         ("width", entry.width, 1),
@@ -170,6 +183,31 @@ def _check_facts(entry: ImageEntry) -> None:
         largest = 2**31 - 1 if name in ("height", "width") else 2**63 - 1
         if not smallest <= int(number) <= largest:
             raise InputError(f"{entry.id!a}: {name} is {number}", wanted=f"a whole number from {smallest} to {largest}")
+
+
+def _check_place(entry: ImageEntry) -> None:
+    if entry.place is None:
+        if entry.footprint is not None:
+            raise InputError(f"{entry.id!a}: has a footprint and no place", wanted="both or neither")
+        return
+    _check_text(entry.id, "crs", entry.place.crs)
+    transform = np.asarray(entry.place.transform)
+    whole = transform.shape == (6,) and np.issubdtype(transform.dtype, np.number) and np.isfinite(transform).all()
+    if not whole or not entry.place.crs:
+        raise InputError(f"{entry.id!a}: its place is {entry.place}", wanted="a reference system and six numbers")
+
+
+def _footprint(entry: ImageEntry) -> bytes | None:
+    """The outline of an image; None where its reference system has no relation to the Earth that is known."""
+    if entry.place is None:
+        return None
+    import shapely
+
+    try:
+        outline = footprint(entry.place, (entry.height, entry.width))
+    except InputError:
+        return None
+    return None if outline.is_empty else bytes(shapely.to_wkb(outline))
 
 
 def _check_text(image: str, name: str, text: object) -> None:

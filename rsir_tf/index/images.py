@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.facts import address_of
+from rsir_tf.index.facts import address_of, place_from
 from rsir_tf.index.layout import REBUILD
-from rsir_tf.index.segment import ARCHIVE, Segment
+from rsir_tf.index.segment import Segment
+from rsir_tf.index.segment_files import ARCHIVE, CRS, FOOTPRINT, TRANSFORM
+from rsir_tf.rasters import Place
 
 
 class Images:
@@ -76,6 +78,16 @@ class Images:
     def modified_ns(self) -> tuple[int, ...]:
         """Second number of the fingerprint: for a file, its time of change in nanoseconds since 1970."""
         return self._column("modified_ns")
+
+    @cached_property
+    def places(self) -> tuple[Place | None, ...]:
+        """Where each image lies on Earth, for its pixels as they are read; None where that is not known."""
+        return tuple(map(place_from, self._column(CRS), self._column(TRANSFORM)))
+
+    @cached_property
+    def footprints(self) -> tuple[bytes | None, ...]:
+        """The outline of each image in longitude and latitude (RFC 7946), as WKB; None where it is not known."""
+        return self._column(FOOTPRINT)
 
     @cached_property
     def heights(self) -> NDArray[np.int32]:

@@ -14,9 +14,13 @@ A segment never changes once it has its name; what the manifest does not list do
 
 Format 2 adds the regions' centroids to regions.parquet; the archive that an image belongs to, to images.parquet, whose
 paths are now relative to the folder of that archive; and to the manifest the folders of the archives, and whether a
-segment is a large one that merging made. A program that knows format 1 alone could not merge segments of both, so the
-manifest's version keeps it away. Indexes of format 1 open as they are; the first change that is written makes them
-format 2, segment by segment: what was written before has no centroids, no archive, and absolute paths.
+segment is a large one that merging made. Format 3 adds the place of an image on Earth and its footprint in longitude
+and latitude to images.parquet, and to the manifest how the images of an archive are read: bands, windows of scenes.
+
+A program that knows older formats alone could not merge segments of both, so the manifest's version keeps it away.
+Indexes of older formats open as they are; the first change that is written makes them format 3, segment by segment.
+What was written in format 1 has no centroids, no archive, and absolute paths; what was written in formats 1 and 2 has
+no places until `rsir-tf index` meets its images again.
 """
 
 from __future__ import annotations
@@ -30,8 +34,9 @@ from typing import Any
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.index.settings import IndexSettings
+from rsir_tf.rasters import Reading
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SEGMENTS = "segments"
 SKIPPED = "skipped.json"
 STAGED = "staged.npz"
@@ -92,7 +97,9 @@ class Layout:
         created: When the index was first made, ISO 8601.
         segments: In order of their numbers.
         next_segment: The next segment's number: one more than any had so far, so that no name is ever used twice.
-        roots: Name of each archive whose images are in the index, "" for the first → its folder, an absolute path.
+        roots: Name of each archive whose images are in the index, "" for the first → its folder, an absolute path; of
+            scenes behind a URL, that URL.
+        readings: Name of each archive that is not read as ordinary pictures are → how it is read.
     """
 
     settings: IndexSettings
@@ -100,6 +107,7 @@ class Layout:
     segments: tuple[SegmentRecord, ...] = ()
     next_segment: int = 1
     roots: Mapping[str, str] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -121,8 +129,10 @@ def read_layout(path: Path) -> Layout:
     settings = IndexSettings.from_json(content.get("settings"), where)
     try:
         segments = tuple(_segment_from_json(segment) for segment in content["segments"])
-        roots = {str(archive["name"]): str(archive["root"]) for archive in content.get("archives", [])}
-        layout = Layout(settings, str(content["created"]), segments, _count(content["next_segment"]), roots)
+        archives = content.get("archives", [])
+        roots = {str(archive["name"]): str(archive["root"]) for archive in archives}
+        readings = {each["name"]: Reading.from_json(each["reading"]) for each in archives if "reading" in each}
+        layout = Layout(settings, str(content["created"]), segments, _count(content["next_segment"]), roots, readings)
         numbers = [int(segment.name) for segment in segments]
         whole = (
             numbers == sorted(set(numbers))
@@ -130,6 +140,8 @@ def read_layout(path: Path) -> Layout:
             and content["images"] == layout.images
             and content["regions"] == sum(segment.regions for segment in segments)
         )
+    except InputError as error:
+        raise ArtifactError(f"{where}: says that an archive is read by {error}", cure=REBUILD) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{where}: its list of segments is damaged ({error})", cure=REBUILD) from error
     if not whole:
@@ -153,7 +165,7 @@ def write_layout(path: Path, layout: Layout) -> None:
         images=layout.images,
         regions=sum(segment.regions for segment in layout.segments),
         settings=layout.settings.to_json(),
-        archives=[{"name": name, "root": root} for name, root in sorted(layout.roots.items())],
+        archives=[_archive_to_json(layout, name) for name in sorted(layout.roots)],
         next_segment=layout.next_segment,
         segments=[_segment_to_json(segment) for segment in layout.segments],
     )
@@ -182,6 +194,11 @@ def require_archive(path: Path, layout: Layout, name: str) -> None:
 def segment_folder(path: Path, name: str) -> Path:
     """Where a segment of the index at `path` lies."""
     return path / SEGMENTS / name
+
+
+def _archive_to_json(layout: Layout, name: str) -> dict[str, Any]:
+    reading = layout.readings.get(name, Reading()).to_json()
+    return {"name": name, "root": layout.roots[name], **({"reading": reading} if reading else {})}
 
 
 def _segment_to_json(segment: SegmentRecord) -> dict[str, Any]:

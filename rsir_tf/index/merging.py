@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rsir_tf.artifacts import written_aside
 from rsir_tf.index.derived import DerivedFile, SegmentVectors
 from rsir_tf.index.layout import IMAGES, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
-from rsir_tf.index.segment import Segment, describe_segment, write_table
+from rsir_tf.index.segment import Segment
+from rsir_tf.index.segment_files import describe_segment, write_table
 
 MERGED_IMAGES = 4096
 MERGED_REGIONS = 1 << 17

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,106 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.artifacts import file_hash, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.index.derived import Content_co, DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
-from rsir_tf.index.facts import ImageFacts
-from rsir_tf.index.layout import (
-    IMAGES,
-    RECNN,
-    RECNN_PLUS,
-    REGIONS,
-    REPAIR,
-    SEGMENT_FILES,
-    SegmentRecord,
-    segment_folder,
-)
+from rsir_tf.index.facts import ImageFacts, place_from
+from rsir_tf.index.layout import IMAGES, RECNN, RECNN_PLUS, REGIONS, REPAIR, SegmentRecord, segment_folder
+from rsir_tf.index.segment_files import BOX_SIDES, CENTROID, CRS, TRANSFORM, later_columns
 from rsir_tf.index.settings import IndexSettings
-
-
-def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], settings: IndexSettings) -> SegmentRecord:
-    """Write entries as a new segment, under a temporary name, and rename it.
-
-    Args:
-        index: The index's folder.
-        name: The name of the segment; no folder of this name may exist.
-        entries: Checked entries, at least one.
-        settings: The settings of the index.
-
-    Returns:
-        Its entry for the manifest.
-
-    Raises:
-        ArtifactError: The disk is full or read-only.
-    """
-    import pyarrow as pa
-
-    counts = [len(entry.classes) for entry in entries]
-    images = pa.table(
-        {
-            "id": pa.array([entry.id for entry in entries], pa.string()),
-            "path": pa.array([entry.path for entry in entries], pa.string()),
-            "height": pa.array([entry.height for entry in entries], pa.int32()),
-            "width": pa.array([entry.width for entry in entries], pa.int32()),
-            "scene": pa.array([entry.scene for entry in entries], pa.string()),
-            "tags": pa.array([entry.tags for entry in entries], pa.list_(pa.string())),
-            "content_hash": pa.array([entry.content_hash for entry in entries], pa.string()),
-            "file_size": pa.array([entry.file_size for entry in entries], pa.int64()),
-            "modified_ns": pa.array([entry.modified_ns for entry in entries], pa.int64()),
-            "regions": pa.array(counts, pa.int32()),
-            ARCHIVE: pa.array([entry.archive for entry in entries], pa.string()),
-        }
-    )
-    boxes = np.concatenate([entry.boxes for entry in entries])
-    centroids = np.concatenate([entry.centroids for entry in entries])
-    regions = pa.table(
-        {
-            "image": np.repeat(np.arange(len(entries), dtype=np.int32), counts),
-            "class": np.concatenate([entry.classes for entry in entries]),
-            "area": np.concatenate([entry.areas for entry in entries]),
-            **{side: np.ascontiguousarray(boxes[:, at]) for at, side in enumerate(BOX_SIDES)},
-            **{axis: np.ascontiguousarray(centroids[:, at]) for at, axis in enumerate(CENTROID)},
-        }
-    )
-    folder = segment_folder(index, name)
-    with written_aside(folder) as aside:
-        aside.mkdir()
-        write_table(images, aside / IMAGES)
-        write_table(regions, aside / REGIONS)
-        recnn = np.concatenate([entry.recnn for entry in entries]).astype(settings.dtype, copy=False)
-        np.save(aside / RECNN, recnn, allow_pickle=False)
-        recnn_plus = np.stack([entry.recnn_plus for entry in entries]).astype(settings.dtype, copy=False)
-        np.save(aside / RECNN_PLUS, recnn_plus, allow_pickle=False)
-        return describe_segment(aside, name, images=len(entries), regions=sum(counts))
-
-
-BOX_SIDES = ("top", "left", "bottom", "right")
-CENTROID = ("centroid_y", "centroid_x")
-ARCHIVE = "archive"
-
-
-def write_table(table: Any, file: Path) -> None:
-    """Write a Parquet file whose bytes depend only on the table."""
-    from pyarrow import parquet
-
-    # Without Arrow's schema in the metadata; and with page checksums, so that reading finds a flipped bit in a table.
-    parquet.write_table(table, file, compression="zstd", store_schema=False, write_page_checksum=True)
-
-
-def describe_segment(
-    folder: Path, name: str, *, images: int, regions: int, derived: Sequence[str] = (), merged: bool = False
-) -> SegmentRecord:
-    """Measure and hash the files of a written segment."""
-    files = (*SEGMENT_FILES, *sorted(derived))
-    return SegmentRecord(
-        name=name,
-        images=images,
-        regions=regions,
-        sizes={file: (folder / file).stat().st_size for file in files},
-        hashes={file: file_hash(folder / file) for file in files},
-        merged=merged,
-    )
 
 
 class Segment:
@@ -141,13 +47,14 @@ class Segment:
 
     @cached_property
     def images(self) -> Any:
-        """The table of images (pyarrow); the archive is null where the segment, or a part of it, is older."""
+        """The table of images (pyarrow); columns that older formats lack are null where the segment is older."""
         import pyarrow as pa
 
         table = self._table(IMAGES, self.record.images)
-        if ARCHIVE in table.column_names:
-            return table
-        return table.append_column(ARCHIVE, pa.nulls(self.record.images, pa.string()))
+        for name, kind in later_columns().items():
+            if name not in table.column_names:
+                table = table.append_column(name, pa.nulls(self.record.images, kind))
+        return table
 
     @cached_property
     def regions(self) -> Any:
@@ -221,8 +128,8 @@ class Segment:
         Args:
             row: 0 ≤ row < images, removed ones included.
         """
-        facts = {field.name: self.images.column(field.name)[row].as_py() for field in fields(ImageFacts)}
-        return ImageFacts(**{**facts, "tags": None if facts["tags"] is None else tuple(facts["tags"])})
+        known = self._row(row)
+        return ImageFacts(**{field.name: known[field.name] for field in fields(ImageFacts)})
 
     def entry(self, row: int) -> ImageEntry:
         """Read one image back as it was added.
@@ -230,12 +137,9 @@ class Segment:
         Args:
             row: 0 ≤ row < images, removed ones included.
         """
-        facts = {name: self.images.column(name)[row].as_py() for name in self.images.column_names if name != "regions"}
-        if facts["tags"] is not None:
-            facts["tags"] = tuple(facts["tags"])
         own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         return ImageEntry(
-            **facts,
+            **self._row(row),
             classes=self.classes[own].copy(),
             areas=self.areas[own].copy(),
             boxes=self.boxes[own].copy(),
@@ -243,6 +147,15 @@ class Segment:
             recnn_plus=self.recnn_plus[row].astype(np.float32),
             centroids=self.centroids[own].copy(),
         )
+
+    def _row(self, row: int) -> dict[str, Any]:
+        """What the table of images says of one, as `ImageEntry` names it."""
+        known = {name: self.images.column(name)[row].as_py() for name in self.images.column_names}
+        del known["regions"]
+        known["tags"] = None if known["tags"] is None else tuple(known["tags"])
+        known["placed"] = known[TRANSFORM] is not None
+        known["place"] = place_from(known.pop(CRS), known.pop(TRANSFORM))
+        return known
 
     def damaged(self, name: str, what: str) -> ArtifactError:
         """Make the error for a file of this segment that has changed since it was written."""

@@ -20,9 +20,10 @@ import numpy as np
 from rsir_tf.artifacts import written_aside
 from rsir_tf.errors import InputError
 from rsir_tf.index.entry import ImageEntry, checked
+from rsir_tf.index.facts import place_from
 from rsir_tf.index.settings import IndexSettings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 BY_REGION = ("classes", "areas", "boxes", "recnn", "centroids")
 
 
@@ -38,10 +39,10 @@ def write_staged(file: Path, entries: Sequence[ImageEntry], next_segment: int) -
         ArtifactError: The disk is full or read-only.
     """
     numbers = {"format_version": FORMAT_VERSION, "next_segment": next_segment}
-    arrays = (*BY_REGION, "recnn_plus")
+    elsewhere = (*BY_REGION, "recnn_plus", "footprint")  # The footprint is derived again from the place.
     facts = [
-        {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in arrays}
-        | {"m": len(entry.classes)}
+        {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in elsewhere}
+        | {"m": len(entry.classes), "place": entry.place and [entry.place.crs, entry.place.transform]}
         for entry in entries
     ]
     stored: dict[str, Any] = {name: np.concatenate([getattr(entry, name) for entry in entries]) for name in BY_REGION}
@@ -72,6 +73,7 @@ def read_staged(file: Path, next_segment: int, settings: IndexSettings) -> list[
         entries, first = [], 0
         for row, facts in enumerate(content["images"]):
             own = slice(first, first + facts.pop("m"))
+            facts["place"] = place_from(*facts["place"] or (None, None))
             facts["tags"] = None if facts["tags"] is None else tuple(facts["tags"])
             by_region = {name: arrays[name][own] for name in BY_REGION}
             entries.append(checked(ImageEntry(**facts, **by_region, recnn_plus=arrays["recnn_plus"][row]), settings))

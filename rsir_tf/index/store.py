@@ -20,6 +20,7 @@ from rsir_tf.index.segment import Segment
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.skipped import read_skipped
 from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.rasters import Reading
 
 Kind = TypeVar("Kind", bound="StoredIndex")
 
@@ -32,6 +33,7 @@ class StoredIndex:
         settings: What the descriptors were made with.
         images: What is known about the images, row by row.
         roots: Name of each archive whose images are in the index, "" for the first → its folder.
+        readings: Name of each of these archives → how its images are read.
         skipped: Images that could not be indexed, and why, by id.
         vectors: The vectors in their order on disk, for ranking.
     """
@@ -39,6 +41,7 @@ class StoredIndex:
     def __init__(self, path: Path, layout: Layout, roots: Mapping[str, str]) -> None:
         self.path = path
         self.roots = {**layout.roots, **roots}
+        self.readings: dict[str, Reading] = {name: layout.readings.get(name, Reading()) for name in layout.roots}
         self.settings: IndexSettings = layout.settings
         self.skipped = read_skipped(path)
         segments = [Segment(path, record, layout.settings) for record in layout.segments]

@@ -5,41 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.index.catalogue import Catalogue, Place
+from rsir_tf.index.committed import Committed
 from rsir_tf.index.derived import DerivedFile
 from rsir_tf.index.entry import ImageEntry, checked
 from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.housekeeping import lock_folder, prepare_folder
-from rsir_tf.index.layout import (
-    STAGED,
-    Layout,
-    SegmentRecord,
-    require_archive,
-    segment_folder,
-    write_layout,
-)
-from rsir_tf.index.merging import due_for_merging, worth_merging, write_merged
-from rsir_tf.index.segment import Segment, write_segment
+from rsir_tf.index.layout import STAGED, Layout, require_archive
+from rsir_tf.index.merging import due_for_merging, worth_merging
+from rsir_tf.index.pending import Pending
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.skipped import SkippedList
-from rsir_tf.index.staging import read_staged, write_staged
+from rsir_tf.index.staging import read_staged
 from rsir_tf.locks import WriterLock
+from rsir_tf.rasters import Reading
 
 IMAGES_PER_SEGMENT = 256
-REGIONS_PER_SEGMENT = 1 << 16
-"""Pending vectors are kept in memory: 65,536 of 512 float32 are 128 MB."""
-
-SECONDS_BETWEEN_STAGINGS = 30.0
-"""A killed writer loses at most the images that were added in this time."""
 
 
 class IndexWriter:
@@ -66,19 +52,12 @@ class IndexWriter:
         self.path = path
         self.settings = layout.settings
         self._lock: WriterLock | None = lock
-        self._layout = layout
         self._images_per_segment = images_per_segment
         self._derived = tuple(derived)
-        self._pending: dict[str, ImageEntry] = {}
-        self._pending_regions = 0
-        self._removed: dict[str, set[int]] = {record.name: set(record.removed) for record in layout.segments}
         self._skipped = SkippedList(path)
         self._changed = False
-        self._catalogue = Catalogue()
-        self._opened: Segment | None = None
-        self._staged_at = time.monotonic()
-        for record in layout.segments:
-            self._catalogue.register(self._segment(record.name), self._removed[record.name])
+        self._committed = Committed(path, layout)
+        self._pending = Pending(path)
         staged = read_staged(path / STAGED, layout.next_segment, layout.settings)
         self._merge_due()
         for entry in staged:
@@ -119,15 +98,15 @@ class IndexWriter:
             raise
 
     def __len__(self) -> int:
-        return len(self._catalogue.places) + len(self._pending)
+        return len(self._committed.catalogue.slots) + len(self._pending.entries)
 
     def __contains__(self, image: object) -> bool:
-        return image in self._pending or image in self._catalogue.places
+        return image in self._pending.entries or image in self._committed.catalogue.slots
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all images, pending ones included, sorted."""
-        return tuple(sorted({*self._catalogue.places, *self._pending}))
+        return tuple(sorted({*self._committed.catalogue.slots, *self._pending.entries}))
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -151,34 +130,51 @@ class IndexWriter:
         Args:
             image: Its id.
         """
-        if image in self._pending:
-            return self._pending[image].facts
-        place = self._catalogue.places.get(image)
-        return None if place is None else place.facts
+        if image in self._pending.entries:
+            return self._pending.entries[image].facts
+        slot = self._committed.catalogue.slots.get(image)
+        return None if slot is None else slot.facts
 
     @property
     def roots(self) -> dict[str, str]:
         """Name of each archive whose images are in the index → its folder."""
-        return dict(self._layout.roots)
+        return dict(self._committed.layout.roots)
 
     def require_archive(self, name: str) -> None:
         """Refuse the name of an archive that the index does not know; see `layout.require_archive`."""
-        require_archive(self.path, self._layout, name)
+        require_archive(self.path, self._committed.layout, name)
+
+    @property
+    def readings(self) -> dict[str, Reading]:
+        """Name of each archive whose images are in the index → how it is read."""
+        layout = self._committed.layout
+        return {name: layout.readings.get(name, Reading()) for name in layout.roots}
 
     def record_root(self, archive: str, root: str) -> None:
         """Note at once where an archive lies; the paths of its images are relative to that.
 
         Args:
             archive: Its name in the index, "" for the first.
-            root: An absolute path.
+            root: An absolute path, or a URL.
 
         Raises:
             ArtifactError: The disk is full or read-only.
         """
-        if self._layout.roots.get(archive) != root:
-            layout = dataclasses.replace(self._layout, roots={**self._layout.roots, archive: root})
-            write_layout(self.path, layout)
-            self._layout = layout
+        self._committed.record_archives(roots={**self._committed.layout.roots, archive: root})
+
+    def record_reading(self, archive: str, reading: Reading) -> None:
+        """Note at once how an archive is read.
+
+        Args:
+            archive: The name of one whose root is recorded.
+            reading: How each of its images is read, from now on.
+
+        Raises:
+            ArtifactError: The disk is full or read-only.
+        """
+        others = {name: each for name, each in self._committed.layout.readings.items() if name != archive}
+        changed = {archive: reading} if reading.to_json() else {}
+        self._committed.record_archives(readings={**others, **changed})
 
     def find_content(self, content_hash: str) -> ImageEntry | None:
         """An image of the index with the same pixels, whose descriptors can be used again.
@@ -191,7 +187,7 @@ class IndexWriter:
         Returns:
             The entry as it was added (vectors rounded to the index's number type), or None.
         """
-        image = self._catalogue.with_content(content_hash)
+        image = self._committed.catalogue.with_content(content_hash)
         return None if image is None else self._entry(image)
 
     def add(self, entry: ImageEntry) -> None:
@@ -206,16 +202,14 @@ class IndexWriter:
         """
         entry = checked(entry, self.settings)
         self._forget(entry.id)
-        self._pending[entry.id] = entry
-        self._pending_regions += len(entry.classes)
-        self._catalogue.add_content(entry.id, entry.content_hash)
+        self._pending.add(entry)
+        self._committed.catalogue.add_content(entry.id, entry.content_hash)
         self.unskip(entry.id)
         self._changed = True
-        if len(self._pending) >= self._images_per_segment or self._pending_regions >= REGIONS_PER_SEGMENT:
+        if self._pending.fill_segment(self._images_per_segment):
             self.commit()
-        elif time.monotonic() - self._staged_at >= SECONDS_BETWEEN_STAGINGS:
-            write_staged(self.path / STAGED, list(self._pending.values()), self._layout.next_segment)
-            self._staged_at = time.monotonic()
+        else:
+            self._pending.stage_if_due(self._committed.layout.next_segment)
 
     def refresh(self, image: str, facts: ImageFacts) -> None:
         """Change what is known of an image beside its descriptors; its segment stays, and it is written to a new one.
@@ -231,7 +225,9 @@ class IndexWriter:
         if image not in self:
             raise InputError(f"{self.path}: holds no image {image!r}", cure="check the id")
         changed = {field.name: getattr(facts, field.name) for field in dataclasses.fields(facts)}
-        self.add(dataclasses.replace(self._entry(image), **changed))
+        entry = self._entry(image)
+        outline = entry.footprint if facts.place == entry.place else None
+        self.add(dataclasses.replace(entry, **changed, footprint=outline))
 
     def skip(self, image: str, reason: str) -> None:
         """Note that an image could not be indexed; what the index holds of it from before stays.
@@ -282,24 +278,13 @@ class IndexWriter:
         self._skipped.save()
         if not self._changed:
             return
-        records = [
-            dataclasses.replace(record, removed=tuple(sorted(self._removed[record.name])))
-            for record in self._layout.segments
-        ]
-        number, name = self._layout.next_segment, f"{self._layout.next_segment:06d}"
-        if self._pending:
-            # A manifest that could not be written leaves a segment that nothing lists: it is in the way of this try.
-            shutil.rmtree(segment_folder(self.path, name), ignore_errors=True)
-            records.append(write_segment(self.path, name, list(self._pending.values()), self.settings))
-            number += 1
-        else:
+        if not self._pending.entries:
             # All that was staged has been removed again: the next writer must not take it for what is pending.
-            self._drop_staged()
-        kept = tuple(record for record in records if record.live)
-        layout = dataclasses.replace(self._layout, segments=kept, next_segment=number)
-        write_layout(self.path, layout)
-        self._accept(layout, name)
-        self._drop_staged()
+            self._pending.forget_staged()
+        self._committed.write(list(self._pending.entries.values()))
+        self._pending.clear()
+        self._changed = False
+        self._pending.forget_staged()
         self._merge_due()
 
     def merge(self) -> None:
@@ -309,8 +294,8 @@ class IndexWriter:
             ArtifactError: A segment is damaged, or the disk is full or read-only; the index is as before.
         """
         self.commit()
-        for group in worth_merging(self._layout.segments, self._derived):
-            self._merge(group)
+        for group in worth_merging(self._committed.layout.segments, self._derived):
+            self._committed.merge(group, self._derived)
 
     def close(self) -> None:
         """Commit, and let the next writer in."""
@@ -331,70 +316,24 @@ class IndexWriter:
         with contextlib.suppress(ArtifactError) if error is not None else contextlib.nullcontext():
             self.close()
 
-    def _drop_staged(self) -> None:
-        with artifacts.disk_errors(self.path / STAGED):
-            (self.path / STAGED).unlink(missing_ok=True)
-        self._staged_at = time.monotonic()
-
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
-    def _accept(self, layout: Layout, name: str) -> None:
-        """Follow a written manifest: what was pending has a place, and dropped segments go."""
-        kept = {record.name for record in layout.segments}
-        for record in self._layout.segments:
-            if record.name not in kept:
-                del self._removed[record.name]
-                shutil.rmtree(segment_folder(self.path, record.name), ignore_errors=True)
-        self._layout = layout
-        if self._pending:
-            for row, entry in enumerate(self._pending.values()):
-                self._catalogue.places[entry.id] = Place(name, row, entry.facts)
-            self._removed[name] = set()
-        self._pending, self._pending_regions, self._changed = {}, 0, False
-
     def _merge_due(self) -> None:
-        while group := due_for_merging(self._layout.segments):
-            self._merge(group)
-
-    def _merge(self, group: Sequence[SegmentRecord]) -> None:
-        """Put one segment in the place of several; nothing may be pending."""
-        name = f"{self._layout.next_segment:06d}"
-        segments = [Segment(self.path, record, self.settings) for record in group]
-        merged = write_merged(self.path, name, segments, self._derived)
-        self._removed[name] = set()
-        kept = (record for record in self._layout.segments if record not in group)
-        layout = dataclasses.replace(self._layout, segments=(*kept, merged), next_segment=self._layout.next_segment + 1)
-        write_layout(self.path, layout)
-        self._accept(layout, name)
-        for row, image in enumerate(self._segment(name).images.column("id").to_pylist()):
-            self._catalogue.places[image] = dataclasses.replace(self._catalogue.places[image], segment=name, row=row)
+        while group := due_for_merging(self._committed.layout.segments):
+            self._committed.merge(group, self._derived)
 
     def _forget(self, image: str) -> bool:
         known = self.facts_of(image)
         if known is None:
             return False
-        pending, place = self._pending.pop(image, None), self._catalogue.places.pop(image, None)
-        if pending is not None:
-            self._pending_regions -= len(pending.classes)
-        if place is not None:
-            self._removed[place.segment].add(place.row)
-            self._changed = True
-        self._catalogue.drop_content(image, known.content_hash)
+        self._pending.drop(image)
+        self._changed |= self._committed.remove(image)
+        self._committed.catalogue.drop_content(image, known.content_hash)
         return True
 
     def _entry(self, image: str) -> ImageEntry:
         """An image of the index, with vectors rounded to the index's number type."""
-        if image in self._pending:
-            return self._pending[image]
-        place = self._catalogue.places[image]
-        return self._segment(place.segment).entry(place.row)
-
-    def _segment(self, name: str) -> Segment:
-        """Open a segment; only the last one is kept, so that memory does not grow with the index."""
-        if self._opened is None or self._opened.record.name != name:
-            record = next(record for record in self._layout.segments if record.name == name)
-            self._opened = Segment(self.path, record, self.settings)
-        return self._opened
+        return self._pending.entries.get(image) or self._committed.entry(image)

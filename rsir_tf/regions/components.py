@@ -12,6 +12,9 @@ from rsir_tf.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+VOID = 255
+"""The class index of pixels that belong to no class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Regions:
@@ -39,7 +42,7 @@ class Regions:
 
 
 def connected_regions(
-    segmentation: NDArray[np.uint8], connectivity: int = 8, min_area: int = 0, void: int | None = 255
+    segmentation: NDArray[np.uint8], connectivity: int = 8, min_area: int = 0, void: int | None = VOID
 ) -> Regions:
     """Split a segmentation into its connected regions: sets of touching pixels of one class.
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
+from rsir_tf.errors import InputError
 from rsir_tf.index import IndexSettings
-from rsir_tf.regions import Convention, Regions, connected_regions, pool_image, pool_regions
+from rsir_tf.regions import (
+    VOID,
+    Convention,
+    Regions,
+    connected_regions,
+    pool_image,
+    pool_regions,
+    pool_valid,
+    without_void_cells,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from rsir_tf.contract import Prediction
@@ -30,20 +41,50 @@ class Described:
     recnn_plus: NDArray[np.float32]
 
 
-def describe_prediction(prediction: Prediction, settings: IndexSettings) -> Described:
+def describe_prediction(
+    prediction: Prediction, settings: IndexSettings, valid: NDArray[np.bool_] | None = None
+) -> Described:
     """Cut a segmentation into regions and pool conv5_3 over each (paper, II.B).
+
+    Pixels that are not valid belong to no region, whatever the model took them for, and to no descriptor; cells of
+    conv5_3 without any valid pixel count as 0. An image without a valid pixel has no region, and ReCNN+ is all 0.
 
     Args:
         prediction: The answer of the model.
         settings: Connectivity, minimum area and bilinear convention; one class index per name.
+        valid: bool [H, W], which pixels of what the model saw show something; None where all of them do.
 
     Raises:
-        InputError: The features hold NaN or infinity.
+        InputError: The features hold NaN or infinity, or the validity is of another shape than the segmentation.
     """
     convention = cast(Convention, settings.convention)
-    regions = connected_regions(prediction.segmentation, connectivity=settings.connectivity, min_area=settings.min_area)
+    segmentation, features = prediction.segmentation, prediction.conv5_3
+    if valid is not None:
+        segmentation = void_where(segmentation, ~valid)
+        features = without_void_cells(features, valid)
+    regions = connected_regions(segmentation, connectivity=settings.connectivity, min_area=settings.min_area)
     return Described(
         regions=regions,
-        recnn=pool_regions(prediction.conv5_3, regions.labels, convention=convention),
-        recnn_plus=pool_image(prediction.conv5_3, prediction.segmentation.shape, convention=convention),
+        recnn=pool_regions(features, regions.labels, convention=convention),
+        recnn_plus=pool_image(features, segmentation.shape, convention=convention)
+        if valid is None
+        else pool_valid(features, valid, convention=convention),
     )
+
+
+def void_where(segmentation: NDArray[np.uint8], void: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Give a segmentation whose pixels belong to no class where a mask says so.
+
+    Args:
+        segmentation: uint8 [H, W], class indices; it is not changed.
+        void: bool [H, W].
+
+    Raises:
+        InputError: The shapes differ.
+    """
+    if void.shape != segmentation.shape:
+        raise InputError(
+            f"validity of {list(void.shape)} pixels for a segmentation of {list(segmentation.shape)}",
+            wanted="both of the image that the model saw",
+        )
+    return np.where(void, np.uint8(VOID), segmentation)

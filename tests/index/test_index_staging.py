@@ -8,7 +8,7 @@ import pytest
 from index_samples import entry, random_entry, settings
 
 from rsir_tf.index import IndexWriter
-from rsir_tf.index import writer as writing
+from rsir_tf.index import pending as waiting
 from rsir_tf.index.staging import read_staged, write_staged
 from rsir_tf.ranking import open_index
 
@@ -16,7 +16,7 @@ from rsir_tf.ranking import open_index
 @pytest.fixture
 def killed(tmp_path, monkeypatch):
     """An index as a killed writer leaves it: "a" is committed; "b" and "c", and "a" anew, are staged."""
-    monkeypatch.setattr(writing, "SECONDS_BETWEEN_STAGINGS", 0)
+    monkeypatch.setattr(waiting, "SECONDS_BETWEEN_STAGINGS", 0)
     writer = IndexWriter.open(tmp_path / "alive", settings())
     writer.add(random_entry("a", 1))
     writer.commit()
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_passed_over(killed, damage):
     if damage == "newer":
         write_staged(file, [random_entry("z", 1)], 2)
         arrays = dict(np.load(file))
-        words = json.loads(arrays["described"].tobytes()) | {"format_version": 2}
+        words = json.loads(arrays["described"].tobytes()) | {"format_version": 3}
         np.savez(file, **{**arrays, "described": np.frombuffer(json.dumps(words).encode(), np.uint8)})
     elif damage == "flipped":
         at = content.index(np.float32([9, 9, 9, 9]).tobytes())
@@ -93,7 +93,7 @@ def test_half_precision_and_many_images_come_back_as_they_were(tmp_path):
     with IndexWriter.open(tmp_path / "index", half) as writer:
         for at in range(20):
             writer.add(random_entry(f"{at:02}", at, high=1000))
-        pending = list(writer._pending.values())
+        pending = list(writer._pending.entries.values())
         write_staged(tmp_path / "staged.npz", pending, 5)
     assert read_staged(tmp_path / "staged.npz", 6, half) == []
     assert read_staged(tmp_path / "nothing.npz", 5, half) == []

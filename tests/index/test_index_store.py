@@ -11,6 +11,7 @@ import rsir_tf.ranking
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
 from rsir_tf.index import IndexSettings, IndexWriter, verify_index
 from rsir_tf.ranking import open_index
+from rsir_tf.rasters import Reading
 
 
 def fill(path, entries, **options):
@@ -184,7 +185,7 @@ def edit(path, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(format_version=3), "has format version 3; wanted at most 2; use a newer rsir_tf"),
+        (lambda m: m.update(format_version=4), "has format version 4; wanted at most 3; use a newer rsir_tf"),
         (lambda m: m.update(kind="rsir_tf.run"), "is of kind 'rsir_tf.run'; wanted 'rsir_tf.index'"),
         (lambda m: m.pop("segments"), "its list of segments is damaged"),
         (lambda m: m.update(segments=3), "its list of segments is damaged"),
@@ -198,6 +199,10 @@ def edit(path, change):
         (lambda m: m["settings"].pop("convention"), "its settings are"),
         (lambda m: m["settings"].update(connectivity=6), "connectivity is 6; wanted 4 or 8"),
         (lambda m: m["settings"].update(class_names="abcd"), "its settings are"),
+        (
+            lambda m: m.update(archives=[{"name": "", "root": "/a", "reading": {"tiling": {"tile": 3}}}]),
+            "says that an archive is read by a tile of 3 pixels",
+        ),
         (
             lambda m: m["settings"].update(channels=5),
             r"recnn.npy: holds float32 \[9, 4\], the manifest says float32 \[9, 5\]",
@@ -334,6 +339,8 @@ def test_an_index_of_format_2_opens_for_ever():
     assert (index.roots, index.images.archives) == ({"": "/archive"}, ("",) * 5)
     assert (index.entry(2).path, index.images.paths[2]) == ("Images/2.tif", "/archive/Images/2.tif")
     assert index.address_of(2) == index.images.paths[2]
+    assert (index.images.places, index.images.footprints) == ((None,) * 5, (None,) * 5)
+    assert (index.facts_of(0).placed, index.readings) == (False, {"": Reading()})
     moved = open_index(index.path, roots={"": "/moved"})
     assert moved.images.paths[4] == moved.address_of(4) == "/moved/Images/4.tif"
 
@@ -361,7 +368,7 @@ def test_an_older_index_is_continued_and_has_no_centroids_where_it_had_none(tmp_
             ("harbor/2.tif", np.inf),
         ]
     assert len(index.vectors.segments) == 1
-    assert json.loads((tmp_path / "index" / "manifest.json").read_text())["format_version"] == 2
+    assert json.loads((tmp_path / "index" / "manifest.json").read_text())["format_version"] == 3
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from index_samples import entry, random_entry, settings
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
 from rsir_tf.index import IndexWriter, verify_index
-from rsir_tf.index import writer as writing
+from rsir_tf.index import committed as on_disk
+from rsir_tf.index import pending as waiting
 from rsir_tf.ranking import open_index
 
 
@@ -64,7 +65,7 @@ def test_numbers_of_segments_are_never_used_twice(tmp_path):
 
 
 def test_segments_are_cut_by_regions_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "REGIONS_PER_SEGMENT", 10)
+    monkeypatch.setattr(waiting, "REGIONS_PER_SEGMENT", 10)
     with IndexWriter.open(tmp_path / "index", settings()) as writer:
         for at in range(7):
             writer.add(random_entry(f"{at}", at, regions=4))  # 12 ≥ 10 after three
@@ -259,7 +260,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path, monkeypatch, at)
     path = tmp_path / "index"
     with IndexWriter.open(path, settings()) as writer:
         writer.add(random_entry("a", 1))
-    room = writing.IndexWriter.open(path, settings())
+    room = IndexWriter.open(path, settings())
     room.add(random_entry("b", 2))
     with monkeypatch.context() as patched:
 
@@ -284,7 +285,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path, monkeypatch, at)
 
 def test_an_interrupted_commit_never_adds_twice(tmp_path, monkeypatch):
     path = tmp_path / "index"
-    writing_layout = writing.write_layout
+    writing_layout = on_disk.write_layout
 
     def write_then_interrupt(*arguments):
         writing_layout(*arguments)
@@ -293,7 +294,7 @@ def test_an_interrupted_commit_never_adds_twice(tmp_path, monkeypatch):
     writer = IndexWriter.open(path, settings())
     writer.add(random_entry("a", 1))
     with monkeypatch.context() as patched:
-        patched.setattr(writing, "write_layout", write_then_interrupt)
+        patched.setattr(on_disk, "write_layout", write_then_interrupt)
         with pytest.raises(KeyboardInterrupt):
             writer.commit()
     writer.close()
@@ -309,10 +310,10 @@ WORKER = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from index_samples import random_entry, settings
-from rsir_tf.index import IndexWriter, merging, writer as writing
+from rsir_tf.index import IndexWriter, merging, pending
 
 merging.MERGED_IMAGES = 6  # two segments of 3
-writing.SECONDS_BETWEEN_STAGINGS = float(sys.argv[4])
+pending.SECONDS_BETWEEN_STAGINGS = float(sys.argv[4])
 kill_at, events = int(sys.argv[3]), 0
 
 def count(event, arguments):

@@ -1,0 +1,117 @@
+"""The files of a segment: their columns, and writing them under a temporary name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsir_tf.artifacts import file_hash, written_aside
+from rsir_tf.index.entry import ImageEntry
+from rsir_tf.index.facts import transform_to_store
+from rsir_tf.index.layout import (
+    IMAGES,
+    RECNN,
+    RECNN_PLUS,
+    REGIONS,
+    SEGMENT_FILES,
+    SegmentRecord,
+    segment_folder,
+)
+from rsir_tf.index.settings import IndexSettings
+
+BOX_SIDES = ("top", "left", "bottom", "right")
+CENTROID = ("centroid_y", "centroid_x")
+ARCHIVE = "archive"
+CRS, TRANSFORM, FOOTPRINT = "crs", "transform", "footprint"
+
+
+def later_columns() -> dict[str, Any]:
+    """Columns of images.parquet that segments of older formats lack: name → type (pyarrow)."""
+    import pyarrow as pa
+
+    return {ARCHIVE: pa.string(), CRS: pa.string(), TRANSFORM: pa.list_(pa.float64()), FOOTPRINT: pa.binary()}
+
+
+def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], settings: IndexSettings) -> SegmentRecord:
+    """Write entries as a new segment, under a temporary name, and rename it.
+
+    Args:
+        index: The index's folder.
+        name: The name of the segment; no folder of this name may exist.
+        entries: Checked entries, at least one.
+        settings: The settings of the index.
+
+    Returns:
+        Its entry for the manifest.
+
+    Raises:
+        ArtifactError: The disk is full or read-only.
+    """
+    import pyarrow as pa
+
+    counts, later = [len(entry.classes) for entry in entries], later_columns()
+    images = pa.table(
+        {
+            "id": pa.array([entry.id for entry in entries], pa.string()),
+            "path": pa.array([entry.path for entry in entries], pa.string()),
+            "height": pa.array([entry.height for entry in entries], pa.int32()),
+            "width": pa.array([entry.width for entry in entries], pa.int32()),
+            "scene": pa.array([entry.scene for entry in entries], pa.string()),
+            "tags": pa.array([entry.tags for entry in entries], pa.list_(pa.string())),
+            "content_hash": pa.array([entry.content_hash for entry in entries], pa.string()),
+            "file_size": pa.array([entry.file_size for entry in entries], pa.int64()),
+            "modified_ns": pa.array([entry.modified_ns for entry in entries], pa.int64()),
+            "regions": pa.array(counts, pa.int32()),
+            ARCHIVE: pa.array([entry.archive for entry in entries], later[ARCHIVE]),
+            CRS: pa.array([entry.place and entry.place.crs for entry in entries], later[CRS]),
+            TRANSFORM: pa.array([transform_to_store(entry.facts) for entry in entries], later[TRANSFORM]),
+            FOOTPRINT: pa.array([entry.footprint for entry in entries], later[FOOTPRINT]),
+        }
+    )
+    boxes = np.concatenate([entry.boxes for entry in entries])
+    centroids = np.concatenate([entry.centroids for entry in entries])
+    regions = pa.table(
+        {
+            "image": np.repeat(np.arange(len(entries), dtype=np.int32), counts),
+            "class": np.concatenate([entry.classes for entry in entries]),
+            "area": np.concatenate([entry.areas for entry in entries]),
+            **{side: np.ascontiguousarray(boxes[:, at]) for at, side in enumerate(BOX_SIDES)},
+            **{axis: np.ascontiguousarray(centroids[:, at]) for at, axis in enumerate(CENTROID)},
+        }
+    )
+    folder = segment_folder(index, name)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        write_table(images, aside / IMAGES)
+        write_table(regions, aside / REGIONS)
+        recnn = np.concatenate([entry.recnn for entry in entries]).astype(settings.dtype, copy=False)
+        np.save(aside / RECNN, recnn, allow_pickle=False)
+        recnn_plus = np.stack([entry.recnn_plus for entry in entries]).astype(settings.dtype, copy=False)
+        np.save(aside / RECNN_PLUS, recnn_plus, allow_pickle=False)
+        return describe_segment(aside, name, images=len(entries), regions=sum(counts))
+
+
+def write_table(table: Any, file: Path) -> None:
+    """Write a Parquet file whose bytes depend only on the table."""
+    from pyarrow import parquet
+
+    # Without Arrow's schema in the metadata; and with page checksums, so that reading finds a flipped bit in a table.
+    parquet.write_table(table, file, compression="zstd", store_schema=False, write_page_checksum=True)
+
+
+def describe_segment(
+    folder: Path, name: str, *, images: int, regions: int, derived: Sequence[str] = (), merged: bool = False
+) -> SegmentRecord:
+    """Measure and hash the files of a written segment."""
+    files = (*SEGMENT_FILES, *sorted(derived))
+    return SegmentRecord(
+        name=name,
+        images=images,
+        regions=regions,
+        sizes={file: (folder / file).stat().st_size for file in files},
+        hashes={file: file_hash(folder / file) for file in files},
+        merged=merged,
+    )
