@@ -1,4 +1,9 @@
-"""Figures that compare predicted tags with true ones: per example, over all labels (micro), per label (macro)."""
+"""Figures that compare predicted tags with true ones: per example, over all labels (micro), per label (macro).
+
+Tests compare them with scikit-learn's. It does not compute them here, because it takes one label for the two classes of
+a binary problem and then gives other averages or refuses, and because it is slower: 1.2 s instead of 0.02 s for 54,580
+images with 60 labels.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,10 @@
 One rule holds for all of them: a query without relevant images has no figure (NaN) and is left out of the mean over
 queries, as is usual in image retrieval (the revisited Oxford and Paris protocol; Radenović et al., CVPR 2018). Averages
 are over queries: each has the same weight, however many relevant images it has. Whoever ranks breaks ties.
+
+Tests compare AP with scikit-learn's, and all figures with trec_eval's. scikit-learn does not compute them here, because
+it sorts what is ranked already (AP of 54,580 images: 4.8 ms instead of 0.06 ms), and because a query without relevant
+images gets 0 from its `average_precision_score` and 1 from its `label_ranking_average_precision_score`.
 """
 
 from __future__ import annotations

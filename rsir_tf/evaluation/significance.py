@@ -1,4 +1,9 @@
-"""How certain a mean over queries is, and whether descriptors differ: seeded resampling, and corrected p-values."""
+"""How certain a mean over queries is, and whether descriptors differ: seeded resampling, and corrected p-values.
+
+SciPy does not compute them here. Its `bootstrap` gives the same intervals (a test compares them), but refuses a single
+query and takes 0.8 s to load. Its `permutation_test` refuses a single query too, and is slower: 0.43 s instead of
+0.11 s for 420 queries. It has no correction by Holm.
+"""
 
 from __future__ import annotations
 

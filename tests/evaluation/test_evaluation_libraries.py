@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ from rsir_tf.evaluation import (
     RankingMetrics,
     TagSets,
     average_precision,
+    bootstrap_interval,
     interpolated_precision,
     mean_average_precision,
     multilabel_figures,
@@ -120,6 +123,19 @@ def test_multilabel_figures_are_scikit_learns(seed, zero_division):
         index = jaccard_score(truth, found, average=theirs, zero_division=zero_division)
         assert values.accuracy == pytest.approx(index, abs=AGREE)
     assert figures.hamming_loss == pytest.approx(hamming_loss(truth, found), abs=AGREE)
+
+
+@pytest.mark.parametrize("queries", [2, 3, 40])
+def test_bootstrap_intervals_are_scipys(queries):
+    import scipy.stats
+
+    values = np.random.default_rng(queries).random(queries)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # SciPy 1.15 calls random_state rng.
+        found = scipy.stats.bootstrap(
+            (values,), np.mean, n_resamples=2000, method="percentile", random_state=np.random.default_rng(0)
+        )
+    np.testing.assert_allclose(bootstrap_interval(values), found.confidence_interval, rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
