@@ -1,7 +1,7 @@
 """Compare the embedded server with calling the SavedModel in process, on the same images in the same batches.
 
-What is compared is images a second, by turns, so that what else the machine does meets both. Also says how far their
-answers are apart.
+It compares images per second. The two take turns, so that a busy machine slows both. It also says how
+much their answers differ.
 
     python scripts/benchmark_embedded.py saved_models/fcn8s [--images 32] [--batch-size 4] [--rounds 3] [--json]
 """
@@ -77,17 +77,17 @@ def main() -> None:
             float(np.abs(one.conv5_3 - other.conv5_3).max() / np.abs(one.conv5_3).max())
             for one, other in zip(near, far, strict=True)
         )
-        rates: dict[str, list[float]] = {"in process": [], "embedded": []}
+        rates: dict[str, list[float]] = {"in_process": [], "embedded": []}
         for _ in range(options.rounds):
-            rates["in process"].append(rate(local))
+            rates["in_process"].append(rate(local))
             rates["embedded"].append(rate(remote))
-    ratio = statistics.median(there / here for here, there in zip(rates["in process"], rates["embedded"], strict=True))
+    ratio = statistics.median(there / here for here, there in zip(rates["in_process"], rates["embedded"], strict=True))
     if options.json:
         result = {**rates, "ratio": ratio, "different_pixels": labels, "conv5_3_relative_difference": apart}
         print(json.dumps(result, indent=2))
         return
     for name, found in rates.items():
-        print(f"{name:12}{statistics.median(found):6.2f} images/s")
+        print(f"{name.replace('_', ' '):12}{statistics.median(found):6.2f} images/s")
     print(f"ratio       {ratio:6.2f} (median of {options.rounds} rounds)")
     print(f"answers: {labels} pixels of the segmentation differ, conv5_3 by {apart:.1e} of its maximum")
 

@@ -1,20 +1,22 @@
-"""What ranking and measuring costs at an archive's size: every image a query, rankings streamed.
+"""What it costs to rank and measure an archive of a given size: every image is a query, one ranking is held at a time.
 
     scripts/benchmark_evaluation.py                                   # 2,100 images: the whole of UC Merced
     scripts/benchmark_evaluation.py --images 54580                    # the size of MLRSNet's test part
-    scripts/benchmark_evaluation.py --images 54580 --queries 512      # a slice of it, and what the whole would take
+    scripts/benchmark_evaluation.py --images 54580 --queries 512      # some of its queries, all estimated
     scripts/benchmark_evaluation.py --labels MLRSNet/Labels --queries 512
-    scripts/benchmark_evaluation.py --images 54580 --index DIR        # the user's way: `evaluate_index`
+    scripts/benchmark_evaluation.py --images 54580 --index DIR        # as a user does it: `evaluate_index`
 
-Relevance is judged and measured as rsir-tf evaluate does. Vectors are made, so that the right answer is known: images
-of a scene lie near the scene's own point, ANMRR is 0 and mAP 1; with --labels all images of a category have one vector
-and all categories are as far from each other, so that the order is the own category by row, then the rest by row, and
-AP by shared tags is worked out plainly from it. Some queries are ranked the plain way too (SciPy's distances and a
-stable sort, on one core), and the ratio is told. With --index the images are written to an index in DIR, or found
-there, which `evaluate_index` then evaluates by ReCNN+; a slice of it shows time alone.
+Relevance is judged and measured as `rsir-tf evaluate` does it. The vectors are made up, so that the right answer is
+known: the images of a scene are close to each other and far from all others, therefore ANMRR is 0 and mAP is 1. With
+--labels, all images of a category have the same vector, and all categories have the same distance from each other: the
+query's category comes first, then all other images, both in the order of rows. AP by shared tags is computed from that
+order with a few lines of NumPy. Some queries are also ranked in a simple way (SciPy's distances and a stable sort, on
+one core), and the ratio of the times is printed. With --index, the images are written to an index in DIR, unless it is
+there already, and `evaluate_index` evaluates it by ReCNN+; where only some queries are asked for, this gives times
+only.
 
-The exit code is 1 unless the figures agree to 1e-9, and where half of MLRSNet's images, or fewer, take more than 15
-minutes (a slice's time is scaled up; a busy machine stretches it) or 4 GiB.
+The exit code is 1 if the figures do not agree to 1e-9. It is also 1 if an archive of half of MLRSNet's size or less
+takes more than 15 minutes (estimated, where only some queries are asked for; a busy machine takes longer) or 4 GiB.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ Tags = list[tuple[str, ...]]
 
 
 def made_archive(images: int, scenes: int, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scenes by image, and vectors that tell them apart perfectly under every metric."""
+    """The scene of each image, and vectors from which every metric gives a perfect ranking."""
     generator = np.random.default_rng(seed)
     codes = np.sort(generator.integers(0, scenes, images))
     centres = generator.random((scenes, size), dtype=np.float32) * 20
@@ -74,20 +76,20 @@ def measure(vectors: np.ndarray, codes: np.ndarray, tags: Tags | None, metric: s
         "metric": metric,
         "queries": queries,
         "seconds": seconds,
-        "seconds for all": seconds / queries * len(vectors),
-        "core seconds a query": work / queries,
-        "core seconds for all": work / queries * len(vectors),
-        "plain core seconds a query": plain_work,
+        "seconds_for_all": seconds / queries * len(vectors),
+        "core_seconds_per_query": work / queries,
+        "core_seconds_for_all": work / queries * len(vectors),
+        "plain_core_seconds_per_query": plain_work,
         "ratio": plain_work / (work / queries),
         "anmrr": found.anmrr,
         "map": found.map,
-        **({"map by tags": by_tags.figures().map, **graded.figures()} if tags else {}),
+        **({"map_by_tags": by_tags.figures().map, **graded.figures()} if tags else {}),
         "disagrees": disagreements(metrics, by_tags, codes, tags),
     }
 
 
 def disagreements(metrics: RankingMetrics, by_tags: RankingMetrics, codes: np.ndarray, tags: Tags | None) -> list[str]:
-    """Figures that are not what they must be, in words."""
+    """One sentence for each figure that is wrong."""
     found = metrics.figures()
     wrong = [
         f"{name} by scene is {value!r}, not {wanted}"
@@ -123,11 +125,11 @@ def plainly(vectors: np.ndarray, metric: str, queries: int) -> np.ndarray:
 
 
 class _EnoughError(Exception):
-    """Ends an evaluation after a slice of its queries."""
+    """Ends an evaluation after some of its queries."""
 
 
 def made_index(to: Path, vectors: np.ndarray, codes: np.ndarray, tags: Tags | None) -> Index:
-    """The index in this folder, written by another process where it is missing: its memory is not evaluation's."""
+    """Open the index in this folder. Another process writes it if it is missing, so that its memory is not counted."""
     if not to.exists():
         writing = multiprocessing.get_context("fork").Process(target=write_index, args=(to, vectors, codes, tags))
         writing.start()
@@ -139,7 +141,7 @@ def made_index(to: Path, vectors: np.ndarray, codes: np.ndarray, tags: Tags | No
 
 
 def write_index(to: Path, vectors: np.ndarray, codes: np.ndarray, tags: Tags | None) -> None:
-    """One region an image, of one class: the vector is ReCNN and ReCNN+ alike."""
+    """Write an index in which each image has one region; its vector is both ReCNN and ReCNN+."""
     with IndexWriter.open(to, IndexSettings("made", ("made",), channels=vectors.shape[1])) as writer:
         one, box = np.ones(1, dtype=np.int64), np.array([[0, 0, 1, 1]], dtype=np.int32)
         for row, vector in enumerate(vectors):
@@ -154,7 +156,7 @@ def write_index(to: Path, vectors: np.ndarray, codes: np.ndarray, tags: Tags | N
 
 
 def measure_index(index: Index, metric: str, queries: int) -> dict:
-    """Time `evaluate_index`, with all that it measures; of a slice the time alone is known."""
+    """Time `evaluate_index` with all its figures; where it ends after some queries, only the time is known."""
     stamps: list[tuple[float, float]] = []
 
     def stamp() -> None:
@@ -171,7 +173,7 @@ def measure_index(index: Index, metric: str, queries: int) -> dict:
     with contextlib.suppress(_EnoughError):
         found = evaluate_index(index, schemes=("recnn+",), metric=metric, progress=tell).schemes["recnn+"]
     begun, first, last = (np.array(each) for each in (stamps[0], stamps[1], stamps[-1]))
-    # What comes before the first ranking is done once, whatever the number of queries.
+    # What happens before the first ranking is done once for any number of queries.
     seconds, work = first - begun + (last - first) * (len(index) - 1) / max(1, queries - 1)
     wrong = []
     if found is not None:
@@ -184,22 +186,22 @@ def measure_index(index: Index, metric: str, queries: int) -> dict:
         "metric": metric,
         "queries": queries,
         "seconds": float((last - begun)[0]),
-        "seconds for all": float(seconds),
-        "core seconds a query": float(work / len(index)),
-        "core seconds for all": float(work),
+        "seconds_for_all": float(seconds),
+        "core_seconds_per_query": float(work / len(index)),
+        "core_seconds_for_all": float(work),
         **({"anmrr": found.anmrr, "map": found.map, **found.graded} if found else {}),
         "disagrees": wrong,
     }
 
 
 def made_from_labels(folder: Path, size: int) -> tuple[np.ndarray, np.ndarray, Tags]:
-    """Half of MLRSNet's images: their categories, a vector for each, and their tags."""
+    """Half of MLRSNet's images: the category, the vector and the tags of each."""
     labels = read_mlrsnet_labels(folder)
     names = sorted(labels.rows)[::2]
     known = sorted(set(labels.categories.values()))
     codes = np.array([known.index(labels.categories[name]) for name in names])
     if size < len(known):
-        sys.exit(f"--size {size}: wanted {len(known)} or more, one a category")
+        sys.exit(f"--size {size}: wanted {len(known)} or more, one for each category")
     return codes, np.eye(len(known), size, dtype=np.float32)[codes], [labels.rows[name] for name in names]
 
 
@@ -207,11 +209,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2100)
     parser.add_argument("--scenes", type=int, default=21)
-    parser.add_argument("--size", type=int, default=512, help="numbers a vector")
-    parser.add_argument("--queries", type=int, help="only so many; all where not given")
-    parser.add_argument("--metric", action="append", choices=sorted(SCIPY), help="l1 and cosine where not given")
-    parser.add_argument("--labels", type=Path, help="MLRSNet's CSVs: half of its images, their scenes and tags")
-    parser.add_argument("--index", type=Path, metavar="DIR", help="evaluate an index, made in DIR where it is missing")
+    parser.add_argument("--size", type=int, default=512, help="numbers in a vector")
+    parser.add_argument("--queries", type=int, help="how many images are queries; default: all")
+    parser.add_argument("--metric", action="append", choices=sorted(SCIPY), help="default: l1 and cosine")
+    parser.add_argument(
+        "--labels", type=Path, help="folder with MLRSNet's CSV files: takes the scenes and tags of half of its images"
+    )
+    parser.add_argument(
+        "--index", type=Path, metavar="DIR", help="evaluate the index in DIR, which is made if it is missing"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -229,30 +235,30 @@ def main() -> None:
         results = [measure(vectors, codes, tags, metric, queries) for metric in metrics]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     if arguments.json:
-        print(json.dumps({"images": len(vectors), "size": arguments.size, "peak GiB": peak, "runs": results}, indent=2))
+        print(json.dumps({"images": len(vectors), "size": arguments.size, "peak_gib": peak, "runs": results}, indent=2))
     else:
         print(f"{len(vectors):,} images, {arguments.size} numbers each, {queries:,} queries, peak {peak:.2f} GiB")
         show(results)
     wrong = [f"{run['metric']}: {line}" for run in results for line in run["disagrees"]]
     if wrong:
         sys.exit("\n".join([*wrong[:10], f"{len(wrong)} figures do not agree"]))
-    slowest = max(run["seconds for all"] for run in results)
+    slowest = max(run["seconds_for_all"] for run in results)
     if len(vectors) <= MOST_IMAGES and (slowest > MOST_SECONDS or peak > MOST_GIB):
         sys.exit(f"{slowest:.0f} s and {peak:.2f} GiB; wanted at most {MOST_SECONDS:.0f} s and {MOST_GIB:g} GiB")
 
 
 def show(results: list[dict]) -> None:
-    print("core s: the processor's time, which a busy machine does not stretch; two idle cores halve it")
+    print("core s: processor time, which depends little on other programs; two idle cores need half of it")
     print(
         f"{'metric':8} {'all, s':>9} {'all, core s':>12} {'core s/query':>13} {'plain':>9} {'ratio':>6} "
         f"{'ANMRR':>7} {'mAP':>7}"
     )
-    names = {"plain core seconds a query": "9.5f", "ratio": "6.1f", "anmrr": "7.4f", "map": "7.4f"}
+    names = {"plain_core_seconds_per_query": "9.5f", "ratio": "6.1f", "anmrr": "7.4f", "map": "7.4f"}
     for run in results:
         rest = (f"{run[name]:{form}}" if name in run else "–".rjust(int(form[0])) for name, form in names.items())
         print(
-            f"{run['metric']:8} {run['seconds for all']:9.1f} {run['core seconds for all']:12.1f} "
-            f"{run['core seconds a query']:13.5f} {' '.join(rest)}"
+            f"{run['metric']:8} {run['seconds_for_all']:9.1f} {run['core_seconds_for_all']:12.1f} "
+            f"{run['core_seconds_per_query']:13.5f} {' '.join(rest)}"
         )
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Time and memory of region pooling beside the plain way: upsample with TensorFlow, then a mask for each region.
+"""Time and memory of region pooling, compared with the plain way: upsample with TensorFlow, then mask each region.
 
     python scripts/benchmark_regions.py [--size 256] [--channels 512] [--repeats 15] [--convention half_pixel] [--json]
 
-All ways run in turn on the same input, so that a busy machine slows all of them; times are medians. Memory is what one
-call takes at its highest, each way in a process of its own (Linux only).
+All ways take turns on the same input, so that a busy machine slows all of them; times are medians. Memory is the peak
+of one call, with each way in a process of its own (Linux only).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Way = Callable[[Floats, Labels], Floats]
 
 
 def smooth_labels(size: int, classes: int = 8, seed: int = 0) -> Labels:
-    """Regions of a segmentation with soft outlines: at each pixel the class whose smoothed noise is highest."""
+    """The regions of a segmentation with smooth outlines: each pixel has the class with the highest smoothed noise."""
     import cv2
 
     random = np.random.default_rng(seed)
@@ -44,7 +44,7 @@ def smooth_labels(size: int, classes: int = 8, seed: int = 0) -> Labels:
 
 
 def ways(convention: str) -> dict[str, Way]:
-    """The project's pooling, the plain way, and TensorFlow's own segment maximum instead of masks."""
+    """The project's pooling, the plain way with masks, and the plain way with TensorFlow's segment maximum."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -63,21 +63,21 @@ def ways(convention: str) -> dict[str, Way]:
 
     return {
         "pool_regions": lambda features, labels: pool_regions(features, labels, convention),
-        "resize and masks": resize_and_masks,
-        "resize and segment maximum": resize_and_segments,
+        "resize_and_masks": resize_and_masks,
+        "resize_and_segment_maximum": resize_and_segments,
     }
 
 
 def resident(field: str) -> int:
-    """Bytes of this process's memory as Linux counts them: VmRSS now, VmHWM at its highest."""
+    """Bytes of this process's memory as Linux counts them: VmRSS is the present value, VmHWM the peak."""
     return 1024 * int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def peak_of_one_call(name: str, arguments: argparse.Namespace) -> int:
-    """Bytes that one call takes at its highest, after a call on a tiny input has loaded what gets loaded once.
+    """Peak of bytes during one call. A call on a tiny input before it loads what is loaded only once.
 
-    TensorFlow's tensors show in the resident set alone; arrays that fit into memory freed before show in tracemalloc
-    alone. The larger of both counts.
+    TensorFlow's tensors are only seen in the resident set; arrays that reuse freed memory are only seen by tracemalloc.
+    The larger of the two values counts.
     """
     way = ways(arguments.convention)[name]
     way(np.ones((2, 2, 8), np.float32), np.ones((32, 32), np.int32))
@@ -114,7 +114,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for name in results:
             command = [sys.executable, __file__, *sys.argv[1:], "--peak-of", name]
             peak[name] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    plain, own = "resize and masks", "pool_regions"
+    plain, own = "resize_and_masks", "pool_regions"
     return {
         "size": arguments.size,
         "channels": arguments.channels,
@@ -131,7 +131,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256, help="pixels a side, a multiple of 16")
+    parser.add_argument("--size", type=int, default=256, help="pixels on each side, a multiple of 16")
     parser.add_argument("--channels", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--convention", choices=CONVENTIONS, default="half_pixel")
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.size < 16 or arguments.size % 16:
-        parser.error("--size must be a multiple of 16: the plain way knows no padding")
+        parser.error("--size must be a multiple of 16: the plain way has no padding")
     if arguments.peak_of:
         print(peak_of_one_call(arguments.peak_of, arguments))
         return
@@ -149,7 +149,7 @@ def main() -> None:
         return
     print(f"{report['regions']} regions, {arguments.size}×{arguments.size} pixels, {arguments.channels} channels")
     for name, milliseconds in report["milliseconds"].items():
-        print(f"{name:28} {milliseconds:8.2f} ms {report['megabytes'].get(name) or '-':>8} MB")
+        print(f"{name.replace('_', ' '):28} {milliseconds:8.2f} ms {report['megabytes'].get(name) or '-':>8} MB")
     print(f"pool_regions: {report['times_faster']}× faster than resize and masks")
     print(f"pool_regions: {report['part_of_memory']} of the memory of resize and masks")
     print(f"largest difference {report['largest_difference']:.1e} of values up to {report['largest_value']:.0f}")

@@ -1,15 +1,17 @@
 #!/usr/bin/env python
-"""Exact search beside brute force and beside one reading of the vectors, on indexes of several sizes.
+"""The time of an exact search, compared with brute force and with reading all vectors once, for several sizes.
 
     python scripts/benchmark_search.py --maps MAPS.npy [--images 10000 30000 109161] [--work DIR] [--json] [--plot FILE]
 
 MAPS is float [n, h, w, C], conv5_3 of n real images (`model.predict(images)[i].conv5_3`, stacked). Each is cut into
-regions several times over; an indexed image takes the regions of one cut, some of them from another image, each
-channel off by a tenth. The queries come from maps that no indexed image was made of. Without --maps the vectors are
-made up: they are far from each other as real ones are not, and show little but that everything works.
+regions in several ways. An indexed image has the regions of one such cut, with some of them replaced by regions of
+another image, and each channel changed by about a tenth. The queries come from maps that no indexed image was made of.
+Without --maps the vectors are random: they are much farther from each other than real ones, and only show that
+everything works.
 
-A query, brute force and the reading run in turn, so that a busy machine slows all of them; figures are medians of their
-ratios. Times are of the wall; `cpu` ratios compare processor time, which other processes disturb less.
+The search, brute force and the reading take turns, so that a busy machine slows all of them; figures are medians of
+their ratios. Seconds are elapsed time; "ratio_to_reading_cpu" compares processor time, which depends less on other
+programs.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ print(time.perf_counter() - started, anonymous() - before)
 
 
 class Material:
-    """Regions of real images, and images made of them."""
+    """Regions of real images, and images that are composed of them."""
 
     def __init__(self, maps: np.ndarray, seed: int = 0) -> None:
         self.rng = np.random.default_rng(seed)
@@ -116,14 +118,14 @@ def build(path: Path, material: Material, images: int, dtype: str) -> None:
 
 
 def read_once(arrays: list[np.ndarray]) -> None:
-    """Read vectors from memory, on all processors."""
+    """Read vectors from memory once, on all processors."""
     chunks = [each[at : at + 8192] for each in arrays for at in range(0, len(each), 8192)]
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda chunk: chunk.view(np.uint8).reshape(-1).view(np.uint64).max(), chunks))
 
 
 def brute_recnn(index: Index, query: np.ndarray, top: int) -> np.ndarray:
-    """Eq. 3 by blocked matrix products, the plain way: the first positions; nothing looks after ties and rounding."""
+    """The first positions by Eq. 3, from matrix products block by block, without care for ties and rounding."""
     distances = []
     squared = np.einsum("ij,ij->i", query, query)
     for segment in index.vectors.segments:
@@ -139,7 +141,7 @@ def brute_recnn(index: Index, query: np.ndarray, top: int) -> np.ndarray:
 
 
 def brute_recnn_plus(index: Index, query: np.ndarray, top: int) -> np.ndarray:
-    """L1 in float32, block by block."""
+    """The first positions by L1 in float32, block by block."""
     distances = [
         np.abs(segment.recnn_plus[at : at + 256].astype(np.float32, copy=False) - query).sum(axis=1)
         for segment in index.vectors.segments
@@ -165,21 +167,19 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
     for at, (query, shared) in enumerate(zip(queries, classes, strict=True)):
         plus = query.max(axis=0)
         works: dict[str, Callable[[], Any]] = {
-            "read recnn": lambda: read_once(vectors),
+            "read_recnn": lambda: read_once(vectors),
             "recnn": lambda query=query: index.search(query, top=top, scheme="recnn"),
-            "recnn, shared classes": lambda query=query, shared=shared: index.search(
+            "recnn_shared_classes": lambda query=query, shared=shared: index.search(
                 query, top=top, share_classes=shared.tolist(), scheme="recnn"
             ),
-            "recnn, both directions": lambda query=query: index.search(
-                query, top=top, direction="both", scheme="recnn"
-            ),
-            "recnn, ten queries at once": lambda: index.search_many(queries[:10], top=top, scheme="recnn"),
-            "read recnn+": lambda: read_once(whole),
-            "recnn+ l1": lambda plus=plus: index.search(plus, scheme="recnn+", top=top),
+            "recnn_both_directions": lambda query=query: index.search(query, top=top, direction="both", scheme="recnn"),
+            "recnn_ten_queries_at_once": lambda: index.search_many(queries[:10], top=top, scheme="recnn"),
+            "read_recnn_plus": lambda: read_once(whole),
+            "recnn_plus_l1": lambda plus=plus: index.search(plus, scheme="recnn+", top=top),
         }
         if brute_too:
-            works["brute recnn"] = lambda query=query: brute_recnn(index, query, top)
-            works["brute recnn+ l1"] = lambda plus=plus: brute_recnn_plus(index, plus, top)
+            works["brute_recnn"] = lambda query=query: brute_recnn(index, query, top)
+            works["brute_recnn_plus_l1"] = lambda plus=plus: brute_recnn_plus(index, plus, top)
         answers = {}
         for name, work in works.items():
             wall, cpu, answers[name] = timed(work)
@@ -187,18 +187,20 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
                 walls.setdefault(name, []).append(wall)
                 cpus.setdefault(name, []).append(cpu)
         if brute_too:
-            check(index, query, answers["recnn"], answers["brute recnn"])
+            check(index, query, answers["recnn"], answers["brute_recnn"])
     found: dict[str, Any] = {
         "images": len(index),
         "regions": sum(map(len, vectors)),
-        "size on disk / raw vectors": disk / raw,
+        "disk_per_raw_vectors": disk / raw,
         "seconds": {name: statistics.median(values) for name, values in walls.items()},
     }
-    for kind, times in (("ratio to one reading", walls), ("ratio to one reading, cpu", cpus)):
+    for kind, times in (("ratio_to_reading", walls), ("ratio_to_reading_cpu", cpus)):
         found[kind] = {
             name: statistics.median(
                 mine / read
-                for mine, read in zip(values, times[f"read {'recnn+' if '+' in name else 'recnn'}"], strict=True)
+                for mine, read in zip(
+                    values, times["read_recnn_plus" if "recnn_plus" in name else "read_recnn"], strict=True
+                )
             )
             for name, values in times.items()
             if not name.startswith("read")
@@ -207,18 +209,18 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
 
 
 def check(index: Index, query: np.ndarray, hits: list, brute: np.ndarray) -> None:
-    """The exact search finds nothing farther than brute force does, by the reference's distances."""
+    """Check with the reference's distances that no hit is farther away than brute force's hit in the same place."""
     exact = sorted(region_set_distance(query, index.vectors.recnn(int(position))) for position in brute)
     for hit, reference in zip(hits, exact, strict=True):
         if hit.distance > reference:
             raise SystemExit(f"{hit.id} at {hit.distance} where brute force found {reference}")
 
 
-def cold(path: Path, query: np.ndarray, scheme: str) -> tuple[float, float]:
-    """What a new process needs from its first import to the first hits; files may be in the system's cache.
+def cold_process(path: Path, query: np.ndarray, scheme: str) -> dict[str, float]:
+    """What a new process needs from its first import to the first hits; the system may have cached the files.
 
     Returns:
-        Seconds, and MB of its own memory: the libraries' and the index's, mapped files apart (Linux).
+        "seconds", and "megabytes" of memory that the libraries and the index take, without mapped files (Linux).
     """
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         np.save(file, query)
@@ -227,11 +229,11 @@ def cold(path: Path, query: np.ndarray, scheme: str) -> tuple[float, float]:
             [sys.executable, "-c", COLD, str(path), file.name, scheme], check=True, capture_output=True, text=True
         )
     seconds, memory = map(float, done.stdout.split())
-    return seconds, memory
+    return {"seconds": seconds, "megabytes": memory}
 
 
 def all_against_all(path: Path) -> dict[str, float]:
-    """Every image as a ReCNN+ query, beside the plain way in float64."""
+    """Rank with every image as a ReCNN+ query, and compare with a plain computation in float64."""
     index = open_index(path)
 
     def rank_all() -> None:
@@ -251,27 +253,30 @@ def all_against_all(path: Path) -> dict[str, float]:
     return {
         "images": len(vectors),
         "seconds": wall,
-        "cpu seconds": cpu,
-        "plain seconds, extrapolated": plain_wall * share,
+        "cpu_seconds": cpu,
+        "plain_seconds_estimated": plain_wall * share,
         "ratio": wall / plain_wall / share,
-        "ratio, cpu": cpu / plain_cpu / share,
+        "ratio_cpu": cpu / plain_cpu / share,
     }
 
 
 def show(found: dict) -> None:
     for size in found["sizes"]:
         print(f"{size['images']:,} images, {size['regions']:,} regions, {found['dtype']}")
-        print(f"  on disk {size['size on disk / raw vectors']:.3f} of the raw vectors")
-        for scheme, (seconds, memory) in size["cold process, first query, seconds and MB"].items():
-            print(f"  cold process to first hits, {scheme}: {seconds:.2f} s, {memory:.0f} MB beside the mapped files")
+        print(f"  on disk {size['disk_per_raw_vectors']:.3f} of the raw vectors")
+        for scheme, cold in size["cold_process"].items():
+            print(
+                f"  cold process to first hits, {scheme}: {cold['seconds']:.2f} s, "
+                f"{cold['megabytes']:.0f} MB without mapped files"
+            )
         print(f"  {'':26} {'seconds':>9} {'of a read':>10} {'cpu':>8}")
         for name, seconds in size["seconds"].items():
-            ratio = size["ratio to one reading"].get(name, 1.0)
-            cpu = size["ratio to one reading, cpu"].get(name, 1.0)
-            print(f"  {name:26} {seconds:9.4f} {ratio:10.2f} {cpu:8.2f}")
+            ratio = size["ratio_to_reading"].get(name, 1.0)
+            cpu = size["ratio_to_reading_cpu"].get(name, 1.0)
+            print(f"  {name.replace('_', ' '):26} {seconds:9.4f} {ratio:10.2f} {cpu:8.2f}")
     print(
         "all against all, recnn+: "
-        + ", ".join(f"{name} {value:.2f}" for name, value in found["all against all"].items())
+        + ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in found["all_against_all"].items())
     )
 
 
@@ -286,7 +291,7 @@ def plot(found: dict, file: Path) -> None:
     for name in found["sizes"][0]["seconds"]:
         left.plot(images, [size["seconds"][name] for size in found["sizes"]], marker="o", label=name)
     for scheme in ("recnn", "recnn+"):
-        memory = [size["cold process, first query, seconds and MB"][scheme][1] for size in found["sizes"]]
+        memory = [size["cold_process"][scheme]["megabytes"] for size in found["sizes"]]
         right.plot(images, memory, marker="o", label=scheme)
     right.legend()
     left.set(xlabel="images", ylabel="seconds a query", xscale="log", yscale="log")
@@ -302,7 +307,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=9)
     parser.add_argument("--top", type=int, default=10)
     parser.add_argument("--dtype", choices=["float32", "float16"], default="float32")
-    parser.add_argument("--work", type=Path, help="where indexes are kept for another run; else they are removed")
+    parser.add_argument(
+        "--work", type=Path, help="folder in which the indexes are kept for another run; without it they are removed"
+    )
     parser.add_argument("--no-brute", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--plot", type=Path)
@@ -327,15 +334,18 @@ def main() -> None:
                 build(path, material, images, options.dtype)
             if images not in options.images:
                 continue
-            first = {scheme: min(cold(path, asked[0], scheme) for _ in range(2)) for scheme in ("recnn", "recnn+")}
+            first = {
+                scheme: min((cold_process(path, asked[0], scheme) for _ in range(2)), key=lambda one: one["seconds"])
+                for scheme in ("recnn", "recnn+")
+            }
             classes = [np.unique(material.classes(query)) for query in asked]
             size = measure(path, asked, classes, options.top, not options.no_brute)
-            sizes.append({**size, "cold process, first query, seconds and MB": first})
+            sizes.append({**size, "cold_process": first})
         found = {
             "dtype": options.dtype,
             "threads": THREADS,
             "sizes": sizes,
-            "all against all": all_against_all(work / f"2100-{options.dtype}"),
+            "all_against_all": all_against_all(work / f"2100-{options.dtype}"),
         }
     finally:
         if options.work is None:

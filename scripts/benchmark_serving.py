@@ -1,8 +1,8 @@
-"""Measure the client alone: JPEG files to decoded predictions, against a server that answers at once.
+"""Measure the client alone, from JPEG files to decoded predictions, with a server that answers at once.
 
-The server, a process of its own, sends tensors that were prepared before: what is left is the client's work and the
-wire. Prints images a second with requests in flight and one after the other, and where the time goes when the steps run
-one after the other. Processor time is told beside it: on a busy machine it says more than the clock.
+The server is a process of its own and sends prepared tensors: what is left is the work of the client and the transfer.
+The script prints images per second with several requests in flight and with one at a time, and how long each step takes
+when the steps run one after the other. It also prints processor time, which depends less on other programs.
 
     python scripts/benchmark_serving.py [--images 400] [--in-flight 4] [--batch-size 4] [--json]
 """
@@ -73,7 +73,7 @@ def metadata() -> bytes:
 
 
 def serve(pipe: Any, batch_size: int) -> None:
-    """Answer by the request's size alone: parsing it would cost what is not measured here."""
+    """Answer by the size of the request alone: parsing it would take time that is not to be measured."""
     replies = {count: canned(count) for count in range(1, batch_size + 1)}
     described, signatures = description(), metadata()
 
@@ -96,7 +96,7 @@ def serve(pipe: Any, batch_size: int) -> None:
 
 
 def milliseconds(step: Callable[[], Any], times: int = 50) -> float:
-    """The median of many: one interruption does not count."""
+    """The median time of a step; a few interruptions do not change it."""
     step()
     taken = []
     for _ in range(times):
@@ -107,7 +107,7 @@ def milliseconds(step: Callable[[], Any], times: int = 50) -> float:
 
 
 def throughput(address: str, file: Path, options: argparse.Namespace, in_flight: int, pipe: Any) -> dict[str, float]:
-    """The best of three runs."""
+    """Images per second and processor time per image, of the best of three runs."""
     best: dict[str, float] = {"images_per_second": 0.0}
     with connect(address, in_flight=in_flight, batch_size=options.batch_size) as model:
         model.describe()
@@ -140,17 +140,17 @@ def split(address: str, file: Path) -> dict[str, float]:
 
     found = {
         "read": milliseconds(file.read_bytes),
-        "decode the JPEG": milliseconds(lambda: read_image(file)),
+        "decode_jpeg": milliseconds(lambda: read_image(file)),
         "encode": milliseconds(encode),
     }
     with connect(address, batch_size=1) as model:
         whole = milliseconds(lambda: model.predict([image]))
     parse = milliseconds(lambda: PredictResponse.FromString(reply))
     decoded = milliseconds(lambda: [decode(response.outputs[name], name) for name in response.outputs])
-    found["decode the JPEG"] -= found["read"]
+    found["decode_jpeg"] -= found["read"]
     found["wire"] = whole - found["encode"] - parse - decoded
-    found["parse the reply"], found["to arrays"] = parse, decoded
-    found["all"] = whole + found["read"] + found["decode the JPEG"]
+    found["parse_reply"], found["to_arrays"] = parse, decoded
+    found["all"] = whole + found["read"] + found["decode_jpeg"]
     return found
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     address = f"127.0.0.1:{here.recv()}"
     with tempfile.TemporaryDirectory() as folder:
         random = np.random.default_rng(1)
-        # Blocks of colour with noise compress about as aerial images do.
+        # Blocks of colour with noise compress about as well as aerial images.
         blocks = random.integers(0, 256, (16, 16, 3)).repeat(16, 0).repeat(16, 1)
         pixels = np.clip(blocks + random.normal(0, 12, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
         file = Path(folder, "image.jpg")
@@ -184,11 +184,11 @@ def main() -> None:
         return
     for name, figures in ((f"{options.in_flight} in flight", together), ("one at a time", alone)):
         print(
-            f"{name:14}{figures['images_per_second']:6.0f} images/s; processor time an image: client "
+            f"{name:14}{figures['images_per_second']:6.0f} images/s; processor time per image: client "
             f"{figures['client_processor_ms']:.2f} ms, server {figures['server_processor_ms']:.2f} ms"
         )
     print(f"ratio         {ratio:6.2f}")
-    print("one image, ms: " + ", ".join(f"{name} {value:.2f}" for name, value in steps.items()))
+    print("one image, ms: " + ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in steps.items()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Measure how soon `rsir-tf` answers: its help, and `query` and `index` up to the first byte that a server gets.
 
-The index has 420 made images, as UC Merced's test part has, and the archive as many files. Compared with importing
-TensorFlow, which none of them may do. Processor time is told beside the clock's: on a busy machine it says more.
+The index has 420 images, like the test part of UC Merced, and the archive has as many files. The times are compared
+with the import of TensorFlow, which none of the commands may do. The script also prints processor time, which depends
+less on other programs.
 
     python scripts/benchmark_startup.py [--rounds 5] [--images 420] [--json]
 """
@@ -27,14 +28,14 @@ PROGRAM = str(Path(sys.executable).parent / "rsir-tf")
 
 
 def ended(*line: str) -> tuple[float, float]:
-    """Seconds by the clock, and of the processor, until a program ends."""
+    """Elapsed seconds and processor seconds until a program ends."""
     before, start = used(), time.perf_counter()
     subprocess.run(line, capture_output=True, check=True)
     return time.perf_counter() - start, used() - before
 
 
 def asked(*line: str) -> tuple[float, float]:
-    """Seconds by the clock until a command's first byte reaches a server, and of the processor until it ends."""
+    """Elapsed seconds until a command's first byte reaches a server, and processor seconds until the command ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         seen: list[float] = []
@@ -58,7 +59,7 @@ def asked(*line: str) -> tuple[float, float]:
 
 
 def make_archive(folder: Path, images: int) -> Path:
-    """Images in 21 scenes, all of them links to one file; the first one's path."""
+    """Make images in 21 scenes, all of them links to one file, and return the path of the first one."""
     from rsir_tf.presentation import save_png
 
     first = folder / "scene00" / "000.png"
@@ -99,7 +100,7 @@ def make_index(folder: Path, images: int) -> None:
 
 
 def used() -> float:
-    """Processor seconds of all programs that have ended."""
+    """Processor seconds of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
@@ -108,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--images", type=int, default=420, help="in the index, and in the archive")
+    parser.add_argument("--images", type=int, default=420, help="number of images in the index and in the archive")
     options = parser.parse_args()
     os.environ.pop("RSIR_TF_SERVER", None)
     with tempfile.TemporaryDirectory() as folder:

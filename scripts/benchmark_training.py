@@ -1,10 +1,11 @@
 """Measure whether reading keeps up with training, and what the training loop costs beside a bare step.
 
-Renders a small archive, as TIFF, JPEG and PNG, and measures images a second of the input pipeline alone, of the step on
-cached input, and of both together (wanted: at least 0.95 of the step alone); then of `train`'s own loop and optimizer
-against `train_on_batch` of the same network under Keras' own Adam (wanted: at least 0.95). An epoch's first two steps
-are not counted, and its start is told apart: it is the same for an epoch of any length. What is compared alternates
-every few steps, so that a machine whose speed changes slows all of it. The exit code is 1 where less is reached.
+The script renders a small archive as TIFF, JPEG and PNG. It measures images per second of the input pipeline alone, of
+the training step on cached input, and of both together (wanted: at least 0.95 of the step alone). Then it compares the
+loop and the optimizer of `train` with `train_on_batch` of the same network with Keras' own Adam (wanted: at least
+0.95). The first two steps of an epoch are not counted, and the start of an epoch is printed separately, because it
+takes the same time for an epoch of any length. What is compared takes turns every few steps, so that a busy machine
+slows all of it. The exit code is 1 if less is reached.
 
     python scripts/benchmark_training.py [--head-width 512] [--batch 8] [--crop 256] [--steps 10] [--rounds 3]
         [--freeze 0] [--format PNG] [--json]
@@ -46,7 +47,7 @@ BEGUN = 2
 
 
 def convert(archive: Archive, ending: str, folder: Path) -> Archive:
-    """The archive with its images in another file format, its masks as they are."""
+    """Copy the archive with its images in another file format; the masks stay as they are."""
     records = []
     for record in archive:
         file = (folder / record.id).with_suffix(ending)
@@ -72,7 +73,7 @@ def compiled(settings: TrainingSettings, supervision: MaskSupervision) -> keras.
 
 
 class Clock(keras.callbacks.Callback):  # type: ignore[misc]
-    """When each step ended."""
+    """Records when each step ended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def drain(batches: Iterable[object]) -> float:
-    """Seconds for all."""
+    """Take all batches; return the seconds that it took."""
     started = time.perf_counter()
     for _ in batches:
         pass
@@ -91,7 +92,7 @@ def drain(batches: Iterable[object]) -> float:
 
 
 def fit(model: keras.Model, dataset: tf.data.Dataset, steps: int) -> tuple[float, float]:
-    """As `train` does, with its callback: seconds a step once the epoch is under way, and seconds of its start."""
+    """Train for an epoch as `train` does; return seconds per step after the start, and the seconds of the start."""
     clock, watch = Clock(), Watch(lambda *_: None, 0, 1, steps, Path())
     started = time.perf_counter()
     model.fit(dataset, epochs=1, verbose=0, shuffle=False, callbacks=[watch, clock])
@@ -99,16 +100,16 @@ def fit(model: keras.Model, dataset: tf.data.Dataset, steps: int) -> tuple[float
     return step, clock.ends[BEGUN - 1] - started - BEGUN * step
 
 
-COLUMNS = ("reading", "step", "both", "both / step", "start of an epoch, s")
+COLUMNS = ("reading", "step", "both", "both_per_step", "epoch_start_seconds")
 
 
 def measure(archive: Archive, settings: TrainingSettings, model: keras.Model, rounds: int) -> dict[str, float]:
-    """Images a second of reading alone, the step alone, and both: medians of the rounds, and of their ratios."""
+    """Images per second of reading, of the step, and of both, and their ratio: medians over the rounds."""
     supervision = MaskSupervision(archive.label_set, archive.records, [], settings)
     steps = supervision.steps
     first = supervision.dataset(0).take(1).cache()
     fit(model, first.repeat(BEGUN + 1), BEGUN + 1)  # Traces the step and fills the cache.
-    drain(supervision.dataset(0))  # The files are in the system's memory from here on, in each format.
+    drain(supervision.dataset(0))  # From here on the system has cached the files, for each format.
     images, measured = settings.crops.batch, []
     for _ in range(rounds):
         reading = drain(supervision.dataset(1)) / steps
@@ -119,7 +120,7 @@ def measure(archive: Archive, settings: TrainingSettings, model: keras.Model, ro
 
 
 def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Model, rounds: int) -> dict[str, float]:
-    """The loop on cached input beside `train_on_batch` of the same layers and one batch under Keras' Adam."""
+    """Compare the loop on cached input with `train_on_batch` of the same layers and batch with Keras' Adam."""
     supervision = MaskSupervision(archive.label_set, archive.records, [], settings)
     steps = supervision.steps
     first = supervision.dataset(0).take(1).cache()
@@ -137,7 +138,7 @@ def against_bare(archive: Archive, settings: TrainingSettings, model: keras.Mode
         bare = (time.perf_counter() - started) / steps
         loop, _start = fit(model, first.repeat(steps), steps)
         measured.append((images / bare, images / loop, bare / loop))
-    names = ("train_on_batch", "loop", "loop / train_on_batch")
+    names = ("train_on_batch", "loop", "loop_per_train_on_batch")
     return dict(zip(names, np.median(measured, axis=0).tolist(), strict=True))
 
 
@@ -154,7 +155,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.steps <= BEGUN:
-        parser.error(f"--steps: more than {BEGUN}, after which the clock starts")
+        parser.error(f"--steps: wanted more than {BEGUN}, because the first {BEGUN} are not measured")
     formats = options.format or list(FORMATS)
     settings = TrainingSettings(
         weights="none",
@@ -176,19 +177,20 @@ def main() -> None:
             results[name] = measure(converted, settings, model, options.rounds)
         results["loop"] = against_bare(archive, settings, model, options.rounds)
     device = ", ".join(device.name for device in tf.config.list_physical_devices("GPU")) or "CPU"
-    reached = min(results["loop"]["loop / train_on_batch"], *(results[name]["both / step"] for name in formats))
+    reached = min(results["loop"]["loop_per_train_on_batch"], *(results[name]["both_per_step"] for name in formats))
     if options.json:
         print(json.dumps({"device": device, "images_per_second": results}, indent=2))
         raise SystemExit(reached < WANTED)
     print(
         f"images/s on {device}, crops of {options.crop}, batch {options.batch}, fc6 and fc7 {options.head_width} wide"
     )
-    print(" " * 6 + "".join(f"{column:>{len(column) + 4}}" for column in COLUMNS))
+    print(" " * 6 + "".join(f"{column.replace('_', ' '):>{len(column) + 4}}" for column in COLUMNS))
     for name in formats:
         print(f"{name:6}" + "".join(f"{results[name][column]:{len(column) + 4}.3f}" for column in COLUMNS))
     row = results["loop"]
     print(
-        f"loop {row['loop']:.2f}, train_on_batch {row['train_on_batch']:.2f}, ratio {row['loop / train_on_batch']:.3f}"
+        f"loop {row['loop']:.2f}, train_on_batch {row['train_on_batch']:.2f}, "
+        f"ratio {row['loop_per_train_on_batch']:.3f}"
     )
     raise SystemExit(reached < WANTED)
 

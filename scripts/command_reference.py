@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Writes the reference of all commands, rsir_tf/cli/README.md, from what the program itself says of them.
+"""Writes the reference of all commands, rsir_tf/cli/README.md, from the help texts of the program.
 
 scripts/command_reference.py            # write the file
-scripts/command_reference.py --check    # only say whether it is up to date (exit code 1 where it is not)
+scripts/command_reference.py --check    # only check whether it is up to date (exit code 1 if not)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WORDS: dict[Any, str] = {int: "whole number", float: "number", str: "text", Path
 
 
 def reference() -> str:
-    """The whole file."""
+    """The text of the whole file."""
     app = typer.Typer()
     commands.register(app)
     program: Any = typer.main.get_command(app)
@@ -81,7 +81,7 @@ def _name(argument: Any) -> str:
 
 
 def _takes(parameter: inspect.Parameter, option: Any) -> str:
-    """What follows an option: its own words for it, its choices, or its type."""
+    """What is written behind an option: its placeholder, its choices, or its type."""
     if option.metavar:
         return f"`{option.metavar}`"
     kind = parameter.annotation
@@ -99,7 +99,7 @@ def _takes(parameter: inspect.Parameter, option: Any) -> str:
 
 
 def _default(option: Any, value: Any) -> str:
-    """The value that an option has where it is left out; nothing where that means that it is not used."""
+    """The default of an option; empty if the option is simply not used by default."""
     if option.required:
         return "required"
     if value in (None, "") or (value is False and not option.secondary_opts):

@@ -1,4 +1,4 @@
-"""The page that scripts/demo leaves: commands, what they printed, and pictures."""
+"""Writes the page of scripts/demo: the commands, what they printed, and pictures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ COLUMNS = 5
 
 
 class Steps:
-    """What scripts/demo has kept of each command."""
+    """What scripts/demo has recorded of each command."""
 
     def __init__(self, log: Path) -> None:
         self.commands = {file.stem: file.read_text(encoding="utf-8").strip() for file in sorted(log.glob("*.command"))}
         self.log = log
 
     def outputs(self, name: str) -> list[Output]:
-        """Every run of one command and what it said."""
+        """All runs of one command with their output."""
         return [
             Output(command, (self.log / f"{stem}.txt").read_text(encoding="utf-8"))
             for stem, command in self.commands.items()
@@ -30,7 +30,7 @@ class Steps:
         ]
 
     def times(self) -> Iterator[tuple[str, int]]:
-        """Each command's first words and its seconds."""
+        """The first words of each command, and how many seconds it took."""
         for stem, command in self.commands.items():
             yield " ".join(command.split()[:3]), int((self.log / f"{stem}.seconds").read_text())
 
@@ -55,7 +55,7 @@ def archive_sheet(archive: Path, to: Path) -> Path:
 
 
 def figures(report: Path) -> Table:
-    """Retrieval figures as the paper's Table I has them."""
+    """Retrieval figures in the form of the paper's Table I."""
     content = read_json(report / "report.json")
     cuts = [name for name in next(iter(content["schemes"].values())) if name.startswith("p_at_")]
     nan = float("nan")
@@ -68,7 +68,7 @@ def figures(report: Path) -> Table:
 
 
 def started_from(folder: Path) -> str:
-    """What the network started from, and what that means for the page's figures."""
+    """Which weights the network started from, and what that means for the figures."""
     weights = read_json(folder / "run" / "manifest.json")["settings"]["weights"]
     images = len(read_json(folder / "split.json")["train"])
     if weights == "none":
@@ -86,7 +86,7 @@ def started_from(folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=int, required=True, help="How long everything took.")
+    parser.add_argument("--seconds", type=int, required=True, help="How many seconds everything took.")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     steps = Steps(folder / "log")

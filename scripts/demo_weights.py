@@ -1,6 +1,6 @@
-"""Prints where VGG-16's convolutional weights lie; lets Keras download them (58 MB) if it has not done so before.
+"""Prints the path of VGG-16's convolutional weights; Keras downloads them (58 MB) if they are not there yet.
 
-Where they cannot be had within a minute, one line on stderr says why, and the exit code is 1.
+If that does not succeed within a minute, one line on stderr says why, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 
 from rsir_tf.cli.console import quiet_tensorflow
 
-# As keras.applications.VGG16(include_top=False) has them, so that both share one file.
+# The same file that keras.applications.VGG16(include_top=False) uses, so that it is downloaded once.
 NAME = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 ORIGIN = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{NAME}"
 MD5 = "6d6bbae143d832006294945121d1f1fc"
@@ -29,7 +29,7 @@ def main() -> None:
         import keras
 
     def give_up(*_: object) -> None:
-        # Raised wherever the download waits. Keras then removes what has arrived.
+        # It is raised wherever the download waits. Keras then removes the incomplete file.
         raise TimeoutError(f"not there after {LONGEST} s")
 
     signal.signal(signal.SIGALRM, give_up)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python
-"""Kill `rsir-tf index` with -9 at random moments, over and over, and compare the index with an undisturbed one.
+"""Kill `rsir-tf index` with -9 at random moments, many times, and compare the index with an undisturbed one.
 
     python scripts/stress_index.py [--kills 50] [--images 400] [--seed 0] [--json]
 
-The images are rendered noise, the model is a stand-in in the same process, and segments are small, so that merging is
-disturbed too; what fills no segment yet is staged every 20 ms. Half of the kills hit the making of the index, half of
-them its renewal after the time of change of every file, which alone is then written to the index anew. After each kill
-the index must open and every byte must be as the manifest says; at the end of each half every file must be
-byte-identical to that of the undisturbed index, the time in the manifest apart. Exit code 1 where it is not.
+The images are noise, a stand-in in the same process takes the place of the model, and segments are small, so that
+merging is disturbed too. What does not fill a segment yet is staged every 20 ms. Half of the kills happen while the
+index is made. The other half happen while it is updated, after the modification time of every file was changed; then
+only these times are written again. After each kill, the index must open and all bytes must agree with the manifest. At
+the end of each half, every file must be byte-identical to that of the undisturbed index, except for the time in the
+manifest. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ if "asked nothing" in sys.argv and summary.added:
 
 
 def render(folder: Path, images: int) -> None:
-    """Write small pictures of noise, every tenth equal to one before it and every 25th no picture at all."""
+    """Write small pictures of noise. Every tenth is a copy of an earlier one, and every 25th is not a picture."""
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -90,7 +91,7 @@ def start(archive: Path, index: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def finish(archive: Path, index: Path, *words: str) -> float:
-    """Let it run to its end: seconds after its start."""
+    """Wait until the process ends; return how many seconds after its start that was."""
     worker = start(archive, index, *words)
     started = time.monotonic()
     _, errors = worker.communicate()
@@ -100,7 +101,7 @@ def finish(archive: Path, index: Path, *words: str) -> float:
 
 
 class Stress:
-    """Kills, and what was found wrong after them."""
+    """Counts kills, and collects what was wrong after them."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -108,7 +109,7 @@ class Stress:
         self.failures: list[str] = []
 
     def disturb(self, archive: Path, index: Path, kills: int, whole: float, *words: str) -> None:
-        """Kill as often as this; where it comes to its end, it begins anew with what the folder held before."""
+        """Kill this many times; a run that ends before is started again from the first state of the folder."""
         before = index.with_name("before")
         if index.exists():
             shutil.copytree(index, before)
@@ -116,7 +117,7 @@ class Stress:
         while self.kills < last:
             worker = start(archive, index, *words)
             try:
-                # Short lives, so that many of them fit into the work.
+                # Short runs, so that many of them are needed for the whole work.
                 worker.wait(self.rng.uniform(0, whole / 12))
                 shutil.rmtree(index)
                 if before.exists():
@@ -133,7 +134,7 @@ class Stress:
         finish(archive, index, *words)
 
     def compare(self, undisturbed: Path, disturbed: Path) -> int:
-        """Note each file that differs: how many there are."""
+        """Record each file that differs; return how many there are."""
         one, other = contents(undisturbed), contents(disturbed)
         self.failures += [
             f"{name} differs from the undisturbed one after {self.kills} kills"
@@ -144,7 +145,7 @@ class Stress:
 
 
 def contents(index: Path) -> dict[str, Any]:
-    """Every file's bytes, and the manifest without its time."""
+    """The bytes of every file; of the manifest, everything except its time."""
     found: dict[str, Any] = {
         str(file.relative_to(index)): file.read_bytes()
         for file in index.rglob("*")

@@ -1,9 +1,9 @@
-"""Disturb a served model while it is in use, and count what is lost. Nothing should be.
+"""Disturb a model server while it is in use, and count what is lost. Nothing should be lost.
 
-1. swaps: threads ask without a pause while versions of the model are published and taken away.
-2. restarts: the server is killed (--signal KILL), or told to end (--signal TERM), and started again while
-   `rsir-tf index` runs; the index must be, byte for byte, that of an undisturbed run, apart from the time at which it
-   was made.
+1. swaps: threads send requests all the time while versions of the model are published and removed.
+2. restarts: the server is killed (--signal KILL) or told to stop (--signal TERM), and started again, while
+   `rsir-tf index` runs. The index must be the same as that of an undisturbed run, byte for byte, except for the time
+   at which it was made.
 
     python scripts/stress_serving.py saved_models/fcn8s [--images 420] [--size 256] [--requests 1000]
         [--restarts 10] [--signal KILL|TERM] [--json]
@@ -39,7 +39,7 @@ NAME = "fcn8s"
 
 
 class Server:
-    """`rsir-tf serve` in a process of its own, on one port for all its lives."""
+    """`rsir-tf serve` in a process of its own, with the same port after each restart."""
 
     def __init__(self, base: Path) -> None:
         with socket.socket() as probe:
@@ -153,7 +153,7 @@ def restarts(export: Path, folder: Path, images: int, size: int, times: int, num
             time.sleep(0.01)  # a server that is away when the command starts is told at once, and is none of this
         while killed < times and process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                # In the first half of the work, so that there is some left at the last one however fast this run is.
+                # All kills are in the first half of the work, so that some work is left after the last one.
                 process.wait(undisturbed / (2 * times))
                 break
             server.end(number)
@@ -170,7 +170,7 @@ def restarts(export: Path, folder: Path, images: int, size: int, times: int, num
 
 
 def contents(index: Path) -> dict[str, Any]:
-    """Every file's bytes; of the manifest, everything but the time at which it was made."""
+    """The bytes of every file; of the manifest, everything except the time at which it was made."""
     found: dict[str, Any] = {
         str(path.relative_to(index)): path.read_bytes() for path in index.rglob("*") if path.is_file()
     }
@@ -182,11 +182,15 @@ def contents(index: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("saved_model", type=Path, help="saved_models/NAME, as `rsir-tf export` writes it")
-    parser.add_argument("--images", type=int, default=420, help="to index while the server is killed; 0 leaves it out")
-    parser.add_argument("--size", type=int, default=256, help="pixels a side of those images")
+    parser.add_argument(
+        "--images", type=int, default=420, help="images to index while the server is killed; 0 leaves this part out"
+    )
+    parser.add_argument("--size", type=int, default=256, help="pixels on each side of these images")
     parser.add_argument("--restarts", type=int, default=10)
-    parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL", help="which the server gets each time")
-    parser.add_argument("--requests", type=int, default=1000, help="under swaps of versions; 0 leaves them out")
+    parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL", help="the signal that ends the server")
+    parser.add_argument(
+        "--requests", type=int, default=1000, help="requests to send while versions are swapped; 0 leaves this part out"
+    )
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -194,7 +198,7 @@ def main() -> None:
 
     export = find_export(options.saved_model).resolve()
     result: dict[str, Any] = {}
-    # Beside the export: its files are linked, not copied.
+    # On the same disk as the export, because its files are linked instead of copied.
     with tempfile.TemporaryDirectory(prefix=".stress_", dir=export.parent.parent) as folder:
         try:
             if options.requests:

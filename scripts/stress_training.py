@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Kill training with -9 at random moments, over and over, and compare the run with an undisturbed one.
+"""Kill training with -9 at random moments, many times, and compare the run with an undisturbed one.
 
     python scripts/stress_training.py [--kills 20] [--epochs 8] [--seed 0] [--json]
 
-A tiny network on a rendered archive, on cached views, with dropout, augmentation and a schedule. After each kill the
-run must open and have the checkpoints that its history names; at the end epochs, figures and weights must be those of
-the undisturbed run, and neither views nor leftovers may lie about. A run that is complete is followed by another until
-all kills are done. Exit code 1 where it is otherwise.
+A tiny network is trained on a rendered archive, with cached views, dropout, augmentation and a schedule. After each
+kill, the run must open and have the checkpoints that its history names. At the end, its epochs, figures and weights
+must be those of the undisturbed run, and no views or temporary files may be left. When a run is complete, the next one
+starts, until all kills are done. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def start(archive: Path, run: Path, epochs: int) -> subprocess.Popen[str]:
 
 
 def finish(archive: Path, run: Path, epochs: int) -> float:
-    """Let it run to its end: seconds after its start."""
+    """Wait until the process ends; return how many seconds after its start that was."""
     worker = start(archive, run, epochs)
     started = time.monotonic()
     _, errors = worker.communicate()
@@ -69,7 +69,7 @@ def finish(archive: Path, run: Path, epochs: int) -> float:
 
 
 def damage(run: Path) -> str | None:
-    """What is wrong with a run that was killed, in words; None where it is as it should be."""
+    """A sentence on what is wrong with a run that was killed; None if nothing is."""
     if not (run / "manifest.json").exists():
         return None
     try:
@@ -83,7 +83,7 @@ def damage(run: Path) -> str | None:
 
 
 def differences(run: Path, undisturbed: Path) -> list[str]:
-    """What a run that was killed and resumed has otherwise than the undisturbed one, in words."""
+    """Sentences on how a run that was killed and resumed differs from the undisturbed one."""
     found, wanted = open_run(run), open_run(undisturbed)
     if len(found.history()) != len(wanted.history()):
         return [f"{len(found.history())} epochs, not {len(wanted.history())}"]
@@ -106,7 +106,7 @@ def differences(run: Path, undisturbed: Path) -> list[str]:
 
 def agree(here: Any, there: Any) -> bool:
     if isinstance(there, float) and isinstance(here, float):
-        # Threads add up in another order; a figure is a count of pixels, of which one may change sides.
+        # Threads add numbers in varying order, and so a pixel may get another class, which changes a figure slightly.
         return math.isclose(here, there, rel_tol=2e-3, abs_tol=2e-3)
     return bool(here == there)
 
@@ -127,7 +127,7 @@ def main() -> None:
         reached: list[int] = []
         for kill in range(options.kills):
             worker = start(archive, disturbed, options.epochs)
-            # A resumed run has its network to build first: early kills would never let an epoch end.
+            # A resumed run builds its network first: with early kills no epoch would ever end.
             time.sleep(rng.uniform(0, whole))
             worker.kill()
             worker.communicate()
