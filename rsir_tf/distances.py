@@ -60,11 +60,11 @@ def distances_from(query: NDArray[np.float64], others: NDArray[np.floating], met
     """Like `global_distance`, but without checks of the arguments; `others` may have any floating type."""
     distances = np.empty(len(others))
     if metric == "cosine":
-        query = _unit(query[None])[0]
+        query = unit_vectors(query[None])[0]
     step = max(1, _CHUNK // max(1, len(query)))
     for start in range(0, len(others), step):
         block = to_float64(others[start : start + step])
-        difference = np.subtract(_unit(block) if metric == "cosine" else block, query, out=block)
+        difference = np.subtract(unit_vectors(block) if metric == "cosine" else block, query, out=block)
         if metric == "l1":
             distances[start : start + step] = np.abs(difference, out=difference).sum(axis=1)
         else:
@@ -162,10 +162,16 @@ def to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
 def _prepared(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
     """Convert to float64, in which cdist computes; for cosine, scale to length 1."""
     own = vectors.astype(np.float64)
-    return _unit(own, out=own) if metric == "cosine" else own
+    return unit_vectors(own, out=own) if metric == "cosine" else own
 
 
-def _unit(vectors: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+def unit_vectors(vectors: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Scale vectors to length 1; a zero vector stays zero.
+
+    Args:
+        vectors: float64 [N, C].
+        out: Where the result is written; None makes a new array.
+    """
     norms = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
     norms[norms == 0] = 1.0
     return np.asarray(np.divide(vectors, norms, out=out))

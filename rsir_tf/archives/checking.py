@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -17,10 +18,13 @@ from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError, read_mask
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport, ClassShare
+from rsir_tf.archives.scene_facts import describe_scenes
+from rsir_tf.archives.scenes import why_left_out
 from rsir_tf.archives.splits import draw_split
 from rsir_tf.errors import InputError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
+from rsir_tf.rasters import Examined, FileSource, RasterSource, Reading, read_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +41,8 @@ class _Finding:
     size: tuple[int, ...] | None
     pixels: NDArray[np.int64] | None
     notes: tuple[str, ...]
+    valid_share: float
+    left_out: str | None
     image_error: InputError | None
     mask_error: InputError | None
 
@@ -52,13 +58,18 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
         The report, with `problems` (training would fail), `remarks` and `trainable`.
     """
     report = ArchiveReport(root=str(archive.root), format=archive.format, images=len(archive))
-    _describe_records(report, archive)
     sizes: Counter[str] = Counter()
     pixels = np.zeros(256, dtype=np.int64)
     images = np.zeros(256, dtype=np.int64)
-    findings = in_threads(partial(_look, archive.label_set), archive, threads=THREADS)
+    valid: dict[str, float] = {}
+    findings = in_threads(partial(_look, archive.label_set, archive.reading), archive, threads=THREADS)
     for done, finding in enumerate(findings, start=1):
         name = finding.record.id
+        progress(done, len(archive), name)
+        valid[name] = finding.valid_share
+        if finding.left_out is not None:
+            report.windows_left_out[name] = finding.left_out
+            continue
         if finding.size is not None:
             sizes["{1}x{0}".format(*finding.size)] += 1
         if finding.image_error is not None:
@@ -73,7 +84,11 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
                 report.masks_void.append(name)
         if finding.mask_error is not None:
             _place_of(report, finding.mask_error)[name] = str(finding.mask_error)
-        progress(done, len(archive), name)
+    _describe_scenes(report, archive, valid)
+    kept = tuple(record for record in archive if record.id not in report.windows_left_out)
+    archive = dataclasses.replace(archive, records=kept)
+    report.images = len(archive)
+    _describe_records(report, archive)
     report.sizes = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
     total = max(int(pixels.sum()), 1)
     if archive.label_set is not None:
@@ -101,8 +116,17 @@ def _place_of(report: ArchiveReport, error: InputError) -> dict[str, str]:
     return report.masks_with_unknown_values if isinstance(error, MaskValueError) else report.unreadable_masks
 
 
+def _describe_scenes(report: ArchiveReport, archive: Archive, valid: Mapping[str, float]) -> None:
+    report.scene_files = describe_scenes(archive, valid, report.windows_left_out)
+    for scene in report.scene_files:
+        for note in scene.notes:
+            report.notes.setdefault(note, []).append(scene.id)
+
+
 def _describe_records(report: ArchiveReport, archive: Archive) -> None:
     """Fill in what the records say without a look at any pixel."""
+    report.reading = archive.reading.to_json()
+    report.reading_in_words = archive.reading.describe() if report.reading else ""
     report.understood, report.pairing, report.label_proof = archive.understood, archive.pairing, archive.label_proof
     report.left_out = dict(archive.left_out)
     masked = any(record.mask is not None for record in archive)
@@ -129,18 +153,30 @@ def _count(values: Iterator[str | None]) -> dict[str, int]:
     return dict(sorted(Counter(value for value in values if value is not None).items()))
 
 
-def _look(label_set: LabelSet | None, record: Record) -> _Finding:
-    image, pixels, image_error, mask_error = None, None, None, None
+def _look(label_set: LabelSet | None, reading: Reading, record: Record) -> _Finding:
+    image, valid, pixels, left_out, image_error, mask_error = None, None, None, None, None, None
     try:
-        image = examine_record(record)
+        image, valid = _examine(record)
+        left_out = why_left_out(valid, reading)
     except InputError as error:
         image_error = error
     size = None if image is None else image.pixels.shape[:2]
-    if record.mask is not None and label_set is not None:
+    if record.mask is not None and label_set is not None and left_out is None:
         try:
             orientation = None if image is None else image.orientation
             classes = read_mask(record.mask, label_set, size, orientation=orientation)
             pixels = np.bincount(classes.ravel(), minlength=256)
         except InputError as error:
             mask_error = error
-    return _Finding(record, size, pixels, () if image is None else image.notes, image_error, mask_error)
+    notes, share = () if image is None else image.notes, 1.0 if valid is None else float(valid.mean())
+    return _Finding(record, size, pixels, notes, share, left_out, image_error, mask_error)
+
+
+def _examine(record: Record) -> tuple[Examined, NDArray[np.bool_] | None]:
+    if isinstance(record.source, FileSource):
+        return examine_record(record), None
+    pixels = read_pixels(record.source)
+    # What is worth knowing of a scene is told once, and not of each of its windows.
+    source = record.source
+    notes = source.notes if isinstance(source, RasterSource) and source.window is None else ()
+    return Examined(pixels.values, notes=notes), pixels.valid

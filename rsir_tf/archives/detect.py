@@ -10,13 +10,16 @@ from rsir_tf.archives.folder import read_folder, read_single
 from rsir_tf.archives.label_files import as_label_set
 from rsir_tf.archives.label_proof import with_label_set
 from rsir_tf.archives.labels import LabelSet
-from rsir_tf.archives.listing import LeftOut, Listing, list_images, refuse_empty
+from rsir_tf.archives.listing import SCENE_SUFFIXES, LeftOut, Listing, list_images, refuse_empty
 from rsir_tf.archives.mlrsnet import find_mlrsnet, read_mlrsnet_labels, with_mlrsnet_labels
 from rsir_tf.archives.pairing import find_pairs, match_glob, pair_by_globs
 from rsir_tf.archives.pairs import read_pairs
 from rsir_tf.archives.records import Archive
+from rsir_tf.archives.scene_lists import as_named, read_list, read_url
+from rsir_tf.archives.scenes import read_by
 from rsir_tf.archives.tags import find_tags, read_tags, with_tags
 from rsir_tf.errors import InputError
+from rsir_tf.rasters import IMAGE_SUFFIXES, Reading, is_url, path_of
 
 
 def open_archive(
@@ -28,6 +31,8 @@ def open_archive(
     images: str | None = None,
     masks: str | None = None,
     need_labels: bool = True,
+    reading: Reading | None = None,
+    strict: bool = False,
 ) -> Archive:
     """List an archive's images and what is known about them; nothing is decoded but what an error tells of masks.
 
@@ -37,12 +42,16 @@ def open_archive(
       `masks`.
     - Any other folder: its images, the scene being the folder that an image lies in. With MLRSNet's CSVs in a folder
       `Labels` in it, or beside it where it is called `Images`, those give tags and scenes.
-    - An image file: an archive of one, without tags.
+    - An image file, or the URL of one (`https://`, `http://`, `s3://`): an archive of one, without tags.
+    - `@FILE`: the scenes that a text file lists, a path or URL in each line.
 
     UC Merced's `LandUse_Multilabeled.txt` in a folder, or beside it where that is called `Images`, gives the tags.
 
+    With a `reading` that has a tiling, each file is a scene: its windows are the images, and it is their group. With a
+    recipe alone, each file is one image that the recipe reads.
+
     Args:
-        path: A folder, or an image file.
+        path: A folder, an image file, a URL, or `@FILE`.
         labels: What the masks' values mean: a label set, the name of a shipped one, or a label set file. DLRSD is known
             where its palette or its 17 names prove it.
         tags: A tags file to use instead of the one that would be found.
@@ -50,28 +59,64 @@ def open_archive(
         images: Pattern of the images' paths below the folder, as `*/rgb/*.tif`; without `masks`, all are images.
         masks: Pattern of the masks' paths; needs `images`.
         need_labels: Whether masks whose meaning nothing tells are refused. Search needs no masks.
+        reading: How files become images; None takes each for an ordinary picture.
+        strict: With a `reading`: whether a file that cannot be read like this is refused. Otherwise it is left out.
 
     Returns:
         The archive, in order of id, the same on every machine. It tells how the folder was understood, and what was
         left out.
 
     Raises:
-        InputError: There is nothing at the path, no image, masks without a label set or a label set without masks, no
-            single way to tell images and masks apart, or a label set, a tags file or MLRSNet's CSVs that are wrong.
+        InputError: There is nothing at the path, no image, no file that can be read by `reading`, masks without a label
+            set or a label set without masks, no single way to tell images and masks apart, or a label set, a tags file
+            or MLRSNet's CSVs that are wrong.
     """
-    root = Path(path)
     label_set = None if labels is None else as_label_set(labels)
     if masks is not None and images is None:
         raise InputError(f"--masks {masks}: is given without --images", wanted="both, or --images alone")
+    reading = reading or Reading()
+    if reading.tiling is not None and tags is not None:
+        raise InputError(
+            f"--tags {tags}: tells of whole images", wanted="images that are not cut", cure="leave --tile out"
+        )
+    archive = _whole_files(as_named(path), images, masks, scenes=reading != Reading())
+    if reading.tiling is None and Path(path).is_dir():
+        archive = _with_names(archive, tags, repair)
+    archive = with_label_set(archive, label_set, required=need_labels)
+    return archive if reading == Reading() else read_by(archive, reading, strict=strict)
+
+
+def files_of(path: str | os.PathLike[str], *, images: str | None = None, masks: str | None = None) -> list[str]:
+    """List the files and URLs that `open_archive` makes images of where a reading is given; masks are none of them.
+
+    Args:
+        path: As for `open_archive`.
+        images: As for `open_archive`.
+        masks: As for `open_archive`.
+
+    Raises:
+        InputError: As `open_archive`, so far as names show it.
+    """
+    records = _whole_files(as_named(path), images, masks, scenes=True).records
+    return [path_of(record.source.address) or "" for record in records]
+
+
+def _whole_files(path: str, images: str | None, masks: str | None, *, scenes: bool) -> Archive:
+    """What lies at a path, by names alone: a record for each file."""
+    if is_url(path):
+        return read_url(path)
+    if path.startswith("@") and not Path(path).exists():
+        return read_list(Path(path[1:]))
+    root = Path(path)
     if root.is_file():
-        return with_label_set(read_single(root), label_set, required=False)
+        return read_single(root, any_ending=scenes)
     if not root.is_dir():
         raise InputError(f"{root}: no such archive", wanted="a folder of images", cure="check the path")
-    listing = list_images(root)
+    suffixes = SCENE_SUFFIXES if scenes else IMAGE_SUFFIXES
+    listing = list_images(root, suffixes)
     if not listing.files:
-        raise refuse_empty(root, listing)
-    archive = _with_names(_read(root, listing, images, masks), tags, repair)
-    return with_label_set(archive, label_set, required=need_labels)
+        raise refuse_empty(root, listing, suffixes)
+    return _read(root, listing, images, masks)
 
 
 def _read(root: Path, listing: Listing, images: str | None, masks: str | None) -> Archive:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rsir_tf.archives.folder_names import SPLIT_WORDS, scenes_of, stem, words
+from rsir_tf.archives.listing import SCENE_SUFFIXES
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES, FileSource
@@ -65,15 +66,20 @@ def _twins(files: Sequence[PurePosixPath]) -> Iterator[str]:
             )
 
 
-def read_single(image: Path) -> Archive:
+def read_single(image: Path, *, any_ending: bool = False) -> Archive:
     """Make an archive of one image file.
+
+    Args:
+        image: The file.
+        any_ending: Whether its name may end in any way: GDAL finds out what it is.
 
     Raises:
         InputError: Its ending is not that of an image.
     """
-    if image.suffix.lower() not in IMAGE_SUFFIXES:
+    if image.suffix.lower() not in IMAGE_SUFFIXES and not any_ending:
         wanted = "a folder, or one of " + ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{image}: is of type {image.suffix!r}", wanted=wanted)
+        cure = "--tile 256 reads it as a scene" if image.suffix.lower() in SCENE_SUFFIXES else None
+        raise InputError(f"{image}: is of type {image.suffix!r}", wanted=wanted, cure=cure)
     return Archive(
         root=image.parent,
         format="folder",

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES
+
+SCENE_SUFFIXES = IMAGE_SUFFIXES | {
+    # JPEG 2000, GDAL's virtual rasters, Imagine, NITF, PCI Geomatica, ER Mapper, raw bands with a header beside them,
+    # Idrisi, SAGA, Meta Raster, TIFF beyond 4 GB.
+    *(".jp2", ".j2k", ".vrt", ".img", ".ntf", ".nitf", ".pix", ".ers", ".bil", ".bip", ".bsq", ".rst", ".sdat", ".mrf"),
+    *(".btf", ".tf8"),
+}
+"""File endings, lower case, that scenes have, all of them read by GDAL. What lies beside a scene (`.aux.xml`, `.ovr`,
+`.msk`, `.tfw`, `.hdr`) has none of them."""
 
 SYSTEM_FOLDERS = frozenset(
     {
@@ -59,7 +69,7 @@ class Listing:
     others: dict[str, int]
 
 
-def list_images(root: Path) -> Listing:
+def list_images(root: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> Listing:
     """List the image files below a folder, at any depth; links are followed, each folder is entered once.
 
     Files and folders whose name begins with a dot are not looked at. A folder that cannot be listed, one that a system
@@ -67,6 +77,7 @@ def list_images(root: Path) -> Listing:
 
     Args:
         root: The folder.
+        suffixes: The endings of image files, in lower case.
 
     Raises:
         InputError: The folder itself cannot be listed.
@@ -102,7 +113,7 @@ def list_images(root: Path) -> Listing:
             suffix = os.path.splitext(name)[1].lower()
             if name.startswith("."):
                 continue
-            if suffix not in IMAGE_SUFFIXES:
+            if suffix not in suffixes:
                 suffix = _printable(suffix)
                 others[suffix] = others.get(suffix, 0) + 1
             elif _is_utf8(name):
@@ -112,7 +123,7 @@ def list_images(root: Path) -> Listing:
     return Listing(tuple(sorted(files, key=str)), tuple(sorted(left_out)), others)
 
 
-def refuse_empty(root: Path, listing: Listing) -> InputError:
+def refuse_empty(root: Path, listing: Listing, suffixes: Collection[str] = IMAGE_SUFFIXES) -> InputError:
     """Compose the error for a folder in which no image was found."""
     most = sorted(listing.others.items(), key=lambda item: (-item[1], item[0]))[:3]
     held = ", ".join(f"{count} file{'s' * (count > 1)} with {name or 'no ending'}" for name, count in most)
@@ -120,9 +131,9 @@ def refuse_empty(root: Path, listing: Listing) -> InputError:
         first = listing.left_out[0]
         held += f"{', and ' if held else ''}{first.path}, which was left out: {first.why}"
     found = f"it holds {held}" if held else "it is empty"
-    return InputError(
-        f"{root}: no images here ({found})", wanted=", ".join(sorted(IMAGE_SUFFIXES)), cure="check the path"
-    )
+    scenes = sorted((SCENE_SUFFIXES - IMAGE_SUFFIXES) & set(listing.others))
+    cure = f"files with {', '.join(scenes)} are read as scenes: say --tile 256" if scenes else "check the path"
+    return InputError(f"{root}: no images here ({found})", wanted=", ".join(sorted(suffixes)), cure=cure)
 
 
 def _why_not_entered(name: str) -> str | None:

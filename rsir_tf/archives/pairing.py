@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from rsir_tf.archives.folder_names import MASK, Parts, plain_spelling, role
+from rsir_tf.archives.listing import SCENE_SUFFIXES
 from rsir_tf.archives.pairing_rules import (
     NAME_THEM,
     PairedImage,
@@ -22,7 +23,6 @@ from rsir_tf.archives.pairing_rules import (
     orphans,
 )
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import IMAGE_SUFFIXES
 
 
 def find_pairs(files: Sequence[PurePosixPath]) -> Pairing | None:
@@ -125,7 +125,7 @@ def match_glob(files: Iterable[PurePosixPath], pattern: str) -> dict[PurePosixPa
         match = compiled.fullmatch(plain_spelling(str(file)))
         if match:
             texts = [text for group in match.groups() for text in (group or "").split("/") if text]
-            if texts and PurePosixPath(texts[-1]).suffix.lower() in IMAGE_SUFFIXES:
+            if texts and PurePosixPath(texts[-1]).suffix.lower() in SCENE_SUFFIXES:
                 texts[-1] = PurePosixPath(texts[-1]).stem
             found[file] = tuple(text for text in texts if text)
     return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.listing import LeftOut
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import FileSource, Source
+from rsir_tf.rasters import FileSource, Reading, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,14 @@ class Record:
 
     Attributes:
         id: Unique in the archive and the same on every machine: the image's path below the archive's image folder, with
-            forward slashes and its ending, for example `airplane/airplane00.tif`.
+            forward slashes and its ending, for example `airplane/airplane00.tif`. Of a window of a scene, the scene's
+            id and the window's left column and top row, for example `north/scene.tif/512_256`.
         source: Where its pixels come from: `source.read()` is the way to them.
         mask: The file with one class per pixel, where there is one.
         tags: Names of what the image shows, sorted; None where the archive says nothing, () where it says "nothing".
         scene: The scene class (the parent folder's name), where there is one.
-        group: What must not be divided by a split (Dubai's tile, say), where there is such a thing.
+        group: What must not be divided by a split (Dubai's tile, say), where there is such a thing. Of a window, the
+            scene's id.
     """
 
     id: str
@@ -45,12 +47,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The records of one archive, in order of id.
+    """The records of one archive, in order of id; windows of one scene are in the order of its rows.
 
     Attributes:
         root: Its folder.
-        format: "dlrsd", "ucmerced", "mlrsnet", "masks" (images and masks in folders) or "folder".
-        records: Sorted by id.
+        format: "dlrsd", "ucmerced", "mlrsnet", "masks" (images and masks in folders), "folder", or "scenes" where files
+            are cut into windows.
+        records: Sorted by id, and windows by scene, row and column.
         label_set: What the masks' values mean; None where there are no masks, or nothing says what they mean.
         orphan_masks: Mask files that belong to no image.
         tag_names: Every tag that the tags file knows, in its order; some may occur in no image.
@@ -61,6 +64,7 @@ class Archive:
         pairing: How images and masks were told apart and brought together, in words; None where there are no masks.
         label_proof: Why the masks are taken to mean what `label_set` says, in words; None where there is none.
         left_out: Files and folders below the root that are no part of the archive, and why.
+        reading: How files become images. `Reading()`: each file is an ordinary picture.
     """
 
     root: Path
@@ -76,6 +80,7 @@ class Archive:
     pairing: str | None = None
     label_proof: str | None = None
     left_out: tuple[LeftOut, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

@@ -30,6 +30,35 @@ class ClassShare:
     images: int
 
 
+@dataclass(frozen=True, slots=True)
+class SceneFacts:
+    """One scene of an archive, and how its windows are.
+
+    Attributes:
+        id: As the ids of its windows begin.
+        size: "WIDTHxHEIGHT" of the file, in pixels.
+        bands: How many the file has.
+        dtype: Their number type, as NumPy names it.
+        crs: The coordinate reference system: "EPSG:32632", or its name where it has no such code; None without a place.
+        metres_a_pixel: On the ground, in the middle of the file; None without a place.
+        windows: How many it is cut into, those included that are left out.
+        windows_left_out: How many of them have too few valid pixels.
+        valid_share: Valid pixels of all windows, of all their pixels; 0..1.
+        notes: What is worth knowing of the file, each in words that follow its name.
+    """
+
+    id: str
+    size: str
+    bands: int
+    dtype: str
+    crs: str | None
+    metres_a_pixel: float | None
+    windows: int
+    windows_left_out: int
+    valid_share: float
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class ArchiveReport:
     """What `check_archive` found. Images are named by id, other files by path.
@@ -37,7 +66,7 @@ class ArchiveReport:
     Attributes:
         root: The archive's folder.
         format: As in `Archive`.
-        images: How many there are.
+        images: How many there are; windows that are left out are not counted.
         supervision: What its images are annotated with: "masks", "tags", both or nothing.
         sizes: "WIDTHxHEIGHT" → images of that size, the most frequent first.
         scenes: Scene → images, by name.
@@ -61,6 +90,10 @@ class ArchiveReport:
         pairing: How images and masks were told apart and brought together; None where there are no masks.
         label_proof: Why the masks are taken to mean what the label set says; None where there is none.
         left_out: Files and folders that are no part of the archive → why.
+        reading: How files become images, as `Reading.to_json` gives it; {} where each is an ordinary picture.
+        reading_in_words: The same in words.
+        scene_files: The scenes that are cut into windows.
+        windows_left_out: Windows with too few valid pixels → how few.
         notes: What is worth knowing of image files that are read → the images.
         masks_read: How many masks could be read.
         masks_void: Images whose mask has no pixel of a class.
@@ -94,6 +127,10 @@ class ArchiveReport:
     pairing: str | None = None
     label_proof: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
+    reading_in_words: str = ""
+    scene_files: list[SceneFacts] = field(default_factory=list)
+    windows_left_out: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     masks_read: int = 0
     masks_void: list[str] = field(default_factory=list)
@@ -126,12 +163,18 @@ class ArchiveReport:
         shown = [entry.name for entry in self.classes if entry.pixels]
         if len(shown) == 1 and len(self.classes) <= MEANT_TO_DIFFER:
             self.problems.append(one_class(shown[0]).found)
-        if self.images < 2 and self.supervision:
+        if not self.images:
+            self.problems.append("all windows are left out")
+        if self.images == 1 and self.supervision:
             self.problems.append("one image alone cannot be divided into a part to train on and a part to test on")
         untagged = _lines((self.images_without_tags, "{} images have no line in the tags file"))
         self.remarks = _lines(
             (self.left_out, "{} files or folders are left out"),
-            *((images, f"{{}} images: the file {note}") for note, images in self.notes.items()),
+            (self.windows_left_out, "{} windows are left out"),
+            *(
+                (named, f"{{}} {'scenes' if self.scene_files else 'images'}: the file {note}")
+                for note, named in self.notes.items()
+            ),
             (self.masks_void if len(self.masks_void) < self.masks_read else [], "{} masks are void all over"),
             (self.masks_without_image, "{} masks belong to no image"),
             (self.tags_without_image, "{} lines of the tags file name no image"),

@@ -216,8 +216,10 @@ def select(archive: Archive, split: Split, part: Literal["train", "validation", 
             wanted="the archive that was split",
             cure="check the path, or make a new split",
         )
+    # In the archive's order: windows of a scene are read row by row.
+    chosen = {records[name].id for name in wanted}
     return dataclasses.replace(
-        archive, records=tuple(records[name] for name in wanted), orphan_masks=(), orphan_tags=()
+        archive, records=tuple(record for record in archive if record.id in chosen), orphan_masks=(), orphan_tags=()
     )
 
 

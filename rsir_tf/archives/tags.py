@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rsir_tf.archives.folder_names import plain_spelling
+from rsir_tf.archives.listing import SCENE_SUFFIXES
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import IMAGE_SUFFIXES
 
 UCMERCED_TAGS = "LandUse_Multilabeled.txt"
 """Name of UC Merced's tags file (Chaudhuri et al., 2018): 2,100 images, 17 tags."""
@@ -140,4 +140,4 @@ def _cells(row: list[str]) -> list[str]:
 
 def _without_ending(name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
-    return str(path.with_suffix("") if path.suffix.lower() in IMAGE_SUFFIXES else path)
+    return str(path.with_suffix("") if path.suffix.lower() in SCENE_SUFFIXES else path)

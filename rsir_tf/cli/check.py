@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.scene_options import SceneOptions
 
 if TYPE_CHECKING:
     from rsir_tf.archives import ArchiveReport
@@ -18,6 +19,7 @@ def command(
     archive: options.Archive,
     *,
     annotations: options.Annotations,
+    scenes: SceneOptions,
     json: options.Json = False,
 ) -> None:
     """Read every file of an archive, count what is in it, and name each file that training would fail at.
@@ -26,7 +28,7 @@ def command(
     """
     from rsir_tf.archives import check_archive
 
-    opened = annotations.open(archive, need_labels=True, tell=False)
+    opened = annotations.open(archive, scenes, need_labels=True, tell=False)
     with console.progress("reading") as tell:
         report = check_archive(opened, progress=tell)
     if json:
@@ -39,6 +41,7 @@ def command(
 
 SIZES_SHOWN = 5
 FAULTS_SHOWN = 20
+SCENES_SHOWN = 20
 
 
 def _text(report: ArchiveReport) -> str:
@@ -46,10 +49,13 @@ def _text(report: ArchiveReport) -> str:
 
     lines = [f"{report.root}: {report.images:,} images, format {report.format}"]
     lines.append(f"layout   {report.understood}")
+    if report.reading_in_words:
+        lines.append(f"reading  {report.reading_in_words}")
     if report.pairing:
         lines.append(f"pairs    {report.pairing}")
     if report.label_proof:
         lines.append(f"labels   {report.label_set}: {report.label_proof}")
+    lines += _scene_lines(report)
     sizes = [f"{size} ({count:,})" for size, count in report.sizes.items()]
     more = f" and {len(sizes) - SIZES_SHOWN} other sizes" if len(sizes) > SIZES_SHOWN else ""
     lines.append(f"sizes    {', '.join(sizes[:SIZES_SHOWN])}{more}")
@@ -81,6 +87,31 @@ def _text(report: ArchiveReport) -> str:
         lines.append(f"left out … and {len(report.left_out) - FAULTS_SHOWN:,} more; --json names all")
     lines.append("fit for training" if report.trainable else "training would fail")
     return "\n".join(map(visible, lines))
+
+
+def _scene_lines(report: ArchiveReport) -> list[str]:
+    """The scenes that are cut into windows, one line each."""
+    from rsir_tf.presentation.tables import Table, console_table
+
+    if not report.scene_files:
+        return []
+    rows = [
+        [
+            scene.id,
+            scene.size,
+            f"{scene.bands} band{'s' * (scene.bands != 1)} of {scene.dtype}",
+            scene.crs or "no place",
+            "" if scene.metres_a_pixel is None else f"{scene.metres_a_pixel:.4g} m",
+            f"{(kept := scene.windows - scene.windows_left_out):,} window{'s' * (kept != 1)}",
+            f"{scene.valid_share:.1%} valid",
+        ]
+        for scene in report.scene_files
+    ]
+    lines = [f"files    {len(rows):,}"]
+    lines += console_table(Table([""] * 7, rows[:SCENES_SHOWN]), indent=2)
+    if len(rows) > SCENES_SHOWN:
+        lines.append(f"  … and {len(rows) - SCENES_SHOWN:,} more; --json names all")
+    return lines
 
 
 def _faults(report: ArchiveReport) -> list[str]:

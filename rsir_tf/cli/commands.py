@@ -6,6 +6,7 @@ import typer
 
 from rsir_tf.cli import check, compare, evaluate, export, index, info, query, serve, split, synth, train
 from rsir_tf.cli.option_groups import with_groups
+from rsir_tf.cli.scene_options import SceneCommand
 
 MODULES = (synth, check, split, train, export, serve, index, query, evaluate, compare, info)
 
@@ -13,4 +14,4 @@ MODULES = (synth, check, split, train, export, serve, index, query, evaluate, co
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
     for module in MODULES:
-        app.command(module.NAME)(with_groups(module.command))
+        app.command(module.NAME, cls=SceneCommand)(with_groups(module.command))

@@ -12,6 +12,7 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.ranking.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def command(
         typer.Option(min=1, help="How many processes describe images. The default is one for each processor core."),
     ] = None,
     annotations: options.Annotations,
+    scenes: SceneOptions,
     json: options.Json = False,
 ) -> None:
     """Compare the paper's descriptors on an archive: its Table I, curves, confusions, best and worst queries, costs.
@@ -106,7 +108,7 @@ def command(
     What was described is kept, so a stopped command can be continued. ReCNN and ReCNN+ are compared if --index or a
     model is given.
     """
-    from rsir_tf.archives import draw_split, read_split
+    from rsir_tf.archives import draw_split, leave_out_void, read_split
     from rsir_tf.processors import usable_cores
     from rsir_tf.workflows import compare_archive
 
@@ -124,7 +126,9 @@ def command(
         raise typer.BadParameter(f"--against {against}: wanted one of {', '.join(compared)}")
     if everything and split is not None:
         raise typer.BadParameter("both --all and --split are given: name one")
-    opened = annotations.open(archive)
+    opened = annotations.open(archive, scenes)
+    with console.progress("looking for valid pixels") as tell:
+        opened = leave_out_void(opened, tell)
     drawn = None if everything else draw_split(opened, test, seed=seed) if split is None else read_split(split)
     with console.progress("comparing") as tell:
         page = compare_archive(

@@ -15,11 +15,13 @@ import typer
 from rsir_tf.cli import console
 from rsir_tf.cli.connection import PANEL
 from rsir_tf.cli.option_groups import OptionGroup
+from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.errors import InputError
 from rsir_tf.ranking.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from rsir_tf import archives
+    from rsir_tf.rasters import Reading
 
 
 class Connectivity(str, Enum):
@@ -36,9 +38,13 @@ class Convention(str, Enum):
     aligned_corners = "aligned_corners"
 
 
+# Text and no path, which would take one of the slashes of https://.
 Archive = Annotated[
-    Path,
-    typer.Argument(help="A folder of images: UC Merced, DLRSD, MLRSNet, images beside masks, or any folder of images."),
+    str,
+    typer.Argument(
+        help="A folder of images: UC Merced, DLRSD, MLRSNet, images beside masks, or any folder of images or scenes; "
+        "an image file or its URL; or @FILE, a text file that lists scenes, a path or URL in each line."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[
@@ -158,13 +164,26 @@ class Annotations(OptionGroup):
         ),
     ] = False
 
-    def open(self, path: Path, *, need_labels: bool = False, tell: bool = True) -> archives.Archive:
+    def open(
+        self,
+        path: str | Path,
+        scenes: SceneOptions | None = None,
+        *,
+        known: Reading | None = None,
+        need_labels: bool = False,
+        tell: bool = True,
+        strict: bool = False,
+    ) -> archives.Archive:
         """Open the archive at a path.
 
         Args:
-            path: A folder, or an image file.
+            path: A folder, an image file, a URL, or @FILE.
+            scenes: How files become images.
+            known: How they did when these options were given before: where --stretch is a percentage, the numbers that
+                it meant then are taken again.
             need_labels: Whether masks are refused whose meaning nothing tells: for training and checking.
             tell: Whether what is left out of the archive is told on stderr.
+            strict: Whether a scene that cannot be read is refused. Otherwise it is left out.
 
         Raises:
             InputError: See `rsir_tf.open_archive`.
@@ -180,6 +199,8 @@ class Annotations(OptionGroup):
             images=self.image_files,
             masks=self.mask_files,
             need_labels=need_labels,
+            reading=None if scenes is None else scenes.reading(),
+            strict=strict,
         )
         odd = [left for left in opened.left_out if left.why != SYSTEM_FOLDER]
         if tell and odd:

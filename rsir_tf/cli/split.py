@@ -9,6 +9,7 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.option_groups import Without
+from rsir_tf.cli.scene_options import SceneOptions
 
 NAME = "split"
 
@@ -20,7 +21,9 @@ Test = Annotated[
 ]
 TestGroup = Annotated[
     list[str] | None,
-    typer.Option(help="A group to test on, for example the folder of a tile. Repeat the option for several."),
+    typer.Option(
+        help="A group to test on, for example the folder of a tile, or a scene. Repeat the option for several."
+    ),
 ]
 
 
@@ -39,14 +42,16 @@ def command(
     ] = None,
     seed: options.Seed = 0,
     annotations: Annotated[options.Annotations, Without("tags")],
+    scenes: SceneOptions,
 ) -> None:
     """Divide an archive into images to train on and images to test on, and write their names to a file.
 
     The same fraction of each scene class is drawn at random. If all images have a group, whole groups are drawn.
+    Windows of one scene are a group.
     """
     from rsir_tf.archives import draw_split, write_split
 
-    drawn = draw_split(annotations.open(archive), test, test_group, seed=seed, validation=validation)
+    drawn = draw_split(annotations.open(archive, scenes), test, test_group, seed=seed, validation=validation)
     write_split(drawn, to)
     held_out = f"{len(drawn.validation):,} to validate on, " if drawn.validation else ""
     console.say(f"{len(drawn.train):,} images to train on, {held_out}{len(drawn.test):,} to test on, by {drawn.by}")

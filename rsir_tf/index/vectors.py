@@ -45,6 +45,34 @@ class StoredVectors:
         """int64 [P], the number of regions of each image."""
         return np.concatenate([np.empty(0, np.int64), *(np.diff(segment.offsets) for segment in self.segments)])
 
+    def area_shares(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Share of its image's area of each region of some images, one image after another; their sums are 1.
+
+        Areas count regions alone: pixels in no region are left out.
+
+        Args:
+            positions: int64 [k], of images in any order.
+
+        Returns:
+            float32 [n].
+        """
+        counts = self.region_counts[positions]
+        begins = self._region_starts[positions]
+        inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        shares: NDArray[np.float32] = self._area_shares[np.repeat(begins, counts) + inside]
+        return shares
+
+    @cached_property
+    def _region_starts(self) -> NDArray[np.int64]:
+        return np.cumsum(self.region_counts) - self.region_counts
+
+    @cached_property
+    def _area_shares(self) -> NDArray[np.float32]:
+        areas = np.concatenate([np.empty(0, np.int64), *(segment.areas for segment in self.segments)])
+        ends = np.concatenate([[0], np.cumsum(areas)])
+        sums = ends[self._region_starts + self.region_counts] - ends[self._region_starts]
+        return np.asarray(areas / np.repeat(sums, self.region_counts), dtype=np.float32)
+
     @cached_property
     def global_vectors(self) -> NDArray[np.float32]:
         """float32 [N, C], the global vectors in the order of the index's rows."""

@@ -3,12 +3,15 @@
 drawing, text, fonts   class maps, outlines, scaling; lines of text that fit
 sheets             rows of captioned tiles
 badges, contact_sheets, extremes  a query and its hits; the best and worst queries
+scale_bars         a scale bar and an arrow to the north, for pictures with a place
 plots              curves, scenes, heat maps
 tables             one table, written as Markdown or for the console
+maps/              how near the places of a scene are, as a raster
 page               sections on a static HTML page, from a template
 retrieval_tables, retrieval_report, retrieval_console   what an evaluation found
 comparison_page    what a comparison found
 training_report    what a training run reached
+maps/              files for geographic information systems
 
 Attributes load their file at their first use: a table for the console does not load the code for plots.
 """
@@ -25,6 +28,7 @@ _HOMES = {
         "drawing": (
             "VOID_COLOUR", "Colour", "blend", "colour_map", "outline", "png_bytes", "save_png", "scale", "scaled_size",
         ),
+        "scale_bars": ("Ground", "ground_of"),
         "sheets": ("Tile", "legend", "sheet"),
         "contact_sheets": ("SheetItem", "contact_sheet", "no_picture"),
         "extremes": ("ShownImage", "extremes_sheet"),
@@ -40,6 +44,7 @@ __all__ = [
     "MOST_CELLS",
     "VOID_COLOUR",
     "Colour",
+    "Ground",
     "Output",
     "Picture",
     "Section",
@@ -53,6 +58,7 @@ __all__ = [
     "console_table",
     "contact_sheet",
     "extremes_sheet",
+    "ground_of",
     "heat_map",
     "legend",
     "markdown_table",
@@ -86,6 +92,7 @@ if TYPE_CHECKING:
     from rsir_tf.presentation.page import Output, Picture, Section, write_page
     from rsir_tf.presentation.plots import MOST_CELLS, heat_map, precision_recall_plot, scene_plot
     from rsir_tf.presentation.retrieval_report import check_report_target, write_report
+    from rsir_tf.presentation.scale_bars import Ground, ground_of
     from rsir_tf.presentation.sheets import Tile, legend, sheet
     from rsir_tf.presentation.tables import Table, console_table, markdown_table
 

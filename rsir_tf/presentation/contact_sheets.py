@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsir_tf.errors import InputError
 from rsir_tf.presentation.badges import draw_badges, largest_regions
 from rsir_tf.presentation.drawing import VOID_COLOUR, Colour, blend, outline, scale, scaled_size
+from rsir_tf.presentation.scale_bars import Ground, draw_ground
 from rsir_tf.presentation.sheets import Tile, sheet
 
 SAME_SCENE: Colour = (34, 139, 68)
@@ -39,6 +40,8 @@ class SheetItem:
         distance: To the query; None for the query.
         matches: For a hit of ReCNN: its nearest region to each region of the query. Needs the labels of both images.
         remark: A further line below the picture.
+        ground: How the image lies on the ground, where its place is known: a scale bar and an arrow to the north are
+            drawn.
     """
 
     id: str
@@ -51,6 +54,7 @@ class SheetItem:
     distance: float | None = None
     matches: Sequence[MatchedRegions] = ()
     remark: str | None = None
+    ground: Ground | None = None
 
 
 def no_picture(height: int, width: int) -> NDArray[np.uint8]:
@@ -169,6 +173,15 @@ def _draw(
     item: SheetItem, numbers: Mapping[int, tuple[int, ...]], class_colours: Sequence[Colour], side: int
 ) -> NDArray[np.uint8]:
     """Scale first, so that lines and numbers have the same thickness for images of any size."""
+    picture = _draw_regions(item, numbers, class_colours, side)
+    if item.ground is None:
+        return picture
+    return draw_ground(picture, item.ground.scaled(picture.shape[1] / item.image.shape[1]))
+
+
+def _draw_regions(
+    item: SheetItem, numbers: Mapping[int, tuple[int, ...]], class_colours: Sequence[Colour], side: int
+) -> NDArray[np.uint8]:
     picture = scale(item.image, side)
     if item.segmentation is None:
         return picture
@@ -210,6 +223,8 @@ def _footer(query: SheetItem, hits: Sequence[SheetItem], numbered: bool) -> list
     parts = []
     if query.scene is not None and any(hit.scene is not None for hit in hits):
         parts.append("Green frame: the query's scene class; red frame: another.")
+    if any(item.ground is not None for item in (query, *hits)):
+        parts.append("Bars are lengths on the ground, arrows point to the north.")
     if numbered:
         parts.append(
             "Numbers: the query's largest regions, and on each hit the regions nearest to them; "

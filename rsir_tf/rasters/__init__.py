@@ -19,8 +19,17 @@ tile_names     where web map tiles lie, by their names
 from rsir_tf.rasters.datasets import is_url, open_dataset
 from rsir_tf.rasters.files import Examined, FileSource, is_tiff, read_image
 from rsir_tf.rasters.kinds import SOURCE_KINDS, open_source
-from rsir_tf.rasters.pixels import FILL, Pixels, check_image, content_hash, pixel_hash, read_pixels, resize_image
-from rsir_tf.rasters.places import footprint, ground_resolution, lonlat_to_pixel, pixel_to_lonlat
+from rsir_tf.rasters.pixels import (
+    FILL,
+    Pixels,
+    check_image,
+    content_hash,
+    pixel_hash,
+    read_pixels,
+    resize_image,
+    resize_pixels,
+)
+from rsir_tf.rasters.places import footprint, ground_resolution, ground_steps, lonlat_to_pixel, pixel_to_lonlat
 from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
 from rsir_tf.rasters.scenes import RasterSource, Window, path_of, with_path
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
@@ -52,6 +61,7 @@ __all__ = [
     "content_hash",
     "footprint",
     "ground_resolution",
+    "ground_steps",
     "is_tiff",
     "is_url",
     "lonlat_to_pixel",
@@ -64,6 +74,7 @@ __all__ = [
     "read_image",
     "read_pixels",
     "resize_image",
+    "resize_pixels",
     "web_tile_place",
     "window_id",
     "windows_of",

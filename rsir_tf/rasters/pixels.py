@@ -75,6 +75,24 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int] | None) -> NDAr
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def resize_pixels(pixels: Pixels, size: tuple[int, int] | None) -> Pixels:
+    """Bring an image with its validity to a size, as `resize_image` does; a pixel is valid where its middle was.
+
+    Args:
+        pixels: The image.
+        size: (height, width) in pixels; None leaves it as it is.
+    """
+    values = resize_image(pixels.values, size)
+    if pixels.valid is None or size is None or pixels.valid.shape == size:
+        return Pixels(values, pixels.valid)
+    rows, columns = (
+        (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, pixels.valid.shape, strict=True)
+    )
+    valid = pixels.valid[np.ix_(rows, columns)]
+    values[~valid] = FILL
+    return Pixels(values, None if valid.all() else valid)
+
+
 def pixel_hash(image: NDArray[np.uint8]) -> str:
     """Identity of an image's content, whatever file format holds it.
 

@@ -125,10 +125,13 @@ def footprint(place: Place, shape: tuple[int, int]) -> Any:
     return shapely.orient_polygons(fix_polygon(outline, fix_winding=True))
 
 
-def ground_resolution(place: Place, shape: tuple[int, int]) -> float:
-    """Metres a pixel on the ground, in the middle of an image: the side of a square as large as that pixel.
+def ground_steps(place: Place, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Metres that one pixel means on the ground, in the middle of an image, measured on the Earth's ellipsoid.
 
-    It is measured on the Earth's ellipsoid: a pixel of Web Mercator at latitude 60° is half of what its numbers say.
+    A pixel of Web Mercator at latitude 60° is half of what its numbers say, and one of degrees is narrower than high.
+
+    Returns:
+        float64 [2, 2]: (east, north) of a step to the next column, and of a step to the next row.
 
     Raises:
         InputError: The middle is not on Earth.
@@ -140,9 +143,17 @@ def ground_resolution(place: Place, shape: tuple[int, int]) -> float:
     # A plane that touches the ellipsoid there has true lengths there.
     plane = f"+proj=aeqd +lat_0={float(lat)!r} +lon_0={float(lon)!r} +datum=WGS84 +units=m"
     columns, rows = np.array([-0.5, 0.5, 0, 0]) + column, np.array([0, 0, -0.5, 0.5]) + row
-    x, y = _transformed(_LONLAT, plane, *pixel_to_lonlat(place, columns, rows))
-    (across_x, down_x), (across_y, down_y) = (x[1] - x[0], x[3] - x[2]), (y[1] - y[0], y[3] - y[2])
-    return math.sqrt(abs(across_x * down_y - across_y * down_x))
+    points = np.stack(_transformed(_LONLAT, plane, *pixel_to_lonlat(place, columns, rows)), axis=1)
+    return np.asarray(points[[1, 3]] - points[[0, 2]])
+
+
+def ground_resolution(place: Place, shape: tuple[int, int]) -> float:
+    """Metres a pixel on the ground, in the middle of an image: the side of a square as large as that pixel.
+
+    Raises:
+        InputError: The middle is not on Earth.
+    """
+    return math.sqrt(abs(float(np.linalg.det(ground_steps(place, shape)))))
 
 
 def _fewest(outline: NDArray[np.float64], pixels: int) -> int:

@@ -12,7 +12,7 @@ from rsir_tf.rasters.recipe import Reading, Tiling
 from rsir_tf.rasters.scenes import RasterSource, Window
 
 
-def windows_of(path: str, reading: Reading) -> Iterator[RasterSource]:
+def windows_of(path: str, reading: Reading, *, every: bool = False) -> Iterator[RasterSource]:
     """Cut a scene into windows, row by row.
 
     Windows start at multiples of tile − overlap. The last one of a row or column is shifted inwards, so that it ends at
@@ -23,6 +23,7 @@ def windows_of(path: str, reading: Reading) -> Iterator[RasterSource]:
     Args:
         path: A raster file or URL.
         reading: With a tiling.
+        every: Leave none out, and read no pixel.
 
     Raises:
         InputError: The reading has no tiling, or the file cannot be read by it.
@@ -34,7 +35,7 @@ def windows_of(path: str, reading: Reading) -> Iterator[RasterSource]:
     whole = not layout.masked and layout.nodata is None and np.dtype(layout.dtype).kind != "f"
     for window in positions(layout.shape, tiling):
         source = RasterSource(path, reading.recipe, window, tile_names=reading.tile_names)
-        if whole and _inside(window, layout.shape):
+        if every or (whole and _inside(window, layout.shape)):
             yield source
             continue
         valid = source.read_pixels().valid

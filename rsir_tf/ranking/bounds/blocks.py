@@ -21,9 +21,11 @@ WORTH_GATHERING = 0.75
 """Above this share of a segment's regions, scoring all is quicker than copying the wanted ones together."""
 
 
-def region_blocks(
-    stored: StoredVectors, wanted: NDArray[np.bool_]
-) -> Iterator[Callable[[NDArray[np.float32] | None], RegionBlock]]:
+ReadBlock = Callable[["NDArray[np.float32] | None"], RegionBlock]
+"""Reads a block, into the given memory or into new memory; see `region_blocks`."""
+
+
+def region_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> Iterator[ReadBlock]:
     """Read all wanted images that have regions; where most of a segment is wanted, others may be included.
 
     Args:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SCHEMES = {
     "recnn": "rsir_tf.ranking.schemes.recnn.ReCNN",
     "recnn+": "rsir_tf.ranking.schemes.recnn_plus.ReCNNPlus",
+    "irm": "rsir_tf.ranking.schemes.irm.IRM",
 }
 """Name → class, in the order in which reports show them; as text, so that `--help` lists the names without imports."""
 

@@ -1,0 +1,115 @@
+"""Polygons of labels: at every pixel they say what the label says, and neighbours share their borders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rsir_tf.errors import InputError
+from rsir_tf.presentation.maps.outlines import outlines
+from rsir_tf.rasters import Place
+
+shapely = pytest.importorskip("shapely")
+
+UTM = Place("EPSG:32632", (0.5, 0.0, 500_000.0, 0.0, -0.5, 5_000_000.0))
+ROTATED = Place("EPSG:32759", (0.3, 0.4, 300_000.0, 0.4, -0.3, 7_800_000.0))
+LABELS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+    lambda shape: arrays(np.int32, shape, elements=st.integers(0, 3))
+)
+
+
+@settings(deadline=None)
+@given(LABELS)
+def test_a_pixel_and_the_polygon_at_its_place_agree(labels: np.ndarray) -> None:
+    found = outlines(labels)
+    assert len(found) == labels.max()
+    rows, columns = np.indices(labels.shape)
+    for label, outline in enumerate(found, start=1):
+        inside = shapely.contains_xy(outline, columns + 0.5, rows + 0.5)
+        assert np.array_equal(inside, labels == label)
+        assert outline.area == np.count_nonzero(labels == label)
+    assert shapely.is_valid(found).all()
+    assert shapely.coverage_is_valid(found)
+
+
+@pytest.mark.parametrize("place", [UTM, ROTATED], ids=["north up", "rotated"])
+@settings(deadline=None, max_examples=20)
+@given(labels=LABELS)
+def test_neighbours_share_their_borders_in_every_coordinate_system(place: Place, labels: np.ndarray) -> None:
+    for lonlat in (False, True):
+        found = outlines(labels, place, lonlat=lonlat)
+        assert shapely.is_valid(found).all()
+        assert shapely.coverage_is_valid(found)
+        rings = shapely.get_exterior_ring(shapely.get_parts(found[~shapely.is_empty(found)]))
+        assert shapely.is_ccw(rings).all()
+
+
+def test_an_area_in_two_parts_with_a_hole() -> None:
+    labels = np.array([[1, 1, 1, 2], [1, 0, 1, 2], [1, 1, 1, 1], [2, 2, 2, 0]])
+    one, two = outlines(labels)
+    # 1: a block of 3 by 3 without its middle, and one pixel beside its last row. All along sides: one part.
+    assert one.equals(shapely.box(0, 0, 3, 3).difference(shapely.box(1, 1, 2, 2)).union(shapely.box(3, 2, 4, 3)))
+    assert two.geom_type == "MultiPolygon"
+    assert two.equals(shapely.union_all([shapely.box(3, 0, 4, 2), shapely.box(0, 3, 3, 4)]))
+
+
+def test_corners_alone_do_not_connect_and_absent_labels_are_empty() -> None:
+    one, two, three = outlines(np.array([[1, 3], [3, 1]]))
+    assert [len(outline.geoms) for outline in (one, three)] == [2, 2]
+    assert two.is_empty
+
+
+def test_places_are_those_of_the_pixels_corners() -> None:
+    (outline,) = outlines(np.array([[0, 1]]), UTM)
+    assert outline.equals(shapely.box(500_000.5, 4_999_999.5, 500_001, 5_000_000))
+    (outline,) = outlines(np.array([[1]]), ROTATED)
+    # Corner (1, 1): x = 300,000 + 0.3 + 0.4, y = 7,800,000 + 0.4 − 0.3
+    assert (300_000.7, 7_800_000.1) in outline.exterior.coords
+
+
+def test_lonlat_is_gdals_own_and_follows_arcs() -> None:
+    from rasterio.warp import transform
+
+    (outline,) = outlines(np.ones((100, 1000), np.int8), Place("EPSG:32632", (30, 0, 3e5, 0, -30, 7e6)), lonlat=True)
+    points = shapely.get_coordinates(outline)
+    # Every 64 pixels and at the corners: 2 · (16 + 2) − 2 − 2 points along the level sides, and so on.
+    assert len(points) == 1 + 4 + 2 * 15 + 2 * 1
+    x, y = transform("EPSG:32632", "EPSG:4326", [3e5 + 30 * 64], [7e6])
+    assert np.abs(points - (x[0], y[0])).sum(axis=1).min() < 1e-8
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Place("EPSG:4326", (0.1, 0.0, 175.0, 0.0, -0.1, 10.0)),  # in degrees, beyond 180
+        Place("EPSG:32701", (1000.0, 0.0, 130_000.0, 0.0, -1000.0, 8e6)),
+    ],
+    ids=["degrees", "UTM"],
+)
+def test_areas_across_the_antimeridian_are_cut_there(place: Place) -> None:
+    labels = np.ones((10, 100), np.int32)
+    labels[:, 60:] = 2
+    labels[2:5, 30:70] = 3
+    found = outlines(labels, place, lonlat=True)
+    assert found[0].geom_type == "MultiPolygon"
+    bounds = shapely.bounds(shapely.get_parts(found))
+    assert (bounds[:, 2] - bounds[:, 0] < 60).all()
+    assert bounds[:, 0].min() == -180
+    assert bounds[:, 2].max() == 180
+    assert shapely.is_valid(found).all()
+    assert shapely.coverage_is_valid(found)
+
+
+def test_what_has_no_outline_is_refused() -> None:
+    with pytest.raises(InputError, match="no longitude"):
+        outlines(np.ones((2, 2), np.int32), lonlat=True)
+    for labels in (np.ones((2, 2)), np.full((2, 2), -1), np.ones(4, np.int32), np.ones((0, 2), np.int32)):
+        with pytest.raises(InputError, match="labels are"):
+            outlines(labels)
+
+
+def test_no_label_has_no_outline() -> None:
+    assert len(outlines(np.zeros((3, 3), np.uint8))) == 0
