@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -17,7 +17,7 @@ from rsir_tf.archives.annotated import examine_record
 from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError, read_mask
 from rsir_tf.archives.records import Archive, Record
-from rsir_tf.archives.report import ArchiveReport, ClassShare
+from rsir_tf.archives.report import SCENE_SIDE, ArchiveReport, ClassShare
 from rsir_tf.archives.scene_facts import describe_scenes
 from rsir_tf.archives.scenes import why_left_out
 from rsir_tf.archives.splits import draw_split
@@ -71,11 +71,13 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
             report.windows_left_out[name] = finding.left_out
             continue
         if finding.size is not None:
-            sizes["{1}x{0}".format(*finding.size)] += 1
+            size = "{1}x{0}".format(*finding.size)
+            sizes[size] += 1
+            if max(finding.size) > SCENE_SIDE and archive.reading.tiling is None:
+                report.large[name] = size
         if finding.image_error is not None:
             report.unreadable[name] = str(finding.image_error)
-        for note in finding.notes:
-            report.notes.setdefault(note, []).append(name)
+        _note(report, name, finding.notes)
         if finding.pixels is not None:
             pixels += finding.pixels
             images += finding.pixels > 0
@@ -119,8 +121,12 @@ def _place_of(report: ArchiveReport, error: InputError) -> dict[str, str]:
 def _describe_scenes(report: ArchiveReport, archive: Archive, valid: Mapping[str, float]) -> None:
     report.scene_files = describe_scenes(archive, valid, report.windows_left_out)
     for scene in report.scene_files:
-        for note in scene.notes:
-            report.notes.setdefault(note, []).append(scene.id)
+        _note(report, scene.id, scene.notes)
+
+
+def _note(report: ArchiveReport, name: str, notes: Iterable[str]) -> None:
+    for note in notes:
+        report.notes.setdefault(note, []).append(name)
 
 
 def _describe_records(report: ArchiveReport, archive: Archive) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from rsir_tf.errors import InputError
 
+SCENE_SIDE = 4096
+"""Pixels: a file with a longer side is more likely a scene than one image."""
+
 MEANT_TO_DIFFER = 2
 """Classes of a label set that is there to tell one class from the rest. A larger one may well show one class so far."""
 
@@ -94,6 +97,7 @@ class ArchiveReport:
         reading_in_words: The same in words.
         scene_files: The scenes that are cut into windows.
         windows_left_out: Windows with too few valid pixels → how few.
+        large: Images that are as large as scenes are, where files are not cut → their size.
         notes: What is worth knowing of image files that are read → the images.
         masks_read: How many masks could be read.
         masks_void: Images whose mask has no pixel of a class.
@@ -131,6 +135,7 @@ class ArchiveReport:
     reading_in_words: str = ""
     scene_files: list[SceneFacts] = field(default_factory=list)
     windows_left_out: dict[str, str] = field(default_factory=dict)
+    large: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     masks_read: int = 0
     masks_void: list[str] = field(default_factory=list)
@@ -171,6 +176,7 @@ class ArchiveReport:
         self.remarks = _lines(
             (self.left_out, "{} files or folders are left out"),
             (self.windows_left_out, "{} windows are left out"),
+            (self.large, "{} images are as large as scenes: --tile 256 would cut them into windows"),
             *(
                 (named, f"{{}} {'scenes' if self.scene_files else 'images'}: the file {note}")
                 for note, named in self.notes.items()

@@ -11,7 +11,9 @@ import numpy as np
 
 from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
+from rsir_tf.rasters.layouts import layout_of
 from rsir_tf.rasters.places import file_place
+from rsir_tf.rasters.recipe import Recipe
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place
 from rsir_tf.rasters.stored import ORIENTATIONS, Stored, open_stored
 
@@ -134,7 +136,9 @@ def examine(path: str | os.PathLike[str]) -> Examined:
         name = os.fspath(path)
         other = _other_kind(stored)
         if other is not None:
-            raise InputError(f"{name}: {other[0]}", wanted="8-bit RGB", cure=other[1])
+            unknown = stored.colour_space or stored.dtype.startswith("complex")
+            cure = other[1] if unknown else _by_recipe(name) or other[1]
+            raise InputError(f"{name}: {other[0]}", wanted="8-bit RGB", cure=cure)
         values = stored.decode()
         notes = []
         if stored.alpha:
@@ -144,7 +148,7 @@ def examine(path: str | os.PathLike[str]) -> Examined:
                     f"{name}: is RGBA, and {see_through} of its pixels are not opaque",
                     wanted="8-bit RGB",
                     cure="save red, green and blue alone (the fourth band may be near infrared that is called alpha), "
-                    "or put the picture on a background",
+                    "or put the picture on a background, or say --bands 1 2 3, with which these pixels are not valid",
                 )
             notes.append("is RGBA and opaque everywhere: read as RGB")
         if stored.pages > 1:
@@ -166,6 +170,16 @@ def is_tiff(path: str | os.PathLike[str]) -> bool:
             return file.read(4) in _TIFF_SIGNATURES
     except (OSError, ValueError):  # ValueError: no path at all, since it holds a zero byte.
         return False
+
+
+def _by_recipe(name: str) -> str | None:
+    """The options that make RGB of a TIFF file, as it is refused without them; None of others."""
+    if is_tiff(name):
+        try:
+            layout_of(name, Recipe())
+        except InputError as error:
+            return error.cure
+    return None
 
 
 def _other_kind(stored: Stored) -> tuple[str, str] | None:

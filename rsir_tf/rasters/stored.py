@@ -112,7 +112,7 @@ def require_size(name: str, height: int, width: int) -> None:
         raise InputError(
             f"{name}: declares {width}×{height} pixels",
             wanted=f"at most {MAX_PIXELS:,} pixels",
-            cure="cut it into tiles",
+            cure="read it as a scene, which is cut into windows: --tile 256",
         )
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{name}: is {width}×{height} pixels", wanted=f"at least {MIN_SIDE} pixels a side")

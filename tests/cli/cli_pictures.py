@@ -11,10 +11,11 @@ from PIL import Image
 MESSAGES = {
     "cmyk.jpg": "is CMYK; wanted 8-bit RGB; convert it first",
     "cut.tif": "is damaged or cut off",
-    "deep.tif": "has one band of 16-bit whole numbers (uint16); wanted 8-bit RGB; scale its values to 0..255",
+    "deep.tif": "has one band of 16-bit whole numbers (uint16); wanted 8-bit RGB; say --bands R G B and --stretch",
     "empty.jpg": "is empty (0 bytes); wanted an image file; copy it again",
     "grey.png": "is grey (one band); wanted 8-bit RGB; convert it first",
-    "huge.bmp": "declares 100000×100000 pixels; wanted at most 100,000,000 pixels; cut it into tiles",
+    "huge.bmp": "declares 100000×100000 pixels; wanted at most 100,000,000 pixels; read it as a scene, which is cut "
+    "into windows: --tile 256",
     "one.png": "is 1×1 pixels; wanted at least 16 pixels a side",
     "rgba.png": "is RGBA, and 4096 of its pixels are not opaque; wanted 8-bit RGB; save red, green and blue alone",
     "text.tif": "is not a picture (begins with b'hello wo'); wanted TIFF, JPEG, PNG, BMP or WebP",

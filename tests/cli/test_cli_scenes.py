@@ -1,0 +1,181 @@
+"""Scenes on the command line: the options that say how they are read, and check, split and compare with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+
+from rsir_tf.cli.scene_options import SceneOptions, join_ranges
+from rsir_tf.rasters import Reading, Recipe, Tiling
+
+rasterio = pytest.importorskip("rasterio")
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    """Three scenes of four bands in 16 bits, 64×64 pixels of 10 m; of the third, the right half is nodata."""
+    root = tmp_path / "scenes"
+    root.mkdir()
+    rows, columns = np.mgrid[:64, :64]
+    for number in range(3):
+        values = np.stack([rows * 10 + 100, columns * 10 + 100, rows + columns, rows * 0 + 700]).astype(np.uint16)
+        if number == 2:
+            values[:, :, 32:] = 0
+        with rasterio.open(
+            root / f"{number}.tif", "w", driver="GTiff", count=4, height=64, width=64, dtype="uint16", nodata=0,
+            crs="EPSG:32632", transform=rasterio.Affine(10, 0, 500_000, 0, -10, 5_500_000),
+        ) as opened:  # fmt: skip
+            opened.write(values)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("line", "joined"),
+    [
+        ("check a --stretch 0 3000 --tile 32", ["check", "a", "--stretch", "0 3000", "--tile", "32"]),
+        ("--stretch 2% a", ["--stretch", "2%", "a"]),
+        ("--stretch -5 5 2020 --tile 32", ["--stretch", "-5 5", "2020", "--tile", "32"]),
+        ("--stretch 0 1 0 2 0 3 7", ["--stretch", "0 1 0 2 0 3", "7"]),
+        ("--stretch 0", ["--stretch", "0"]),
+        ("--stretch", ["--stretch"]),
+        ("-- --stretch 0 1", ["--", "--stretch", "0", "1"]),
+        ("--stretch 0 nan", ["--stretch", "0", "nan"]),
+    ],
+)
+def test_the_numbers_after_stretch_are_one_value(line: str, joined: list[str]) -> None:
+    assert join_ranges(line.split()) == joined
+
+
+def test_options_become_a_reading() -> None:
+    assert SceneOptions().reading() == Reading()
+    assert not SceneOptions().given
+    assert SceneOptions(tile=64, overlap=16, min_valid=0.25).reading() == Reading(tiling=Tiling(64, 16, 0.25))
+    assert SceneOptions(tile=64, grid=True, resolution=0.5).reading() == Reading(
+        Recipe(resolution=0.5), Tiling(64, grid=True)
+    )
+    recipe = Recipe((4, 3, 2), ((0, 3000),), -1)
+    assert SceneOptions(bands=(4, 3, 2), stretch="0 3000", nodata=-1).reading() == Reading(recipe)
+    three = SceneOptions(stretch="200 3000 250 2800 300 2500").reading()
+    assert three.recipe.stretch == ((200, 3000), (250, 2800), (300, 2500))
+    percent = SceneOptions(stretch="2.5%")
+    assert percent.percent == 2.5
+    assert percent.reading(((1, 2),)).recipe.stretch == ((1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"overlap": 8}, "--overlap: is about windows; give --tile PIXELS too"),
+        ({"min_valid": 0.2}, "--min-valid: is about windows"),
+        ({"grid": True, "resolution": 1.0}, "--grid: is about windows"),
+        ({"tile": 64, "grid": True}, "--grid: needs windows of one size on the ground; give --resolution METRES too"),
+        ({"tile": 64, "overlap": 64}, "overlap of 64"),
+        ({"tile": 64, "overlap": -1}, "overlap of -1"),
+        ({"tile": 8}, "tile of 8"),
+        ({"tile": 64, "min_valid": 1.5}, "1.5"),
+        ({"resolution": 0.0}, "resolution of 0"),
+        ({"bands": (0, 1, 2)}, "bands 0 1 2"),
+        ({"stretch": "5"}, "wanted two numbers"),
+        ({"stretch": "1 2 3 4"}, "wanted two numbers"),
+        ({"stretch": "low high"}, "wanted two numbers"),
+        ({"stretch": "0 inf"}, "wanted two numbers"),
+        ({"stretch": "3000 0"}, "3000 to 0"),
+        ({"stretch": "2%"}, "--stretch 2%: is computed over an archive; give the numbers here"),
+        ({"tile_names": "{x}-{y}.png"}, "pattern of tile names"),
+    ],
+)
+def test_impossible_combinations_are_bad_usage(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        SceneOptions(**options).reading()
+    assert words in str(refused.value)
+
+
+def test_bad_usage_ends_with_2(scenes: Path, command: Command) -> None:
+    ended = command("check", scenes, "--tile", 32, "--overlap", 32)
+    assert (ended.code, ended.out) == (2, "")
+    assert "an overlap of 32 pixels" in ended.err
+
+
+def test_check_of_scenes(scenes: Path, command: Command) -> None:
+    line = ("check", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000)
+    ended = command(*line)
+    assert ended.err == ""
+    assert ended.out.splitlines() == [
+        f"{scenes}: 10 images, format scenes",
+        "layout   a folder of images; each file is cut into windows, which are the images, and it is their group",
+        "reading  windows of 32 pixels; bands 1 2 3, stretched from 0..1000",
+        "files    3",
+        "  0.tif  64x64  4 bands of uint16  EPSG:32632  10 m  4 windows  100.0% valid",
+        "  1.tif  64x64  4 bands of uint16  EPSG:32632  10 m  4 windows  100.0% valid",
+        "  2.tif  64x64  4 bands of uint16  EPSG:32632  10 m  2 windows  50.0% valid",
+        "sizes    32x32 (10)",
+        "groups   3, with 2 to 4 images",
+        "remark   there are neither masks nor tags: it can be indexed and searched; training needs one of them",
+        "remark   2 windows are left out (first 2.tif/32_0: none of its pixels is valid)",
+        "training would fail",
+    ]
+    found = json.loads(command(*line, "--json").out)
+    assert found["reading"] == {
+        "recipe": {"bands": [1, 2, 3], "stretch": [[0.0, 1000.0]]},
+        "tiling": {"tile": 32},
+    }
+    assert found["scene_files"][2]["windows_left_out"] == 2
+
+
+def test_check_proposes_a_recipe(scenes: Path, command: Command) -> None:
+    plain = command("check", scenes)
+    assert plain.code == 1
+    assert "0.tif: has 4 bands of 16-bit whole numbers (uint16); wanted 8-bit RGB; say --bands R G B and --stretch" in (
+        plain.out
+    )
+    cut = command("check", scenes, "--tile", 32)
+    assert cut.code == 1
+    assert "none of its 3 files can be read like this; the first: " in cut.err
+    assert "say --bands R G B and --stretch LOW HIGH" in cut.err
+
+
+def test_check_without_a_tile_names_it(tmp_path: Path, command: Command) -> None:
+    for name, side in (("large.tif", 4100), ("huge.tif", 10_001)):
+        rasterio.open(
+            tmp_path / name, "w", driver="GTiff", count=3, height=side, width=side, dtype="uint8", SPARSE_OK=True
+        ).close()
+    ended = command("check", tmp_path)
+    assert (
+        "remark   1 images are as large as scenes: --tile 256 would cut them into windows (large.tif: 4100x4100)"
+        in (ended.out.splitlines())
+    )
+    assert "read it as a scene, which is cut into windows: --tile 256" in ended.out
+
+
+def test_split_by_scene(scenes: Path, tmp_path: Path, command: Command) -> None:
+    line = ("split", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000)
+    ended = command(*line, "--to", tmp_path / "split.json", "--test-group", "1.tif")
+    assert (ended.code, ended.err) == (0, "8 images to train on, 4 to test on, by group\n")
+    assert json.loads((tmp_path / "split.json").read_text())["test"] == [
+        f"1.tif/{x}_{y}" for x in (0, 32) for y in (0, 32)
+    ]
+    wrong = command(*line, "--to", tmp_path / "other.json", "--test-group", "9.tif")
+    assert (wrong.code, wrong.err) == (
+        1,
+        f"rsir-tf: {scenes}: has no group '9.tif'; wanted of 0.tif, 1.tif, 2.tif\n",
+    )
+
+
+def test_compare_leaves_out_void_windows(scenes: Path, tmp_path: Path, command: Command) -> None:
+    for name, folder in (("0.tif", "a"), ("1.tif", "b"), ("2.tif", "b")):
+        (scenes / folder).mkdir(exist_ok=True)
+        (scenes / name).rename(scenes / folder / name)
+    ended = command(
+        "compare", scenes, "--to", tmp_path / "compared", "--descriptor", "statistics", "--all", "--processes", 1,
+        "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000,
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert "10 queries" in ended.out
