@@ -120,6 +120,12 @@ def group_split(
             cure="split by scene instead",
         )
     known = {str(record.group) for record in archive}
+    if len(known) == 1:
+        raise InputError(
+            f"{archive.root}: all {len(archive)} images are of one group, {known.pop()}",
+            wanted="two groups or more, since a group is not divided (windows of one scene look alike)",
+            cure="add another, or let a scene be two files",
+        )
     drawn = test_groups is None
     _check_fractions(test if drawn else None, validation)
     if test_groups is None:
