@@ -10,6 +10,8 @@ foreign_files  the names of formats that are not read as pictures
 scenes         RasterSource: a scene, or a window of one; path_of and with_path for addresses
 recipe         Recipe (bands, stretch, nodata, resolution), Tiling, and Reading: both together
 layouts        what a raster file holds, and what a recipe makes of it or why it cannot
+decoding       raw values to RGB and validity      blocks  raw values by whole blocks, which threads share
+warping        scenes at metres a pixel; read_band: class rasters on another grid
 windows        windows_of: a scene cut into windows
 datasets       open_dataset: the one place where GDAL opens rasters and URLs
 places         footprints, longitude and latitude of pixels, metres a pixel
@@ -17,6 +19,7 @@ tile_names     where web map tiles lie, by their names
 """
 
 from rsir_tf.rasters.datasets import is_url, open_dataset
+from rsir_tf.rasters.decoding import Window
 from rsir_tf.rasters.files import Examined, FileSource, is_tiff, read_image
 from rsir_tf.rasters.kinds import SOURCE_KINDS, open_source
 from rsir_tf.rasters.pixels import (
@@ -31,10 +34,11 @@ from rsir_tf.rasters.pixels import (
 )
 from rsir_tf.rasters.places import footprint, ground_resolution, ground_steps, lonlat_to_pixel, pixel_to_lonlat
 from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
-from rsir_tf.rasters.scenes import RasterSource, Window, path_of, with_path
+from rsir_tf.rasters.scenes import RasterSource, path_of, with_path
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
 from rsir_tf.rasters.stored import IMAGE_SUFFIXES, MAX_PIXELS, MIN_SIDE, ORIENTATIONS, Stored, open_stored
 from rsir_tf.rasters.tile_names import web_tile_place
+from rsir_tf.rasters.warping import read_band
 from rsir_tf.rasters.windows import window_id, windows_of
 
 __all__ = [
@@ -71,6 +75,7 @@ __all__ = [
     "path_of",
     "pixel_hash",
     "pixel_to_lonlat",
+    "read_band",
     "read_image",
     "read_pixels",
     "resize_image",

@@ -43,6 +43,13 @@ def gdal() -> Any:
     return rasterio
 
 
+def gdal_errors() -> tuple[type[Exception], ...]:
+    """What rasterio raises where GDAL fails: its own errors, and GDAL's that it passes on."""
+    from rasterio._err import CPLE_BaseError
+
+    return gdal().errors.RasterioError, CPLE_BaseError
+
+
 def is_url(path: str) -> bool:
     """Whether a path is a URL that GDAL reads over a network."""
     return path.startswith(URL_PREFIXES)
@@ -57,7 +64,7 @@ def gdal_settings(path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_dataset(path: str | os.PathLike[str]) -> Iterator[Any]:
+def open_dataset(path: str | os.PathLike[str], document: str | None = None) -> Iterator[Any]:
     """Open a raster file or URL for reading.
 
     Side-car files count (`.aux.xml`, world files, `.ovr`, `.msk`), and a VRT may name other files: use this for scenes
@@ -65,6 +72,7 @@ def open_dataset(path: str | os.PathLike[str]) -> Iterator[Any]:
 
     Args:
         path: Anything that GDAL reads as a raster: a path, or a URL that begins with http://, https:// or s3://.
+        document: A GDAL virtual raster (VRT) of the file, which is opened in its place.
 
     Yields:
         A `rasterio.DatasetReader`. Do not close it, and do not hand it to another thread.
@@ -74,23 +82,24 @@ def open_dataset(path: str | os.PathLike[str]) -> Iterator[Any]:
             the `with` block fails.
     """
     name = os.fspath(path)
-    cache: OrderedDict[str, tuple[Any, Any]] = _local.__dict__.setdefault("datasets", OrderedDict())
+    key = (name, document)
+    cache: OrderedDict[tuple[str, str | None], tuple[Any, Any]] = _local.__dict__.setdefault("datasets", OrderedDict())
     with gdal_settings(name):
         stamp = stamp_of(name)
-        held = cache.pop(name, None)
+        held = cache.pop(key, None)
         if held is not None and held[0] != stamp:
             held[1].close()
             held = None
-        dataset = _open(name) if held is None else held[1]
+        dataset = _open(name, document) if held is None else held[1]
         try:
             yield dataset
-        except gdal().errors.RasterioError as error:
+        except gdal_errors() as error:
             dataset.close()
             raise _unreadable(name, error) from error
         except BaseException:
             dataset.close()
             raise
-        cache[name] = (stamp, dataset)
+        cache[key] = (stamp, dataset)
         while len(cache) > _OPEN_AT_ONCE:
             cache.popitem(last=False)[1][1].close()
 
@@ -110,10 +119,10 @@ def stamp_of(name: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _open(name: str) -> Any:
+def _open(name: str, document: str | None) -> Any:
     try:
-        return gdal().open(name)
-    except gdal().errors.RasterioError as error:
+        return gdal().open(document or name)
+    except gdal_errors() as error:
         if os.path.isdir(name):
             raise InputError(f"{name}: is a folder", wanted="a raster file") from error
         raise _unreadable(name, error) from error

@@ -32,6 +32,7 @@ class Layout:
         shape: (height, width) in pixels.
         bands: Numbers of the bands that are read for red, green and blue, from 1; one for all where they are equal.
         dtype: NumPy's name of their type.
+        block: (height, width) of the blocks in which the file is packed.
         ranges: The value of each colour that becomes 0 and the one that becomes 255; None takes values as they are.
         palette: uint8 [n, 3] colours of a one-band file that is expanded; None otherwise.
         masked: Whether the file's mask or alpha band says which pixels are valid.
@@ -43,6 +44,7 @@ class Layout:
     shape: tuple[int, int]
     bands: tuple[int, int, int]
     dtype: str
+    block: tuple[int, int]
     ranges: tuple[tuple[float, float], ...] | None
     palette: Any
     masked: bool
@@ -108,6 +110,7 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
         shape=(dataset.height, dataset.width),
         bands=bands,
         dtype=dtype,
+        block=dataset.block_shapes[bands[0] - 1],
         ranges=None if recipe.stretch is None else recipe.stretch * (3 // len(recipe.stretch)),
         palette=palette,
         masked=masked,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import gdal, open_dataset
+from rsir_tf.rasters.datasets import gdal, gdal_errors, open_dataset
 from rsir_tf.rasters.source import Place
 
 if TYPE_CHECKING:
@@ -178,11 +178,18 @@ def _transformed(
     from rasterio.warp import transform
 
     systems = _crs(source), _crs(target)
+    old_x, old_y = x.reshape(-1), y.reshape(-1)
     with gdal().Env():
         try:
-            new_x, new_y = transform(*systems, x.reshape(-1), y.reshape(-1))
-        except Exception as error:  # GDAL's own errors, which rasterio does not export.
-            raise InputError(f"there is no way from {source[:80]!r} to {target[:80]!r}") from error
+            new_x, new_y = transform(*systems, old_x, old_y)
+        except gdal_errors() as error:
+            if not all(system.is_geographic or system.is_projected for system in systems):
+                raise InputError(f"there is no way from {source[:80]!r} to {target[:80]!r}") from error
+            # A point outside what a projection shows: the others are asked for alone.
+            if len(old_x) == 1:
+                return np.full(x.shape, np.inf), np.full(x.shape, np.inf)
+            points = [_transformed(source, target, old_x[[n]], old_y[[n]]) for n in range(len(old_x))]
+            new_x, new_y = [point[0][0] for point in points], [point[1][0] for point in points]
     return np.asarray(new_x, np.float64).reshape(x.shape), np.asarray(new_y, np.float64).reshape(y.shape)
 
 

@@ -9,25 +9,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import is_url, open_dataset
+from rsir_tf.rasters.datasets import is_url
+from rsir_tf.rasters.decoding import Window, read_window, to_pixels
 from rsir_tf.rasters.layouts import Layout, layout_of
-from rsir_tf.rasters.pixels import FILL, Pixels
+from rsir_tf.rasters.pixels import Pixels
 from rsir_tf.rasters.places import moved
 from rsir_tf.rasters.recipe import AS_IT_IS, Reading, Recipe, Tiling
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place
+from rsir_tf.rasters.warping import read_warped, scene_grid
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 KIND = "scene"
 """Name of this kind of sources in addresses."""
-
-Window = tuple[int, int, int, int]
-"""(x, y, width, height) in pixels of a scene's grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +99,8 @@ class RasterSource:
         Raises:
             InputError: The file cannot be opened, or needs bands or a stretch that the recipe does not say.
         """
-        if self.window is not None:
-            return self.window[3], self.window[2]
-        return self._layout().shape
+        window = self.window or self._grid()[1]
+        return window[3], window[2]
 
     @property
     def place(self) -> Place | None:
@@ -112,10 +109,8 @@ class RasterSource:
         Raises:
             InputError: As for `shape`.
         """
-        grid = self.onto or self._layout().place
-        if grid is None or self.window is None:
-            return grid
-        return moved(grid, *self.window[:2])
+        grid, window = self._grid()
+        return None if grid is None else moved(grid, *window[:2])
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -142,8 +137,11 @@ class RasterSource:
             InputError: The file cannot be read, or needs bands or a stretch that the recipe does not say.
         """
         layout = self._layout()
-        with open_dataset(self.path) as dataset:
-            return _decode(dataset, layout, self.window or (0, 0, layout.shape[1], layout.shape[0]))
+        grid, window = self._grid()
+        if grid is not None and grid != layout.place:
+            raw, mask = read_warped(self.path, layout, moved(grid, *window[:2]), (window[3], window[2]))
+            return to_pixels(raw, mask, replace(layout, nodata=None))  # The mask has it.
+        return read_window(self.path, layout, window)
 
     def windows(self, tile: int, overlap: int = 0, min_valid: float = 0.5, grid: bool = False) -> list[RasterSource]:
         """Cut the scene into windows, row by row; see `windows_of`.
@@ -176,6 +174,16 @@ class RasterSource:
         if self.window is None:
             return self.path
         return f"{self.path}, window {' '.join(map(str, self.window))}"
+
+    def _grid(self) -> tuple[Place | None, Window]:
+        """The grid that the pixels lie on, and the part of it that is read."""
+        if self.window is not None:
+            return self.onto or self._layout().place, self.window
+        layout = self._layout()
+        if self.recipe.resolution is None:
+            return layout.place, (0, 0, layout.shape[1], layout.shape[0])
+        place, *box = scene_grid(self.path, layout, self.recipe.resolution)
+        return place, (box[0], box[1], box[2], box[3])
 
     def _layout(self) -> Layout:
         return layout_of(self.path, self.recipe, self.tile_names)
@@ -216,64 +224,3 @@ def _file_digest(path: str, fingerprint: Fingerprint) -> str | None:
         return file_hash(Path(path))[:16]
     except OSError:
         return None
-
-
-def _decode(dataset: Any, layout: Layout, window: Window) -> Pixels:
-    """Read a window by a layout; what lies beyond the scene is not valid."""
-    x, y, width, height = window
-    left, top = max(x, 0), max(y, 0)
-    right, bottom = min(x + width, layout.shape[1]), min(y + height, layout.shape[0])
-    values = np.empty((height, width, 3), np.uint8)
-    values[:] = FILL
-    valid = np.zeros((height, width), bool)
-    if left < right and top < bottom:
-        part = ((top, bottom), (left, right))
-        bands = sorted(set(layout.bands))
-        raw = dataset.read(bands, window=part)
-        mask = dataset.read_masks(layout.bands[0], window=part) if layout.masked else None
-        inner = np.s_[top - y : bottom - y, left - x : right - x]
-        known = valid_pixels(raw, mask, layout)
-        valid[inner] = known
-        colours = to_rgb(raw[[bands.index(band) for band in layout.bands]], layout)
-        colours[~known] = FILL
-        values[inner] = colours
-    return Pixels(values, None if valid.all() else valid)
-
-
-def valid_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layout) -> NDArray[np.bool_]:
-    """Which pixels show something: [H, W] of raw values [bands, H, W] and the file's mask [H, W].
-
-    A pixel that the mask (or alpha) gives as 0 is not valid, nor is one with NaN or an infinite value in any band. A
-    pixel whose value is nodata is not valid either: of 8-bit files where all its bands hold nodata, since 0 and 255
-    are also what one band of a colour holds; of other types where any does, since a colour is not known then.
-    """
-    valid = np.ones(raw.shape[1:], bool) if mask is None else mask > 0
-    if raw.dtype.kind == "f":
-        valid &= np.isfinite(raw).all(axis=0)
-    if layout.nodata is not None:
-        missing = raw == np.asarray(layout.nodata).astype(raw.dtype) if _fits(layout.nodata, raw.dtype) else None
-        if missing is not None:
-            valid &= ~(missing.all(axis=0) if raw.dtype == np.uint8 else missing.any(axis=0))
-    return valid
-
-
-def to_rgb(raw: NDArray[Any], layout: Layout) -> NDArray[np.uint8]:
-    """Turn raw values [3, H, W] into uint8 [H, W, 3] by a layout's ranges or palette."""
-    if layout.palette is not None:
-        return np.asarray(layout.palette[raw[0]])
-    colours = np.empty((*raw.shape[1:], 3), np.uint8)
-    for number, band in enumerate(raw):
-        if layout.ranges is None:
-            colours[..., number] = band
-            continue
-        low, high = layout.ranges[number]
-        scaled = (band.astype(np.float64) - low) * (255 / (high - low))
-        colours[..., number] = np.rint(np.clip(np.nan_to_num(scaled, posinf=255.0, neginf=0.0), 0, 255))
-    return colours
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return value == int(value) and limits.min <= value <= limits.max

@@ -1,0 +1,88 @@
+"""From the raw values of a raster to 8-bit RGB and a validity mask, by a layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.rasters.blocks import read_raw
+from rsir_tf.rasters.layouts import Layout
+from rsir_tf.rasters.pixels import FILL, Pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Window = tuple[int, int, int, int]
+"""(x, y, width, height) in pixels of a scene's grid."""
+
+
+def read_window(path: str, layout: Layout, window: Window) -> Pixels:
+    """Read a window in the file's own grid; what lies beyond the scene is not valid.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    x, y, width, height = window
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, layout.shape[1]), min(y + height, layout.shape[0])
+    if (left, top, right, bottom) == (x, y, x + width, y + height):
+        return to_pixels(*read_raw(path, layout, (left, top, right, bottom)), layout)
+    values = np.full((height, width, 3), FILL, np.uint8)
+    valid = np.zeros((height, width), bool)
+    if left < right and top < bottom:
+        inner = np.s_[top - y : bottom - y, left - x : right - x]
+        part = to_pixels(*read_raw(path, layout, (left, top, right, bottom)), layout)
+        values[inner] = part.values
+        valid[inner] = True if part.valid is None else part.valid
+    return Pixels(values, valid)
+
+
+def to_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layout) -> Pixels:
+    """Make RGB and validity of raw values [bands, H, W] (a layout's bands, each once, in order) and a mask [H, W]."""
+    bands = sorted(set(layout.bands))
+    colours = to_rgb(raw[[bands.index(band) for band in layout.bands]], layout)
+    valid = valid_pixels(raw, mask, layout)
+    if valid.all():
+        return Pixels(colours)
+    colours[~valid] = FILL
+    return Pixels(colours, valid)
+
+
+def valid_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layout) -> NDArray[np.bool_]:
+    """Which pixels show something: [H, W] of raw values [bands, H, W] and the file's mask [H, W].
+
+    A pixel that the mask (or alpha) gives as 0 is not valid, nor is one with NaN or an infinite value in any band. A
+    pixel whose value is nodata is not valid either: of 8-bit files where all its bands hold nodata, since 0 and 255
+    are also what one band of a colour holds; of other types where any does, since a colour is not known then.
+    """
+    valid = np.ones(raw.shape[1:], bool) if mask is None else mask > 0
+    if raw.dtype.kind == "f":
+        valid &= np.isfinite(raw).all(axis=0)
+    if layout.nodata is not None:
+        missing = raw == np.asarray(layout.nodata).astype(raw.dtype) if _fits(layout.nodata, raw.dtype) else None
+        if missing is not None:
+            valid &= ~(missing.all(axis=0) if raw.dtype == np.uint8 else missing.any(axis=0))
+    return valid
+
+
+def to_rgb(raw: NDArray[Any], layout: Layout) -> NDArray[np.uint8]:
+    """Turn raw values [3, H, W] into uint8 [H, W, 3] by a layout's ranges or palette."""
+    if layout.palette is not None:
+        return np.asarray(layout.palette[raw[0]])
+    colours = np.empty((*raw.shape[1:], 3), np.uint8)
+    for number, band in enumerate(raw):
+        if layout.ranges is None:
+            colours[..., number] = band
+            continue
+        low, high = layout.ranges[number]
+        scaled = (band.astype(np.float64) - low) * (255 / (high - low))
+        colours[..., number] = np.rint(np.clip(np.nan_to_num(scaled, posinf=255.0, neginf=0.0), 0, 255))
+    return colours
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return True
+    limits = np.iinfo(dtype)
+    return value == int(value) and limits.min <= value <= limits.max
