@@ -10,8 +10,10 @@ scenes       files that are cut into windows, or that a recipe reads         sce
 scene_lists  a URL, and files that list scenes
 tags         UC Merced's tags file         mlrsnet      MLRSNet's CSVs and their repair
 labels       LabelSet                      label_files  label set files, and those that are shipped
+label_polygons  polygons as masks          polygon_files  the files that they come from
 label_proof  what masks mean: given or proven, never guessed
 masks        mask files to class indices, and back      mask_values  what they hold before that
+record_masks what a record's mask may be
 annotated    an image with its mask, as training and checking read them
 splits       seeded train, validation and test parts, written with a hash
 checking     reads all of an archive       report       what it holds and what is wrong with it
@@ -21,9 +23,12 @@ synthetic/   an archive that is drawn
 from rsir_tf.archives.checking import check_archive
 from rsir_tf.archives.detect import files_of, open_archive
 from rsir_tf.archives.label_files import class_colours, load_label_set
+from rsir_tf.archives.label_polygons import LabelPolygons
 from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError, read_mask, write_mask
 from rsir_tf.archives.mlrsnet import MlrsnetLabels, read_mlrsnet_labels
+from rsir_tf.archives.polygon_files import PolygonOptions
+from rsir_tf.archives.record_masks import Mask
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import ArchiveReport, SceneFacts
 from rsir_tf.archives.scenes import leave_out_void, why_left_out
@@ -43,11 +48,14 @@ __all__ = [
     "VOID",
     "Archive",
     "ArchiveReport",
+    "LabelPolygons",
     "LabelSet",
+    "Mask",
     "MaskOrientationError",
     "MaskSizeError",
     "MaskValueError",
     "MlrsnetLabels",
+    "PolygonOptions",
     "Record",
     "SceneFacts",
     "Split",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsir_tf.archives.annotated import examine_record
+from rsir_tf.archives.annotated import examine_record, read_classes
 from rsir_tf.archives.labels import VOID, LabelSet
-from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError, read_mask
+from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import SCENE_SIDE, ArchiveReport, ClassShare
 from rsir_tf.archives.scene_facts import describe_scenes
@@ -24,7 +24,7 @@ from rsir_tf.archives.splits import draw_split
 from rsir_tf.errors import InputError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
-from rsir_tf.rasters import Examined, FileSource, RasterSource, Reading, read_pixels
+from rsir_tf.rasters import Reading
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,29 +160,18 @@ def _count(values: Iterator[str | None]) -> dict[str, int]:
 
 
 def _look(label_set: LabelSet | None, reading: Reading, record: Record) -> _Finding:
-    image, valid, pixels, left_out, image_error, mask_error = None, None, None, None, None, None
+    image, pixels, left_out, image_error, mask_error = None, None, None, None, None
     try:
-        image, valid = _examine(record)
-        left_out = why_left_out(valid, reading)
+        image = examine_record(record)
+        left_out = why_left_out(image.valid, reading)
     except InputError as error:
         image_error = error
-    size = None if image is None else image.pixels.shape[:2]
-    if record.mask is not None and label_set is not None and left_out is None:
+    if label_set is not None and left_out is None:
         try:
-            orientation = None if image is None else image.orientation
-            classes = read_mask(record.mask, label_set, size, orientation=orientation)
-            pixels = np.bincount(classes.ravel(), minlength=256)
+            classes = read_classes(record, label_set, image)
+            pixels = None if classes is None else np.bincount(classes.ravel(), minlength=256)
         except InputError as error:
             mask_error = error
-    notes, share = () if image is None else image.notes, 1.0 if valid is None else float(valid.mean())
+    size, notes = (None, ()) if image is None else (image.examined.pixels.shape[:2], image.examined.notes)
+    share = 1.0 if image is None or image.valid is None else float(image.valid.mean())
     return _Finding(record, size, pixels, notes, share, left_out, image_error, mask_error)
-
-
-def _examine(record: Record) -> tuple[Examined, NDArray[np.bool_] | None]:
-    if isinstance(record.source, FileSource):
-        return examine_record(record), None
-    pixels = read_pixels(record.source)
-    # What is worth knowing of a scene is told once, and not of each of its windows.
-    source = record.source
-    notes = source.notes if isinstance(source, RasterSource) and source.window is None else ()
-    return Examined(pixels.values, notes=notes), pixels.valid

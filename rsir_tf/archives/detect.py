@@ -8,12 +8,14 @@ from pathlib import Path
 
 from rsir_tf.archives.folder import read_folder, read_single
 from rsir_tf.archives.label_files import as_label_set
+from rsir_tf.archives.label_polygons import LabelPolygons, with_label_polygons
 from rsir_tf.archives.label_proof import with_label_set
 from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.listing import SCENE_SUFFIXES, LeftOut, Listing, list_images, refuse_empty
 from rsir_tf.archives.mlrsnet import find_mlrsnet, read_mlrsnet_labels, with_mlrsnet_labels
 from rsir_tf.archives.pairing import find_pairs, match_glob, pair_by_globs
 from rsir_tf.archives.pairs import read_pairs
+from rsir_tf.archives.polygon_files import PolygonOptions
 from rsir_tf.archives.records import Archive
 from rsir_tf.archives.scene_lists import as_named, read_list, read_url
 from rsir_tf.archives.scenes import read_by
@@ -33,6 +35,7 @@ def open_archive(
     need_labels: bool = True,
     reading: Reading | None = None,
     strict: bool = False,
+    polygons: PolygonOptions | None = None,
 ) -> Archive:
     """List an archive's images and what is known about them; nothing is decoded but what an error tells of masks.
 
@@ -58,6 +61,7 @@ def open_archive(
         repair: Mend the damage in MLRSNet's published CSVs; the archive's `repairs` say what was changed.
         images: Pattern of the images' paths below the folder, as `*/rgb/*.tif`; without `masks`, all are images.
         masks: Pattern of the masks' paths; needs `images`.
+        polygons: Files of polygons that give the masks. The label set may then be left out: the polygons' classes make it.
         need_labels: Whether masks whose meaning nothing tells are refused. Search needs no masks.
         reading: How files become images; None takes each for an ordinary picture.
         strict: With a `reading`: whether a file that cannot be read like this is refused. Otherwise it is left out.
@@ -82,8 +86,11 @@ def open_archive(
     archive = _whole_files(as_named(path), images, masks, scenes=reading != Reading())
     if reading.tiling is None and Path(path).is_dir():
         archive = _with_names(archive, tags, repair)
-    archive = with_label_set(archive, label_set, required=need_labels)
-    return archive if reading == Reading() else read_by(archive, reading, strict=strict)
+    if polygons is None:
+        archive = with_label_set(archive, label_set, required=need_labels)
+    if reading != Reading():
+        archive = read_by(archive, reading, strict=strict)
+    return archive if polygons is None else with_label_polygons(archive, LabelPolygons.read(polygons, label_set))
 
 
 def files_of(path: str | os.PathLike[str], *, images: str | None = None, masks: str | None = None) -> list[str]:

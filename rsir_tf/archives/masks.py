@@ -74,20 +74,34 @@ def read_mask(
                 wanted="the same for both: pixels are taken as they are stored",
                 cure="turn the pixels as the tag says, and save them without it",
             )
-        if kind := kind_of(stored):
-            raise InputError(
-                f"{where}: the mask {kind}",
-                wanted="one band of whole numbers, a palette, RGB or opaque RGBA of 8 bits",
-                cure="save its classes as one band",
-            )
-        values = stored.decode()
-        if stored.bands > 1:
-            return _from_bands(where, values, label_set)
-        if stored.palette is not None and (label_set.ids is None or label_set.has_own_colours):
-            return _from_palette(where, values, stored.palette, label_set)
-        if label_set.ids is None:
-            return _from_grey(where, values, stored, label_set)
-        return _from_ids(where, whole_numbers(values, where), label_set, stored.nodata)
+        return classes_of(where, stored, label_set)
+
+
+def classes_of(where: str, stored: Stored, label_set: LabelSet) -> NDArray[np.uint8]:
+    """Give the values of an opened mask, or of a part of one, as `read_mask` does.
+
+    Args:
+        where: Its name, for errors.
+        stored: The mask, opened.
+        label_set: What its values mean.
+
+    Raises:
+        InputError: As `read_mask`, but for its size and orientation.
+    """
+    if kind := kind_of(stored):
+        raise InputError(
+            f"{where}: the mask {kind}",
+            wanted="one band of whole numbers, a palette, RGB or opaque RGBA of 8 bits",
+            cure="save its classes as one band",
+        )
+    values = stored.decode()
+    if stored.bands > 1:
+        return _from_bands(where, values, label_set)
+    if stored.palette is not None and (label_set.ids is None or label_set.has_own_colours):
+        return _from_palette(where, values, stored.palette, label_set)
+    if label_set.ids is None:
+        return _from_grey(where, values, stored, label_set)
+    return _from_ids(where, whole_numbers(values, where), label_set, stored.nodata)
 
 
 def write_mask(path: str | os.PathLike[str], classes: NDArray[np.uint8], label_set: LabelSet) -> None:

@@ -6,11 +6,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsir_tf.archives.labels import LabelSet
 from rsir_tf.archives.listing import LeftOut
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import FileSource, Reading, Source
+
+if TYPE_CHECKING:
+    from rsir_tf.archives.label_polygons import LabelPolygons
+    from rsir_tf.archives.record_masks import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,8 @@ class Record:
             forward slashes and its ending, for example `airplane/airplane00.tif`. Of a window of a scene, the scene's
             id and the window's left column and top row, for example `north/scene.tif/512_256`.
         source: Where its pixels come from: `source.read()` is the way to them.
-        mask: The file with one class per pixel, where there is one.
+        mask: What gives each pixel a class, where there is such a thing: a file, or a `Mask` (polygons, say). `mask_of`
+            gives something that can be read in either case.
         tags: Names of what the image shows, sorted; None where the archive says nothing, () where it says "nothing".
         scene: The scene class (the parent folder's name), where there is one.
         group: What must not be divided by a split (Dubai's tile, say), where there is such a thing. Of a window, the
@@ -31,7 +37,7 @@ class Record:
 
     id: str
     source: Source
-    mask: Path | None = None
+    mask: Path | Mask | None = None
     tags: tuple[str, ...] | None = None
     scene: str | None = None
     group: str | None = None
@@ -65,6 +71,7 @@ class Archive:
         label_proof: Why the masks are taken to mean what `label_set` says, in words; None where there is none.
         left_out: Files and folders below the root that are no part of the archive, and why.
         reading: How files become images. `Reading()`: each file is an ordinary picture.
+        label_polygons: The polygons that all masks are made of, where they are; None otherwise.
     """
 
     root: Path
@@ -81,6 +88,7 @@ class Archive:
     label_proof: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     reading: Reading = field(default_factory=Reading)
+    label_polygons: LabelPolygons | None = None
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

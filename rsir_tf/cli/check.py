@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rsir_tf.cli import console, options
+from rsir_tf.cli import console, options, polygon_options
 from rsir_tf.cli.scene_options import SceneOptions
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def command(
     *,
     annotations: options.Annotations,
     scenes: SceneOptions,
+    polygons: polygon_options.LabelPolygonOptions,
     json: options.Json = False,
 ) -> None:
     """Read every file of an archive, count what is in it, and name each file that training would fail at.
@@ -28,7 +29,7 @@ def command(
     """
     from rsir_tf.archives import check_archive
 
-    opened = annotations.open(archive, scenes, need_labels=True, tell=False)
+    opened = annotations.open(archive, scenes, need_labels=True, tell=False, polygons=polygons.chosen())
     with console.progress("reading") as tell:
         report = check_archive(opened, progress=tell)
     if json:

@@ -173,6 +173,7 @@ class Annotations(OptionGroup):
         need_labels: bool = False,
         tell: bool = True,
         strict: bool = False,
+        polygons: archives.PolygonOptions | None = None,
     ) -> archives.Archive:
         """Open the archive at a path.
 
@@ -182,8 +183,9 @@ class Annotations(OptionGroup):
             known: How they did when these options were given before: where --stretch is a percentage, the numbers that
                 it meant then are taken again.
             need_labels: Whether masks are refused whose meaning nothing tells: for training and checking.
-            tell: Whether what is left out of the archive is told on stderr.
+            tell: Whether what is left out of the archive, and what is odd about label polygons, is told on stderr.
             strict: Whether a scene that cannot be read is refused. Otherwise it is left out.
+            polygons: Files of polygons that take the place of masks.
 
         Raises:
             InputError: See `rsir_tf.open_archive`.
@@ -201,9 +203,13 @@ class Annotations(OptionGroup):
             need_labels=need_labels,
             reading=None if scenes is None else scenes.reading(),
             strict=strict,
+            polygons=polygons,
         )
         odd = [left for left in opened.left_out if left.why != SYSTEM_FOLDER]
         if tell and odd:
             more = f" and {len(odd) - 1} more; `rsir-tf check` lists them" if len(odd) > 1 else ""
             console.say(f"left out {odd[0].path}: {odd[0].why}{more}")
+        if tell and polygons is not None:
+            for remark in opened.remarks:
+                console.say(remark)
         return opened

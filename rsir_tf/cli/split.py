@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rsir_tf.cli import console, options
+from rsir_tf.cli import console, options, polygon_options
 from rsir_tf.cli.option_groups import Without
 from rsir_tf.cli.scene_options import SceneOptions
 
@@ -43,6 +43,7 @@ def command(
     seed: options.Seed = 0,
     annotations: Annotated[options.Annotations, Without("tags")],
     scenes: SceneOptions,
+    polygons: polygon_options.LabelPolygonOptions,
 ) -> None:
     """Divide an archive into images to train on and images to test on, and write their names to a file.
 
@@ -51,7 +52,8 @@ def command(
     """
     from rsir_tf.archives import draw_split, write_split
 
-    drawn = draw_split(annotations.open(archive, scenes), test, test_group, seed=seed, validation=validation)
+    opened = annotations.open(archive, scenes, polygons=polygons.chosen())
+    drawn = draw_split(opened, test, test_group, seed=seed, validation=validation)
     write_split(drawn, to)
     held_out = f"{len(drawn.validation):,} to validate on, " if drawn.validation else ""
     console.say(f"{len(drawn.train):,} images to train on, {held_out}{len(drawn.test):,} to test on, by {drawn.by}")

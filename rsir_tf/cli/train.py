@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_tf.artifacts import MANIFEST
-from rsir_tf.cli import config, console, options
+from rsir_tf.cli import config, console, options, polygon_options
 from rsir_tf.cli import split as split_command
 from rsir_tf.cli.option_groups import OptionGroup
 
@@ -228,6 +228,7 @@ def command(
         ),
     ] = None,
     annotations: options.Annotations,
+    polygons: polygon_options.LabelPolygonOptions,
     split: Annotated[
         Path | None, typer.Option(help="A split file from `rsir-tf split`.", rich_help_panel=_DATA)
     ] = None,
@@ -258,7 +259,8 @@ def command(
     if split and (test_group or config.given_beside(context, "test", "split")):
         raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
     cropped = crops.crops  # What is wrong with it is said before the archive is read.
-    opened = annotations.open(archive, need_labels=supervision is not Supervision.tags)
+    drawn_by_hand = polygons.chosen()
+    opened = annotations.open(archive, need_labels=supervision is not Supervision.tags, polygons=drawn_by_hand)
     if split:
         drawn = read_split(split)
     elif test == 0 and not test_group:

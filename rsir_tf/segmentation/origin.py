@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rsir_tf.archives.record_masks import mask_of
 from rsir_tf.artifacts import content_hash
 from rsir_tf.processors import in_threads
-from rsir_tf.rasters import FileSource
 
 if TYPE_CHECKING:
     from rsir_tf.archives.labels import LabelSet
@@ -50,7 +50,8 @@ def describe_origin(
         tagged: Whether the tags of the images are used for training.
 
     Returns:
-        JSON types: path, format and size of the archive, and hashes of everything that training depends on.
+        JSON types: path, format and size of the archive, how its scenes are read and what polygons label them where that
+        is said, and hashes of everything that training depends on.
     """
     return {
         **({"tags": content_hash([record.tags for record in archive])} if tagged else {}),
@@ -61,6 +62,7 @@ def describe_origin(
         "files": content_hash(digests),
         "label_set": label_set.content_hash(),
         "split": content_hash([list(part) for part in (split.train, split.test, split.validation) if part]),
+        **({"label_polygons": archive.label_polygons.to_json()} if archive.label_polygons else {}),
     }
 
 
@@ -70,4 +72,5 @@ def first_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | No
 
 
 def _digests(record: Record) -> list[str | None]:
-    return [record.source.digest(), None if record.mask is None else FileSource(record.mask).digest()]
+    mask = mask_of(record)
+    return [record.source.digest(), None if mask is None else mask.digest()]
