@@ -54,8 +54,7 @@ def read_classes(record: Record, label_set: LabelSet, image: Looked | None) -> N
         image: Its image; None where that could not be read.
 
     Returns:
-        Its classes, uint8 [H, W]: 0..K-1, or `VOID`, which is everything that the image does not show; None where it has
-        no mask.
+        Its classes, uint8 [H, W]: 0..K-1, or `VOID`, also wherever the image shows nothing; None where it has no mask.
 
     Raises:
         InputError: It cannot be used, or does not belong to its image; see `read_mask`.

@@ -61,7 +61,7 @@ def open_archive(
         repair: Mend the damage in MLRSNet's published CSVs; the archive's `repairs` say what was changed.
         images: Pattern of the images' paths below the folder, as `*/rgb/*.tif`; without `masks`, all are images.
         masks: Pattern of the masks' paths; needs `images`.
-        polygons: Files of polygons that give the masks. The label set may then be left out: the polygons' classes make it.
+        polygons: Files of polygons that give the masks. Without `labels`, their classes make the label set.
         need_labels: Whether masks whose meaning nothing tells are refused. Search needs no masks.
         reading: How files become images; None takes each for an ordinary picture.
         strict: With a `reading`: whether a file that cannot be read like this is refused. Otherwise it is left out.

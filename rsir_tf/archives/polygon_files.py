@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,9 +86,7 @@ class Polygons:
     tree: Any
 
 
-def read_polygons(
-    options: PolygonOptions, given: LabelSet | None
-) -> tuple[list[Polygons], LabelSet, list[str]]:
+def read_polygons(options: PolygonOptions, given: LabelSet | None) -> tuple[list[Polygons], LabelSet, list[str]]:
     """Read all files of polygons.
 
     Args:
@@ -230,4 +228,6 @@ def _polygons_in(geometry: Any) -> Any:
 def _tell(remarks: list[str], name: str, which: NDArray[np.bool_], words: str) -> None:
     numbers = np.flatnonzero(which)
     if len(numbers):
-        remarks.append(f"{name}: {len(numbers)} of {len(which)} polygons {words} (the first is feature {numbers[0] + 1})")
+        remarks.append(
+            f"{name}: {len(numbers)} of {len(which)} polygons {words} (the first is feature {numbers[0] + 1})"
+        )

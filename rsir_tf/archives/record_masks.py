@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rsir_tf.archives.masks import read_mask
-from rsir_tf.rasters import FileSource
+import numpy as np
+
+from rsir_tf.archives.labels import VOID
+from rsir_tf.archives.masks import MaskSizeError, classes_of, read_mask
+from rsir_tf.errors import InputError
+from rsir_tf.rasters import FileSource, RasterSource
+from rsir_tf.rasters.stored_parts import StoredPart, on_one_grid, place_and_shape, read_onto, read_window
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from rsir_tf.archives.labels import LabelSet
@@ -59,6 +64,77 @@ class FileMask:
         return str(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class SceneMask:
+    """The part of a mask raster that lies over a scene, or over a window of one; see `Mask`.
+
+    Where both rasters have a place on Earth, the mask is read at the places of the image's pixels: each gets the value
+    at its centre. Otherwise the mask must be as large as the scene, and is read at the same window.
+
+    Attributes:
+        path: The mask raster.
+        source: The scene or its window.
+    """
+
+    path: Path
+    source: RasterSource
+
+    def read(
+        self, label_set: LabelSet, shape: tuple[int, int] | None = None, *, orientation: int | None = None
+    ) -> NDArray[np.uint8]:
+        part = self._part(range(256) if label_set.ids is None else label_set.ids)
+        if not part.inside.any():
+            return np.full(part.inside.shape, VOID, np.uint8)
+        classes = classes_of(str(self), part.stored, label_set)
+        classes[~part.inside] = VOID
+        return classes
+
+    def digest(self) -> str | None:
+        return RasterSource(str(self.path)).digest()
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the mask has another grid than its scene, so that it is resampled.
+
+        Raises:
+            InputError: One of them cannot be opened.
+        """
+        own, _ = place_and_shape(self.path)
+        place = self.source.place
+        return own is not None and place is not None and not on_one_grid(own, place)
+
+    def _part(self, listed: Collection[int]) -> StoredPart:
+        own, size = place_and_shape(self.path)
+        place = self.source.place
+        if own is not None and place is not None:
+            return read_onto(self.path, place, self.source.shape, listed)
+        _, scene = place_and_shape(self.source.path)
+        if self.source.onto is not None:
+            raise InputError(
+                f"{self.path}: has no place on Earth, and its scene is resampled to another grid",
+                wanted="a mask with a reference system (CRS) and a transform",
+                cure="leave --resolution out, or give the mask its scene's place",
+            )
+        if size != scene:
+            raise MaskSizeError(
+                f"{self.path}: the mask is {size[1]}×{size[0]} pixels and has no place on Earth by which it could be "
+                "laid over its scene"
+                if own is None
+                else f"{self.path}: the mask is {size[1]}×{size[0]} pixels, and its scene has no place on Earth",
+                wanted=f"{scene[1]}×{scene[0]} pixels, as {self.source.path}",
+                cure="give it its scene's size, or a reference system (CRS) and a transform to both",
+            )
+        return read_window(self.path, self.source.window or (0, 0, scene[1], scene[0]), listed)
+
+    def __str__(self) -> str:
+        window = self.source.window
+        return str(self.path) if window is None else f"{self.path}, window {' '.join(map(str, window))}"
+
+
 def mask_of(record: Record) -> Mask | None:
     """The mask of a record as something that can be read; None where it has none."""
-    return FileMask(record.mask) if isinstance(record.mask, Path) else record.mask
+    if not isinstance(record.mask, Path):
+        return record.mask
+    if isinstance(record.source, RasterSource):
+        return SceneMask(record.mask, record.source)
+    return FileMask(record.mask)

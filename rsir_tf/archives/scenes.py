@@ -134,7 +134,7 @@ def _images(record: Record, reading: Reading) -> list[Record] | InputError:
             require_size(path, *whole.shape)
             return [dataclasses.replace(record, source=whole)]
         return [
-            Record(window_id(record.id, source.window), source, scene=record.scene, group=record.id)
+            Record(window_id(record.id, source.window), source, record.mask, scene=record.scene, group=record.id)
             for source in windows_of(path, reading, every=True)
             if source.window is not None
         ]

@@ -68,7 +68,9 @@ class LabelPolygonOptions(OptionGroup):
         if not self.label_polygons:
             for name in ("class_field", "class_name", "outside"):
                 if getattr(self, name) is not None:
-                    raise typer.BadParameter(f"--{name.replace('_', '-')}: is about polygons; give --label-polygons too")
+                    raise typer.BadParameter(
+                        f"--{name.replace('_', '-')}: is about polygons; give --label-polygons too"
+                    )
             return None
         with usage_errors():
             return PolygonOptions(tuple(self.label_polygons), self.class_field, self.class_name, self.outside)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
+from rsir_tf.rasters.datasets import gdal
 from rsir_tf.rasters.source import Place
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class Vectors:
     """The features of one layer of a vector file, in the order of the file.
 
     Attributes:
-        geometries: Shapely geometries [N] in two dimensions; None for a feature without one. x comes before y (longitude
-            before latitude), whatever the reference system says.
+        geometries: Shapely geometries [N] in two dimensions; None for a feature without one. x comes before y, and
+            longitude before latitude, whatever the reference system says.
         columns: Name of an attribute → its values, one for each feature; None where a feature has none.
         crs: The reference system of the coordinates: "EPSG:25832", or WKT.
     """
@@ -53,8 +54,8 @@ def read_vectors(
         columns: Attributes to read; None reads all of them.
 
     Raises:
-        InputError: The file is missing or damaged, or is no vector file; it has several layers and none is named, or not
-            the one that is named; it lacks an attribute; or nothing says which reference system its coordinates are in.
+        InputError: The file is missing or damaged, or is no vector file; it has several layers and none is named, or
+            not the one that is named; it lacks an attribute; or nothing says which reference system it is in.
     """
     import pyogrio
     import shapely
@@ -176,11 +177,10 @@ def bounds_in(crs: str, place: Place, shape: tuple[int, int]) -> tuple[float, fl
 @contextlib.contextmanager
 def _between(crs: str, to: str) -> Iterator[tuple[Any, Any]]:
     """Two reference systems as rasterio has them; what goes wrong with a transformation raises our own error."""
-    import rasterio
     from rasterio.crs import CRS
 
     try:
-        with rasterio.Env():
+        with gdal().Env():
             yield CRS.from_user_input(crs), CRS.from_user_input(to)
     except Exception as error:
         # GDAL's own errors have no base class that rasterio makes public.
@@ -194,7 +194,7 @@ def _between(crs: str, to: str) -> Iterator[tuple[Any, Any]]:
 
 def _short(crs: str) -> str:
     """A reference system in a few words: WKT would fill a page."""
-    return crs if len(crs) < 40 else crs[:crs.find(",")].replace('"', "")
+    return crs if len(crs) < 40 else crs[: crs.find(",")].replace('"', "")
 
 
 def rasterise(

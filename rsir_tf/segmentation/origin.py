@@ -50,8 +50,8 @@ def describe_origin(
         tagged: Whether the tags of the images are used for training.
 
     Returns:
-        JSON types: path, format and size of the archive, how its scenes are read and what polygons label them where that
-        is said, and hashes of everything that training depends on.
+        JSON types: path, format and size of the archive, how its scenes are read and which polygons label them where
+        that is said, and hashes of everything that training depends on.
     """
     return {
         **({"tags": content_hash([record.tags for record in archive])} if tagged else {}),

@@ -16,7 +16,7 @@ from rsir_tf.archives import VOID, Archive, LabelPolygons, LabelSet, PolygonOpti
 from rsir_tf.archives.annotated import read_annotated
 from rsir_tf.archives.label_polygons import with_label_polygons
 from rsir_tf.errors import InputError, MismatchError
-from rsir_tf.rasters import Fingerprint, Pixels, Place
+from rsir_tf.rasters import MISSING, Fingerprint, Pixels, Place
 
 # 32 × 32 pixels of 1 m; the upper left corner lies at (1000, 2032), so that pixel (column, row) has its centre at
 # (1000.5 + column, 2031.5 - row).
@@ -32,7 +32,7 @@ class Scene:
     rows_without: int = 0
     address: str = "scene"
     shape: tuple[int, int] = SHAPE
-    fingerprint: Fingerprint = Fingerprint(0, 0)
+    fingerprint: Fingerprint = MISSING
 
     def read(self) -> np.ndarray:
         return np.full((*SHAPE, 3), 90, np.uint8)
@@ -104,9 +104,7 @@ def test_later_polygons_and_later_files_are_on_top(written: Written) -> None:
     row = read(first, second).classes_on(PLACE, SHAPE)[0, :9]
     # building 0, land 1, pond 2
     np.testing.assert_array_equal(row, [1, 1, 2, 0, 0, 0, 0, 0, VOID])
-    np.testing.assert_array_equal(
-        read(second, first).classes_on(PLACE, SHAPE)[0, :9], [1, 1, 2, 2, 1, 1, 0, 0, VOID]
-    )
+    np.testing.assert_array_equal(read(second, first).classes_on(PLACE, SHAPE)[0, :9], [1, 1, 2, 2, 1, 1, 0, 0, VOID])
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:3035"])
@@ -207,7 +205,9 @@ def test_an_archive_that_polygons_cannot_label_is_refused(written: Written) -> N
     with pytest.raises(InputError, match=r"1 of 2 images have no place on Earth.*the first is 1\.tif.*--tile-names"):
         with_label_polygons(archive(Scene(), Scene(None)), labels)
     far = Place("EPSG:32633", (1.0, 0.0, 9000.0, 0.0, -1.0, 9000.0))
-    with pytest.raises(InputError, match=r"none of them lies over an image.*polygons 1000, 2024, 1004, 2032; 0\.tif 9000"):
+    with pytest.raises(
+        InputError, match=r"none of them lies over an image.*polygons 1000, 2024, 1004, 2032; 0\.tif 9000"
+    ):
         with_label_polygons(archive(Scene(far)), labels)
     masked = Archive(Path("scenes"), "masks", (Record("a.tif", Scene(), Path("a.png")),))
     with pytest.raises(InputError, match=r"1 images have masks \(the first is a\.tif\), and label polygons are given"):

@@ -45,7 +45,9 @@ def test_one_of_several_layers_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a.gpkg"
     SQUARES[:1].to_file(file, layer="ponds")
     SQUARES[2:].to_file(file, layer="houses")
-    with pytest.raises(InputError, match=r"holds 2 layers with geometries \(ponds, houses\); .*a.gpkg\|layername=ponds"):
+    with pytest.raises(
+        InputError, match=r"holds 2 layers with geometries \(ponds, houses\); .*a.gpkg\|layername=ponds"
+    ):
         read_vectors(file)
     assert read_vectors(file, "houses").columns["kind"] == ["house"]
     with pytest.raises(InputError, match="has no layer 'roads' with geometries; wanted one of ponds, houses"):

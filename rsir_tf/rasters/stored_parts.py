@@ -1,0 +1,162 @@
+"""A part of a raster as it is stored, on a grid of pixels: the values of masks of scenes, without any conversion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.rasters.datasets import gdal, open_dataset
+from rsir_tf.rasters.places import place_of
+from rsir_tf.rasters.stored import Stored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.rasters.scenes import Window
+    from rsir_tf.rasters.source import Place
+
+
+_SAME = 0.01
+"""Pixels by which two grids may differ and still be one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPart:
+    """A part of a raster.
+
+    Attributes:
+        stored: Its values and what the file says of them.
+        inside: bool [H, W]: which pixels lie in the raster, are not masked by it, and do not hold its nodata.
+    """
+
+    stored: Stored
+    inside: NDArray[np.bool_]
+
+
+def place_and_shape(path: str | os.PathLike[str]) -> tuple[Place | None, tuple[int, int]]:
+    """Where a raster lies, as the file says it, and its (height, width) in pixels.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    with open_dataset(path) as dataset:
+        return place_of(dataset), (dataset.height, dataset.width)
+
+
+def on_one_grid(first: Place, second: Place) -> bool:
+    """Whether the pixels of two rasters have the same borders, wherever each of them begins."""
+    crs = gdal().crs.CRS.from_user_input
+    a, b, c, d, e, f = first.transform
+    others = second.transform
+    side = abs(a * e - b * d) ** 0.5
+    linear = np.subtract((a, b, d, e), (others[0], others[1], others[3], others[4]))
+    # Over 10,000 pixels, a hundredth of a pixel.
+    if side == 0 or np.abs(linear).max() > 1e-6 * side or crs(first.crs) != crs(second.crs):
+        return False
+    right, down = others[2] - c, others[5] - f
+    shift = np.array([e * right - b * down, a * down - d * right]) / (a * e - b * d)
+    return bool(np.abs(shift - np.rint(shift)).max() < _SAME)
+
+
+def read_window(path: str | os.PathLike[str], window: Window, listed: Collection[int] = ()) -> StoredPart:
+    """Read a window of a raster in its own pixels.
+
+    Args:
+        path: A raster file or URL.
+        window: (x, y, width, height); what lies beyond the raster is not inside.
+        listed: Values that mean something even where the file declares one of them to be nodata.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    x, y, width, height = window
+    with open_dataset(path) as dataset:
+        left, top = max(x, 0), max(y, 0)
+        right, bottom = max(left, min(x + width, dataset.width)), max(top, min(y + height, dataset.height))
+        values = np.zeros((dataset.count, height, width), dataset.dtypes[0])
+        inside = np.zeros((height, width), bool)
+        if left < right and top < bottom:
+            part = ((top, bottom), (left, right))
+            inner = np.s_[top - y : bottom - y, left - x : right - x]
+            values[:, inner[0], inner[1]] = dataset.read(window=part)
+            masked = "per_dataset" in {flag.name for flag in dataset.mask_flag_enums[0]} and not _has_alpha(dataset)
+            inside[inner] = dataset.read_masks(1, window=part) > 0 if masked else True
+        return _part(dataset, values, inside, listed)
+
+
+def read_onto(
+    path: str | os.PathLike[str], place: Place, shape: tuple[int, int], listed: Collection[int] = ()
+) -> StoredPart:
+    """Read a raster onto another grid: each pixel gets the value at its centre, and none is mixed of several.
+
+    Args:
+        path: A raster file or URL that has a place.
+        place: Where the grid lies, in any reference system.
+        shape: (height, width) of the grid in pixels.
+        listed: As for `read_window`.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    from rasterio.enums import Resampling
+    from rasterio.transform import Affine
+    from rasterio.vrt import WarpedVRT
+
+    with (
+        open_dataset(path) as dataset,
+        WarpedVRT(
+            dataset,
+            crs=gdal().crs.CRS.from_user_input(place.crs),
+            transform=Affine(*place.transform),
+            height=shape[0],
+            width=shape[1],
+            resampling=Resampling.nearest,
+            # By default GDAL may be off by an eighth of a pixel; it takes no 0.
+            tolerance=1e-6,
+            # A label set may list what the file declares to be nodata.
+            src_nodata=None,
+            nodata=None,
+            add_alpha=not _has_alpha(dataset),
+        ) as warped,
+    ):
+        values = warped.read()
+        return _part(dataset, values[: dataset.count], values[-1] > 0, listed)
+
+
+def _has_alpha(dataset: Any) -> bool:
+    return "alpha" in [colour.name for colour in dataset.colorinterp]
+
+
+def _part(dataset: Any, values: NDArray[Any], inside: NDArray[np.bool_], listed: Collection[int]) -> StoredPart:
+    """Describe values [bands, H, W]. What is not inside gets a value that occurs, so that it is nothing unknown."""
+    nodata = dataset.nodata
+    if nodata is not None and dataset.count == 1 and nodata not in listed:
+        inside &= ~np.isnan(values[0]) if np.isnan(nodata) else values[0] != nodata
+    if inside.any():
+        values[:, ~inside] = values[:, inside][:, :1]
+    palette = None
+    if dataset.count == 1 and dataset.colorinterp[0].name == "palette":
+        entries = dataset.colormap(1)
+        palette = np.zeros((max(entries) + 1, 3), np.uint8)
+        for index, colour in entries.items():
+            palette[index] = colour[:3]
+    bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
+    stored = Stored(
+        shape=inside.shape,
+        bands=dataset.count,
+        dtype=dataset.dtypes[0],
+        bits=int(bits) if bits else np.dtype(dataset.dtypes[0]).itemsize * 8,
+        palette=palette,
+        white_is_zero=False,
+        alpha=_has_alpha(dataset),
+        colour_space=None,
+        orientation=1,
+        pages=1,
+        nodata=nodata,
+        decode=lambda: np.ascontiguousarray(np.moveaxis(values, 0, -1)) if len(values) > 1 else values[0],
+    )
+    return StoredPart(stored, inside)
