@@ -14,6 +14,7 @@ from rsir_tf.artifacts import MANIFEST
 from rsir_tf.cli import config, console, options, polygon_options
 from rsir_tf.cli import split as split_command
 from rsir_tf.cli.option_groups import OptionGroup
+from rsir_tf.cli.scene_options import SceneOptions
 
 if TYPE_CHECKING:
     from rsir_tf.segmentation import Crops
@@ -228,6 +229,7 @@ def command(
         ),
     ] = None,
     annotations: options.Annotations,
+    scenes: SceneOptions,
     polygons: polygon_options.LabelPolygonOptions,
     split: Annotated[
         Path | None, typer.Option(help="A split file from `rsir-tf split`.", rich_help_panel=_DATA)
@@ -253,14 +255,19 @@ def command(
     """
     from rsir_tf.archives import draw_split, everything_trains, read_split
     from rsir_tf.segmentation import TrainingSettings
-    from rsir_tf.segmentation.resuming import require_same_settings
+    from rsir_tf.segmentation.resuming import known_reading, require_same_settings
     from rsir_tf.workflows import usual_supervision
 
     if split and (test_group or config.given_beside(context, "test", "split")):
         raise typer.BadParameter("--split says which images to test on: give no --test and no --test-group")
     cropped = crops.crops  # What is wrong with it is said before the archive is read.
-    drawn_by_hand = polygons.chosen()
-    opened = annotations.open(archive, need_labels=supervision is not Supervision.tags, polygons=drawn_by_hand)
+    opened = annotations.open(
+        archive,
+        scenes,
+        known=known_reading(run),
+        need_labels=supervision is not Supervision.tags,
+        polygons=polygons.chosen(),
+    )
     if split:
         drawn = read_split(split)
     elif test == 0 and not test_group:

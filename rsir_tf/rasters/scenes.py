@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,7 @@ def _json(parts: dict[str, Any]) -> str:
     return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
 
+@lru_cache(maxsize=256)  # The windows of a scene share its file.
 def _file_digest(path: str, fingerprint: Fingerprint) -> str | None:
     if fingerprint == MISSING:
         return None

@@ -6,6 +6,7 @@ supervision  what labels decide in training  mask_supervision   labels of pixels
                                              tag_supervision    labels of whole images  multiple_instance  pooled
 settings     what a run does                 training           its epochs              runs        it on disk
 crops        what a step sees of an image    resuming           is a run still the same
+                                             trained_windows    windows to learn from
 origin       what it is trained on           software           what computes it        checkpoints  its weights
 optimizers   AdamW, layer-wise               precision          of computations         monitoring  what is told
 views        a frozen trunk's outputs, kept  inference          whole images

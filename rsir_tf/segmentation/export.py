@@ -70,7 +70,7 @@ def export_run(run: Run, to: Path) -> Path:
     remove_leftovers(to, older_than=LEFTOVER_AGE)
     target = to / str(_next_version(to))
     with written_aside(target) as aside:
-        export_network(network, run.label_set.names, aside, card={"run": _origin(run)})
+        export_network(network, run.label_set.names, aside, card=_card(run))
         verify_export(aside, network, run.label_set.names)
     return target
 
@@ -256,6 +256,12 @@ def _next_version(to: Path) -> int:
         else []
     )
     return max(numbers, default=0) + 1
+
+
+def _card(run: Run) -> dict[str, Any]:
+    """Where the model comes from, and how the files that it was trained on were read, where that was chosen."""
+    reading = run.manifest["archive"].get("reading")
+    return {"run": _origin(run), **({"reading": reading} if reading else {})}
 
 
 def _origin(run: Run) -> dict[str, Any]:

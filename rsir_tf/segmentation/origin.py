@@ -62,6 +62,7 @@ def describe_origin(
         "files": content_hash(digests),
         "label_set": label_set.content_hash(),
         "split": content_hash([list(part) for part in (split.train, split.test, split.validation) if part]),
+        **({"reading": reading} if (reading := archive.reading.to_json()) else {}),
         **({"label_polygons": archive.label_polygons.to_json()} if archive.label_polygons else {}),
     }
 

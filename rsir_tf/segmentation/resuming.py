@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import MANIFEST, RUN_VERSION, read_json, read_manifest
 from rsir_tf.errors import MismatchError
+from rsir_tf.rasters import Reading
 from rsir_tf.segmentation.origin import Digests, first_changed
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ HISTORY = "history.json"
 VIEWS = "views"
 FILES = "files.json"
 """What each image and mask held when the run was begun."""
+
+_SPOKEN = ("reading.", "label_polygons.")
+"""Entries of an archive's description that are plain words, not hashes."""
 
 _CURE = "use the same values to resume, or another --run folder"
 
@@ -43,6 +47,20 @@ def require_same_settings(path: Path, settings: TrainingSettings) -> None:
         _require_same_settings(path, begun, settings.to_json())
 
 
+def known_reading(path: Path) -> Reading | None:
+    """How the archive's files were read when a run was begun; None where none was begun.
+
+    Args:
+        path: The run's folder.
+
+    Raises:
+        ArtifactError: The folder holds something else, or the run was made by a newer program.
+    """
+    if not (path / MANIFEST).exists():
+        return None
+    return Reading.from_json(read_manifest(path, "run", RUN_VERSION)["archive"].get("reading", {}))
+
+
 def require_same(
     path: Path, begun: Mapping[str, Any], settings: dict[str, Any], archive: dict[str, Any], digests: Digests
 ) -> None:
@@ -63,19 +81,20 @@ def require_same(
             first image that has changed.
     """
     _require_same_settings(path, begun, settings)
-    there = begun["archive"]
-    keys = sorted(key for key in archive.keys() | there.keys() if key not in ("path", "format"))
-    differing = [key for key in keys if archive.get(key) != there.get(key)]
+    here, there = dict(_leaves(archive)), dict(_leaves(begun["archive"]))
+    keys = sorted(key for key in here.keys() | there.keys() if key not in ("path", "format"))
+    differing = [key for key in keys if here.get(key) != there.get(key)]
     if differing == ["files"] and (changed := first_changed(read_json(path / FILES), digests)):
         raise MismatchError(
             f"{path}: {changed} or its mask is not what it was when the run was begun",
             cure="train on the archive as it was, or into another --run folder",
         )
     if differing:
-        # Hashes say little to a reader: the first names what is another. Files come last: where ids differ, all do.
-        key = min(differing, key=lambda name: name == "files")
+        # How scenes are read and what labels them says more to a reader than hashes, of which the first names what is
+        # another. Files come last: where ids differ, all do.
+        key = min(differing, key=lambda name: (not name.startswith(_SPOKEN), name == "files"))
         raise MismatchError(
-            f"{path}: was begun with archive's {key} = {there.get(key)!r}, this call has {archive.get(key)!r}",
+            f"{path}: was begun with archive's {key} = {there.get(key)!r}, this call has {here.get(key)!r}",
             cure=_CURE,
         )
 

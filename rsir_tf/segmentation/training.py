@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -43,6 +43,7 @@ from rsir_tf.segmentation.runs import (
 from rsir_tf.segmentation.settings import TrainingSettings
 from rsir_tf.segmentation.supervision import Supervision
 from rsir_tf.segmentation.tag_supervision import TagSupervision, Watched
+from rsir_tf.segmentation.trained_windows import records_to_train_on
 from rsir_tf.segmentation.views import CachedViews
 from rsir_tf.segmentation.weights import apply_head, fits_head, initialise, seed_dropout
 
@@ -94,7 +95,7 @@ def train(
         if run and why_complete(run, settings.epochs, settings.patience):
             _tidy(run, drawing)  # It may have been killed between its last checkpoint and this.
             return run
-        supervision = _supervise(archive, label_set, split, settings, run, watch)
+        supervision = _supervise(archive, label_set, split, settings, run, watch, progress)
         _leave_accelerators_to_the_backend()
         keras.utils.set_random_seed(settings.seed)
         with supervision.failures(), _memory(settings):
@@ -127,6 +128,7 @@ def _supervise(
     settings: TrainingSettings,
     run: Run | None,
     watch: Watched | None,
+    progress: Progress,
 ) -> Supervision:
     if settings.supervision != "masks":
         tag_table(archive.records, label_set)  # A tag that is no class is told now, not when the test part is scored.
@@ -136,7 +138,7 @@ def _supervise(
                 len(archive.orphan_tags),
                 archive.orphan_tags[0],
             )
-    fitted, held = _parts(archive, split, settings)
+    fitted, held = _parts(archive, label_set, split, settings, progress)
     if not fitted:
         raise InputError(f"{archive.root}: the split leaves no image to train on", cure="make the test part smaller")
     if settings.patience and not held:
@@ -174,11 +176,18 @@ def _memory(settings: TrainingSettings) -> Iterator[None]:
         ) from error
 
 
-def _parts(archive: Archive, split: Split, settings: TrainingSettings) -> tuple[list[Record], list[Record]]:
+def _parts(
+    archive: Archive, label_set: LabelSet, split: Split, settings: TrainingSettings, progress: Progress
+) -> tuple[list[Record], list[Record]]:
     """Images to train on and images to choose the best epoch by; a split that names the latter decides."""
-    fitted = list(select(archive, split, "train"))
+
+    def part(name: Literal["train", "validation"]) -> list[Record]:
+        chosen = select(archive, split, name)
+        return records_to_train_on(chosen, label_set, progress, masks=settings.supervision == "masks")
+
+    fitted = part("train")
     if split.validation:
-        return fitted, list(select(archive, split, "validation"))
+        return fitted, part("validation")
     return hold_out(fitted, settings.validation, settings.seed)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rsir_tf.archives import select
+from rsir_tf.archives.scenes import leave_out_void
 from rsir_tf.evaluation import anmrr, mean_average_precision, relevance_by_scene
 from rsir_tf.presentation import training_report
 from rsir_tf.presentation.training_report import example_tiles, write_curves, write_training_report
@@ -69,7 +70,7 @@ def train_archive(
     from rsir_tf.segmentation import train, why_complete
 
     trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval, drawing=training_report)
-    test = select(archive, split, "test") if split.test else None
+    test = leave_out_void(select(archive, split, "test"), progress) if split.test else None
     scores = write_run_report(trained, test, progress=progress)
     ended = why_complete(trained, settings.epochs, settings.patience)
     return TrainingSummary(run, len(trained.history()), ended or "not complete", scores)
