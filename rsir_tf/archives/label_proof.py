@@ -31,7 +31,7 @@ def with_label_set(archive: Archive, given: LabelSet | None, *, required: bool) 
         InputError: A label set was given and no image has a mask; or none was given and none is proven. The ids that
             some masks hold are named.
     """
-    masks = [record.mask for record in archive if record.mask is not None] + list(archive.orphan_masks)
+    masks = [record.mask for record in archive if isinstance(record.mask, Path)] + list(archive.orphan_masks)
     if not masks:
         if given is not None:
             raise InputError(
