@@ -10,12 +10,17 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.errors import InputError
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
+    from rsir_tf.rasters import Reading
 
 NAME = "index"
+
+SKIPPED_SHOWN = 50
+"""More reasons are not printed: a scene may have thousands of windows that cannot be read."""
 
 
 class Part(str, Enum):
@@ -28,10 +33,11 @@ class Part(str, Enum):
 
 def command(
     images: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            help="A folder of images: UC Merced, DLRSD, MLRSNet, images beside masks, or any folder of images. It is "
-            "left out if --remove or --root only changes an index.",
+            help="A folder of images: UC Merced, DLRSD, MLRSNet, images beside masks, or any folder of images or "
+            "scenes; an image file or its URL; or @FILE, a text file that lists scenes, a path or URL in each line. It "
+            "is left out if --remove or --root only changes an index.",
             show_default=False,
         ),
     ] = None,
@@ -87,12 +93,16 @@ def command(
         ),
     ] = None,
     annotations: options.Annotations,
+    scenes: SceneOptions,
     json: options.Json = False,
 ) -> None:
     """Ask a model about each image of an archive, and write the descriptors of its regions to an index.
 
+    With --tile, scenes are cut into windows, and each window is an image of the index. How files are read is kept in
+    the index, and queries are read in the same way.
+
     Images that are in the index and have not changed are not sent again, so a stopped command can be continued. Their
-    tags and scenes are brought up to date. An archive that has been moved is recognised by its images.
+    tags, scene classes and places are brought up to date. An archive that has been moved is recognised by its images.
     """
     if images is None:
         if not (remove or root):
@@ -108,8 +118,11 @@ def command(
 
     def open_images() -> Archive:
         from rsir_tf.archives import read_split, select
+        from rsir_tf.workflows import recorded_reading
 
-        archive = annotations.open(images)
+        known = recorded_reading(to, images, name)
+        archive = annotations.open(images, scenes, known=known, strict=strict)
+        _compare_with_card(connection, archive.reading)
         return archive if split is None else select(archive, read_split(split), part.value)
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
@@ -144,13 +157,17 @@ def command(
             + ("their list is damaged too" if dropped.ids is None else ", ".join(dropped.ids))
         )
     skipped = summary.skipped or {}
-    for image, reason in skipped.items():
+    for image, reason in list(skipped.items())[:SKIPPED_SHOWN]:
         console.say(f"skipped {image}: {reason}")
+    if len(skipped) > SKIPPED_SHOWN:
+        console.say(f"skipped {len(skipped) - SKIPPED_SHOWN:,} more: skipped.json in the index's folder names them all")
     console.say(
         f"{summary.images:,} images in the index: {summary.added:,} added, {summary.reused:,} with known content, "
         f"{summary.unchanged:,} unchanged, {summary.refreshed:,} refreshed, {summary.removed:,} removed, "
         f"{len(skipped):,} skipped"
     )
+    if summary.left_out:
+        console.say(f"{summary.left_out:,} windows are left out, because too few of their pixels are valid")
     if summary.absent:
         console.say(
             f"{summary.absent:,} images of the index are not among those given, and {summary.gone:,} of them have no "
@@ -160,6 +177,18 @@ def command(
         console.put_json(summary.to_json())
     else:
         console.put(str(to))
+
+
+def _compare_with_card(connection: Connection, reading: Reading) -> None:
+    """Say where a model in this process was trained on images that were read in another way."""
+    from rsir_tf.serving.exports import trained_reading
+
+    trained = None if connection.saved_model is None else trained_reading(connection.saved_model)
+    if trained is not None and trained.recipe.to_json() != reading.recipe.to_json():
+        console.say(
+            f"{connection.saved_model}: was trained on images that were read in another way "
+            f"({trained.recipe.describe() or 'as they are'}) than these ({reading.recipe.describe() or 'as they are'})"
+        )
 
 
 def _ids(named: list[str]) -> list[str]:

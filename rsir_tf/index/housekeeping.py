@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.layout import LOCK, SEGMENTS, SKIPPED, STAGED, Layout, read_layout, write_layout
+from rsir_tf.index.layout import LEFT_OUT, LOCK, SEGMENTS, SKIPPED, STAGED, Layout, read_layout, write_layout
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.locks import WriterLock
 
@@ -57,7 +57,7 @@ def _refuse_foreign_folder(folder: Path) -> None:
     """A folder with other things in it is not taken over; what a killed first writer left is."""
     if not folder.is_dir() or (folder / artifacts.MANIFEST).exists():
         return
-    own = {LOCK, SEGMENTS, SKIPPED, STAGED}
+    own = {LEFT_OUT, LOCK, SEGMENTS, SKIPPED, STAGED}
     with artifacts.disk_errors(folder):
         foreign = sorted(item.name for item in folder.iterdir() if item.name not in own and not _is_leftover(item))
     if foreign:
@@ -80,4 +80,4 @@ def _clean(folder: Path, layout: Layout) -> None:
 
 def _is_leftover(item: Path) -> bool:
     """Whether this was being written aside in an index's folder when its writer was killed."""
-    return item.name.startswith((f".{artifacts.MANIFEST}.", f".{SKIPPED}.", f".{STAGED}."))
+    return item.name.startswith(tuple(f".{name}." for name in (artifacts.MANIFEST, LEFT_OUT, SKIPPED, STAGED)))

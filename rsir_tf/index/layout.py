@@ -2,6 +2,7 @@
 
     manifest.json                    settings, counts, the segments with sizes and hashes of their files, removed rows
     skipped.json                     images that could not be indexed, and why
+    left_out.json                    windows of scenes with too few valid pixels, and the scene's fingerprint then
     staged.npz                       images that fill no segment yet: a writer is at work, or was killed; see `staging`
     writer.lock                      held by the process that writes
     segments/000001/images.parquet   one row an image
@@ -39,6 +40,7 @@ from rsir_tf.rasters import Reading
 FORMAT_VERSION = 3
 SEGMENTS = "segments"
 SKIPPED = "skipped.json"
+LEFT_OUT = "left_out.json"
 STAGED = "staged.npz"
 LOCK = "writer.lock"
 IMAGES = "images.parquet"

@@ -15,10 +15,10 @@ from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.facts import ImageFacts, address_of
 from rsir_tf.index.images import Images
-from rsir_tf.index.layout import Layout, read_layout, require_archive
+from rsir_tf.index.layout import LEFT_OUT, Layout, read_layout, require_archive
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.settings import IndexSettings
-from rsir_tf.index.skipped import read_skipped
+from rsir_tf.index.skipped import read_notes, read_skipped
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.rasters import Reading
 
@@ -149,6 +149,15 @@ class StoredIndex:
         """The first image, by row, with these pixels, or None."""
         rows = self._rows_by_content.get(content_hash)
         return self.entry(rows[0]) if rows else None
+
+    @cached_property
+    def left_out(self) -> tuple[str, ...]:
+        """The ids of windows of scenes that are not in the index, because too few of their pixels are valid; sorted.
+
+        Raises:
+            ArtifactError: The list was damaged.
+        """
+        return tuple(read_notes(self.path / LEFT_OUT))
 
     def duplicates(self) -> list[tuple[int, ...]]:
         """Rows of images with equal pixels: groups of at least two, each ascending, in order of their first row."""

@@ -16,11 +16,11 @@ from rsir_tf.index.derived import DerivedFile
 from rsir_tf.index.entry import ImageEntry, checked
 from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.housekeeping import lock_folder, prepare_folder
-from rsir_tf.index.layout import STAGED, Layout, require_archive
+from rsir_tf.index.layout import LEFT_OUT, SKIPPED, STAGED, Layout, require_archive
 from rsir_tf.index.merging import due_for_merging, worth_merging
 from rsir_tf.index.pending import Pending
 from rsir_tf.index.settings import IndexSettings
-from rsir_tf.index.skipped import SkippedList
+from rsir_tf.index.skipped import NotedImages
 from rsir_tf.index.staging import read_staged
 from rsir_tf.locks import WriterLock
 from rsir_tf.rasters import Reading
@@ -54,7 +54,8 @@ class IndexWriter:
         self._lock: WriterLock | None = lock
         self._images_per_segment = images_per_segment
         self._derived = tuple(derived)
-        self._skipped = SkippedList(path)
+        self._skipped = NotedImages(path / SKIPPED)
+        self._left_out = NotedImages(path / LEFT_OUT)
         self._changed = False
         self._committed = Committed(path, layout)
         self._pending = Pending(path)
@@ -111,7 +112,12 @@ class IndexWriter:
     @property
     def skipped(self) -> dict[str, str]:
         """Images that could not be indexed, and why, by id."""
-        return self._skipped.reasons
+        return self._skipped.notes
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The ids of windows that were left out of the index, because too few of their pixels are valid; sorted."""
+        return tuple(self._left_out.notes)
 
     def knows(self, image: str, file_size: int, modified_ns: int) -> bool:
         """Whether an image is in the index and its file has not been touched since.
@@ -123,6 +129,10 @@ class IndexWriter:
         """
         known = self.facts_of(image)
         return known is not None and (known.file_size, known.modified_ns) == (file_size, modified_ns)
+
+    def left_out_before(self, image: str, file_size: int, modified_ns: int) -> bool:
+        """Whether a window was left out of the index and its scene has not been touched since; as `knows`."""
+        return self._left_out.get(image) == f"{file_size} {modified_ns}"
 
     def facts_of(self, image: str) -> ImageFacts | None:
         """What the index knows of an image beside its descriptors; None where it does not hold it.
@@ -163,7 +173,7 @@ class IndexWriter:
         self._committed.record_archives(roots={**self._committed.layout.roots, archive: root})
 
     def record_reading(self, archive: str, reading: Reading) -> None:
-        """Note at once how an archive is read.
+        """Note at once how an archive is read; what was left out is forgotten where that is new.
 
         Args:
             archive: The name of one whose root is recorded.
@@ -172,9 +182,13 @@ class IndexWriter:
         Raises:
             ArtifactError: The disk is full or read-only.
         """
-        others = {name: each for name, each in self._committed.layout.readings.items() if name != archive}
-        changed = {archive: reading} if reading.to_json() else {}
-        self._committed.record_archives(readings={**others, **changed})
+        known = self._committed.layout.readings
+        if known.get(archive, Reading()).to_json() == reading.to_json():  # NaN, as nodata, does not equal itself
+            return
+        others = {name: each for name, each in known.items() if name != archive}
+        self._committed.record_archives(readings={**others, archive: reading})
+        for image in self.left_out:
+            self._left_out.drop(image)
 
     def find_content(self, content_hash: str) -> ImageEntry | None:
         """An image of the index with the same pixels, whose descriptors can be used again.
@@ -205,6 +219,7 @@ class IndexWriter:
         self._pending.add(entry)
         self._committed.catalogue.add_content(entry.id, entry.content_hash)
         self.unskip(entry.id)
+        self._left_out.drop(entry.id)
         self._changed = True
         if self._pending.fill_segment(self._images_per_segment):
             self.commit()
@@ -242,8 +257,19 @@ class IndexWriter:
         """Take an image off the list of those that could not be indexed, if it is on it."""
         self._skipped.drop(image)
 
+    def leave_out(self, image: str, file_size: int, modified_ns: int) -> None:
+        """Note that a window has too few valid pixels, and take it out of the index if it is there.
+
+        Args:
+            image: Its id.
+            file_size: First number of its source's fingerprint.
+            modified_ns: Second number of it.
+        """
+        self.remove([image])
+        self._left_out.note(image, f"{file_size} {modified_ns}")
+
     def remove(self, images: Iterable[str]) -> int:
-        """Take images out of the index and off the skipped list.
+        """Take images out of the index and off the lists of what is not in it.
 
         Args:
             images: Their ids; unknown ones are passed over.
@@ -255,6 +281,7 @@ class IndexWriter:
         for image in images:
             removed += self._forget(image)
             self.unskip(image)
+            self._left_out.drop(image)
         return removed
 
     def commit(self) -> None:
@@ -276,6 +303,7 @@ class IndexWriter:
 
     def _commit(self) -> None:
         self._skipped.save()
+        self._left_out.save()
         if not self._changed:
             return
         if not self._pending.entries:

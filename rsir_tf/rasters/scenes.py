@@ -18,6 +18,7 @@ from rsir_tf.rasters.layouts import Layout, layout_of
 from rsir_tf.rasters.pixels import Pixels
 from rsir_tf.rasters.places import moved
 from rsir_tf.rasters.recipe import AS_IT_IS, Reading, Recipe, Tiling
+from rsir_tf.rasters.remote import remote_fingerprint
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place
 from rsir_tf.rasters.warping import read_warped, scene_grid
 
@@ -115,7 +116,9 @@ class RasterSource:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The file's size and time of change; `MISSING` where there is nothing."""
+        """The file's size and time of change; `MISSING` where there is nothing. Of a URL, see `remote_fingerprint`."""
+        if is_url(self.path):
+            return remote_fingerprint(self.path)
         try:
             status = os.stat(self.path)
         except OSError:

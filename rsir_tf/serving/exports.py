@@ -8,14 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rsir_tf.artifacts import read_json
 from rsir_tf.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFAULT
-from rsir_tf.errors import ArtifactError, ModelError
+from rsir_tf.errors import ArtifactError, InputError, ModelError
+from rsir_tf.rasters import Reading
 
 SIGNATURES = (SERVING_DEFAULT, FEATURES, DESCRIBE)
 """The signatures that the client needs. `identify` is newer, and only needed for servers that batch."""
 
 EXPORT_CURE = "export the model with `rsir-tf export`"
 
+MODEL_CARD = "assets.extra/model_card.json"
 _GRAPH = "saved_model.pb"
 _LARGEST_VERSION = (1 << 63) - 1
 
@@ -177,3 +180,27 @@ def check_signatures(names: object, where: str) -> None:
         raise ModelError(
             f"{where}: lacks the signature {missing[0]!r}", wanted=" and ".join(SIGNATURES), cure=EXPORT_CURE
         )
+
+
+def trained_reading(base: Path) -> Reading | None:
+    """Say how the images were read that an export was trained on, as its model card has it.
+
+    Args:
+        base: As for `find_export`.
+
+    Returns:
+        The reading; None where the export has no card, or one from before cards said so.
+
+    Raises:
+        ArtifactError: There is no export, or its card is damaged.
+    """
+    card = find_export(base) / MODEL_CARD
+    if not card.is_file():
+        return None
+    content = read_json(card)
+    if not isinstance(content, dict) or "reading" not in content:
+        return None
+    try:
+        return Reading.from_json(content["reading"])
+    except InputError as error:
+        raise ArtifactError(f"{card}: {error.found}", wanted=error.wanted) from error

@@ -2,7 +2,7 @@
 
 training     an archive → a run: a network that was trained, watched, scored and drawn
 describing   one image: model's answer → regions → ReCNN and ReCNN+
-indexing     an archive → an index on disk                    archive_roots   which of the index's archives it is
+indexing     an archive → an index on disk (indexing_run)     archive_roots   which of the index's archives it is
 changing     an index → the same without some images, or with its archive named at another place
 hit_pictures     are the pictures of hits still what was indexed?
 querying     an image (asked_images), or several → ranked hits (query_results)
@@ -45,6 +45,7 @@ _HOMES = {
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
     "query_scheme": "rsir_tf.workflows.querying",
+    "recorded_reading": "rsir_tf.workflows.archive_roots",
     "sets_of_split": "rsir_tf.workflows.query_sets",
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
@@ -75,6 +76,7 @@ __all__ = [
     "query_image",
     "query_images",
     "query_scheme",
+    "recorded_reading",
     "sets_of_split",
     "train_archive",
     "unlike_published",
@@ -87,6 +89,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from rsir_tf.workflows.archive_comparison import compare_archive
+    from rsir_tf.workflows.archive_roots import recorded_reading
     from rsir_tf.workflows.changing import change_index
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
     from rsir_tf.workflows.comparison_costs import describe_into_index

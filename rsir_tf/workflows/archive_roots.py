@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from rsir_tf.errors import InputError
+from rsir_tf.artifacts import MANIFEST
+from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.index import IndexWriter, address_of
-from rsir_tf.rasters import MISSING, open_source, pixel_hash
+from rsir_tf.index.layout import read_layout
+from rsir_tf.rasters import MISSING, Reading, content_hash, is_url, open_source, path_of, read_pixels
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rsir_tf.archives import Archive, Record
 
 SAMPLE = 16
@@ -30,13 +31,15 @@ class ArchiveInIndex:
     Attributes:
         name: Its name there; "" for the first archive, which has none.
         records: Its images under their ids in the index: the name, where there is one, is the first part of the path.
-        base: The folder that paths of its images are stored relative to.
+        base: The folder that paths of its images are stored relative to; of scenes behind a URL, that URL.
+        reading: How its files become images.
         moved_from: Where it was before; None where it has not been moved.
     """
 
     name: str
     records: tuple[Record, ...]
     base: str
+    reading: Reading = field(default_factory=Reading)
     moved_from: str | None = None
 
 
@@ -57,11 +60,12 @@ def find_archive(
     Raises:
         InputError: The index holds another archive, and no name is given to tell the two apart; the name is another
             archive's, or cannot be one; or `root` is another folder than the archive's.
+        MismatchError: The index has read the images of this archive in another way.
         ArtifactError: The index cannot be written.
     """
     if name is not None and not re.fullmatch(PLAIN_NAME, name):
         raise InputError(f"--as {name!r}", wanted="a name of letters, digits, '.', '-' and '_'")
-    here = os.path.abspath(archive.root)
+    here = place_of(archive)
     if root is not None and not same_folder(os.path.abspath(root), here):
         raise InputError(f"--root {root}", wanted=f"{archive.root}, the archive to index")
     known = writer.roots
@@ -71,14 +75,73 @@ def find_archive(
     elif at_this_place not in (None, name):
         called = f"as {at_this_place!r}" if at_this_place else "without a name"
         raise InputError(f"{writer.path}: holds the images of {here} already, {called}", cure="leave --as out")
-    found = ArchiveInIndex(name, _named(archive.records, name), here)
-    if at_this_place == name:
-        return found
-    settled = _settle(found, writer, asked_to_move=root is not None)
-    _refuse_ambiguous_ids(found.records, name, writer)
-    if settled.base == here:
-        writer.record_root(name, here)
-    return settled
+    records = tuple(replace(record, id=named(record.id, name)) for record in archive.records)
+    found = ArchiveInIndex(name, records, here, archive.reading)
+    if at_this_place != name:
+        settled = _settle(found, writer, asked_to_move=root is not None)
+        _refuse_ambiguous_ids(found.records, name, writer)
+        _require_reading(found, writer)
+        if settled.base == here:
+            writer.record_root(name, here)
+        found = settled
+    _require_reading(found, writer)
+    if name in writer.roots:
+        writer.record_reading(name, archive.reading)
+    return found
+
+
+def place_of(archive: Archive) -> str:
+    """Where an archive lies: its folder as an absolute path; or the URL of its one scene, without its query."""
+    paths = {path_of(record.source.address) for record in archive.records[:1]}
+    url = next((path for path in paths if path is not None and is_url(path)), None)
+    if url is not None and archive.root == Path():
+        return url.partition("?")[0]
+    return os.path.abspath(archive.root)
+
+
+def recorded_reading(index: Path, archive: str | Path, name: str | None) -> Reading | None:
+    """How an index has read an archive, before that is opened; None where it does not know the archive.
+
+    Args:
+        index: The index's folder; there need not be one.
+        archive: The path or URL that names the archive.
+        name: What the archive is called in the index, where that is given.
+
+    Raises:
+        ArtifactError: The index is damaged.
+    """
+    if not (index / MANIFEST).exists():
+        return None
+    layout = read_layout(index)
+    text = str(archive).removeprefix("@")  # A file that lists scenes.
+    here = text.partition("?")[0] if is_url(text) else os.path.abspath(text)
+    places = (here, os.path.dirname(here)) if os.path.isfile(here) else (here,)
+    for known, root in layout.roots.items():
+        if known == name or (name is None and any(same_folder(root, place) for place in places)):
+            return layout.readings.get(known, Reading())
+    return None
+
+
+def _require_reading(found: ArchiveInIndex, writer: IndexWriter) -> None:
+    """Refuse to mix images that were read in two ways; an archive without images may be read anew."""
+    known = writer.readings.get(found.name, Reading())
+    if _pixels_of(known) == _pixels_of(found.reading):
+        return
+    if any(belongs(writer, image, found.name) for image in writer.ids):
+        raise MismatchError(
+            f"{found.base}: is to be read in this way: {found.reading.describe()}",
+            wanted=f"what {writer.path} holds of it was read in: {known.describe()}",
+            cure="give the options that the index was made with, give the archive another name by --as, or make "
+            "another index",
+        )
+
+
+def _pixels_of(reading: Reading) -> dict[str, Any]:
+    """What of a reading decides about pixels: names of web tiles give places, which resampling needs, and no more."""
+    content = reading.to_json()
+    if reading.recipe.resolution is None:
+        content.pop("tile_names", None)
+    return content
 
 
 def _settle(found: ArchiveInIndex, writer: IndexWriter, *, asked_to_move: bool) -> ArchiveInIndex:
@@ -95,14 +158,15 @@ def _settle(found: ArchiveInIndex, writer: IndexWriter, *, asked_to_move: bool) 
     if shared and all(record.source.address == addresses[record.id] for record in shared):
         # The same files, through another folder: the archive's own folder of images, say, or the folder above.
         return found if before is None else replace(found, base=before)
-    if before is None and any(address.startswith(os.path.join(found.base, "")) for address in addresses.values()):
+    paths = [path_of(address) or "" for address in addresses.values()]
+    if before is None and any(path.startswith(os.path.join(found.base, "")) for path in paths):
         return found
     sample = shared[:: max(1, len(shared) // SAMPLE)]
     gone = all(open_source(addresses[record.id]).fingerprint == MISSING for record in sample)
     if sample and gone and all(_same_pixels(record, writer) for record in sample):
         return moved
     if before is None and addresses:
-        before = os.path.commonpath([os.path.dirname(address) for address in addresses.values()] or [""])
+        before = os.path.commonpath([os.path.dirname(path) for path in paths] or [""])
     raise _another(found, before, writer)
 
 
@@ -127,8 +191,9 @@ def belongs(writer: IndexWriter, image: str, name: str) -> bool:
     return facts is not None and (facts.archive or "") == name
 
 
-def _named(records: Sequence[Record], name: str) -> tuple[Record, ...]:
-    return tuple(replace(record, id=f"{name}/{record.id}") for record in records) if name else tuple(records)
+def named(image: str, name: str) -> str:
+    """The id in an index of an image of the archive that is called so there."""
+    return f"{name}/{image}" if name else image
 
 
 def _refuse_ambiguous_ids(records: Sequence[Record], name: str, writer: IndexWriter) -> None:
@@ -153,7 +218,7 @@ def _address(writer: IndexWriter, image: str) -> str:
 def _same_pixels(record: Record, writer: IndexWriter) -> bool:
     facts = writer.facts_of(record.id)
     try:
-        return facts is not None and pixel_hash(record.source.read()) == facts.content_hash
+        return facts is not None and content_hash(read_pixels(record.source)) == facts.content_hash
     except InputError:
         return False
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import MISSING, open_source, pixel_hash
+from rsir_tf.rasters import MISSING, content_hash, open_source, read_pixels
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index
@@ -46,7 +46,7 @@ def look_up(index: Index, row: int) -> HitPicture:
     if fingerprint == (facts.file_size, facts.modified_ns):
         return HitPicture(path, None)
     try:
-        same = pixel_hash(source.read()) == facts.content_hash
+        same = content_hash(read_pixels(source)) == facts.content_hash
     except InputError:
         return HitPicture(path, UNREADABLE)
     return HitPicture(path, None if same else CHANGED)

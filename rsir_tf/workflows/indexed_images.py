@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
-from rsir_tf.rasters import pixel_hash
-from rsir_tf.workflows.archive_roots import same_folder
+from rsir_tf.rasters import content_hash, read_pixels
+from rsir_tf.workflows.archive_roots import named, place_of, same_folder
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive, Record
@@ -23,9 +23,9 @@ def ids_in_index(index: Index, archive: Archive) -> dict[str, str]:
         index: From `rsir_tf.open_index`.
         archive: Known by its folder; an archive that the index does not know has no name.
     """
-    named = (name for name, root in index.roots.items() if name and same_folder(root, str(archive.root.absolute())))
-    name = next(named, "")
-    return {record.id: f"{name}/{record.id}" if name else record.id for record in archive}
+    here = place_of(archive)
+    name = next((name for name, root in index.roots.items() if name and same_folder(root, here)), "")
+    return {record.id: named(record.id, name) for record in archive}
 
 
 def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = silent) -> None:
@@ -56,7 +56,7 @@ def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = 
 
 def _pixels(record: Record) -> str | None:
     try:
-        return pixel_hash(record.source.read())
+        return content_hash(read_pixels(record.source))
     except InputError:
         return None
 
