@@ -14,6 +14,7 @@ _HOMES = {
     "Candidates": "rsir_tf.ranking.candidates",
     "DEFAULT_REGION_SCHEME": "rsir_tf.ranking.schemes",
     "DEFAULT_SCHEME": "rsir_tf.ranking.schemes",
+    "HeldBlock": "rsir_tf.ranking.images",
     "Hit": "rsir_tf.ranking.scheme",
     "ImageBlock": "rsir_tf.ranking.images",
     "ImageFeatures": "rsir_tf.ranking.scheme",
@@ -40,6 +41,7 @@ __all__ = [
     "SCHEMES",
     "Answer",
     "Candidates",
+    "HeldBlock",
     "Hit",
     "ImageBlock",
     "ImageFeatures",
@@ -61,7 +63,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from rsir_tf.ranking.candidates import Candidates, sharing_classes
-    from rsir_tf.ranking.images import ImageBlock
+    from rsir_tf.ranking.images import HeldBlock, ImageBlock
     from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme
     from rsir_tf.ranking.schemes import DEFAULT_SCHEME, SCHEMES, derived_files, make_scheme, make_schemes, options_of
     from rsir_tf.ranking.searchable_index import Index, open_index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsir_tf.distances import to_float32
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.scheme import ImageFeatures
+from rsir_tf.ranking.scheme import REGION_FIELDS, ImageFeatures
 
 IMAGES_PER_BLOCK = 1024
 
@@ -87,6 +87,24 @@ class ImageBlock:
         if len(self) and self._rows[-1] - self._rows[0] + 1 == len(self):
             return slice(int(begins[0]), int(self._segment.offsets[self._rows[-1] + 1]))
         return np.arange(int(self.starts[-1])) + np.repeat(begins - self.starts[:-1], np.diff(self.starts))
+
+
+class HeldBlock(ImageBlock):
+    """Images that are in no index, as a block, so that schemes measure them in the same way.
+
+    Args:
+        images: k of them, at least one.
+    """
+
+    def __init__(self, images: Sequence[ImageFeatures]) -> None:
+        self._count = len(images)
+        self.starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(image) for image in images])])
+        for name in REGION_FIELDS:
+            setattr(self, name, np.concatenate([getattr(image, name) for image in images]))
+        self.recnn_plus = np.stack([image.recnn_plus for image in images])
+
+    def __len__(self) -> int:
+        return self._count
 
 
 class _ImageOfBlock(ImageFeatures):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.contract import Prediction
-    from rsir_tf.ranking import Hit
+    from rsir_tf.ranking import Hit, ImageFeatures, Scheme
     from rsir_tf.regions import Regions
     from rsir_tf.workflows.hit_pictures import HitPicture
 
@@ -34,6 +34,8 @@ class QueryResult:
         hits: Nearest first.
         facts: Scene and tags of each hit.
         pictures: Where each hit's picture lies, and whether it is still what was indexed.
+        features: What was asked with: the whole image, or the chosen region.
+        ranking: The scheme with its options.
     """
 
     query: str
@@ -48,6 +50,8 @@ class QueryResult:
     hits: tuple[Hit, ...]
     facts: tuple[tuple[str | None, tuple[str, ...] | None], ...]
     pictures: tuple[HitPicture, ...]
+    features: ImageFeatures
+    ranking: Scheme
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types; an infinite distance (an image without regions) becomes null."""

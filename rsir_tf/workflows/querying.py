@@ -277,4 +277,6 @@ def _result(asked: AskedImage, answer: Answer, index: Index, scheme: Scheme) -> 
         hits=named,
         facts=tuple((scenes[hit.row], tags[hit.row]) for hit in named),
         pictures=tuple(look_up(index, hit.row) for hit in named),
+        features=asked.features(),
+        ranking=scheme,
     )
