@@ -29,7 +29,7 @@ LIGHT_PARTS = [
     "rsir_tf.serving.client.inspection",
     "rsir_tf.serving.messages",
     *(f"rsir_tf.workflows.{stage}" for stage in ("comparing", "comparison_report", "describing", "evaluating")),
-    *(f"rsir_tf.workflows.{stage}" for stage in ("indexing", "querying", "training")),
+    *(f"rsir_tf.workflows.{stage}" for stage in ("indexing", "querying", "segmenting", "training")),
     "rsir_tf.cli.commands",
     *(["rsir_tf.baselines"] if importlib.util.find_spec("rsir_tf.baselines") else []),
 ]

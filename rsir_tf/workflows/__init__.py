@@ -4,6 +4,7 @@ training     an archive → a run: a network that was trained, watched, scored a
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk (indexing_run)     archive_roots   which of the index's archives it is
 changing     an index → the same without some images, or with its archive named at another place
+segmenting   a scene → a map of its classes
 hit_pictures     are the pictures of hits still what was indexed?
 querying     an image (asked_images), or several → ranked hits (query_results)
 query_drawing   … → a contact sheet of them
@@ -31,6 +32,7 @@ _HOMES = {
     "IndexSummary": "rsir_tf.workflows.indexing",
     "QueryResult": "rsir_tf.workflows.query_results",
     "RankingRecord": "rsir_tf.workflows.ranking_records",
+    "SegmentSummary": "rsir_tf.workflows.segmenting",
     "TrainingSummary": "rsir_tf.workflows.training",
     "change_index": "rsir_tf.workflows.changing",
     "compare_archive": "rsir_tf.workflows.archive_comparison",
@@ -46,6 +48,7 @@ _HOMES = {
     "query_images": "rsir_tf.workflows.querying",
     "query_scheme": "rsir_tf.workflows.querying",
     "recorded_reading": "rsir_tf.workflows.archive_roots",
+    "segment_scene": "rsir_tf.workflows.segmenting",
     "sets_of_split": "rsir_tf.workflows.query_sets",
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
@@ -62,6 +65,7 @@ __all__ = [
     "IndexSummary",
     "QueryResult",
     "RankingRecord",
+    "SegmentSummary",
     "TrainingSummary",
     "change_index",
     "compare_archive",
@@ -77,6 +81,7 @@ __all__ = [
     "query_images",
     "query_scheme",
     "recorded_reading",
+    "segment_scene",
     "sets_of_split",
     "train_archive",
     "unlike_published",
@@ -108,6 +113,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.query_sets import sets_of_split
     from rsir_tf.workflows.querying import query_image, query_images, query_scheme
     from rsir_tf.workflows.ranking_records import RankingRecord
+    from rsir_tf.workflows.segmenting import SegmentSummary, segment_scene
     from rsir_tf.workflows.training import (
         TrainingSummary,
         train_archive,

@@ -82,7 +82,8 @@ def outlines(labels: NDArray[Any], place: Place | None = None, *, lonlat: bool =
         shapely geometries [m]; row i is the area of label i + 1 as a Polygon with its holes, a MultiPolygon where it
         has several parts (those that touch at corners alone are several), or an empty Polygon where no pixel has the
         label. Exteriors are counter-clockwise. Neighbours have the same vertices along the border that they share.
-        An area across the antimeridian is cut there in lon/lat.
+        In lon/lat, an area across the antimeridian is cut there, and one that is partly not on Earth (as the projection
+        shows it) has no outline.
 
     Raises:
         InputError: The labels are no such array, or lon/lat is asked for without a place.
@@ -114,14 +115,16 @@ def areas(
     """Follow the borders of all areas: pixels of one label that are connected along their sides.
 
     Args:
-        labels: int16, int32, uint8 or uint16 [H, W], or `rasterio.band(dataset, 1)`, which is read row by row.
+        labels: int16, int32, uint8 or uint16 [H, W]; or `rasterio.band(dataset, 1)` of a dataset without a place, which
+            is read row by row.
         nodes: Of the same labels.
         place: As for `outlines`.
         nothing: The label of pixels that belong to no area.
         lonlat: As for `outlines`.
 
     Yields:
-        (label, shapely Polygon, or MultiPolygon where the antimeridian cuts it), as `outlines` has them.
+        (label, shapely Polygon), as `outlines` has them: a MultiPolygon where the antimeridian cuts it, and empty where
+        a part of it is not on Earth.
 
     Raises:
         InputError: Lon/lat is asked for without a place.
@@ -155,27 +158,36 @@ def _polygons(
     import shapely
 
     points, ring_of_point = _along(rings, nodes, BEND if lonlat else None)
+    owner = np.array(owners)
     x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
-    if place is not None:
-        a, b, c, d, e, f = place.transform
-        x, y = a * x + b * y + c, d * x + e * y + f
-        if lonlat:
-            from rasterio.warp import transform
+    if place is None or not lonlat:
+        if place is not None:
+            a, b, c, d, e, f = place.transform
+            x, y = a * x + b * y + c, d * x + e * y + f
+        return _closed(x, y, ring_of_point, owner)
+    from rsir_tf.rasters import pixel_to_lonlat
 
-            x, y = (np.asarray(axis) for axis in transform(place.crs, "OGC:CRS84", x, y))
-            x = np.where(np.abs(x) > 180, (x + 180) % 360 - 180, x)  # a place in degrees may go on beyond 180
-    across = np.zeros(len(rings), np.bool_)
-    if lonlat:
-        across = _across(x, ring_of_point)
-        x = np.where(across[ring_of_point] & (x < 0), x + 360, x)
-    lines = shapely.linearrings(np.column_stack([x, y]), indices=ring_of_point)
-    polygons = shapely.orient_polygons(shapely.polygons(lines, indices=np.array(owners)), exterior_cw=False)
-    for index in np.unique(np.array(owners)[across]):
+    x, y = pixel_to_lonlat(place, x, y)
+    absent = owner[ring_of_point[~(np.isfinite(x) & np.isfinite(y))]]
+    x, y = np.nan_to_num(x, posinf=0.0, neginf=0.0), np.nan_to_num(y, posinf=0.0, neginf=0.0)
+    x = np.where(np.abs(x) > 180, (x + 180) % 360 - 180, x)  # a place in degrees may go on beyond 180
+    across = _across(x, ring_of_point)
+    x = np.where(across[ring_of_point] & (x < 0), x + 360, x)
+    polygons = _closed(x, y, ring_of_point, owner)
+    polygons[absent] = shapely.Polygon()
+    for index in np.unique(owner[across]):
         polygons[index] = _cut(polygons[index])
-    if lonlat:
-        # Cutting shifts by 360 and back, which costs the last digits; 1e-9 degrees are a tenth of a millimetre.
-        polygons = shapely.transform(polygons, lambda degrees: degrees.round(9))
-    return np.asarray(polygons, np.object_)
+    # Cutting shifts by 360 and back, which costs the last digits; 1e-9 degrees are a tenth of a millimetre.
+    return np.asarray(shapely.transform(polygons, lambda degrees: degrees.round(9)), np.object_)
+
+
+def _closed(
+    x: NDArray[np.float64], y: NDArray[np.float64], ring_of_point: NDArray[np.int64], owner: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    import shapely
+
+    lines = shapely.linearrings(np.column_stack([x, y]), indices=ring_of_point)
+    return np.asarray(shapely.orient_polygons(shapely.polygons(lines, indices=owner), exterior_cw=False), np.object_)
 
 
 def _along(

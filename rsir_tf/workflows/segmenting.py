@@ -1,0 +1,291 @@
+"""From a scene of any size to a map of its classes, window by window."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.progress import Progress, silent
+from rsir_tf.rasters import MIN_SIDE, RasterSource, ground_resolution, read_pixels
+from rsir_tf.rasters.places import moved
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.contract import Model
+    from rsir_tf.rasters import Place
+
+WINDOW = 2624
+"""Pixels a side that the model sees at most at a time: see `MARGIN`. An FCN-8s takes about 1 GB for each million."""
+
+MARGIN = 160
+"""Pixels at each cut side of a window whose classes are not kept, because the network sees too little around them.
+
+Measured in presentation/maps/README.md: with this margin, fewer than 0.1% of the pixels get another class than in one
+large window, from windows of 1024 on. A window of `WINDOW` keeps 2304 of 2624 pixels a side, so that a scene costs at
+most (2624 / 2304)² = 1.3 times what it would without a margin.
+"""
+
+STRIDE = 32
+"""Pixels: an FCN-8s halves an image five times, so that only windows that begin at multiples of it see the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassArea:
+    """How much of a scene one class covers.
+
+    Attributes:
+        index: Of the class: its value in the raster.
+        name: Of the class.
+        colour: "#RRGGBB", as the raster shows it.
+        pixels: How many have this class.
+        share: Of the pixels whose class is known, 0 to 1.
+        square_metres: On the ground; None where the scene has no place.
+    """
+
+    index: int
+    name: str
+    colour: str
+    pixels: int
+    share: float
+    square_metres: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSummary:
+    """What `segment_scene` did.
+
+    Attributes:
+        source: What was segmented, in words.
+        to: The class raster.
+        width: Of the raster in pixels.
+        height: Of the raster in pixels.
+        crs: Its coordinate reference system; None where the scene has no place.
+        transform: As in `Place`; None where the scene has no place.
+        model_id: Of the model.
+        windows: How many the model saw; windows without a valid pixel are not asked about.
+        classes: All of the model, in its order.
+        unknown: Pixels that show nothing (nodata, masked, transparent): their class is not known.
+        polygons: The file of polygons; None where none was asked for.
+        areas: How many polygons it holds.
+        notes: What is worth telling of the source.
+    """
+
+    source: str
+    to: str
+    width: int
+    height: int
+    crs: str | None
+    transform: tuple[float, ...] | None
+    model_id: str
+    windows: int
+    classes: tuple[ClassArea, ...]
+    unknown: int
+    polygons: str | None = None
+    areas: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A window of a scene and the part of it that is kept.
+
+    Attributes:
+        x: First column of the window.
+        y: First row.
+        width: Of the window.
+        height: Of the window.
+        kept: (left, top, right, bottom) in the scene's pixels, half-open. All kept parts together are the scene.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    kept: tuple[int, int, int, int]
+
+
+def plan_windows(shape: tuple[int, int], window: int = WINDOW, margin: int = MARGIN) -> list[Part]:
+    """Divide a scene into windows that overlap by twice the margin, row by row.
+
+    The windows of a scene are as equal as their starts at multiples of 32 allow. There is no margin at the scene's own
+    border, since one large window would see no more there.
+
+    Args:
+        shape: (height, width) of the scene.
+        window: Largest side of a window in pixels.
+        margin: Pixels at each cut side that are not kept.
+
+    Raises:
+        InputError: The margin is negative or no multiple of 16, or the window is not larger than it takes to keep 32
+            pixels.
+    """
+    if margin < 0 or margin % 16:
+        raise InputError(f"a margin of {margin} pixels", wanted="a multiple of 16, at least 0")
+    if window < 2 * margin + STRIDE:
+        raise InputError(f"a window of {window} pixels", wanted=f"at least {2 * margin + STRIDE}: 32 and two margins")
+    rows, columns = (_divide(length, window, margin) for length in shape)
+    return [
+        Part(x, y, right - x, bottom - y, (first, top, last, low))
+        for y, bottom, top, low in rows
+        for x, right, first, last in columns
+    ]
+
+
+def _divide(length: int, window: int, margin: int) -> list[tuple[int, int, int, int]]:
+    """Windows along one axis: begin, end, and begin and end of what is kept."""
+    if length <= window:
+        return [(0, length, 0, length)]
+    most = (window - 2 * margin) // STRIDE * STRIDE
+    count = -(-(length - 2 * margin) // most)
+    step = -(-(length - 2 * margin) // (count * STRIDE)) * STRIDE
+    starts = range(0, length - 2 * margin, step)
+    return [
+        (start, min(start + step + 2 * margin, length), start + (margin if start else 0),
+         length if start == starts[-1] else start + step + margin)
+        for start in starts
+    ]  # fmt: skip
+
+
+def segment_scene(
+    source: RasterSource,
+    model: Model,
+    to: Path,
+    *,
+    window: int = WINDOW,
+    margin: int = MARGIN,
+    polygons: Path | None = None,
+    progress: Progress = silent,
+) -> SegmentSummary:
+    """Ask a model for the class of each pixel of a scene and write the classes as a raster.
+
+    Memory does not grow with the scene's size but for one bit a pixel where polygons are asked for, and for those. The
+    files appear when they are complete, and replace older ones.
+
+    Args:
+        source: A whole scene, or an ordinary picture.
+        model: From `rsir_tf.connect` or `rsir_tf.load`.
+        to: The class raster, on the source's own grid: .tif for a GeoTIFF, .png for a picture with a palette; see
+            `class_raster`.
+        window: Largest side of what the model sees at a time, in pixels.
+        margin: Pixels at each cut side of a window that are not kept.
+        polygons: A file for the areas as polygons too; see `write_areas`.
+        progress: Called after each window.
+
+    Raises:
+        InputError: The source cannot be read, the windows are impossible, or a format cannot hold the result.
+        ModelError: The model does not answer.
+        MismatchError: A server holds another model than before.
+        ArtifactError: A file cannot be written.
+    """
+    from rsir_tf.archives import class_colours
+    from rsir_tf.presentation.maps.class_raster import UNKNOWN, Classes, class_raster
+    from rsir_tf.presentation.maps.vector_files import check_areas, write_areas
+
+    shape, place = source.shape, source.place
+    parts = plan_windows(shape, window, margin)
+    if polygons is not None:
+        check_areas(polygons, place)
+    description = model.describe()
+    classes = Classes(description.class_names, class_colours(description.class_names))
+    about = {"MODEL_ID": description.model_id, "SOURCE": str(source)}
+    square_metres = np.zeros(256)
+    windows, areas = 0, None
+    with class_raster(to, shape, place, classes, about) as raster:
+        if polygons is not None:
+
+            def follow(complete: Path) -> None:
+                nonlocal areas
+                progress(len(parts), len(parts), "following borders")
+                areas = write_areas(polygons, complete, place, classes.names, nothing=UNKNOWN, about=about)
+
+            raster.then(follow)
+        for done, (part, known) in enumerate(_predicted(source, model, parts), start=1):
+            left, top, right, bottom = part.kept
+            kept = np.full((bottom - top, right - left), UNKNOWN, np.uint8)
+            if known is not None:
+                windows += 1
+                kept = known[top - part.y : bottom - part.y, left - part.x : right - part.x]
+            raster.put(left, top, kept)
+            square_metres += np.bincount(kept.ravel(), minlength=256) * _pixel_area(place, part.kept)
+            progress(done, len(parts), str(source))
+    counts = raster.counts
+    total = max(1, int(counts[:UNKNOWN].sum()))
+    return SegmentSummary(
+        source=str(source),
+        to=str(to),
+        width=shape[1],
+        height=shape[0],
+        crs=None if place is None else place.crs,
+        transform=None if place is None else place.transform,
+        model_id=description.model_id,
+        windows=windows,
+        classes=tuple(
+            ClassArea(
+                index=index,
+                name=name,
+                colour="#" + "".join(f"{band:02X}" for band in classes.colours[index]),
+                pixels=int(counts[index]),
+                share=int(counts[index]) / total,
+                square_metres=None if place is None else float(square_metres[index]),
+            )
+            for index, name in enumerate(classes.names)
+        ),
+        unknown=int(counts[UNKNOWN]),
+        polygons=None if polygons is None else str(polygons),
+        areas=areas,
+        notes=source.notes,
+    )
+
+
+def _predicted(
+    source: RasterSource, model: Model, parts: list[Part]
+) -> Iterator[tuple[Part, NDArray[np.uint8] | None]]:
+    """The classes of each window, in order; None of a window without a valid pixel."""
+    from rsir_tf.presentation.maps.class_raster import UNKNOWN
+
+    waiting: deque[tuple[Part, NDArray[np.bool_] | None]] = deque()
+    empty: deque[Part] = deque()
+    onto = source.place if source.recipe.resolution is not None else None
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for part in parts:
+            pixels = read_pixels(replace(source, window=(part.x, part.y, part.width, part.height), onto=onto))
+            if pixels.valid is not None and not pixels.valid.any():
+                empty.append(part)
+                continue
+            waiting.append((part, pixels.valid))
+            lacking = [(0, max(0, MIN_SIDE - side)) for side in pixels.values.shape[:2]]
+            yield np.pad(pixels.values, [*lacking, (0, 0)], mode="symmetric") if np.any(lacking) else pixels.values
+
+    for prediction in model.predict_stream(images()):
+        part, valid = waiting.popleft()
+        while empty:
+            yield empty.popleft(), None
+        known = prediction.segmentation[: part.height, : part.width]
+        if valid is not None:
+            known = np.where(valid, known, np.uint8(UNKNOWN))
+        yield part, known
+    while empty:
+        yield empty.popleft(), None
+
+
+def _pixel_area(place: Place | None, kept: tuple[int, int, int, int]) -> float:
+    """Square metres of a pixel in the middle of a part of a scene; 0 where that is not known."""
+    if place is None:
+        return 0.0
+    left, top, right, bottom = kept
+    try:
+        return ground_resolution(moved(place, left, top), (bottom - top, right - left)) ** 2
+    except InputError:  # The middle is not on Earth: so are the pixels around it, which are nodata.
+        return 0.0
