@@ -18,7 +18,7 @@ from rsir_tf.archives.labels import VOID, LabelSet
 from rsir_tf.archives.masks import MaskOrientationError, MaskSizeError, MaskValueError
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.archives.report import SCENE_SIDE, ArchiveReport, ClassShare
-from rsir_tf.archives.scene_facts import describe_scenes
+from rsir_tf.archives.scene_facts import Seen, describe_scenes
 from rsir_tf.archives.scenes import why_left_out
 from rsir_tf.archives.splits import draw_split
 from rsir_tf.errors import InputError
@@ -41,7 +41,7 @@ class _Finding:
     size: tuple[int, ...] | None
     pixels: NDArray[np.int64] | None
     notes: tuple[str, ...]
-    valid_share: float
+    seen: Seen
     left_out: str | None
     image_error: InputError | None
     mask_error: InputError | None
@@ -61,12 +61,12 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
     sizes: Counter[str] = Counter()
     pixels = np.zeros(256, dtype=np.int64)
     images = np.zeros(256, dtype=np.int64)
-    valid: dict[str, float] = {}
+    seen: dict[str, Seen] = {}
     findings = in_threads(partial(_look, archive.label_set, archive.reading), archive, threads=THREADS)
     for done, finding in enumerate(findings, start=1):
         name = finding.record.id
         progress(done, len(archive), name)
-        valid[name] = finding.valid_share
+        seen[name] = finding.seen
         if finding.left_out is not None:
             report.windows_left_out[name] = finding.left_out
             continue
@@ -86,7 +86,7 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
                 report.masks_void.append(name)
         if finding.mask_error is not None:
             _place_of(report, finding.mask_error)[name] = str(finding.mask_error)
-    _describe_scenes(report, archive, valid)
+    _describe_scenes(report, archive, seen)
     kept = tuple(record for record in archive if record.id not in report.windows_left_out)
     archive = dataclasses.replace(archive, records=kept)
     report.images = len(archive)
@@ -118,8 +118,8 @@ def _place_of(report: ArchiveReport, error: InputError) -> dict[str, str]:
     return report.masks_with_unknown_values if isinstance(error, MaskValueError) else report.unreadable_masks
 
 
-def _describe_scenes(report: ArchiveReport, archive: Archive, valid: Mapping[str, float]) -> None:
-    report.scene_files = describe_scenes(archive, valid, report.windows_left_out)
+def _describe_scenes(report: ArchiveReport, archive: Archive, seen: Mapping[str, Seen]) -> None:
+    report.scene_files = describe_scenes(archive, seen, report.windows_left_out)
     for scene in report.scene_files:
         _note(report, scene.id, scene.notes)
 
@@ -172,6 +172,8 @@ def _look(label_set: LabelSet | None, reading: Reading, record: Record) -> _Find
             pixels = None if classes is None else np.bincount(classes.ravel(), minlength=256)
         except InputError as error:
             mask_error = error
-    size, notes = (None, ()) if image is None else (image.examined.pixels.shape[:2], image.examined.notes)
-    share = 1.0 if image is None or image.valid is None else float(image.valid.mean())
-    return _Finding(record, size, pixels, notes, share, left_out, image_error, mask_error)
+    if image is None:
+        return _Finding(record, None, pixels, (), Seen(), left_out, image_error, mask_error)
+    colours, notes = image.examined.pixels, image.examined.notes
+    seen = Seen() if reading.tiling is None else Seen.of(colours, image.valid)
+    return _Finding(record, colours.shape[:2], pixels, notes, seen, left_out, image_error, mask_error)

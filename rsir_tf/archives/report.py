@@ -9,6 +9,9 @@ from typing import Any
 
 from rsir_tf.errors import InputError
 
+DARK, BRIGHT = 16, 239
+"""Of 255: a scene with a lower or a higher mean is nearly black or white. Its stretch is more likely wrong than it."""
+
 SCENE_SIDE = 4096
 """Pixels: a file with a longer side is more likely a scene than one image."""
 
@@ -47,6 +50,7 @@ class SceneFacts:
         windows: How many it is cut into, those included that are left out.
         windows_left_out: How many of them have too few valid pixels.
         valid_share: Valid pixels of all windows, of all their pixels; 0..1.
+        mean: Of red, green and blue of the valid pixels, as they are read; 0..255. None where none was read.
         notes: What is worth knowing of the file, each in words that follow its name.
     """
 
@@ -59,6 +63,7 @@ class SceneFacts:
     windows: int
     windows_left_out: int
     valid_share: float
+    mean: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -176,6 +181,7 @@ class ArchiveReport:
         self.remarks = _lines(
             (self.left_out, "{} files or folders are left out"),
             (self.windows_left_out, "{} windows are left out"),
+            (self._ill_stretched(), "{} scenes are nearly black or white as they are read"),
             (self.large, "{} images are as large as scenes: --tile 256 would cut them into windows"),
             *(
                 (named, f"{{}} {'scenes' if self.scene_files else 'images'}: the file {note}")
@@ -187,6 +193,9 @@ class ArchiveReport:
             ([entry.name for entry in self.classes if not entry.pixels], "{} classes occur in no mask"),
             ([name for name, count in self.tags.items() if not count], "{} tags occur at no image"),
         )
+        types = sorted({scene.dtype for scene in self.scene_files})
+        if len(types) > 1 and "stretch" in self.reading.get("recipe", {}):
+            self.remarks.append(f"scenes hold values of several types ({', '.join(types)}), and have one stretch")
         if len(bare) < len(self.images_without_mask):
             some = _lines((self.images_without_mask, "{} images have no mask"))
             self.remarks.insert(0, f"{some[0]}: training takes `--supervision mixed`, or tags alone")
@@ -200,6 +209,13 @@ class ArchiveReport:
             self.remarks.insert(
                 0, "there are neither masks nor tags: it can be indexed and searched; training needs one of them"
             )
+
+    def _ill_stretched(self) -> dict[str, str]:
+        return {
+            scene.id: f"the mean of its colours is {scene.mean:.0f} of 255; check --stretch"
+            for scene in self.scene_files
+            if scene.mean is not None and not DARK <= scene.mean <= BRIGHT
+        }
 
 
 def all_void(masks: int, first: object, part: str = "") -> InputError:

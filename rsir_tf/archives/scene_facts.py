@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Container, Mapping
 from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 from rsir_tf.archives.records import Archive
 from rsir_tf.archives.report import SceneFacts
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import RasterSource, ground_resolution, open_dataset, path_of
+from rsir_tf.rasters import Place, RasterSource, ground_resolution, open_dataset, path_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
-def describe_scenes(archive: Archive, valid: Mapping[str, float], left_out: Container[str]) -> list[SceneFacts]:
-    """Describe the scenes of an archive by their headers.
+class Seen(NamedTuple):
+    """What one window showed.
+
+    Attributes:
+        valid_share: Of its pixels, 0..1; 0 where it could not be read.
+        mean: Of red, green and blue of its valid pixels, 0..255.
+    """
+
+    valid_share: float = 0.0
+    mean: float = 0.0
+
+    @classmethod
+    def of(cls, colours: NDArray[np.uint8], valid: NDArray[np.bool_] | None) -> Seen:
+        """Look at colours, uint8 [H, W, 3], and at which of them are valid, [H, W] or None."""
+        if valid is None:
+            return cls(1.0, float(colours.mean()))
+        return cls(float(valid.mean()), float(colours[valid].mean())) if valid.any() else cls()
+
+
+def describe_scenes(archive: Archive, seen: Mapping[str, Seen], left_out: Container[str]) -> list[SceneFacts]:
+    """Describe the scenes of an archive by their headers, and by what their windows showed.
 
     Args:
         archive: Before windows are left out.
-        valid: Id of a window → the share of its pixels that are valid.
+        seen: Id of a window → what it showed.
         left_out: Ids of the windows that are left out.
 
     Returns:
@@ -27,14 +52,18 @@ def describe_scenes(archive: Archive, valid: Mapping[str, float], left_out: Cont
     scenes = []
     for scene, windows in groupby(archive, lambda record: record.group or ""):
         records = list(windows)
+        shares = [seen[record.id].valid_share for record in records]
         path = path_of(records[0].source.address) or ""
+        # The file as it is, not as it is resampled.
+        own = dataclasses.replace(archive.reading.recipe, resolution=None)
+        source = RasterSource(path, own, tile_names=archive.reading.tile_names)
         try:
             with open_dataset(path) as opened:
                 bands, dtype, size = opened.count, str(opened.dtypes[0]), (opened.height, opened.width)
-            source = RasterSource(path, archive.reading.recipe, tile_names=archive.reading.tile_names)
             place, notes = source.place, source.notes
         except InputError:  # It was there a moment ago; what its windows met is told of them.
             continue
+        mean = sum(seen[record.id].mean * share for record, share in zip(records, shares, strict=True))
         scenes.append(
             SceneFacts(
                 id=scene,
@@ -42,14 +71,22 @@ def describe_scenes(archive: Archive, valid: Mapping[str, float], left_out: Cont
                 bands=bands,
                 dtype=dtype,
                 crs=None if place is None else _named(place.crs),
-                metres_a_pixel=None if place is None else ground_resolution(place, size),
+                metres_a_pixel=_resolution(place, size),
                 windows=len(records),
                 windows_left_out=sum(record.id in left_out for record in records),
-                valid_share=sum(valid[record.id] for record in records) / len(records),
+                valid_share=sum(shares) / len(records),
+                mean=mean / sum(shares) if any(shares) else None,
                 notes=notes,
             )
         )
     return scenes
+
+
+def _resolution(place: Place | None, size: tuple[int, int]) -> float | None:
+    try:
+        return None if place is None else ground_resolution(place, size)
+    except InputError:  # Its middle is not on Earth.
+        return None
 
 
 def _named(crs: str) -> str:

@@ -201,7 +201,7 @@ class Annotations(OptionGroup):
             images=self.image_files,
             masks=self.mask_files,
             need_labels=need_labels,
-            reading=None if scenes is None else scenes.reading(),
+            reading=None if scenes is None else self._reading(path, scenes, known),
             strict=strict,
             polygons=polygons,
         )
@@ -213,3 +213,21 @@ class Annotations(OptionGroup):
             for remark in opened.remarks:
                 console.say(remark)
         return opened
+
+    def _reading(self, path: str | Path, scenes: SceneOptions, known: Reading | None) -> Reading:
+        """How an archive's files become images; what --stretch P% means is computed over them, unless it is known."""
+        if scenes.percent is None:
+            return scenes.reading()
+        if known is not None and known.recipe.stretch is not None:
+            again = scenes.reading(known.recipe.stretch)
+            if again == known:
+                return again
+        from rsir_tf.archives import files_of
+        from rsir_tf.rasters import percentile_stretch
+
+        files = files_of(path, images=self.image_files, masks=self.mask_files)
+        with console.progress("computing --stretch") as tell:
+            ranges = percentile_stretch(files, scenes.percent, scenes.reading(()).recipe, tell)
+        numbers = " ".join(f"{value:g}" for pair in ranges for value in pair)
+        console.say(f"--stretch {scenes.stretch} of these {len(files):,} files is --stretch {numbers}")
+        return scenes.reading(ranges)

@@ -124,7 +124,7 @@ class SceneOptions(OptionGroup):
         """How files are to be read.
 
         Args:
-            stretch: The ranges that the percentage of --stretch means.
+            stretch: The ranges that the percentage of --stretch means; () leaves it open.
 
         Raises:
             typer.BadParameter: The options cannot go together, one of them has an impossible value, or --stretch is a
@@ -151,6 +151,9 @@ class SceneOptions(OptionGroup):
                     raise typer.BadParameter(f"--{name}: is about windows; give --tile PIXELS too")
         if self.grid and self.resolution is None:
             raise typer.BadParameter("--grid: needs windows of one size on the ground; give --resolution METRES too")
+
+        if self.percent is not None and not 0 < self.percent < 50:
+            raise typer.BadParameter(f"{STRETCH} {self.stretch}: wanted more than 0% and less than 50%")
 
     def _ranges(self) -> tuple[tuple[float, float], ...]:
         if self.stretch is None:

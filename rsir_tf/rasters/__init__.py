@@ -12,6 +12,7 @@ recipe         Recipe (bands, stretch, nodata, resolution), Tiling, and Reading:
 layouts        what a raster file holds, and what a recipe makes of it or why it cannot
 decoding       raw values to RGB and validity      blocks  raw values by whole blocks, which threads share
 warping        scenes at metres a pixel; read_band: class rasters on another grid
+stretching     the ranges that a percentage means
 windows        windows_of: a scene cut into windows
 datasets       open_dataset: the one place where GDAL opens rasters and URLs
 places         footprints, longitude and latitude of pixels, metres a pixel
@@ -37,6 +38,7 @@ from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
 from rsir_tf.rasters.scenes import RasterSource, path_of, with_path
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
 from rsir_tf.rasters.stored import IMAGE_SUFFIXES, MAX_PIXELS, MIN_SIDE, ORIENTATIONS, Stored, open_stored
+from rsir_tf.rasters.stretching import percentile_stretch
 from rsir_tf.rasters.tile_names import web_tile_place
 from rsir_tf.rasters.warping import read_band
 from rsir_tf.rasters.windows import window_id, windows_of
@@ -73,6 +75,7 @@ __all__ = [
     "open_source",
     "open_stored",
     "path_of",
+    "percentile_stretch",
     "pixel_hash",
     "pixel_to_lonlat",
     "read_band",

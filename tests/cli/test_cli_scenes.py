@@ -89,6 +89,7 @@ def test_options_become_a_reading() -> None:
         ({"stretch": "0 inf"}, "wanted two numbers"),
         ({"stretch": "3000 0"}, "3000 to 0"),
         ({"stretch": "2%"}, "--stretch 2%: is computed over an archive; give the numbers here"),
+        ({"stretch": "50%"}, "--stretch 50%: wanted more than 0% and less than 50%"),
         ({"tile_names": "{x}-{y}.png"}, "pattern of tile names"),
     ],
 )
@@ -153,6 +154,27 @@ def test_check_without_a_tile_names_it(tmp_path: Path, command: Command) -> None
         in (ended.out.splitlines())
     )
     assert "read it as a scene, which is cut into windows: --tile 256" in ended.out
+
+
+def test_a_percentage_is_told_in_numbers(scenes: Path, command: Command) -> None:
+    line = ("check", scenes, "--tile", 32, "--bands", 1, 4, 4)
+    ended = command(*line, "--stretch", "10%")
+    # Rows 0 to 63 hold 100 to 730, equally often: of 2.5 scenes the 10th percentile is row 6, the 90th row 57. Band 4
+    # holds 700 alone.
+    assert ended.err == "--stretch 10% of these 3 files is --stretch 160 670 700 701 700 701\n"
+    numbers = command(*line, "--stretch", 160, 670, 700, 701, 700, 701)
+    assert numbers.out == ended.out
+
+
+def test_a_wrong_stretch_is_remarked(scenes: Path, command: Command) -> None:
+    ended = command("check", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 60000)
+    assert "remark   3 scenes are nearly black or white as they are read (first 0.tif: the mean of its colours is" in (
+        ended.out
+    )
+    with rasterio.open(scenes / "rgb.tif", "w", driver="GTiff", count=3, height=64, width=64, dtype="uint8") as opened:
+        opened.write(np.full((3, 64, 64), 90, np.uint8))
+    ended = command("check", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000)
+    assert "remark   scenes hold values of several types (uint16, uint8), and have one stretch" in ended.out
 
 
 def test_split_by_scene(scenes: Path, tmp_path: Path, command: Command) -> None:
