@@ -16,7 +16,7 @@ from rsir_tf.rasters.stored import Stored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rsir_tf.rasters.scenes import Window
+    from rsir_tf.rasters.decoding import Window
     from rsir_tf.rasters.source import Place
 
 

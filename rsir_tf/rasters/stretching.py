@@ -57,9 +57,7 @@ def percentile_stretch(
         progress(done, len(paths), path)
     values = np.concatenate(found, axis=1) if found else np.empty((3, 0))
     if values.shape[1] == 0:
-        raise refused or InputError(
-            f"{paths[0] if paths else 'the archive'}: has no valid pixel to compute a stretch of"
-        )
+        raise refused or InputError(f"{len(paths)} files: have no valid pixel", wanted="one to compute a stretch from")
     low, high = np.percentile(values, [percent, 100 - percent], axis=1)
     return tuple(_range(*ends) for ends in zip(low, high, strict=True))
 
