@@ -12,10 +12,13 @@ import typer
 from rsir_tf.cli import console, options, query_output
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.option_groups import OptionGroup, Without
+from rsir_tf.cli.query_options import HitPlaces, MapFiles, SceneParts, own_reading, parse_within
+from rsir_tf.cli.scene_options import SceneOptions
 
 if TYPE_CHECKING:
     from rsir_tf.errors import RsirError
     from rsir_tf.ranking import Index, Scheme
+    from rsir_tf.rasters import Source
 
 NAME = "query"
 
@@ -61,33 +64,38 @@ class RequiredSettings(OptionGroup):
 
 def command(
     images: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help="The query image, or several. - reads a list of them from stdin and @FILE from a file, one path in "
-            "each line.",
+            help="The query image, or several: files or URLs. - reads a list of them from stdin and @FILE from a file, "
+            "one path in each line.",
             metavar="IMAGE...",
+            show_default=False,
         ),
-    ],
-    index: Annotated[Path, typer.Option(help="The index's folder.")],
+    ] = None,
     *,
+    index: Annotated[Path, typer.Option(help="The index's folder.")],
     scheme: Annotated[
         str | None,
         typer.Option(
             metavar=options.SCHEME_NAMES,
             help="How images are compared. recnn: region by region (the paper's Eq. 3). recnn+: as a whole. The "
-            "default is recnn+, or recnn if --region or --at picks a region.",
+            "default is recnn+, or recnn if regions are asked for (--region, --at, --same-place, --matched-regions).",
         ),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(help="How many hits to print at most. The default is 10, or all of them with --within."),
+        typer.Option(
+            help="How many hits to print at most. The default is 10, or all of them with --within DISTANCE or "
+            "--same-place."
+        ),
     ] = None,
     within: Annotated[
-        float | None,
+        list[str] | None,
         typer.Option(
-            metavar="DISTANCE",
-            help="Print only images that are at most this far from the query. --json prints distances in full, the "
-            "table rounds them.",
+            metavar="DISTANCE|AREAS",
+            help="A number: print only images that are at most this far from the query. --json prints distances in "
+            "full, the table rounds them. A GeoJSON, GeoPackage or shapefile: print only images whose ground overlaps "
+            "one of its areas. Repeat the option for both.",
         ),
     ] = None,
     metric: options.Metric = None,
@@ -113,10 +121,16 @@ def command(
             "file is replaced only if it is such a drawing."
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --montage replace any file.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let --montage, --geojson and --geoparquet replace any file.")
+    ] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print the path of each hit too; --json always does.")] = False,
     root: options.Roots = None,
     connection: Annotated[Connection, Without("batch_size")],
+    parts: SceneParts,
+    places: HitPlaces,
+    maps: MapFiles,
+    scenes: Annotated[SceneOptions, Without("tile", "overlap", "min_valid", "grid")],
     required: RequiredSettings,
     json: options.Json = False,
     jsonl: Annotated[
@@ -127,32 +141,38 @@ def command(
     """Rank the images of an index by their distance to an image, or to one of its regions. The search is exact.
 
     Of several images, those that cannot be used are named on stderr, the others are answered, and the exit code is 1.
+    A query is read as the images of the index were, but for the options that are given here.
     """
     from rsir_tf.cli.image_lists import expand, is_list
 
+    files = expand(images) if images else []
+    several = len(files) > 1 or any(map(is_list, images or ()))
     one_region = region is not None or at is not None
-    files = expand(images)
-    several = len(files) > 1 or any(map(is_list, images))
+    both = (("--region", region is not None and at is not None, "--at"), ("--json", json and jsonl, "--jsonl"))
+    for one, together, other in both:
+        if together:
+            raise typer.BadParameter(f"both {one} and {other} are given: name one")
     if several and (one_region or montage is not None):
         raise typer.BadParameter("--region, --at and --montage are for one image")
-    if region is not None and at is not None:
-        raise typer.BadParameter("both --region and --at are given: name one region")
-    if within is not None and not within >= 0:
-        raise typer.BadParameter(f"--within {within}: wanted a number of at least 0")
-    if json and jsonl:
-        raise typer.BadParameter("both --json and --jsonl are given: name one")
-    if montage is not None:
-        from rsir_tf.presentation.picture_files import check_picture_target
-
-        with options.usage_errors():
-            check_picture_target(montage, force=force)
+    if not files and parts.lonlat is None:
+        raise typer.BadParameter("name an image to search with, or a place by --lonlat")
+    distance, areas = parse_within(within)
+    limits, part, reading = places.limits(areas), parts.part(), own_reading(scenes)
+    query_output.check_targets(montage, maps, force=force)
 
     def prepare() -> tuple[Scheme, Index]:
         from rsir_tf.ranking import open_index
+        from rsir_tf.ranking.schemes import DEFAULT_REGION_SCHEME
         from rsir_tf.workflows import query_scheme
 
+        by_regions = places.same_place or maps.matched_regions
         with options.usage_errors():
-            ranks = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
+            ranks = query_scheme(
+                scheme or (DEFAULT_REGION_SCHEME if by_regions else None),
+                metric=metric,
+                direction=direction,
+                one_region=one_region,
+            )
         return ranks, open_index(index, roots=options.parse_roots(root))
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.
@@ -163,11 +183,15 @@ def command(
 
         settings: dict[str, Any] = {
             "scheme": ranks,
-            "top": 10 if top is None and within is None else top,
-            "within": math.inf if within is None else within,
+            "top": 10 if top is None and distance is None and not places.same_place else top,
+            "within": math.inf if distance is None else distance,
             "tags_overlap": tags_overlap,
+            "limits": limits,
+            "part": part,
+            "reading": reading,
             "asked": required.named,
         }
+        drawn = query_output.Maps(maps, opened_index, opened)
         if several:
             refused: list[str] = []
 
@@ -176,14 +200,17 @@ def command(
                 console.complain(error)
 
             results = query_images(files, opened_index, opened, **settings, refused=refuse)
-            query_output.answer_all(results, json, jsonl, paths, lambda: len(refused), len(files))
+            query_output.answer_all(drawn.noting(results), json, jsonl, paths, lambda: len(refused), len(files))
+            drawn.write()
             raise typer.Exit(1 if refused else 0)
-        result = query_image(files[0], opened_index, opened, region=region, at=at, **settings)
-        # Before the montage: what was found is not lost to a picture that cannot be written.
-        if json or jsonl:
-            console.put_json(result.to_json(), one_line=jsonl)
-        else:
-            console.put(query_output.table(result, paths))
-        query_output.tell_problems(result)
+        image: str | Source = files[0] if files else query_output.indexed_image(opened_index, parts)
+        if not files:
+            settings["part"] = None  # It is the whole image.
+        result = query_image(image, opened_index, opened, region=region, at=at, **settings)
+        # Before the files: what was found is not lost to one that cannot be written.
+        query_output.answer(result, json or jsonl, jsonl, paths, places.same_place)
+        for _ in drawn.noting([result]):
+            pass
+        drawn.write()
         if montage is not None:
             query_output.draw(montage, force, result, opened_index, opened)

@@ -2,21 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsir_tf.cli import console
-from rsir_tf.errors import ArtifactError
+import typer
+
+from rsir_tf import __version__
+from rsir_tf.cli import console, options
+from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.presentation.tables import Table, console_table, visible
 
 if TYPE_CHECKING:
+    from rsir_tf.cli.query_options import MapFiles, SceneParts
     from rsir_tf.contract import Model
+    from rsir_tf.presentation.maps.geojson import Feature
     from rsir_tf.ranking import Index
+    from rsir_tf.rasters import Source
     from rsir_tf.workflows import QueryResult
 
+NO_PLACE = "nothing says where on Earth they lie"
+
+PLACES = "index georeferenced images or web tiles; `rsir-tf info` says how many images have a place"
 
 MOVED = "if the archive has been moved, name its folder by --root, or index it again"
+
+
+def check_targets(montage: Path | None, maps: MapFiles, *, force: bool) -> None:
+    """Refuse files that must not be written over, before the work.
+
+    Raises:
+        typer.BadParameter: A file has an ending of another format, or there is no file for the matched regions.
+        ArtifactError: A file is in the way.
+    """
+    if maps.matched_regions and not maps.any:
+        raise typer.BadParameter("--matched-regions: needs a file for them, --geojson or --geoparquet")
+    with options.usage_errors():
+        if montage is not None:
+            from rsir_tf.presentation.picture_files import check_picture_target
+
+            check_picture_target(montage, force=force)
+        if maps.any:
+            from rsir_tf.presentation.maps.targets import check_geojson_target, check_parquet_target
+
+            for path, check in ((maps.geojson, check_geojson_target), (maps.geoparquet, check_parquet_target)):
+                if path is not None:
+                    check(path, force=force)
+
+
+def answer(result: QueryResult, json: bool, one_line: bool, paths: bool, changes: bool) -> None:
+    """Print the answer to one image.
+
+    Args:
+        result: From `query_image`.
+        json: Whether to print JSON.
+        one_line: Whether in one line.
+        paths: Whether the table has a column of paths.
+        changes: Whether a second table says how much each region has changed.
+    """
+    if json:
+        console.put_json(result.to_json(), one_line=one_line)
+    else:
+        console.put(table(result, paths))
+        if changes and any(hit.matches for hit in result.hits):
+            console.put(f"\n{change_table(result)}")
+    tell_problems(result)
 
 
 def answer_all(
@@ -67,8 +117,96 @@ def draw(montage: Path, force: bool, result: QueryResult, index: Index, model: M
         raise ArtifactError(f"{montage}: shows none of the hits: their pictures are missing", cure=MOVED)
 
 
+class Maps:
+    """What queries found, collected for the files that the options name.
+
+    Args:
+        files: The options.
+        index: That is asked.
+        model: That is asked.
+    """
+
+    def __init__(self, files: MapFiles, index: Index, model: Model) -> None:
+        self._files = files
+        self._index = index
+        self._model = model
+        self._features: list[Feature] = []
+        self._missing: dict[str, str] = {}
+        self._queries: list[str] = []
+        self._scheme = ""
+
+    def noting(self, results: Iterable[QueryResult]) -> Iterator[QueryResult]:
+        """Let results pass, and keep what maps show of them."""
+        for result in results:
+            yield result
+            if self._files.any:
+                self._note(result)
+
+    def _note(self, result: QueryResult) -> None:
+        from rsir_tf.workflows.query_maps import hit_features, region_features
+
+        self._queries.append(result.query)
+        self._scheme = result.scheme
+        if not self._files.matched_regions:
+            self._features += hit_features(result, self._missing.__setitem__)
+            return
+        if result.hits and not any(hit.matches for hit in result.hits):
+            raise InputError(f"--matched-regions: scheme {result.scheme} matches no regions", wanted="scheme recnn")
+        self._features += region_features(result, self._index, self._model, self._missing.__setitem__)
+
+    def write(self) -> None:
+        """Write the files.
+
+        Raises:
+            InputError: There are hits, and none of them can be put on a map.
+            ArtifactError: A file cannot be written.
+        """
+        from rsir_tf.presentation.maps.geojson import write_geojson
+        from rsir_tf.presentation.maps.geoparquet import write_geoparquet
+        from rsir_tf.workflows.query_maps import table_fields
+
+        for image, why in list(self._missing.items())[:1]:
+            console.say(f"not on the map: {image}: {why}" + _more(len(self._missing) - 1))
+        if self._missing and not self._features:
+            raise InputError(
+                f"{self._index.path}: none of the {len(self._missing)} hits can be put on a map", cure=PLACES
+            )
+        about = {
+            "made_by": f"rsir_tf {__version__}",
+            "model_id": self._index.settings.model_id,
+            "scheme": self._scheme,
+            "queries": len(self._queries),
+        }
+        if self._files.geojson is not None:
+            write_geojson(self._files.geojson, self._features, about)
+            console.say(f"wrote {self._files.geojson}")
+        if self._files.geoparquet is not None:
+            fields = table_fields(matched_regions=self._files.matched_regions)
+            write_geoparquet(self._files.geoparquet, self._features, fields, about)
+            console.say(f"wrote {self._files.geoparquet}")
+
+
+def indexed_image(index: Index, parts: SceneParts) -> Source:
+    """The image of an index that shows a place, to search with; it is named on stderr."""
+    from rsir_tf.rasters import open_source
+    from rsir_tf.workflows.footprints import image_at
+
+    assert parts.lonlat is not None
+    if parts.tile is not None:
+        raise typer.BadParameter("--tile: is for a window of an image; name the image too")
+    row = image_at(index, *parts.lonlat)
+    console.say(f"searching with {index.images.ids[row]}")
+    return open_source(index.address_of(row))
+
+
 def tell_problems(result: QueryResult) -> None:
-    """Say on stderr how many hits have no picture any more, or another one than was indexed."""
+    """Say on stderr what is not as it may seem.
+
+    How many hits have no picture any more, or another one than was indexed, and how many images could be no hits
+    because they have no place.
+    """
+    if result.without_place:
+        console.say(f"left out {result.without_place:,} images of the index, of which {NO_PLACE}")
     problems = [picture for picture in result.pictures if picture.problem is not None]
     if problems:
         first = f"{problems[0].path}: {problems[0].problem}"
@@ -89,3 +227,25 @@ def table(result: QueryResult, paths: bool) -> str:
         header.append("problem")
         rows = [[*row, picture.problem or ""] for row, picture in zip(rows, result.pictures, strict=True)]
     return "\n".join(console_table(Table(header, rows, right=right)))
+
+
+def change_table(result: QueryResult) -> str:
+    """How much each region of the query differs from the nearest one in each hit: what has changed comes first."""
+    rows = [
+        [
+            f"{match.distance:.4f}",
+            f"{match.query_region}",
+            result.class_names[result.regions.classes[match.query_region]],
+            f"{int(result.regions.areas[match.query_region])}",
+            result.class_names[match.class_index],
+            hit.id,
+        ]
+        for hit in result.hits
+        for match in sorted(hit.matches, key=lambda match: -match.distance)
+    ]
+    header = ["change", "region", "class", "pixels", "nearest there", "id"]
+    return "\n".join(console_table(Table(header, rows, right=(0, 1, 3))))
+
+
+def _more(count: int) -> str:
+    return f" (and {count:,} more)" if count else ""

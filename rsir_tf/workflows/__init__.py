@@ -7,7 +7,9 @@ changing     an index → the same without some images, or with its archive name
 segmenting   a scene → a map of its classes
 hit_pictures     are the pictures of hits still what was indexed?
 querying     an image (asked_images), or several → ranked hits (query_results)
-query_drawing   … → a contact sheet of them
+query_windows   the part of a scene that asks             geographic_limits   where hits may lie (footprints)
+query_drawing, query_maps   … → a contact sheet of them; GeoJSON and GeoParquet (hit_regions: their outlines)
+sharing      an index → a table of its vectors for other programs
 evaluating   an index, or parts of it (query_sets) → retrieval figures, and what each query found (ranking_records)
 evaluation_report   … → a folder to look at
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
@@ -30,7 +32,9 @@ _HOMES = {
     "Comparison": "rsir_tf.workflows.comparing",
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
+    "GeographicLimits": "rsir_tf.workflows.geographic_limits",
     "QueryResult": "rsir_tf.workflows.query_results",
+    "QueryWindow": "rsir_tf.workflows.query_windows",
     "RankingRecord": "rsir_tf.workflows.ranking_records",
     "SegmentSummary": "rsir_tf.workflows.segmenting",
     "TrainingSummary": "rsir_tf.workflows.training",
@@ -50,6 +54,7 @@ _HOMES = {
     "recorded_reading": "rsir_tf.workflows.archive_roots",
     "segment_scene": "rsir_tf.workflows.segmenting",
     "sets_of_split": "rsir_tf.workflows.query_sets",
+    "share_index": "rsir_tf.workflows.sharing",
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
     "usual_supervision": "rsir_tf.workflows.training",
@@ -62,8 +67,10 @@ _HOMES = {
 __all__ = [
     "Comparison",
     "Described",
+    "GeographicLimits",
     "IndexSummary",
     "QueryResult",
+    "QueryWindow",
     "RankingRecord",
     "SegmentSummary",
     "TrainingSummary",
@@ -83,6 +90,7 @@ __all__ = [
     "recorded_reading",
     "segment_scene",
     "sets_of_split",
+    "share_index",
     "train_archive",
     "unlike_published",
     "usual_supervision",
@@ -107,13 +115,16 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.describing import Described, describe_prediction
     from rsir_tf.workflows.evaluating import evaluate_index
     from rsir_tf.workflows.evaluation_report import write_evaluation
+    from rsir_tf.workflows.geographic_limits import GeographicLimits
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
     from rsir_tf.workflows.query_drawing import draw_query
     from rsir_tf.workflows.query_results import QueryResult
     from rsir_tf.workflows.query_sets import sets_of_split
+    from rsir_tf.workflows.query_windows import QueryWindow
     from rsir_tf.workflows.querying import query_image, query_images, query_scheme
     from rsir_tf.workflows.ranking_records import RankingRecord
     from rsir_tf.workflows.segmenting import SegmentSummary, segment_scene
+    from rsir_tf.workflows.sharing import share_index
     from rsir_tf.workflows.training import (
         TrainingSummary,
         train_archive,

@@ -10,7 +10,7 @@ import numpy as np
 
 from rsir_tf.errors import InputError
 from rsir_tf.ranking import ImageFeatures, Scheme
-from rsir_tf.rasters import Source, pixel_hash
+from rsir_tf.rasters import Pixels, Source, content_hash
 from rsir_tf.workflows.describing import Described, describe_prediction
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class AskedImage:
 
 def describe_asked(
     source: Source,
-    original: NDArray[np.uint8],
-    seen: NDArray[np.uint8],
+    original: Pixels,
+    seen: Pixels,
     prediction: Prediction,
     index: Index,
     scheme: Scheme,
@@ -65,8 +65,8 @@ def describe_asked(
 
     Args:
         source: Of its pixels.
-        original: uint8 [H, W, 3], its source's pixels.
-        seen: uint8 [H, W, 3], what the model saw: of the index's size.
+        original: Its source's pixels.
+        seen: What the model saw: of the index's size.
         prediction: What the model answered.
         index: Which is asked.
         scheme: By which it is asked.
@@ -76,26 +76,26 @@ def describe_asked(
     Raises:
         InputError: It has no region to ask with, or not the one that was picked.
     """
-    content_hash = pixel_hash(original)
-    described = _described(content_hash, prediction, index)
+    content = content_hash(original)
+    described = _described(content, prediction, index, seen.valid)
     picked: tuple[int, ...] = ()
-    point = _moved(source, at, original.shape, seen.shape)
+    point = _moved(source, at, original.values.shape, seen.values.shape)
     if scheme.asks_with == "regions":
         picked = _picked(source, described.regions, region, point)
         if not picked:
             raise InputError(
                 f"{source}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
             )
-    return AskedImage(source, seen, content_hash, prediction, described, picked)
+    return AskedImage(source, seen.values, content, prediction, described, picked)
 
 
-def _described(content_hash: str, prediction: Prediction, index: Index) -> Described:
+def _described(content: str, prediction: Prediction, index: Index, valid: NDArray[np.bool_] | None) -> Described:
     """Equal pixels get the very descriptors that the index holds, so that their distance is 0 and not a rounding error.
 
     A batch of another size adds up in another order.
     """
-    described = describe_prediction(prediction, index.settings)
-    known = index.find_content(content_hash)
+    described = describe_prediction(prediction, index.settings, valid)
+    known = index.find_content(content)
     if known is None or not np.array_equal(known.areas, described.regions.areas):
         return described
     return dataclasses.replace(described, recnn=known.recnn, recnn_plus=known.recnn_plus)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from shapely.geometry.base import BaseGeometry
 
     from rsir_tf.contract import Prediction
     from rsir_tf.ranking import Hit, ImageFeatures, Scheme
@@ -36,6 +37,10 @@ class QueryResult:
         pictures: Where each hit's picture lies, and whether it is still what was indexed.
         features: What was asked with: the whole image, or the chosen region.
         ranking: The scheme with its options.
+        footprints: The ground of each hit: WKB in longitude and latitude, cut at the antimeridian; None where it has no
+            place.
+        without_place: How many images of the index could be no hits because they have no place; 0 where hits were not
+            limited to a part of the Earth.
     """
 
     query: str
@@ -52,9 +57,39 @@ class QueryResult:
     pictures: tuple[HitPicture, ...]
     features: ImageFeatures
     ranking: Scheme
+    footprints: tuple[bytes | None, ...]
+    without_place: int = 0
+
+    def footprint(self, number: int) -> BaseGeometry | None:
+        """The ground of a hit in longitude and latitude, cut at the antimeridian; None where it has no place.
+
+        Args:
+            number: Of the hit, from 0.
+        """
+        import shapely
+
+        encoded = self.footprints[number]
+        ground = None if encoded is None else shapely.from_wkb(encoded)
+        return None if ground is None or ground.is_empty else ground
+
+    def to_geojson(self) -> dict[str, Any]:
+        """The footprints of the hits as a GeoJSON FeatureCollection (RFC 7946); hits without a place are not in it.
+
+        Each feature has the properties query, rank, distance, id, scheme, scene, tags and path.
+        """
+        from rsir_tf.presentation.maps.geojson import feature_collection
+        from rsir_tf.workflows.query_maps import hit_features
+
+        return feature_collection(hit_features(self), {"queries": [self.query], "scheme": self.scheme})
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types; an infinite distance (an image without regions) becomes null."""
+        """As JSON types; an infinite distance (an image without regions) becomes null.
+
+        The place of a hit is (west, south, east, north) of its footprint in degrees, null where it has none; west
+        exceeds east across the antimeridian.
+        """
+        from rsir_tf.presentation.maps.geojson import lonlat_box
+
         regions = [
             {
                 "region": number,
@@ -67,6 +102,7 @@ class QueryResult:
         hits = []
         known = zip(self.hits, self.facts, self.pictures, strict=True)
         for rank, (hit, (scene, tags), picture) in enumerate(known, start=1):
+            ground = self.footprint(rank - 1)
             matches = [
                 {
                     "query_region": match.query_region,
@@ -86,7 +122,15 @@ class QueryResult:
                     "tags": None if tags is None else list(tags),
                     "path": picture.path,
                     "problem": picture.problem,
+                    "place": None if ground is None else list(lonlat_box(ground)),
                     "matches": matches,
                 }
             )
-        return {"query": self.query, "scheme": self.scheme, "exact": self.exact, "regions": regions, "hits": hits}
+        return {
+            "query": self.query,
+            "scheme": self.scheme,
+            "exact": self.exact,
+            "without_place": self.without_place,
+            "regions": regions,
+            "hits": hits,
+        }

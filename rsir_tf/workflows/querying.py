@@ -10,31 +10,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from rsir_tf.errors import InputError, ModelError, RsirError, ServerUnavailableError
 from rsir_tf.index import IndexSettings
 from rsir_tf.ranking import (
     DEFAULT_REGION_SCHEME,
     DEFAULT_SCHEME,
     Answer,
+    Candidates,
     Scheme,
     make_scheme,
     search_many,
     sharing_classes,
 )
-from rsir_tf.rasters import Source, open_source, resize_image
+from rsir_tf.rasters import Source, read_pixels, resize_pixels
 from rsir_tf.workflows.asked_images import AskedImage, describe_asked
+from rsir_tf.workflows.geographic_limits import GeographicLimits, LimitedIndex, both_of
 from rsir_tf.workflows.hit_pictures import look_up
 from rsir_tf.workflows.query_results import QueryResult
+from rsir_tf.workflows.query_windows import QueryWindow, query_reading, query_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rsir_tf.contract import Model, Prediction
     from rsir_tf.ranking import Index
+    from rsir_tf.rasters import Pixels
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -82,6 +82,9 @@ def query_image(
     region: int | None = None,
     at: tuple[int, int] | None = None,
     tags_overlap: bool = False,
+    limits: GeographicLimits | None = None,
+    part: QueryWindow | None = None,
+    reading: Mapping[str, Any] | None = None,
     asked: dict[str, Any] | None = None,
 ) -> QueryResult:
     """Find the images of an index that show what an image shows, or that have a region like one of its regions.
@@ -99,12 +102,15 @@ def query_image(
         at: Ask with the region at this point (x, y) of the query alone, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter
             by overlapping labels), or with the region's.
+        limits: Where on Earth hits may lie; None for anywhere or nowhere known.
+        part: Which part of the image asks, where it is a scene; None for all of it. `at` counts from its corner.
+        reading: Fields of `rsir_tf.rasters.Recipe`, and "tile_names", that the image is read by and not as the index's.
         asked: Settings that the index must have ("connectivity", "min_area", "convention", "resize").
 
     Raises:
         InputError: The index is empty; the image cannot be used, has no region to ask with, or not the one that was
-            picked; a region is picked under a scheme that asks with whole images, or twice; or an option has no such
-            value.
+            picked; a region is picked under a scheme that asks with whole images, or twice; an option has no such
+            value; or a place is asked for and nothing says where the image lies.
         MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
         ModelError: The model does not answer.
     """
@@ -112,7 +118,8 @@ def query_image(
     built = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
-    (answer,) = _Asking(index, model, built, top, within, region, at, tags_overlap, asked).answers([open_source(image)])
+    asking = _Asking(index, model, built, top, within, region, at, tags_overlap, LimitedIndex(index, limits), asked)
+    (answer,) = asking.answers([query_source(image, query_reading(index, reading), part)])
     if isinstance(answer, RsirError):
         raise answer
     return answer
@@ -129,6 +136,9 @@ def query_images(
     metric: str | None = None,
     direction: str | None = None,
     tags_overlap: bool = False,
+    limits: GeographicLimits | None = None,
+    part: QueryWindow | None = None,
+    reading: Mapping[str, Any] | None = None,
     asked: dict[str, Any] | None = None,
     refused: Callable[[str, RsirError], None] | None = None,
 ) -> Iterator[QueryResult]:
@@ -144,6 +154,9 @@ def query_images(
         metric: As for `query_image`.
         direction: As for `query_image`.
         tags_overlap: As for `query_image`.
+        limits: As for `query_image`.
+        part: As for `query_image`.
+        reading: As for `query_image`.
         asked: As for `query_image`.
         refused: Called with an image that cannot be asked with, and why; the others are answered all the same. Without
             it the first such image is an error.
@@ -157,16 +170,18 @@ def query_images(
         ModelError: As for `query_image`.
     """
     built = make_scheme(scheme, metric=metric, direction=direction)
-    asking = _Asking(index, model, built, top, within, None, None, tags_overlap, asked)
-    waiting = map(open_source, images)
+    asking = _Asking(index, model, built, top, within, None, None, tags_overlap, LimitedIndex(index, limits), asked)
+    read_by = query_reading(index, reading)
+    waiting = iter(images)
     while group := list(itertools.islice(waiting, IMAGES_AT_ONCE)):
-        for source, answer in zip(group, asking.answers(group), strict=True):
+        sources = [_attempt(query_source, image, read_by, part) for image in group]
+        for image, answer in zip(group, asking.answers(sources), strict=True):
             if not isinstance(answer, RsirError):
                 yield answer
             elif refused is None:
                 raise answer
             else:
-                refused(str(source), answer)
+                refused(str(image), answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,26 +196,44 @@ class _Asking:
     region: int | None
     at: tuple[int, int] | None
     tags_overlap: bool
+    limited: LimitedIndex
     insisted: dict[str, Any] | None
 
-    def answers(self, sources: Sequence[Source]) -> list[QueryResult | RsirError]:
+    def answers(self, sources: Sequence[Source | RsirError]) -> list[QueryResult | RsirError]:
         """Answer each image for itself: its result, or why it cannot be asked with."""
         index = self.index
         if not len(index):
             raise InputError(f"{index.path}: the index is still empty", cure="index an archive into it first")
-        pixels = _each(lambda source: source.read(), sources)
+        pixels = _each(read_pixels, sources)
         self._require_settings()
         predictions = self._predictions([each for each in pixels if not isinstance(each, RsirError)])
         asked = [
             each if isinstance(each, RsirError) else _attempt(self._asked, source, each, next(predictions))
             for source, each in zip(sources, pixels, strict=True)
         ]
-        good = [each for each in asked if not isinstance(each, RsirError)]
-        queries = [each.features() for each in good]
-        among = [sharing_classes(index, query.classes.tolist()) for query in queries] if self.tags_overlap else None
-        found = search_many(index, queries, self.scheme, top=self.top, within=self.within, among=among)
-        results = iter([_result(each, answer, index, self.scheme) for each, answer in zip(good, found, strict=True)])
-        return [each if isinstance(each, RsirError) else next(results) for each in asked]
+        among = _each(self._candidates, asked)
+        good = [
+            (each, limit)
+            for each, limit in zip(asked, among, strict=True)
+            if not (isinstance(each, RsirError) or isinstance(limit, RsirError))
+        ]
+        found = search_many(
+            index,
+            [each.features() for each, _ in good],
+            self.scheme,
+            top=self.top,
+            within=self.within,
+            among=[limit for _, limit in good],
+        )
+        results = iter([self._result(each, answer) for (each, _), answer in zip(good, found, strict=True)])
+        return [each if isinstance(each, RsirError) else next(results) for each in among]
+
+    def _candidates(self, asked: AskedImage) -> Candidates | None:
+        """The images that may be found; None for all."""
+        limits = [self.limited.candidates(asked.source)]
+        if self.tags_overlap:
+            limits.append(sharing_classes(self.index, asked.features().classes.tolist()))
+        return both_of(limits)
 
     def _require_settings(self) -> None:
         """Refuse another model than the index's, or other settings than it has."""
@@ -210,31 +243,62 @@ class _Asking:
         wanted = IndexSettings(description.model_id, description.class_names, **settings)
         own.require_equal(wanted, whose="the query")
 
-    def _predictions(
-        self, pixels: list[NDArray[np.uint8]]
-    ) -> Iterator[tuple[NDArray[np.uint8], Prediction | RsirError]]:
+    def _predictions(self, pixels: list[Pixels]) -> Iterator[tuple[Pixels, Prediction | RsirError]]:
         """What the model saw and answered, image by image: one that it refuses does not take the others along."""
-        seen = [resize_image(values, self.index.settings.resize) for values in pixels]
+        seen = [resize_pixels(each, self.index.settings.resize) for each in pixels]
+        values = [each.values for each in seen]
         try:
-            return zip(seen, self.model.predict(seen), strict=True)
+            return zip(seen, self.model.predict(values), strict=True)
         except ServerUnavailableError:
             raise
         except ModelError:
             if len(seen) < 2:
                 raise
-            answers = _each(lambda values: self.model.predict([values])[0], seen)
+            answers = _each(lambda image: self.model.predict([image])[0], values)
             if all(isinstance(answer, RsirError) for answer in answers):
                 raise
             return zip(seen, answers, strict=True)
 
-    def _asked(
-        self, source: Source, original: NDArray[np.uint8], answered: tuple[NDArray[np.uint8], Prediction | RsirError]
-    ) -> AskedImage:
+    def _asked(self, source: Source, original: Pixels, answered: tuple[Pixels, Prediction | RsirError]) -> AskedImage:
         seen, prediction = answered
         if isinstance(prediction, RsirError):
             raise type(prediction)(f"{source}: {prediction.found}", wanted=prediction.wanted, cure=prediction.cure)
         return describe_asked(
             source, original, seen, prediction, self.index, self.scheme, region=self.region, at=self.at
+        )
+
+    def _result(self, asked: AskedImage, answer: Answer) -> QueryResult:
+        named = tuple(
+            dataclasses.replace(
+                hit,
+                matches=tuple(
+                    dataclasses.replace(match, query_region=asked.regions[match.query_region])
+                    if asked.regions
+                    else match
+                    for match in hit.matches
+                ),
+            )
+            for hit in answer.hits
+        )
+        index = self.index
+        scenes, tags = index.images.scenes, index.images.tags
+        return QueryResult(
+            query=str(asked.source),
+            scheme=self.scheme.name,
+            exact=answer.exact,
+            image=asked.image,
+            content_hash=asked.content_hash,
+            prediction=asked.prediction,
+            regions=asked.described.regions,
+            asked=asked.regions,
+            class_names=index.settings.class_names,
+            hits=named,
+            facts=tuple((scenes[hit.row], tags[hit.row]) for hit in named),
+            pictures=tuple(look_up(index, hit.row) for hit in named),
+            features=asked.features(),
+            ranking=self.scheme,
+            footprints=tuple(index.entry(hit.row).footprint for hit in named),
+            without_place=self.limited.without_place,
         )
 
 
@@ -248,35 +312,6 @@ def _attempt(make: Callable[..., Made], *arguments: Any) -> Made | RsirError:
         return error
 
 
-def _each(make: Callable[[Given], Made], images: Sequence[Given]) -> list[Made | RsirError]:
-    return [_attempt(make, image) for image in images]
-
-
-def _result(asked: AskedImage, answer: Answer, index: Index, scheme: Scheme) -> QueryResult:
-    named = tuple(
-        dataclasses.replace(
-            hit,
-            matches=tuple(
-                dataclasses.replace(match, query_region=asked.regions[match.query_region]) if asked.regions else match
-                for match in hit.matches
-            ),
-        )
-        for hit in answer.hits
-    )
-    scenes, tags = index.images.scenes, index.images.tags
-    return QueryResult(
-        query=str(asked.source),
-        scheme=scheme.name,
-        exact=answer.exact,
-        image=asked.image,
-        content_hash=asked.content_hash,
-        prediction=asked.prediction,
-        regions=asked.described.regions,
-        asked=asked.regions,
-        class_names=index.settings.class_names,
-        hits=named,
-        facts=tuple((scenes[hit.row], tags[hit.row]) for hit in named),
-        pictures=tuple(look_up(index, hit.row) for hit in named),
-        features=asked.features(),
-        ranking=scheme,
-    )
+def _each(make: Callable[[Given], Made], images: Sequence[Given | RsirError]) -> list[Made | RsirError]:
+    """The same of several images; why one could not be used before is kept."""
+    return [image if isinstance(image, RsirError) else _attempt(make, image) for image in images]

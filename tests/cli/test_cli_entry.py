@@ -14,7 +14,20 @@ from cli_pictures import picture
 from rsir_tf import __version__
 from rsir_tf.cli import check
 
-COMMANDS = ["synth", "check", "split", "train", "export", "serve", "index", "query", "evaluate", "compare", "info"]
+COMMANDS = [
+    "synth",
+    "check",
+    "split",
+    "train",
+    "export",
+    "serve",
+    "index",
+    "query",
+    "evaluate",
+    "compare",
+    "info",
+    "share",
+]
 PROGRAM = Path(sys.executable).parent / "rsir-tf"
 
 

@@ -22,25 +22,32 @@ BOX = "bbox"
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-def geometry_schema(geometries: NDArray[np.object_]) -> pa.Schema:
+def geometry_schema(geometries: Iterable[NDArray[np.object_]]) -> pa.Schema:
     """The two columns of a table's geometries, with the file's metadata: the entry "geo".
 
     Args:
-        geometries: All geometries of the table, shapely's, in longitude and latitude; None where one is not known.
+        geometries: All geometries of the table, shapely's, some rows at a time; in longitude and latitude, None where
+            one is not known.
     """
     import pyarrow as pa
     import shapely
 
-    known = geometries[~shapely.is_missing(geometries)]
+    kinds: set[str] = set()
+    bounds = []
+    for some in geometries:
+        known = some[~shapely.is_missing(some)]
+        kinds.update(geometry.geom_type for geometry in known.tolist())
+        bounds += [shapely.total_bounds(known)] if len(known) else []
     column: dict[str, Any] = {
         "encoding": "WKB",
-        "geometry_types": sorted({geometry.geom_type for geometry in known.tolist()}),
+        "geometry_types": sorted(kinds),
         "orientation": "counterclockwise",
         "edges": "planar",
         "covering": {BOX: {side: [BOX, side] for side in SIDES}},
     }
-    if len(known):
-        column[BOX] = shapely.total_bounds(known).tolist()
+    if bounds:
+        sides = np.array(bounds)
+        column[BOX] = [*sides[:, :2].min(axis=0).tolist(), *sides[:, 2:].max(axis=0).tolist()]
     geo = {"version": VERSION, "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
     fields = [(GEOMETRY, pa.binary()), (BOX, pa.struct([(side, pa.float64()) for side in SIDES]))]
     return pa.schema(fields, metadata={"geo": json.dumps(geo)})
@@ -104,7 +111,7 @@ def write_geoparquet(path: Path, features: Iterable[Feature], fields: pa.Schema,
     rows = list(features)
     geometries = np.empty(len(rows), dtype=object)
     geometries[:] = [row.geometry for row in rows]
-    own = geometry_schema(geometries)
+    own = geometry_schema([geometries])
     properties = {name: [row.properties[name] for row in rows] for name in fields.names}
     schema = pa.schema([*fields, *own], metadata=own.metadata)
     write_parquet(path, schema, [{**properties, **geometry_columns(geometries)}], about)

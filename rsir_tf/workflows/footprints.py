@@ -1,0 +1,175 @@
+"""The ground that the images of an index show: which lie near a point, in areas, or on another image's ground."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsir_tf.ranking import Index
+
+LONLAT = "EPSG:4326"
+EARTH = 6_371_000.0
+"""Metres from the Earth's centre, for a first choice; distances themselves are those on WGS 84."""
+
+
+class Footprints:
+    """Footprints in longitude and latitude, row by row.
+
+    Args:
+        encoded: WKB of each, cut at the antimeridian; None where a place is not known.
+
+    Attributes:
+        geometries: Shapely's, [N]; None where a place is not known.
+        known: bool [N].
+    """
+
+    def __init__(self, encoded: Sequence[bytes | None]) -> None:
+        import shapely
+
+        wkb = np.empty(len(encoded), dtype=object)
+        wkb[:] = encoded
+        self.geometries: NDArray[np.object_] = np.asarray(shapely.from_wkb(wkb), dtype=object)
+        # Of an image that is only partly on Earth the outline is empty.
+        self.known: NDArray[np.bool_] = ~(shapely.is_missing(self.geometries) | shapely.is_empty(self.geometries))
+
+    @cached_property
+    def _tree(self) -> Any:
+        import shapely
+
+        return shapely.STRtree(self.geometries)  # Rows keep their numbers: what is missing is never found.
+
+    def near(self, lon: float, lat: float, metres: float) -> NDArray[np.bool_]:
+        """Which footprints come as near to a point as this: bool [N].
+
+        The distance is that on WGS 84 from the point to the nearest spot of the footprint, and 0 within it.
+
+        Args:
+            lon: Degrees.
+            lat: Degrees.
+            metres: The largest distance.
+        """
+        import shapely
+
+        from rsir_tf.rasters.vectors import transformed
+
+        found = np.zeros(len(self.geometries), dtype=bool)
+        rows = np.flatnonzero(self._may_reach(lon, lat, metres))
+        # Around its centre this projection keeps distances on the ellipsoid; edges are as straight as in lon/lat only
+        # where they are short.
+        around = f"+proj=aeqd +lat_0={lat!r} +lon_0={lon!r} +datum=WGS84 +units=m"
+        flat = transformed(shapely.segmentize(self.geometries[rows], 0.1), LONLAT, around)
+        found[rows] = shapely.dwithin(flat, shapely.Point(0, 0), metres) if len(rows) else False
+        return found
+
+    def within(self, areas: NDArray[np.object_]) -> NDArray[np.bool_]:
+        """Which footprints share ground with an area: bool [N]. A common border alone is no common ground.
+
+        Args:
+            areas: Polygons in longitude and latitude, cut at the antimeridian.
+        """
+        import shapely
+
+        shapely.prepare(areas)
+        meeting, rows = self._tree.query(areas, predicate="intersects")
+        found = np.zeros(len(self.geometries), dtype=bool)
+        found[rows[~shapely.touches(areas[meeting], self.geometries[rows])]] = True
+        return found
+
+    def sharing(self, ground: Any, least: float) -> NDArray[np.int64]:
+        """Rows of the footprints that share ground with another footprint, ascending.
+
+        Args:
+            ground: The other footprint.
+            least: How much of the smaller of the two must be common, a fraction above 0.
+        """
+        import shapely
+
+        rows = np.sort(self._tree.query(ground, predicate="intersects"))
+        others = self.geometries[rows]
+        smaller = np.minimum(shapely.area(others), shapely.area(ground))
+        common = shapely.area(shapely.intersection(others, ground))
+        return np.asarray(rows[(common >= least * smaller) & (common > 0)], dtype=np.int64)
+
+    def _may_reach(self, lon: float, lat: float, metres: float) -> NDArray[np.bool_]:
+        """A first, quick choice of what can lie within a distance of a point; it leaves out nothing that does."""
+        import shapely
+
+        points, rows = shapely.get_coordinates(self.geometries, return_index=True)
+        apart = np.full(len(self.geometries), np.inf)
+        np.minimum.at(apart, rows, _angle(points, np.array([[lon, lat]])))
+        west, south, east, north = shapely.bounds(self.geometries).T
+        size = np.radians(np.hypot(np.minimum(east - west, 360.0), north - south))
+        # A footprint has no spot farther from its nearest corner than its own size.
+        return np.asarray(self.known & (apart <= 1.01 * metres / EARTH + size) & (apart < math.pi / 2))
+
+
+def _angle(points: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angles between directions from the Earth's centre, radians; (lon, lat) in degrees, [k, 2]."""
+    first, second = (np.radians(each).T for each in (points, other))
+    halves = np.sin((first - second) / 2) ** 2
+    return np.asarray(
+        2 * np.arcsin(np.sqrt(np.clip(halves[1] + np.cos(first[1]) * np.cos(second[1]) * halves[0], 0, 1)))
+    )
+
+
+def image_at(index: Index, lon: float, lat: float) -> int:
+    """The row of the image of an index that shows a place: of several, the one whose middle is nearest to it.
+
+    Args:
+        index: Whose images have places.
+        lon: Degrees.
+        lat: Degrees.
+
+    Raises:
+        InputError: No image shows it.
+    """
+    import shapely
+
+    footprints = Footprints(index.images.footprints)
+    point = shapely.Point(lon, lat)
+    rows = np.flatnonzero(shapely.intersects(footprints.geometries, point))
+    if not len(rows):
+        known = footprints.geometries[footprints.known]
+        sides = " ".join(f"{side:.6f}" for side in shapely.total_bounds(known)) if len(known) else "nothing"
+        raise InputError(
+            f"{index.path}: none of its images shows longitude {lon}, latitude {lat}",
+            wanted=f"a place within what they show, {sides} (west south east north)",
+        )
+    middles = shapely.centroid(footprints.geometries[rows])
+    return int(rows[np.argmin(shapely.distance(middles, point))])
+
+
+def read_areas(path: str) -> NDArray[np.object_]:
+    """Read the areas of a vector file as polygons in longitude and latitude, cut at the antimeridian.
+
+    Args:
+        path: GeoJSON, GeoPackage or shapefile, in any reference system that it names.
+
+    Raises:
+        InputError: It cannot be read, has no reference system, or holds no polygon.
+    """
+    import antimeridian
+    import shapely
+
+    from rsir_tf.rasters.vectors import read_vectors
+
+    shapes = read_vectors(path).to_crs(LONLAT).geometries
+    sound = shapely.make_valid(shapes, method="structure", keep_collapsed=False)
+    parts = shapely.get_parts(sound[~shapely.is_missing(sound)])
+    areas = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)]
+    if not len(areas):
+        kinds = ", ".join(sorted({shape.geom_type for shape in shapes.tolist() if shape is not None})) or "nothing"
+        raise InputError(f"{path}: holds {kinds}", wanted="polygons")
+    west, _, east, _ = shapely.bounds(areas).T
+    beyond = (west < -180) | (east > 180)
+    cut = [antimeridian.fix_polygon(area, fix_winding=True) for area in areas[beyond].tolist()]
+    return np.concatenate([areas[~beyond], shapely.get_parts(np.array(cut, dtype=object))])

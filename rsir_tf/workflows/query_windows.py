@@ -1,0 +1,221 @@
+"""Which part of a scene asks: a window in pixels, around a point, or of a box in longitude and latitude."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from rsir_tf.errors import InputError
+from rsir_tf.presentation.maps.geojson import lonlat_box
+from rsir_tf.rasters import MAX_PIXELS, MIN_SIDE, Reading, Recipe, Source, footprint, lonlat_to_pixel, open_source
+from rsir_tf.workflows.geographic_limits import check_lonlat
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from rsir_tf.ranking import Index
+    from rsir_tf.rasters import Place, RasterSource
+
+T = TypeVar("T")
+
+EDGE = 64
+"""Points of each side of a box."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryWindow:
+    """A part of a scene; one of the first three at most.
+
+    Attributes:
+        window: (x, y, width, height) in pixels of the scene as it is read, from its top left corner.
+        lonlat: (longitude, latitude) of a point, degrees: the window of `tile` pixels a side around it, which is
+            shifted inwards at the scene's border.
+        bbox: (west, south, east, north), degrees: the smallest window that holds what the scene has of this box; west
+            exceeds east across the antimeridian.
+        tile: Pixels a side; None takes those of the index's windows.
+
+    Raises:
+        InputError: More than one is given, or there is no such place.
+    """
+
+    window: tuple[int, int, int, int] | None = None
+    lonlat: tuple[float, float] | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    tile: int | None = None
+
+    def __post_init__(self) -> None:
+        if sum(each is not None for each in (self.window, self.lonlat, self.bbox)) > 1:
+            raise InputError("a window is named more than once", wanted="one of --window, --lonlat and --bbox")
+        if self.tile is not None and self.lonlat is None:
+            raise InputError("the side of a window is given without its place", wanted="--lonlat with --tile")
+        if self.window is not None and not (min(self.window[:2]) >= 0 and min(self.window[2:]) >= MIN_SIDE):
+            raise InputError(
+                f"the window is {self.window}", wanted=f"x, y of at least 0 and {MIN_SIDE} pixels a side or more"
+            )
+        if self.lonlat is not None:
+            check_lonlat(*self.lonlat)
+        if self.bbox is not None:
+            west, south, east, north = self.bbox
+            check_lonlat(west, south)
+            check_lonlat(east, north)
+            if south >= north or west == east:
+                raise InputError(f"the box {west} {south} {east} {north} is empty", wanted="west, south, east, north")
+
+    def __bool__(self) -> bool:
+        """Whether a part of the scene is named at all."""
+        return self != QueryWindow()
+
+
+def query_reading(index: Index, given: Mapping[str, Any] | None = None) -> Reading:
+    """How queries of an index are read: as its images were, but for what is given.
+
+    Args:
+        index: That is asked.
+        given: Fields of `Recipe`, and "tile_names", that queries have of their own.
+
+    Raises:
+        InputError: The images of the index were read in several ways, and nothing is given; or an impossible value is.
+    """
+    readings = list(index.readings.values()) or [Reading()]
+    own = dict(given or {})
+    recipe = _common([reading.recipe for reading in readings])
+    if recipe is None and not own:
+        ways = "; ".join(f"{name or 'the first'}: {each.describe()}" for name, each in sorted(index.readings.items()))
+        raise InputError(
+            f"{index.path}: its archives were read in several ways ({ways})",
+            wanted="the way of this query, by --bands, --stretch, --nodata or --resolution",
+        )
+    names = own.pop("tile_names", _common([reading.tile_names for reading in readings]))
+    tiling = _common([reading.tiling for reading in readings])
+    return Reading(dataclasses.replace(recipe or Recipe(), **own), tiling, names)
+
+
+def query_source(image: str | os.PathLike[str] | Source, reading: Reading, part: QueryWindow | None = None) -> Source:
+    """Open a query, or the part of it that is to ask.
+
+    Args:
+        image: A file or URL, which is read as `reading` says; or a source or its address, which say that themselves.
+        reading: From `query_reading`.
+        part: None takes all of it.
+
+    Raises:
+        InputError: It has no such part, or a place on Earth is asked for and nothing says where it lies; or its values
+            need a choice.
+    """
+    from rsir_tf.rasters import FileSource, RasterSource, is_url
+
+    source = open_source(image)
+    name = os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+    if name and isinstance(source, FileSource) and (part or reading != Reading()):
+        source = RasterSource(os.fspath(source.path), reading.recipe, tile_names=reading.tile_names)
+    elif is_url(name) and isinstance(source, RasterSource):
+        source = dataclasses.replace(source, recipe=reading.recipe, tile_names=reading.tile_names)
+    if not part:
+        return source
+    if not isinstance(source, RasterSource) or source.window is not None:
+        raise InputError(f"{source}: has no parts to choose from", wanted="the path or URL of a scene")
+    window = _window(source, part, part.tile or (reading.tiling.tile if reading.tiling else None))
+    if window[2] * window[3] > MAX_PIXELS:
+        raise InputError(
+            f"{source}: the window is {window[2]}×{window[3]} pixels", wanted=f"at most {MAX_PIXELS:,} pixels"
+        )
+    return dataclasses.replace(source, window=window)
+
+
+def _window(source: RasterSource, part: QueryWindow, tile: int | None) -> tuple[int, int, int, int]:
+    height, width = source.shape
+    if part.window is not None:
+        x, y, across, down = part.window
+        if x + across > width or y + down > height:
+            raise InputError(
+                f"{source}: has no window {x} {y} {across} {down}", wanted=f"within {width}×{height} pixels"
+            )
+        return part.window
+    place = source.place
+    if place is None:
+        raise InputError(
+            f"{source}: nothing in the file says where on Earth it lies (it has no coordinate reference system)",
+            cure="name the window in pixels: --window X Y W H",
+        )
+    if part.bbox is not None:
+        return _around_box(source, place, (height, width), part.bbox)
+    assert part.lonlat is not None
+    return _around_point(source, place, (height, width), part.lonlat, tile)
+
+
+def _around_point(
+    source: Source, place: Place, shape: tuple[int, int], lonlat: tuple[float, float], tile: int | None
+) -> tuple[int, int, int, int]:
+    if tile is None:
+        raise InputError(f"{source}: nothing says how large the window around the point is", cure="say it by --tile")
+    import shapely
+
+    if not shapely.intersects(footprint(place, shape), shapely.Point(lonlat)):
+        raise _outside(source, place, shape, f"longitude {lonlat[0]}, latitude {lonlat[1]}")
+    (column,), (row,) = _pixels(place, shape, np.array([lonlat]))
+    x, y = (
+        min(max(round(middle - tile / 2), 0), max(length - tile, 0))
+        for middle, length in ((column, shape[1]), (row, shape[0]))
+    )
+    return x, y, tile, tile
+
+
+def _around_box(
+    source: Source, place: Place, shape: tuple[int, int], box: tuple[float, float, float, float]
+) -> tuple[int, int, int, int]:
+    import shapely
+
+    west, south, east, north = box
+    boxes = [shapely.box(west, south, east, north)]
+    if west > east:
+        boxes = [shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)]
+    common = shapely.intersection(footprint(place, shape), shapely.MultiPolygon(boxes))
+    if not common.area > 0:
+        raise _outside(source, place, shape, f"the box {west} {south} {east} {north}")
+    # The sides of a box may be arcs in the scene.
+    points = shapely.get_coordinates(shapely.segmentize(common, max(north - south, (east - west) % 360) / EDGE))
+    columns, rows = _pixels(place, shape, points)
+    # Rounding must not add a row of pixels to a box that was taken from a window's own corners.
+    left, right, top, bottom = np.array([columns.min(), columns.max(), rows.min(), rows.max()]).round(3)
+    x, y = max(int(np.floor(left)), 0), max(int(np.floor(top)), 0)
+    across, down = min(int(np.ceil(right)), shape[1]) - x, min(int(np.ceil(bottom)), shape[0]) - y
+    if min(across, down) < MIN_SIDE:
+        raise InputError(
+            f"{source}: has {across}×{down} pixels of the box {west} {south} {east} {north}",
+            wanted=f"at least {MIN_SIDE} pixels a side",
+        )
+    return x, y, across, down
+
+
+def _pixels(
+    place: Place, shape: tuple[int, int], points: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Columns and rows of points (longitude, latitude) that lie in a scene, [k, 2].
+
+    A scene in degrees may go on beyond 180, where its points have another longitude.
+    """
+    columns, rows = lonlat_to_pixel(place, points[:, 0], points[:, 1])
+    for turn in (360, -360):
+        beyond = ~((columns >= -1) & (columns <= shape[1] + 1))
+        if beyond.any():
+            columns[beyond], rows[beyond] = lonlat_to_pixel(place, points[beyond, 0] + turn, points[beyond, 1])
+    return columns, rows
+
+
+def _outside(source: Source, place: Place, shape: tuple[int, int], what: str) -> InputError:
+    extent = footprint(place, shape)
+    sides = "" if extent.is_empty else " ".join(f"{side:.6f}" for side in lonlat_box(extent))
+    return InputError(
+        f"{source}: does not show {what}", wanted=f"a place in its extent, {sides} (west south east north)"
+    )
+
+
+def _common(values: list[T]) -> T | None:
+    """The one value that all are; None where they differ."""
+    return values[0] if all(value == values[0] for value in values) else None

@@ -1,0 +1,195 @@
+"""query from a place in a scene and its files for maps, and share: two dates of one place, and a served toy model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyarrow as pa
+import pytest
+import shapely
+from placed_scenes import TILE, ground, index_sources, windows, write_scene, write_scenes
+from pyarrow import parquet
+from rasterio.transform import Affine
+
+from rsir_tf.ranking import open_index
+from rsir_tf.rasters import Reading, Tiling
+
+ASK = ("--window", 64, 32, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_scenes(tmp_path_factory.mktemp("maps") / "scenes")
+
+
+@pytest.fixture(scope="module")
+def placed(scenes: tuple[Path, Path]) -> Path:
+    """An index of both scenes; not to be changed."""
+    return index_sources(windows(*scenes), scenes[0].parents[1] / "index", Reading(tiling=Tiling(TILE)))
+
+
+@pytest.fixture
+def options(placed: Path, server: str) -> tuple[object, ...]:
+    return ("--index", placed, "--server", server)
+
+
+def test_a_window_a_point_and_a_box_ask(scenes: tuple[Path, Path], options: tuple, command) -> None:
+    window = json.loads(command("query", scenes[0], *ASK, *options, "--json").out)
+    assert window["query"] == f"{scenes[0]}, window 64 32 32 32"
+    assert (window["hits"][0]["id"], window["hits"][0]["distance"]) == ("2010.tif/64_32", 0)
+    west, south, east, north = window["hits"][0]["place"]
+    middle = ((west + east) / 2, (south + north) / 2)
+    # The tile is that of the index; the window's middle is between four pixels, and one may be named.
+    point = json.loads(command("query", scenes[0], "--lonlat", *middle, *options, "--json").out)
+    x, y, *size = map(int, point["query"].rsplit("window ", 1)[1].split())
+    assert (abs(x - 64) <= 1, abs(y - 32) <= 1, size) == (True, True, [32, 32])
+    # The meridians are turned against the grid, so that the box of a window is a little larger than it.
+    box = json.loads(command("query", scenes[0], "--bbox", west, south, east, north, *options, "--json").out)
+    x, _, width, _ = map(int, box["query"].rsplit("window ", 1)[1].split())
+    assert 60 <= x <= 64
+    assert 60 < x + width <= 96
+    # Without an image, the index's own at that place asks.
+    ended = command("query", "--lonlat", *middle, *options, "--json")
+    assert ended.err == "searching with 2010.tif/64_32\n"
+    assert json.loads(ended.out)["hits"][0]["distance"] == 0
+    picked = json.loads(command("query", scenes[0], *ASK, "--at", 10, 10, *options, "--json").out)
+    assert [region["class"] for region in picked["regions"]] == ["blue"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("{scene}", "--window", 70, 32, 32, 32), 1, "has no window 70 32 32 32; wanted within 96×64 pixels"),
+        (("{scene}", "--lonlat", 0, 0), 1, "does not show longitude 0.0, latitude 0.0; wanted a place in its extent"),
+        (("{scene}", "--lonlat", 0, 100), 2, "the longitude first"),
+        (("{plain}", "--lonlat", 9, 49), 1, "plain.tif: nothing in the file says where on Earth it lies"),
+        (("{scene}", "--tile", 64), 2, "--lonlat with --tile"),
+        ((), 2, "name an image to search with, or a place by --lonlat"),
+        (("--lonlat", 0, 0), 1, "none of its images shows longitude 0.0, latitude 0.0"),
+        (("{scene}", "--within", "none.gpkg"), 2, "wanted a distance, or a file of areas that exists"),
+        (("{scene}", "--within", 1, "--within", 2), 2, "--within 1 and 2: wanted one distance"),
+        (("{scene}", "--matched-regions"), 2, "needs a file for them, --geojson or --geoparquet"),
+        (("{scene}", "--geojson", "{folder}/map.shp"), 2, "wanted .geojson, .json"),
+        (("{scene}", "--same-place", "--elsewhere"), 2, "wanted one of them"),
+        (("{scene}", "--stretch", "2%"), 2, "is computed over an archive; give the numbers here"),
+    ],
+)
+def test_places_that_cannot_be_asked_for(
+    scenes: tuple[Path, Path], options: tuple, tmp_path: Path, command, arguments: tuple, code: int, words: str
+) -> None:
+    plain = write_scene(tmp_path / "plain.tif", ground(64, 96, later=False), Affine.identity(), crs=None)
+    texts = {"scene": scenes[0], "plain": plain, "folder": tmp_path}
+    line = [str(argument).format(**texts) for argument in arguments]
+    ended = command("query", *line, *options)
+    assert (ended.code, ended.out) == (code, "")
+    assert words in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_hits_are_limited_to_areas_and_distances(
+    scenes: tuple[Path, Path], options: tuple, tmp_path: Path, command
+) -> None:
+    area = geopandas.GeoSeries([shapely.box(500_010, 5_499_900, 500_020, 5_499_950)], crs="EPSG:32632").to_crs(4326)
+    area.to_file(tmp_path / "area.geojson")
+    line = ("query", scenes[0], *ASK, *options, "--json", "--top", 20)
+    inside = json.loads(command(*line, "--within", tmp_path / "area.geojson").out)
+    assert [hit["id"] for hit in inside["hits"]] == ["2010.tif/0_0"]
+    farther = inside["hits"][0]["distance"]
+    both = json.loads(command(*line, "--within", tmp_path / "area.geojson", "--within", farther / 2).out)
+    assert both["hits"] == []
+    lon, lat = area.union_all().centroid.coords[0]
+    near = json.loads(command(*line, "--near", lon, lat, 0.03).out)
+    assert {hit["id"] for hit in near["hits"]} == {"2010.tif/0_0", "2020.tif/0_0"}
+    elsewhere = json.loads(command(*line, "--elsewhere").out)
+    # The later scene begins 3 columns and 2 rows farther: 32_0, 64_0, 32_32 and 64_32 show some of 64..95 × 32..63.
+    shown = {"2010.tif/64_32", "2020.tif/32_0", "2020.tif/64_0", "2020.tif/32_32", "2020.tif/64_32"}
+    everything = json.loads(command(*line).out)
+    assert {hit["id"] for hit in everything["hits"]} - {hit["id"] for hit in elsewhere["hits"]} == shown
+
+
+def test_the_other_dates_of_a_place(scenes: tuple[Path, Path], options: tuple, command) -> None:
+    ended = command("query", scenes[0], "--window", 0, 0, 32, 32, *options, "--same-place")
+    assert ended.code == 0, ended.err
+    hits, changes = ended.out.split("\n\n")
+    assert [line.split()[2] for line in hits.splitlines()[1:]] == ["2020.tif/0_0"]
+    assert changes.splitlines()[0].split() == ["change", "region", "class", "pixels", "nearest", "there", "id"]
+    change, region, *rest = changes.splitlines()[1].split()
+    assert (region, rest) == ("0", ["green", "1024", "blue", "2020.tif/0_0"])
+    assert float(change) == pytest.approx(float(hits.splitlines()[1].split()[1]))
+    # Whole images have no regions to tell of.
+    whole = command("query", scenes[0], "--window", 0, 0, 32, 32, *options, "--same-place", "--scheme", "recnn+")
+    assert len(whole.out.splitlines()) == 2
+
+
+def test_files_for_maps(scenes: tuple[Path, Path], options: tuple, tmp_path: Path, command) -> None:
+    files = ("--geojson", tmp_path / "map.geojson", "--geoparquet", tmp_path / "map.parquet")
+    line = ("query", scenes[0], *ASK, *options, "--top", 3, *files)
+    ended = command(*line)
+    assert (ended.code, ended.err) == (0, f"wrote {files[1]}\nwrote {files[3]}\n")
+    read = geopandas.read_file(files[1])
+    table = geopandas.read_parquet(files[3])
+    assert read["id"].tolist() == table["id"].tolist() == [row.split()[2] for row in ended.out.splitlines()[1:]]
+    assert read["rank"].tolist() == [1, 2, 3]
+    assert shapely.equals_exact(read.geometry.values, table.geometry.values, 1e-9).all()
+    assert json.loads(files[1].read_text())["rsir_tf"]["model_id"] == "toy-1"
+    # Several queries fill one file, which is this program's own and is replaced; the regions that matched.
+    several = command("query", *scenes, *ASK, *options, "--top", 2, "--matched-regions", *files)
+    assert several.code == 0, several.err
+    regions = geopandas.read_parquet(files[3])
+    assert regions["query"].unique().tolist() == [f"{scene}, window 64 32 32 32" for scene in scenes]
+    assert set(regions["class"]) == {"red", "blue"}
+    assert regions["scheme"].unique().tolist() == ["recnn"]
+    # 32×32 pixels of 10 m are the red and the blue region of the query's own window together.
+    own = regions[(regions["query"] == f"{scenes[0]}, window 64 32 32 32") & (regions["rank"] == 1)]
+    assert own.to_crs("EPSG:32632").area.sum() == pytest.approx(320**2, rel=1e-6)
+    refused = command(*line[:-4], "--scheme", "recnn+", "--matched-regions", *files)
+    assert (refused.code, "scheme recnn+ matches no regions; wanted scheme recnn" in refused.err) == (1, True)
+
+
+def test_hits_without_a_place_are_not_on_the_map(
+    archive: Path, index: Path, server: str, tmp_path: Path, command
+) -> None:
+    image = archive / "Images/harbor/harbor01.tif"
+    ended = command("query", image, "--index", index, "--server", server, "--geojson", tmp_path / "map.geojson")
+    assert ended.code == 1
+    assert "none of the 6 hits can be put on a map; index georeferenced images" in ended.err
+    assert len(ended.out.splitlines()) == 7  # What was found is told all the same.
+    assert not (tmp_path / "map.geojson").exists()
+    near = command("query", image, "--index", index, "--server", server, "--near", 9, 49, 1000)
+    assert (near.code, len(near.out.splitlines())) == (0, 1)
+    assert near.err == "left out 6 images of the index, of which nothing says where on Earth they lie\n"
+
+
+def test_share_gives_vectors_and_footprints(
+    placed: Path, index: Path, tmp_path: Path, command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsir_tf.workflows import sharing
+
+    monkeypatch.setattr(sharing, "ROWS", 5)
+    to = tmp_path / "vectors.parquet"
+    ended = command("share", placed, "--to", to, "--json")
+    assert json.loads(ended.out) == {"path": str(to), "images": 12, "with_place": 12, "model_id": "toy-1"}
+    assert parquet.ParquetFile(to).num_row_groups == 3
+    opened = open_index(placed)
+    read = geopandas.read_parquet(to)
+    assert read.crs.to_authority() == ("OGC", "CRS84")
+    assert read["id"].tolist() == list(opened.images.ids)
+    assert read["path"].tolist() == list(opened.images.paths)
+    assert np.array_equal(np.stack(read["recnn_plus"]), opened.recnn_plus)
+    assert shapely.to_wkb(read.geometry.values).tolist() == list(opened.images.footprints)
+    about = json.loads(parquet.read_metadata(to).metadata[b"rsir_tf"])
+    assert (about["kind"], about["model_id"], about["archives"][0]["reading"]) == (
+        "rsir_tf.vectors", "toy-1", {"tiling": {"tile": TILE}},
+    )  # fmt: skip
+    # Its own file it may replace, another one not; without places it is plain Parquet.
+    assert command("share", index, "--to", to).code == 0
+    table = parquet.read_table(to)
+    assert "geometry" not in table.column_names
+    assert b"geo" not in table.schema.metadata
+    assert table.column("tags").to_pylist() == [list(tags) for tags in open_index(index).images.tags]
+    parquet.write_table(pa.table({"id": [1]}), to)
+    refused = command("share", index, "--to", to)
+    assert (refused.code, "exists already" in refused.err) == (1, True)
+    assert command("share", index, "--to", to, "--force").code == 0

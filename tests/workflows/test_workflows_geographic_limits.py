@@ -1,0 +1,120 @@
+"""Limits of hits on the Earth: near a point, in areas, on the query's ground, against geodesics and GEOS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyproj
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsir_tf.errors import InputError
+from rsir_tf.ranking import Candidates
+from rsir_tf.workflows.footprints import Footprints, read_areas
+from rsir_tf.workflows.geographic_limits import GeographicLimits, both_of
+
+GEOD = pyproj.Geod(ellps="WGS84")
+
+
+def footprints(*shapes: shapely.Geometry | None) -> Footprints:
+    return Footprints([None if shape is None else shapely.to_wkb(shape) for shape in shapes])
+
+
+def geodesic(shape: shapely.Geometry, lon: float, lat: float) -> float:
+    """Metres from a point to a shape's border: the least of many geodesics, to points 0.2% of the side apart."""
+    points = shapely.get_coordinates(
+        shapely.segmentize(shape, np.ptp(shapely.get_coordinates(shape), axis=0).max() / 500)
+    )
+    return min(GEOD.inv(np.full(len(points), lon), np.full(len(points), lat), *points.T)[2])
+
+
+@settings(deadline=None)
+@given(st.floats(-178, 178), st.floats(-84, 84), st.floats(-1, 1), st.floats(-1, 1), st.floats(1e-3, 0.05))
+def test_near_agrees_with_geodesics(lon: float, lat: float, east: float, north: float, side: float) -> None:
+    shape = shapely.box(lon + east, lat + north, lon + east + side, lat + north + side)
+    if shapely.intersects(shape, shapely.Point(lon, lat)):
+        assert footprints(shape).near(lon, lat, 0).tolist() == [True]
+        return
+    metres = geodesic(shape, lon, lat)
+    # Between the sampled points a border may be nearer, by less than half a step.
+    step = side / 500 * 111_700
+    assert footprints(shape).near(lon, lat, metres + 0.01).tolist() == [True]
+    assert footprints(shape).near(lon, lat, 0.9999 * metres - step).tolist() == [False]
+
+
+def test_near_across_the_antimeridian_and_far_away() -> None:
+    across = shapely.MultiPolygon([shapely.box(179.9, 0, 180, 1), shapely.box(-180, 0, -179.9, 1)])
+    found = footprints(across, None, shapely.box(0, -1, 1, 0), shapely.Polygon())
+    assert found.known.tolist() == [True, False, True, False]
+    # From 179.8° and -179.8° on the equator to the nearest side: 0.1° of 111.3 km.
+    for lon in (179.8, -179.8):
+        assert found.near(lon, 0, 11_140).tolist() == [True, False, False, False]
+        assert found.near(lon, 0, 11_120).tolist() == [False] * 4
+    # The antipode of 0.5° E, 0.5° S lies in no way near.
+    assert not found.near(-179.5, 0.5, 1_000_000).tolist()[2]
+
+
+def test_within_counts_common_ground_and_no_common_border(tmp_path: Path) -> None:
+    inside, astride, beside, apart = (shapely.box(west, 46, west + 1, 47) for west in (7.5, 8.5, 9, 11))
+    in_hole = shapely.box(7.2, 46.2, 7.3, 46.3)
+    area = shapely.Polygon(shapely.box(7, 45, 9, 48).exterior.coords, [shapely.box(7.1, 46.1, 7.4, 46.4).exterior])
+    found = footprints(inside, astride, beside, apart, in_hole, None)
+    for name, crs in (("area.geojson", 4326), ("area.gpkg", 4326)):
+        geopandas.GeoDataFrame({"name": ["a"]}, geometry=[area], crs=crs).to_file(tmp_path / name)
+        assert found.within(read_areas(str(tmp_path / name))).tolist() == [True, True, False, False, False, False]
+
+
+def test_areas_in_metres_and_across_the_antimeridian(tmp_path: Path) -> None:
+    # The point 9° E, 49.65° N is easting 500,000 of zone 32, northing about 5,500,000.
+    square = geopandas.GeoSeries([shapely.box(499_000, 5_499_000, 501_000, 5_501_000)], crs="EPSG:32632")
+    square.to_file(tmp_path / "metres.gpkg")
+    lonlat = square.to_crs(4326).union_all()
+    (area,) = read_areas(str(tmp_path / "metres.gpkg"))
+    assert shapely.symmetric_difference(area, lonlat).area < 1e-9 * lonlat.area
+    # Written past 180°, as many programs do.
+    geopandas.GeoSeries([shapely.box(179, -1, 181, 1)], crs=4326).to_file(tmp_path / "pacific.geojson")
+    areas = read_areas(str(tmp_path / "pacific.geojson"))
+    found = footprints(shapely.box(179.5, 0, 179.6, 0.1), shapely.box(-179.6, 0, -179.5, 0.1), shapely.box(0, 0, 1, 1))
+    assert found.within(areas).tolist() == [True, True, False]
+
+
+def test_areas_that_are_none(tmp_path: Path) -> None:
+    geopandas.GeoSeries([shapely.Point(8, 47)], crs=4326).to_file(tmp_path / "points.geojson")
+    with pytest.raises(InputError, match=r"points\.geojson: holds Point; wanted polygons"):
+        read_areas(str(tmp_path / "points.geojson"))
+    # A bow tie is made valid: two triangles.
+    bow = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
+    geopandas.GeoSeries([bow], crs=4326).to_file(tmp_path / "bow.geojson")
+    assert shapely.area(read_areas(str(tmp_path / "bow.geojson"))).sum() == pytest.approx(0.5)
+
+
+def test_common_ground_is_measured_by_the_smaller_footprint() -> None:
+    query = shapely.box(0, 0, 4, 4)
+    half, less, quarter_of_query, neighbour = (
+        shapely.box(2, 0, 6, 4), shapely.box(2.1, 0, 6.1, 4), shapely.box(1, 1, 3, 3), shapely.box(4 - 1e-9, 0, 8, 4),
+    )  # fmt: skip
+    found = footprints(half, less, quarter_of_query, neighbour, None)
+    assert found.sharing(query, 0.5).tolist() == [0, 2]
+    assert found.sharing(query, 0.001).tolist() == [0, 1, 2]
+
+
+def test_limits_that_cannot_be() -> None:
+    with pytest.raises(InputError, match="the longitude first"):
+        GeographicLimits(near=(47, 108, 1))
+    with pytest.raises(InputError, match="-1 km; wanted a number of at least 0"):
+        GeographicLimits(near=(8, 47, -1))
+    with pytest.raises(InputError, match="wanted one of them"):
+        GeographicLimits(same_place=True, elsewhere=True)
+    assert not GeographicLimits()
+
+
+def test_several_limits_leave_what_all_leave() -> None:
+    one, other = Candidates(np.array([3, 1, 2]), complete=True), Candidates(np.array([2, 3, 9]), complete=True)
+    both = both_of([one, None, other])
+    assert both is not None
+    assert (both.rows.tolist(), both.complete) == ([2, 3], True)
+    assert both_of([None, None]) is None
