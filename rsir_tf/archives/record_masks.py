@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -129,6 +130,23 @@ class SceneMask:
     def __str__(self) -> str:
         window = self.source.window
         return str(self.path) if window is None else f"{self.path}, window {' '.join(map(str, window))}"
+
+
+def tell_resampled(records: Iterable[Record]) -> list[str]:
+    """Say in one line which masks have another grid than their scenes; no line where all have the same."""
+    masks = {mask.path: mask for mask in map(mask_of, records) if isinstance(mask, SceneMask)}
+    names = []
+    for mask in masks.values():
+        # One that cannot be opened is named where it is read.
+        with contextlib.suppress(InputError):
+            if mask.resampled:
+                names.append(str(mask.path))
+    if not names:
+        return []
+    first = f"{len(names)} masks have" if len(names) > 1 else "1 mask has"
+    return [
+        f"{first} another grid than the scene (the first is {names[0]}): each pixel gets the mask's value at its centre"
+    ]
 
 
 def mask_of(record: Record) -> Mask | None:

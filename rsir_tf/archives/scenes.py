@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rsir_tf.archives.listing import LeftOut
+from rsir_tf.archives.record_masks import tell_resampled
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError
 from rsir_tf.processors import in_threads
@@ -65,6 +66,7 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False) -> Arch
         records=tuple(records),
         understood=understood,
         left_out=(*archive.left_out, *left_out),
+        remarks=(*archive.remarks, *tell_resampled(records)),
         reading=reading,
     )
 

@@ -183,7 +183,7 @@ class Annotations(OptionGroup):
             known: How they did when these options were given before: where --stretch is a percentage, the numbers that
                 it meant then are taken again.
             need_labels: Whether masks are refused whose meaning nothing tells: for training and checking.
-            tell: Whether what is left out of the archive, and what is odd about label polygons, is told on stderr.
+            tell: Whether what is left out of the archive, and what is odd about labels of scenes, is told on stderr.
             strict: Whether a scene that cannot be read is refused. Otherwise it is left out.
             polygons: Files of polygons that take the place of masks.
 
@@ -209,7 +209,7 @@ class Annotations(OptionGroup):
         if tell and odd:
             more = f" and {len(odd) - 1} more; `rsir-tf check` lists them" if len(odd) > 1 else ""
             console.say(f"left out {odd[0].path}: {odd[0].why}{more}")
-        if tell and polygons is not None:
+        if tell and (polygons is not None or (opened.label_set is not None and opened.reading.to_json())):
             for remark in opened.remarks:
                 console.say(remark)
         return opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,7 @@ class LabelPolygonOptions(OptionGroup):
     """Files of polygons, and what they say about the pixels inside and outside."""
 
     label_polygons: Annotated[
-        list[str] | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
             help="A GeoPackage, GeoJSON file or shapefile with labelled polygons, in any coordinate reference system. "
@@ -73,4 +74,4 @@ class LabelPolygonOptions(OptionGroup):
                     )
             return None
         with usage_errors():
-            return PolygonOptions(tuple(self.label_polygons), self.class_field, self.class_name, self.outside)
+            return PolygonOptions(tuple(map(str, self.label_polygons)), self.class_field, self.class_name, self.outside)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,6 +17,7 @@ from rsir_tf.cli import config, console, options, polygon_options
 from rsir_tf.cli import split as split_command
 from rsir_tf.cli.option_groups import OptionGroup
 from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.errors import MismatchError
 
 if TYPE_CHECKING:
     from rsir_tf.segmentation import Crops
@@ -286,12 +289,9 @@ def command(
         from rsir_tf.workflows import train_archive
     # TensorFlow's own complaint about a GPU that it cannot use was kept quiet: --debug shows it.
     console.say(f"training on {software()['device']}")
-    try:
-        with console.progress("training") as tell:
-            summary = train_archive(opened, drawn, run, chosen, progress=tell)
-    finally:
-        if (run / MANIFEST).exists():  # Also of a run that was stopped.
-            config.write(run / CONFIG, context, leave_out=("run", "json", *(("test", "test_group") if split else ())))
+    leave_out = ("run", "json", *(("test", "test_group") if split else ()))
+    with _options_kept(run, context, leave_out=leave_out), console.progress("training") as tell:
+        summary = train_archive(opened, drawn, run, chosen, progress=tell)
     console.say(f"{run}: {summary.ended}")
     if json:
         console.put_json(summary.to_json())
@@ -299,6 +299,20 @@ def command(
     for line in _scores(summary.scores or {}):
         console.say(f"{line}; see {run / 'report' / 'report.md'}")
     console.put(str(run))
+
+
+@contextlib.contextmanager
+def _options_kept(run: Path, context: typer.Context, *, leave_out: Collection[str]) -> Iterator[None]:
+    """Write the options of this call into the run's folder, also where it was stopped, but not where it was refused."""
+    refused = False
+    try:
+        yield
+    except MismatchError:
+        refused = True
+        raise
+    finally:
+        if not refused and (run / MANIFEST).exists():
+            config.write(run / CONFIG, context, leave_out=leave_out)
 
 
 def _scores(scores: dict[str, Any]) -> list[str]:
