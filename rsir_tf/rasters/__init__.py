@@ -14,6 +14,8 @@ decoding       raw values to RGB and validity      blocks  raw values by whole b
 warping        scenes at metres a pixel; read_band: class rasters on another grid
 stretching     the ranges that a percentage means
 windows        windows_of: a scene cut into windows
+identity       fingerprint and digest of a raster with the files that belong to it
+remote         what a URL's server says of a file
 datasets       open_dataset: the one place where GDAL opens rasters and URLs
 places         footprints, longitude and latitude of pixels, metres a pixel
 tile_names     where web map tiles lie, by their names

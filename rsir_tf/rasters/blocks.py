@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsir_tf.errors import InputError
 from rsir_tf.rasters.datasets import is_url, open_dataset, stamp_of
 from rsir_tf.rasters.layouts import Layout
 
@@ -102,7 +103,11 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
         for x in range(left // columns * columns, right, columns):
             block = (x, y, min(x + columns, width), min(y + rows, height))
             key = (path, stamp, layout.bands, layout.masked, block)
-            part, part_mask = _shared.get(key, partial(_load, path, layout, block), capacity)
+            try:
+                part, part_mask = _shared.get(key, partial(_load, path, layout, block), capacity)
+            except InputError:
+                # A file that is cut off is read as far as it goes: this part of it may be there.
+                return _load(path, layout, box)
             x0, y0, x1, y1 = max(x, left), max(y, top), min(block[2], right), min(block[3], bottom)
             target = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
             source = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]

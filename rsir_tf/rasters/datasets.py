@@ -19,10 +19,18 @@ URL_PREFIXES = ("http://", "https://", "s3://")
 
 _OPEN_AT_ONCE = 8
 _SETTINGS: dict[str, Any] = {
+    # Decoded blocks that GDAL keeps, for all files together; `blocks` has those of scenes.
+    "GDAL_CACHEMAX": 64 << 20,
+}
+_FILE_SETTINGS = {**_SETTINGS, "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+_URL_SETTINGS: dict[str, Any] = {
+    **_SETTINGS,
     "GDAL_HTTP_MAX_RETRY": 3,
     "GDAL_HTTP_RETRY_DELAY": 0.5,
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
     "GDAL_HTTP_TIMEOUT": 60,
+    # Bytes that are fetched at least: blocks of a COG are a few ten thousand, and a part of each chunk is thrown away.
+    "CPL_VSIL_CURL_CHUNK_SIZE": 4096,
     # A server's folder is not listed, and no side-car is asked for: a request each, answered by 404.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     # What was read of a URL is forgotten when it is closed, so that a server that was away is asked again.
@@ -57,9 +65,12 @@ def is_url(path: str) -> bool:
 
 @contextlib.contextmanager
 def gdal_settings(path: str) -> Iterator[None]:
-    """GDAL's settings while a file or URL is opened or read."""
-    settings = _SETTINGS if is_url(path) else {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
-    with gdal().Env(**settings):
+    """GDAL's settings while a file or URL is opened or read.
+
+    Variables of the environment that have these names count before them: `GDAL_HTTP_TIMEOUT=300` waits longer.
+    """
+    settings = _URL_SETTINGS if is_url(path) else _FILE_SETTINGS
+    with gdal().Env(**{name: value for name, value in settings.items() if name not in os.environ}):
         yield
 
 
@@ -120,6 +131,10 @@ def stamp_of(name: str) -> tuple[int, int] | None:
 
 
 def _open(name: str, document: str | None) -> Any:
+    if is_url(name):
+        from rsir_tf.rasters.remote import refuse_remote
+
+        refuse_remote(name)
     try:
         return gdal().open(document or name)
     except gdal_errors() as error:
@@ -130,4 +145,25 @@ def _open(name: str, document: str | None) -> Any:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     cause = str(error.__cause__ or error).replace(os.path.abspath(name), "").replace(name, "").strip(" :,'")
+    if is_url(name):
+        return _unreachable(name, cause)
+    if "not recognized" in cause:
+        return InputError(f"{name}: is no raster that GDAL reads", wanted="GeoTIFF, JPEG 2000, VRT or the like")
     return InputError(f"{name}: cannot be read as a raster ({cause})", cure="copy it again from its source")
+
+
+def _unreachable(url: str, cause: str) -> InputError:
+    from rsir_tf.rasters.remote import ask, forget
+
+    forget()
+    failure = ask(url).failure
+    if failure:
+        cure = "check the credentials in the environment" if "40" in failure else "try again when the server answers"
+        return InputError(f"{url}: cannot be read, {failure}", cure=cure)
+    if "not recognized" in cause:
+        return InputError(f"{url}: is no raster that GDAL reads", wanted="a cloud-optimised GeoTIFF or another raster")
+    cause = cause.removeprefix("/vsicurl/").removeprefix("/vsis3/").strip("' :,")
+    return InputError(
+        f"{url}: the server did not send all of it, or it is damaged or cut off ({cause})",
+        cure="try again, and if that does not help, copy the file to its server again",
+    )

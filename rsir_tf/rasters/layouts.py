@@ -19,7 +19,9 @@ from rsir_tf.rasters.tile_names import web_tile_place
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_GLANCE = 512  # pixels a side of the reduced picture that tells what values a file holds
+GLANCE = 512
+"""Pixels a side, at most, of the reduced picture that tells what values a file holds."""
+
 _ALPHA_SHARE = 0.5
 _KEPT = 4096
 
@@ -84,7 +86,7 @@ def glance(dataset: Any, bands: tuple[int, ...]) -> NDArray[Any]:
 
     Values are picked, not averaged.
     """
-    scale = max(1.0, max(dataset.shape) / _GLANCE)
+    scale = max(1.0, max(dataset.shape) / GLANCE)
     shape = (len(bands), max(1, round(dataset.height / scale)), max(1, round(dataset.width / scale)))
     return np.asarray(dataset.read(list(bands), out_shape=shape))
 

@@ -6,20 +6,17 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
 from rsir_tf.rasters.datasets import is_url
 from rsir_tf.rasters.decoding import Window, read_window, to_pixels
+from rsir_tf.rasters.identity import raster_digest, raster_fingerprint
 from rsir_tf.rasters.layouts import Layout, layout_of
 from rsir_tf.rasters.pixels import Pixels
 from rsir_tf.rasters.places import moved
 from rsir_tf.rasters.recipe import AS_IT_IS, Reading, Recipe, Tiling
-from rsir_tf.rasters.remote import remote_fingerprint
-from rsir_tf.rasters.source import MISSING, Fingerprint, Place
+from rsir_tf.rasters.source import Fingerprint, Place
 from rsir_tf.rasters.warping import read_warped, scene_grid
 
 if TYPE_CHECKING:
@@ -116,14 +113,8 @@ class RasterSource:
 
     @property
     def fingerprint(self) -> Fingerprint:
-        """The file's size and time of change; `MISSING` where there is nothing. Of a URL, see `remote_fingerprint`."""
-        if is_url(self.path):
-            return remote_fingerprint(self.path)
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return MISSING
-        return Fingerprint(status.st_size, status.st_mtime_ns)
+        """That of the file or URL, which all its windows share; see `raster_fingerprint`."""
+        return raster_fingerprint(self.path)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -167,8 +158,8 @@ class RasterSource:
         return list(windows_of(self.path, reading))
 
     def digest(self) -> str | None:
-        """Identity of the file's bytes, the window and the recipe; None where the file cannot be read."""
-        content = _file_digest(self.path, self.fingerprint)
+        """Identity of the file's contents, the window and the recipe; None where the file cannot be read."""
+        content = raster_digest(self.path)
         if content is None:
             return None
         rest = replace(self, path="https://").address
@@ -219,13 +210,3 @@ def with_path(address: str, path: str) -> str:
 
 def _json(parts: dict[str, Any]) -> str:
     return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-
-
-@lru_cache(maxsize=256)  # The windows of a scene share its file.
-def _file_digest(path: str, fingerprint: Fingerprint) -> str | None:
-    if fingerprint == MISSING:
-        return None
-    try:
-        return file_hash(Path(path))[:16]
-    except OSError:
-        return None
