@@ -21,7 +21,7 @@ def as_named(path: str | os.PathLike[str]) -> str:
 def read_url(url: str) -> Archive:
     """Make an archive of one scene behind a URL; nothing is fetched yet."""
     name = PurePosixPath(_id(url)).name
-    return _archive(Path(), [Record(name, RasterSource(url))], "one scene behind a URL")
+    return _archive(Path(), [Record(name, RasterSource(url))], f"one scene, {url}")
 
 
 def read_list(file: Path) -> Archive:
@@ -51,7 +51,7 @@ def read_list(file: Path) -> Archive:
         records[name] = Record(name, RasterSource(line) if is_url(line) else FileSource(Path(line)))
     if not records:
         raise InputError(f"{file}: lists no scene", wanted="paths or URLs of scenes, one in each line")
-    return _archive(file.parent, list(records.values()), "scenes that a file lists")
+    return _archive(file.parent, list(records.values()), f"scenes that {file} lists")
 
 
 def _id(line: str) -> str:

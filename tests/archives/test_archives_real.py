@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from rsir_tf.archives import check_archive, group_split, load_label_set, open_archive, read_mask, stratified_split
+from rsir_tf.rasters import Reading, Recipe, Tiling
 
 RealData = Callable[[str], Path]
 
@@ -46,6 +48,53 @@ def test_ucmerced_tiffs(real_data: RealData) -> None:
     by_id = {record.id: record for record in archive}
     # Airplanes on pavement: read off the tags file.
     assert "airplane" in (by_id["airplane/airplane00.tif"].tags or ())
+
+
+def test_scenes_of_ten_bands(real_data: RealData) -> None:
+    reading = Reading(Recipe((3, 2, 1), ((0, 1000),)), Tiling(64))
+    archive = open_archive(real_data("data/geo/rsgislib"), reading=reading, images="*_tile*.tif")
+    report = check_archive(archive)
+    # 251 pixels: windows at 0, 64, 128 and 251 − 64, in both directions, of six scenes.
+    assert report.sizes == {"64x64": 6 * 16}
+    assert {(scene.crs, scene.bands, scene.dtype, scene.valid_share) for scene in report.scene_files} == {
+        ("EPSG:27700", 10, "uint16", 1.0)
+    }
+    # The British grid's scale is 0.9997 about there: 10 m in it are as many on the ground.
+    assert all(abs((scene.metres_a_pixel or 0) - 10) < 0.01 for scene in report.scene_files)
+    assert report.windows_left_out == report.unreadable == {}
+
+
+def test_scenes_of_several_places_and_layouts(real_data: RealData) -> None:
+    archive = open_archive(real_data("data/geo/rasterframes"), reading=Reading(tiling=Tiling(64)))
+    report = check_archive(archive)
+    assert {scene.id: scene.crs for scene in report.scene_files} == {
+        "L8-RGB-VA.tiff": "EPSG:32617",
+        "m_3607717_sw_18_1_20160620_subset.tif": "EPSG:26918",
+        "m_3607824_se_17_1_20160620_subset.tif": "EPSG:26917",
+    }
+    # 18 files have one band each; the first says how bands of one scene are put together, and the others need not.
+    assert len(report.left_out) == 19
+    assert next(name for name, why in report.left_out.items() if "rio stack" in why) == "L8-B1-Elkton-VA.tiff"
+
+
+def test_a_slanted_scene_and_the_virtual_rasters_of_it(real_data: RealData) -> None:
+    archive = open_archive(real_data("data/geo/rasterio"), reading=Reading(tiling=Tiling(256)))
+    assert dict(archive.left_out)["RGB.byte.tif"].startswith("is a part of RGB.byte.")
+    report = check_archive(
+        open_archive(real_data("data/geo/rasterio/RGB.byte.tif"), reading=Reading(tiling=Tiling(256)))
+    )
+    (scene,) = report.scene_files
+    assert (scene.crs, scene.windows, scene.windows_left_out) == ("EPSG:32618", 12, 2)
+
+
+def test_web_tiles(real_data: RealData) -> None:
+    reading = Reading(tiling=Tiling(256), tile_names="OAM-{x}-{y}-{z}.tif")
+    report = check_archive(open_archive(real_data("data/geo/hotosm-fair-banepa"), reading=reading))
+    assert len(report.scene_files) == 48
+    assert {scene.crs for scene in report.scene_files} == {"EPSG:3857"}
+    # Zoom 19 has 2^19 tiles of 512 pixels around the equator, and Banepa lies at 27.63° north.
+    expected = 2 * math.pi * 6378137 / 2**19 / 512 * math.cos(math.radians(27.63))
+    assert all(abs((scene.metres_a_pixel or 0) / expected - 1) < 0.005 for scene in report.scene_files)
 
 
 def test_dubai(real_data: RealData) -> None:

@@ -240,6 +240,22 @@ def test_check_describes_scenes(write_scene: WriteScene, tmp_path: Path) -> None
     assert report.groups == {"a.tif": 6, "b.tif": 6, "c.tif": 6}
 
 
+def test_a_place_that_is_not_on_earth_has_no_resolution(write_scene: WriteScene, tmp_path: Path) -> None:
+    write_scene("a.tif", rgb(), crs="EPSG:4326")  # Its coordinates are metres.
+    (scene,) = check_archive(open_archive(tmp_path, reading=TILED)).scene_files
+    assert (scene.crs, scene.metres_a_pixel) == ("EPSG:4326", None)
+
+
+def test_a_scene_that_is_cut_off_behind_its_header(write_scene: WriteScene, tmp_path: Path) -> None:
+    path = write_scene("a.tif", rgb(128, 128), tiled=True, blockxsize=32, blockysize=32, compress="deflate")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    report = check_archive(open_archive(tmp_path, reading=TILED))
+    assert report.images == 16
+    assert report.unreadable
+    assert report.scene_files[0].valid_share == 1 - len(report.unreadable) / 16
+    assert "images cannot be read" in report.problems[0]
+
+
 def test_splits_keep_scenes_whole(write_scene: WriteScene, tmp_path: Path) -> None:
     for number in range(5):
         write_scene(f"{number}.tif", rgb())
