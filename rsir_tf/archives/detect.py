@@ -21,6 +21,7 @@ from rsir_tf.archives.scene_lists import as_named, read_list, read_url
 from rsir_tf.archives.scenes import read_by
 from rsir_tf.archives.tags import find_tags, read_tags, with_tags
 from rsir_tf.errors import InputError
+from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import IMAGE_SUFFIXES, Reading, is_url, path_of
 
 
@@ -36,6 +37,7 @@ def open_archive(
     reading: Reading | None = None,
     strict: bool = False,
     polygons: PolygonOptions | None = None,
+    progress: Progress = silent,
 ) -> Archive:
     """List an archive's images and what is known about them; nothing is decoded but what an error tells of masks.
 
@@ -65,6 +67,7 @@ def open_archive(
         need_labels: Whether masks whose meaning nothing tells are refused. Search needs no masks.
         reading: How files become images; None takes each for an ordinary picture.
         strict: With a `reading`: whether a file that cannot be read like this is refused. Otherwise it is left out.
+        progress: With a `reading`: called after the header of each file is read.
 
     Returns:
         The archive, in order of id, the same on every machine. It tells how the folder was understood, and what was
@@ -89,7 +92,7 @@ def open_archive(
     if polygons is None:
         archive = with_label_set(archive, label_set, required=need_labels)
     if reading != Reading():
-        archive = read_by(archive, reading, strict=strict)
+        archive = read_by(archive, reading, strict=strict, progress=progress)
     return archive if polygons is None else with_label_polygons(archive, LabelPolygons.read(polygons, label_set))
 
 

@@ -25,7 +25,7 @@ THREADS = 8
 """Scenes whose headers are read at once: of URLs, waiting is most of it."""
 
 
-def read_by(archive: Archive, reading: Reading, *, strict: bool = False) -> Archive:
+def read_by(archive: Archive, reading: Reading, *, strict: bool = False, progress: Progress = silent) -> Archive:
     """Make of an archive's files the images that a reading makes of them; headers are read, and no pixel.
 
     With a tiling, each file is a scene, and its windows are the images: none of them is left out yet for lack of valid
@@ -36,6 +36,7 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False) -> Arch
         archive: Of whole files.
         reading: How they are read.
         strict: Whether a file that cannot be read like this is refused. Otherwise it is left out, with the reason.
+        progress: Called after each file.
 
     Raises:
         InputError: No file can be read like this; or, with `strict`, one cannot.
@@ -45,9 +46,9 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False) -> Arch
     left_out = [LeftOut(record.id, f"is a part of {parts[record.id]}") for record in archive if record.id in parts]
     files = [record for record in archive if record.id not in parts]
     refused: dict[str, InputError] = {}
-    for record, found in zip(
-        files, in_threads(lambda each: _images(each, reading), files, threads=THREADS), strict=True
-    ):
+    opened = in_threads(lambda each: _images(each, reading), files, threads=THREADS)
+    for done, (record, found) in enumerate(zip(files, opened, strict=True), start=1):
+        progress(done, len(files), record.id)
         if isinstance(found, InputError):
             if strict:
                 raise found
@@ -159,16 +160,16 @@ def _reasons(refused: dict[str, InputError]) -> Iterator[LeftOut]:
 
 def _parts_of_virtual(records: Sequence[Record]) -> dict[str, str]:
     """The files that GDAL's virtual rasters (`.vrt`) among the records are made of → the virtual raster's id."""
-    places = {_real(record): record.id for record in records}
+    virtual = [record for record in records if record.id.lower().endswith(".vrt")]
+    places = {_real(record): record.id for record in records} if virtual else {}
     parts: dict[str, str] = {}
-    for record in records:
-        if record.id.lower().endswith(".vrt"):
-            try:
-                with open_dataset(path_of(record.source.address) or "") as opened:
-                    made_of = [str(Path(file).resolve()) for file in opened.files]
-            except InputError:
-                continue  # It is told when it is read.
-            parts |= {places[file]: record.id for file in made_of if places.get(file, record.id) != record.id}
+    for record in virtual:
+        try:
+            with open_dataset(path_of(record.source.address) or "") as opened:
+                made_of = [str(Path(file).resolve()) for file in opened.files]
+        except InputError:
+            continue  # It is told when it is read.
+        parts |= {places[file]: record.id for file in made_of if places.get(file, record.id) != record.id}
     return parts
 
 

@@ -127,28 +127,29 @@ def command(
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
     archive = None if connection.saved_model is None else open_images()
-    with connection.open() as opened, console.progress("indexing") as tell:
+    with connection.open() as opened:
         archive = open_images() if archive is None else archive
         from rsir_tf.workflows import index_archive
 
-        summary = index_archive(
-            archive,
-            opened,
-            to,
-            connectivity=int(connectivity.value),
-            min_area=min_area,
-            convention=convention.value,
-            dtype="float16" if half else "float32",
-            resize=resize,
-            strict=strict,
-            prune=prune,
-            repair=repair,
-            merge=merge,
-            rehash=rehash,
-            name=name,
-            root=folder,
-            progress=tell,
-        )
+        with console.progress("indexing") as tell:
+            summary = index_archive(
+                archive,
+                opened,
+                to,
+                connectivity=int(connectivity.value),
+                min_area=min_area,
+                convention=convention.value,
+                dtype="float16" if half else "float32",
+                resize=resize,
+                strict=strict,
+                prune=prune,
+                repair=repair,
+                merge=merge,
+                rehash=rehash,
+                name=name,
+                root=folder,
+                progress=tell,
+            )
     if summary.moved_from is not None:
         console.say(f"the archive has been moved from {summary.moved_from}: the index names its new place")
     for dropped in summary.dropped:

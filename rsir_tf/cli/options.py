@@ -193,18 +193,21 @@ class Annotations(OptionGroup):
         from rsir_tf.archives import open_archive
         from rsir_tf.archives.listing import SYSTEM_FOLDER
 
-        opened = open_archive(
-            path,
-            labels=self.labels,
-            tags=self.tags,
-            repair=not self.labels_as_published,
-            images=self.image_files,
-            masks=self.mask_files,
-            need_labels=need_labels,
-            reading=None if scenes is None else self._reading(path, scenes, known),
-            strict=strict,
-            polygons=polygons,
-        )
+        reading = None if scenes is None else self._reading(path, scenes, known)
+        with console.progress("opening") as progress:
+            opened = open_archive(
+                path,
+                labels=self.labels,
+                tags=self.tags,
+                repair=not self.labels_as_published,
+                images=self.image_files,
+                masks=self.mask_files,
+                need_labels=need_labels,
+                reading=reading,
+                strict=strict,
+                progress=progress,
+                polygons=polygons,
+            )
         odd = [left for left in opened.left_out if left.why != SYSTEM_FOLDER]
         if tell and odd:
             more = f" and {len(odd) - 1} more; `rsir-tf check` lists them" if len(odd) > 1 else ""

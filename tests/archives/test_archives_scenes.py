@@ -52,7 +52,9 @@ def test_windows_of_scenes_at_any_depth(tmp_path: Path, write_scene: WriteScene)
     write_scene("south/2020/scene.tif", rgb(40, 70))
     (tmp_path / "north/scene.tif.aux.xml").write_text("<PAMDataset></PAMDataset>")
     (tmp_path / "north/scene.tfw").write_text("1\n0\n0\n-1\n0\n0\n")
-    archive = rsir_tf.open_archive(tmp_path, reading=TILED)
+    opened: list[tuple[int, int, str]] = []
+    archive = rsir_tf.open_archive(tmp_path, reading=TILED, progress=lambda *step: opened.append(step))
+    assert opened == [(1, 2, "north/scene.tif"), (2, 2, "south/2020/scene.tif")]
     assert archive.format == "scenes"
     assert archive.reading == TILED
     # 96×64 in tiles of 32: three columns, two rows. 70×40: the last column starts at 70 − 32, the last row at 40 − 32.
