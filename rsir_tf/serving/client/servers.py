@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import grpc
@@ -105,19 +106,25 @@ class Server:
     def most_telling(self, refusal: Refusal) -> Refusal:
         """Return the error that best explains why the server could not be reached.
 
-        For a name with several addresses, gRPC gives the error of the last one only. If nothing listens there, the
-        others are asked too: the error of a server that listens, but needs TLS, says more.
+        For a name with several addresses, gRPC gives the error of the last one only. If nothing listens there, all are
+        asked at the same time: the error of a server that listens, but needs TLS, says more.
         """
         if not refusal.nobody_there:
             return refusal
         name, targets = resolve(self.address)
+        if len(targets) < 2:
+            return refusal
         tls = self._tls and replace(self._tls, server_name=self._tls.server_name or name)
-        for target in targets if len(targets) > 1 else []:
-            with contextlib.closing(open_channel(target, tls)) as channel:
-                try:
-                    channel.unary_unary("/rsir_tf/nothing")(b"", timeout=LONGEST_PROBE)
-                except grpc.RpcError as error:
-                    found = Refusal.of(error)
-                    if found.gone and not found.nobody_there:
-                        return found
-        return refusal
+        with ThreadPoolExecutor(len(targets)) as pool:
+            found = list(pool.map(lambda target: _probe(target, tls), targets))
+        return next((each for each in found if each is not None and each.gone and not each.nobody_there), refusal)
+
+
+def _probe(target: str, tls: TLS | None) -> Refusal | None:
+    """Call a server with a method that none has; return how that failed."""
+    with contextlib.closing(open_channel(target, tls)) as channel:
+        try:
+            channel.unary_unary("/rsir_tf/nothing")(b"", timeout=LONGEST_PROBE)
+        except grpc.RpcError as error:
+            return Refusal.of(error)
+    return None
