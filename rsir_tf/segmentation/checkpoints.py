@@ -39,14 +39,12 @@ def load_last(run: Run, model: keras.Model) -> None:
 
     Args:
         run: A run with at least one complete epoch.
-        model: Built and compiled as at the start of the run; changed in place.
+        model: Built and compiled as at the start of the run, with a built optimizer; changed in place.
 
     Raises:
         ArtifactError: The checkpoint is damaged, or was written by another version of Keras.
     """
     with _damage(run, run.last):
-        # Keras skips the state of an optimizer that has no variables yet.
-        model.optimizer.build(model.trainable_variables)
         model.load_weights(str(run.last))
         if not int(np.asarray(model.optimizer.iterations)):
             raise ValueError("it holds no state of this optimizer")

@@ -289,6 +289,8 @@ def _fit(
         views = CachedViews(run.path / VIEWS, model, settings.freeze, supervision, settings.cached_views, progress)
         model = views.rest
     model.compile(optimizer=build_optimizer(settings, planned), loss=supervision.loss(), jit_compile=compiled)
+    # Otherwise the first step is traced twice, and Keras skips the optimizer's state when it loads a checkpoint.
+    model.optimizer.build(model.trainable_variables)
     if run.last is not None:
         load_last(run, model)
     remove_leftovers(run.path)

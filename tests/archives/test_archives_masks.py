@@ -1,14 +1,13 @@
+"""Reading masks: ids, palettes and colours, and what is refused by name."""
+
 from __future__ import annotations
 
 import struct
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from rsir_tf.archives import (
@@ -19,14 +18,15 @@ from rsir_tf.archives import (
     MaskValueError,
     load_label_set,
     read_mask,
-    write_mask,
 )
-from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.errors import InputError
 
-rasterio = pytest.importorskip("rasterio")
 tifffile = pytest.importorskip("tifffile")
 
+
 IDS = LabelSet("ids", ("a", "b", "c"), (5, 1, 9), ignore_ids=(0, 255))
+
+
 COLOURS = LabelSet(
     "colours",
     ("a", "b", "c"),
@@ -34,6 +34,8 @@ COLOURS = LabelSet(
     ((132, 41, 246), (226, 169, 41), (255, 255, 255)),
     ignore_colours=((155, 155, 155), (0, 0, 0)),
 )
+
+
 BOTH = LabelSet("both", ("a", "b"), (1, 2), ((10, 20, 30), (40, 50, 60)), (0,), ((0, 0, 0),))
 
 
@@ -272,48 +274,6 @@ def test_other_kinds(tmp_path: Path, mode: str, words: str) -> None:
             read_mask(tmp_path / "m.tif", label_set)
 
 
-def test_values_of_no_data_can_be_ignored(tmp_path: Path) -> None:
-    values = np.where(np.arange(480).reshape(20, 24) % 5 == 0, -9999, 1)
-    values[0, 1] = 2
-    wanted = np.where(values == -9999, VOID, values - 1)
-    ignoring = LabelSet("ignoring", ("a", "b"), (1, 2), ignore_ids=(-9999, -1))
-    for dtype in ("int16", "int32", "int64", "float32", "float64"):
-        path = tmp_path / f"{dtype}.tif"
-        with rasterio.open(
-            path, "w", driver="GTiff", count=1, height=20, width=24, dtype=dtype, nodata=-9999
-        ) as opened:
-            opened.write(values.astype(dtype)[None])
-        np.testing.assert_array_equal(read_mask(path, ignoring), wanted)
-        with pytest.raises(MaskValueError) as caught:
-            read_mask(path, IDS)
-        assert "has the id -9999 in 96 pixels, first at row 0, column 0" in str(caught.value)
-        assert "the file declares -9999 to be no data: add it to the label set's ignore_ids" in str(caught.value)
-
-
-def test_label_sets_may_ignore_any_number() -> None:
-    content = {"classes": [{"name": "a", "id": 1}], "ignore_ids": [-1, -9999, 70000]}
-    read = LabelSet.from_json(content)
-    assert read.ignore_ids == (-1, -9999, 70000)
-    assert LabelSet.from_json(read.to_json()) == read
-    assert read.has_own_colours is False
-
-
-def test_fractions_are_no_classes(tmp_path: Path) -> None:
-    values = np.ones((20, 24), np.float32)
-    values[3, 4:6] = 0.5
-    path = save(tmp_path / "m.tif", values)
-    with pytest.raises(
-        InputError, match=r"the mask holds 0\.5 in row 3, column 4 \(2 such pixels\); wanted whole numbers"
-    ):
-        read_mask(path, IDS)
-    values[3, 4:6] = np.nan
-    with pytest.raises(InputError, match=r"the mask holds nan in row 3, column 4 \(2 such pixels\)"):
-        read_mask(save(path, values), IDS)
-    values[3, 4:6] = -3.4e38
-    with pytest.raises(InputError, match=r"the mask holds -3\.4e\+38 in row 3"):
-        read_mask(save(path, values), IDS)
-
-
 def test_white_may_be_zero(tmp_path: Path, classes: np.ndarray) -> None:
     values = literal_ids(classes, IDS, 0).astype(np.uint8)
     tifffile.imwrite(tmp_path / "m.tif", values, photometric="miniswhite")
@@ -370,129 +330,3 @@ def test_damaged(tmp_path: Path) -> None:
         read_mask(path, IDS)
     with pytest.raises(InputError, match="no such file"):
         read_mask(tmp_path / "none.png", IDS)
-
-
-@pytest.mark.parametrize("label_set", [IDS, COLOURS, BOTH], ids=lambda label_set: label_set.name)
-def test_writing_gives_a_palette_png_that_reads_back(tmp_path: Path, classes: np.ndarray, label_set: LabelSet) -> None:
-    written = np.where((classes == 2) & (len(label_set.names) == 2), 0, classes).astype(np.uint8)
-    write_mask(tmp_path / "m.png", written, label_set)
-    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", label_set), written)
-    with Image.open(tmp_path / "m.png") as picture:
-        assert picture.mode == "P"
-        rgb = np.asarray(picture.convert("RGB"))
-    known = written != VOID
-    np.testing.assert_array_equal(rgb[known], np.array(label_set.colours, np.uint8)[written[known]])
-
-
-def test_dlrsd_masks_hold_ids_1_to_17(tmp_path: Path) -> None:
-    dlrsd = load_label_set("dlrsd")
-    classes = (np.arange(480).reshape(20, 24) % 17).astype(np.uint8)
-    write_mask(tmp_path / "m.png", classes, dlrsd)
-    with Image.open(tmp_path / "m.png") as picture:
-        np.testing.assert_array_equal(np.asarray(picture), classes + 1)
-        assert picture.getpalette()[3 * 17 : 3 * 18] == [0, 255, 255]  # water
-
-
-def test_writing_refuses_what_could_not_be_read(tmp_path: Path) -> None:
-    good = np.zeros((20, 24), np.uint8)
-    with pytest.raises(InputError, match=r"is int64 \[20, 24\]; wanted uint8 \[H, W\]"):
-        write_mask(tmp_path / "m.png", good.astype(np.int64), IDS)
-    with pytest.raises(InputError, match=r"holds the class index 3 \(480 pixels\); wanted 0 to 2, or 255 for void"):
-        write_mask(tmp_path / "m.png", good + np.uint8(3), IDS)
-    with pytest.raises(InputError, match="void has no id"):
-        write_mask(tmp_path / "m.png", good + np.uint8(VOID), load_label_set("dlrsd"))
-    with pytest.raises(InputError, match="has the id 300; wanted at most 255"):
-        write_mask(tmp_path / "m.png", good, LabelSet("wide", ("a",), (300,)))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full stands in for a full disk")
-def test_writing_on_a_full_disk() -> None:
-    with pytest.raises(ArtifactError, match="no space left"):
-        write_mask(Path("/dev/full"), np.zeros((20, 24), np.uint8), IDS)
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.data())
-def test_round_trip_of_any_label_set(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, 255), label="classes")
-    by_colour = data.draw(st.booleans(), label="by colour")
-    seed = data.draw(st.integers(0, 2**32 - 1), label="seed")
-    rng = np.random.default_rng(seed)
-    ids = tuple(map(int, rng.permutation(256)))
-    codes = rng.choice(1 << 24, 256, replace=False)
-    colours = tuple((int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in codes)
-    label_set = LabelSet(
-        "drawn",
-        tuple(f"class {index}" for index in range(count)),
-        None if by_colour else ids[:count],
-        colours[:count],
-        () if by_colour else ids[count : count + 1],
-        colours[count : count + 1],
-    )
-    classes = rng.integers(0, count + 1, (17, 19))
-    classes = np.where(classes == count, VOID, classes).astype(np.uint8)
-    path = tmp_path_factory.mktemp("masks") / "m.png"
-    write_mask(path, classes, label_set)
-    np.testing.assert_array_equal(read_mask(path, label_set), classes)
-    # The same picture as RGB says the same by colour.
-    with Image.open(path) as picture:
-        picture.convert("RGB").save(path.with_name("rgb.png"))
-    np.testing.assert_array_equal(read_mask(path.with_name("rgb.png"), label_set), classes)
-
-
-def test_large_colour_masks_are_quick(tmp_path: Path) -> None:
-    classes = np.kron(np.random.default_rng(0).integers(0, 3, (60, 70)), np.ones((30, 30), int))[:1800, :2000]
-    values = np.array(COLOURS.colours, np.uint8)[classes]
-    path = save(tmp_path / "m.png", values, compress_level=1)
-
-    def best(action: object) -> float:
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            action()  # type: ignore[operator]
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    decode = best(lambda: np.asarray(Image.open(path)))
-    total = best(lambda: read_mask(path, COLOURS))
-    # 30 ms beyond decoding where nothing else runs; the bound leaves room for a busy machine, and still tells a lookup
-    # from a Python loop or a comparison of three bands with every class.
-    assert total < decode * 2 + 0.25
-
-
-BUILDINGS = LabelSet("buildings", ("building", "other"), (255,), ignore_ids=(9, -9999), rest=True)
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int32"])
-def test_the_rest_takes_what_is_not_listed(tmp_path: Path, dtype: str) -> None:
-    values = np.full((16, 16), 0, dtype)
-    values[0], values[1], values[2] = 255, 9, 7
-    path = tmp_path / "mask.tif"
-    save(path, values) if dtype == "uint8" else Image.fromarray(values).save(path)
-    expected = np.ones((16, 16), np.uint8)
-    expected[0], expected[1] = 0, VOID
-    np.testing.assert_array_equal(read_mask(path, BUILDINGS), expected)
-    write_mask(tmp_path / "again.png", expected, BUILDINGS)
-    np.testing.assert_array_equal(read_mask(tmp_path / "again.png", BUILDINGS), expected)
-
-
-def test_the_rest_takes_colours_but_not_those_that_jpeg_made(tmp_path: Path) -> None:
-    by_colour = LabelSet("buildings", ("building", "other"), None, ((255, 0, 0),), rest=True)
-    pixels = np.zeros((16, 16, 3), np.uint8)
-    pixels[:4] = (255, 0, 0)
-    found = read_mask(save(tmp_path / "mask.png", pixels), by_colour)
-    assert np.bincount(found.ravel()).tolist() == [64, 192]
-    with pytest.raises(InputError, match="is a JPEG file, which changes colours, and other would take those"):
-        read_mask(save(tmp_path / "mask.jpg", pixels), by_colour)
-
-
-def test_the_rest_does_not_take_what_a_file_declares_to_be_no_data(tmp_path: Path) -> None:
-    rasterio = pytest.importorskip("rasterio")
-    path = tmp_path / "mask.tif"
-    with rasterio.open(path, "w", driver="GTiff", width=16, height=16, count=1, dtype="uint8", nodata=0) as file:
-        file.write(np.zeros((1, 16, 16), np.uint8))
-    with pytest.raises(
-        InputError, match="declares 0 to be no data: add it to the label set's ignore_ids, or as a class"
-    ):
-        read_mask(path, BUILDINGS)

@@ -85,3 +85,11 @@ def halves(tmp_path: Path) -> Path:
         right = np.asarray(Image.open(picture(tmp_path / "right.png", colour, number)))
         Image.fromarray(np.concatenate([left, right], axis=1)).save(path)
     return tmp_path / "halves"
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is drawn where a test only looks at what a comparison says: pictures take most of its time."""
+    from rsir_tf.workflows import archive_comparison
+
+    monkeypatch.setattr(archive_comparison, "write_comparison", lambda report, *_, **__: report / "index.html")

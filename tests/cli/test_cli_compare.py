@@ -18,26 +18,21 @@ import numpy as np
 import PIL
 import pytest
 import skimage
-from PIL import Image
 
 from rsir_tf.archives import Archive, Record, archive_hash, open_archive, stratified_split
-from rsir_tf.archives.synthetic import SCENES, render_archive
 from rsir_tf.artifacts import content_hash, read_manifest
-from rsir_tf.baselines import ColourHistogram, Statistics, libraries
+from rsir_tf.baselines import ColourHistogram, Statistics
 from rsir_tf.errors import InputError
-from rsir_tf.evaluation import Evaluation
 from rsir_tf.locks import WriterLock
 from rsir_tf.presentation import save_png
-from rsir_tf.rasters import FileSource, files, read_image
+from rsir_tf.rasters import FileSource
 from rsir_tf.workflows import (
-    Comparison,
     compare_descriptors,
-    is_uc_merced,
-    published_remarks,
-    unlike_published,
 )
 
 COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
+
+
 FAST = ("--descriptor", "statistics", "--descriptor", "color", "--processes", 1)
 
 
@@ -93,6 +88,7 @@ def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> No
     assert all((report / picture).is_file() for picture in pictures)
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_second_run_describes_nothing(
     command: Callable, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +105,7 @@ def test_a_second_run_describes_nothing(
     assert "12 queries, 12 images ranked, relevant: same scene" in second.out
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_second_command_into_one_folder_is_refused(command: Callable, archive: Path, tmp_path: Path) -> None:
     to = tmp_path / "out"
     to.mkdir()
@@ -122,19 +119,7 @@ def test_a_second_command_into_one_folder_is_refused(command: Callable, archive:
     assert command("compare", archive, "--to", to, *FAST).code == 0  # It was given back.
 
 
-def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Path, tmp_path: Path) -> None:
-    ended = command("compare", archive, "--to", tmp_path / "out", *FAST, "--published")
-    assert ended.code == 0, ended.err
-    text = (tmp_path / "out" / "report" / "report.md").read_text("utf-8")
-    assert "Color (published) | 0.705 | 0.255" in text
-    assert (
-        "- Published rows are shown because they were asked for, though the archive is not UC Merced; 3 images are "
-        "compared, not 420, 20 of each scene class."
-    ) in text
-    assert "- 3 of 3 images are no TIFF files, as the originals are that the published rows are of (" in text
-    assert "no TIFF files" in ended.err
-
-
+@pytest.mark.usefixtures("no_report")
 def test_the_table_says_which_images_are_ranked(command: Callable, archive: Path, tmp_path: Path) -> None:
     words = "these are the test part of 12 images, drawn with --test 0.5 --seed 3; --all ranks all"
     line = ("compare", archive, "--to", tmp_path / "out", *FAST)
@@ -145,71 +130,6 @@ def test_the_table_says_which_images_are_ranked(command: Callable, archive: Path
     assert command("split", archive, "--to", split, "--test", 0.5).code == 0
     for chosen in ("--all",), ("--split", split):
         assert "test part of" not in command(*line, *chosen).out
-
-
-@pytest.fixture
-def textured(tmp_path: Path) -> Path:
-    """Two scenes of four images with keypoints."""
-    generator = np.random.default_rng(0)
-    for number in range(8):
-        image = cv2.resize(generator.integers(0, 256, (12, 12, 3), dtype=np.uint8), (96, 96), interpolation=2)
-        save_png(tmp_path / "textured" / "ab"[number % 2] / f"{number}.png", image)
-    return tmp_path / "textured"
-
-
-WORDS = ("--descriptor", "bovw", "--set", "bovw.words=12", "--processes", 1)
-
-
-def test_words_are_learned_from_the_training_part_alone(
-    command: Callable, textured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[Path] = []
-    monkeypatch.setattr(files, "read_image", lambda path: (read.append(path), read_image(path))[1])
-    drawn = stratified_split(open_archive(textured), 0.5, 3)
-    line = ("compare", textured, "--to", tmp_path / "out", *WORDS, "--test", 0.5, "--seed", 3, "--json")
-    ended = command(*line)
-    assert ended.code == 0, ended.err
-    names = [path.relative_to(textured).as_posix() for path in read]
-    learned_from, described = names[: len(drawn.train)], names[len(drawn.train) :]
-    assert learned_from == list(drawn.train)
-    assert set(described) == set(drawn.test)
-    found = json.loads(ended.out)
-    assert found["schemes"]["bovw"]["costs"]["bytes_per_image"] == 48
-    assert found["queries"] == 4
-    origin = found["details"]["bovw_parameters"]
-    assert (origin["words"], origin["training_images"], len(origin["learned_from"])) == (12, 4, 64)
-    assert list(origin["learned_with"]) == ["numpy", "opencv", "pillow", "rasterio", "scikit-learn", "scipy"]
-    assert len(list((tmp_path / "out" / "descriptors").glob("bovw-*/*.npz"))) == 1
-    read.clear()
-    assert command(*line).code == 0
-    assert not {path.relative_to(textured).as_posix() for path in read} & set(drawn.train)  # What was learned is kept.
-    monkeypatch.setattr(libraries, "version", lambda name: "99.0" if name == "scikit-learn" else version(name))
-    read.clear()
-    newer = json.loads(command(*line).out)["details"]["bovw_parameters"]
-    names = [path.relative_to(textured).as_posix() for path in read]
-    assert names[: len(drawn.train)] == list(drawn.train)  # Another k-means may find other words.
-    assert newer["learned_with"] == {**origin["learned_with"], "scikit-learn": "99.0"}
-
-
-def test_training_images_that_cannot_be_read_are_named(command: Callable, textured: Path, tmp_path: Path) -> None:
-    first = stratified_split(open_archive(textured), 0.5).train[0]
-    (textured / first).write_bytes(b"no picture")
-    for _ in range(2):  # The second time words come from the cache.
-        ended = command("compare", textured, "--to", tmp_path / "out", *WORDS, "--test", 0.5)
-        assert ended.code == 0, ended.err
-        assert "BoVW learned without 1 of 4 training images, which could not be read; the first:" in ended.err
-        assert first in ended.err
-
-
-def test_no_words_to_learn(command: Callable, archive: Path, tmp_path: Path) -> None:
-    line = ("compare", archive, "--descriptor", "bovw", "--processes", 1)
-    ended = command(*line, "--to", tmp_path / "all", "--all")
-    assert ended.code == 1
-    assert "nothing to compare. BoVW is left out: there is no training part" in ended.err
-    ended = command(*line, "--descriptor", "color", "--to", tmp_path / "part")
-    assert ended.code == 0, ended.err
-    assert "BoVW is left out" in ended.err  # Nine images of noise have fewer keypoints than the 1,000 words asked for.
-    assert "- BoVW is left out" in (tmp_path / "part" / "report" / "report.md").read_text("utf-8")
 
 
 def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tiny_export: Any, tmp_path: Path) -> None:
@@ -244,6 +164,7 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     assert "lacks 4 of the 6 images to compare" in lacking.err
 
 
+@pytest.mark.usefixtures("no_report")
 def test_bad_images_are_left_out_for_all(command: Callable, archive: Path, tmp_path: Path) -> None:
     (archive / "lake" / "lake1.png").write_bytes(b"no picture")
     ended = command("compare", archive, "--to", tmp_path / "out", *FAST, "--all", "--json")
@@ -346,68 +267,8 @@ def test_a_foreign_folder_is_not_written_to(command: Callable, archive: Path, tm
     assert "holds files, but no report" in ended.err
 
 
-def uc_merced(root: Path, numbers: range = range(100)) -> Archive:
-    names = [f"{scene}/{scene}{number:02}.tif" for scene in SCENES for number in numbers]
-    return Archive(
-        root, "folder", tuple(Record(name, FileSource(root / name), scene=name.split("/")[0]) for name in names)
-    )
-
-
-def test_which_archive_is_uc_merced(tmp_path: Path) -> None:
-    assert is_uc_merced(uc_merced(tmp_path))
-    assert not is_uc_merced(uc_merced(tmp_path, range(99)))
-    rendered = render_archive(tmp_path / "rendered", images_per_scene=1, size=64, scenes=["beach"])
-    for root in (rendered, rendered / "Images"):  # Whatever its images are called.
-        assert not is_uc_merced(uc_merced(root))
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({}, []),
-        ({"relevance": "tags"}, ["an image is relevant where it shares a tag, not a scene class"]),
-        ({"query_counts": False}, ["the query is not ranked"]),
-        ({"anmrr_variant": "4ng"}, ['ANMRR is of variant "4ng", not "2ng"']),
-        ({"queries": 441}, ["441 images are compared, not 420, 20 of each scene class"]),
-    ],
-)
-def test_where_published_rows_may_stand(tmp_path: Path, change: dict[str, Any], words: list[str]) -> None:
-    ranked = uc_merced(tmp_path, range(20 if "queries" not in change else 21)).records
-    settings = {"queries": 420, "archive": 420, "relevance": "scene", "anmrr_variant": "2ng", "query_counts": True}
-    found = Comparison(Evaluation(**{**settings, **change}, schemes={}), ranked, lambda _: np.ones(1, dtype=bool))
-    assert unlike_published(uc_merced(tmp_path), found) == words
-    assert unlike_published(uc_merced(tmp_path, range(50)), found) == ["the archive is not UC Merced", *words]
-    (tmp_path / "rendered.json").touch()
-    assert unlike_published(uc_merced(tmp_path), found) == ["the images are rendered", *words]
-
-
-def test_published_rows_beside_copies_get_a_remark(tmp_path: Path) -> None:
-    image = Image.fromarray(np.zeros((16, 16, 3), np.uint8))
-    image.save(tmp_path / "a.tif")
-    image.save(tmp_path / "b.tif", "JPEG")  # Whatever its name says.
-    records = tuple(Record(name, FileSource(tmp_path / name), scene="x") for name in ("a.tif", "b.tif"))
-    evaluation = Evaluation(2, 2, "scene", "2ng", True, {})
-    (remark,) = published_remarks(Comparison(evaluation, records, lambda _: np.ones(2, dtype=bool)))
-    assert remark.startswith("1 of 2 images are no TIFF files, as the originals are")
-    assert "(b.tif)" in remark
-    assert published_remarks(Comparison(evaluation, records[:1], lambda _: np.ones(1, dtype=bool))) == []
-
-
 def test_names_of_baselines_in_help_are_all_there_are() -> None:
     from rsir_tf.baselines import BASELINES
     from rsir_tf.cli.compare import BASELINE_NAMES
 
     assert tuple(BASELINES) == BASELINE_NAMES
-
-
-def test_real_rows_are_near_the_published(real_data: Callable[[str], Path], tmp_path: Path) -> None:
-    """The two that are quick, on five images of each scene: far fewer than the paper's, so only their order is told."""
-    images = sorted(real_data("data/ucmerced/Images").rglob("*0[0-4].jpg"))
-    records = tuple(Record(path.name, FileSource(path), scene=path.parent.name) for path in images)
-    found = compare_descriptors(
-        Archive(images[0].parent, "folder", records), tmp_path, descriptors=[Statistics(), ColourHistogram()]
-    )
-    schemes = found.evaluation.schemes
-    assert found.evaluation.queries == 105
-    assert schemes["color"].map > schemes["statistics"].map > 0.25  # Each query finds itself: at least 1/5.
-    assert read_image(images[0]).shape == (256, 256, 3)

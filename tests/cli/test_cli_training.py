@@ -122,6 +122,7 @@ def test_images_without_masks_are_named(tiny_export, tmp_path: Path, command) ->
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("few_channels")
 def test_options_come_from_a_file_and_go_into_one(tiny_export, tmp_path: Path, command) -> None:
     given = tmp_path / "mine.toml"
     given.write_text(
