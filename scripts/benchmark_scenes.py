@@ -6,7 +6,8 @@
 
 reading     windows of a tiled GeoTIFF, read by a source, beside rasterio reading the same blocks in the order of the
             file; two threads each, in turn
-memory      the largest memory of `rsir-tf index` and `rsir-tf segment` for scenes of 1/4, 1/2 and 1/1 of the size a side
+memory      the largest memory of `rsir-tf index` and `rsir-tf segment` for scenes of a quarter, half and all of the
+            size a side
 overlap     the time of `rsir-tf segment` at its default overlap, beside that of the same scene without overlap
 http        bytes that a server sends for one window of a COG, beside those of the blocks that the window touches
 round_trip  a class raster's pixels beside the polygons at their places; corners of footprints beside rasterio's
@@ -22,7 +23,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,8 +39,6 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.windows import Window
-
-from rsir_tf.processors import in_threads
 
 CLASSES = 17
 PIECE = 1024
@@ -96,7 +94,10 @@ def make_scene(imagery: Imagery, file: Path, side: int, **options: Any) -> Path:
 
 
 def reading(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[str, Any]:
-    """Ratio of the two rates; both read every pixel once, in the order of the file, with two threads."""
+    """Ratio of the two rates. Both read every pixel once, in the order of the file, with two threads.
+
+    They take turns, stripe by stripe, so that a busy machine slows both; ratios are medians over the stripes.
+    """
     from rsir_tf.rasters import Reading, Tiling, read_pixels, windows_of
 
     found = {}
@@ -105,9 +106,13 @@ def reading(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[s
         side = options.size if compress == "jpeg" else options.size // 2
         more = {} if compress == "jpeg" else {"photometric": "rgb"}
         file = make_scene(imagery, work / f"{compress}_{side}.tif", side, compress=compress, **more)
-        windows = list(windows_of(str(file), Reading(tiling=Tiling(BLOCK))))
+        stripes: dict[int, tuple[list[Any], list[Any]]] = {}
         with rasterio.open(file) as dataset:
-            blocks = [window for _, window in dataset.block_windows(1)]
+            for _, block in dataset.block_windows(1):
+                stripes.setdefault(block.row_off // PIECE, ([], []))[0].append(block)
+        for window in windows_of(str(file), Reading(tiling=Tiling(BLOCK))):
+            assert window.window is not None
+            stripes[window.window[1] // PIECE][1].append(window)
         own = threading.local()
 
         def plain(window: Window, file: Path = file, own: threading.local = own) -> int:
@@ -118,32 +123,306 @@ def reading(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[s
         def ours(window: Any) -> int:
             return int(read_pixels(window).values.size)
 
-        rates: dict[str, list[float]] = {"source": [], "rasterio": []}
-        for _ in range(options.rounds):
-            for name, work_on, items in (("rasterio", plain, blocks), ("source", ours, windows)):
-                start = time.perf_counter()
-                pixels = sum(in_threads(work_on, items, threads=2)) / 3
-                rates[name].append(pixels / (time.perf_counter() - start))
-        ratios = [mine / theirs for mine, theirs in zip(rates["source"], rates["rasterio"], strict=True)]
+        taken: dict[str, list[tuple[float, float]]] = {"rasterio": [], "source": []}
+        with ThreadPoolExecutor(2) as pool:  # Threads that stay: each opens the file once.
+            for turn in range(options.rounds * len(stripes)):
+                blocks, windows = stripes[turn % len(stripes)]
+                works = [("rasterio", plain, blocks), ("source", ours, windows)]
+                for name, read, items in works[:: 1 if turn % 2 else -1]:
+                    wall, processor = time.perf_counter(), time.process_time()
+                    pixels = sum(pool.map(read, items, chunksize=1)) / 3e6
+                    spent = time.perf_counter() - wall, time.process_time() - processor
+                    taken[name].append((pixels / spent[0], pixels / spent[1]))
+        rates = {name: np.array(values) for name, values in taken.items()}
+        wall_ratio, processor_ratio = np.median(rates["source"] / rates["rasterio"], axis=0).tolist()
         found[compress] = {
             "side": side,
-            "source_megapixels_per_second": statistics.median(rates["source"]) / 1e6,
-            "rasterio_megapixels_per_second": statistics.median(rates["rasterio"]) / 1e6,
-            "ratio": statistics.median(ratios),
+            "source_megapixels_per_second": float(np.median(rates["source"][:, 0])),
+            "rasterio_megapixels_per_second": float(np.median(rates["rasterio"][:, 0])),
+            "ratio": wall_ratio,
+            "processor_ratio": processor_ratio,
         }
     return {**found, "ratio": min(each["ratio"] for each in found.values()), "wanted": "ratio >= 0.9"}
 
 
+# A model that answers at once
+
+
+def answers(rows: int, height: int, width: int) -> bytes:
+    """A reply for images of one size: a patchwork of classes, and features that differ from cell to cell."""
+    from rsir_tf.serving.messages import PredictResponse
+    from rsir_tf.serving.tensors import encode_reply
+
+    random = np.random.default_rng(0)
+    patches = random.integers(0, CLASSES, (rows, -(-height // 64), -(-width // 64)), dtype=np.uint8)
+    segmentation = patches.repeat(64, 1).repeat(64, 2)[:, :height, :width]
+    features = random.random((rows, -(-height // 16), -(-width // 16), 512), dtype=np.float32)
+    response = PredictResponse()
+    response.model_spec.version.value = 1
+    response.outputs["segmentation"].CopyFrom(encode_reply(np.ascontiguousarray(segmentation)))
+    response.outputs["conv5_3"].CopyFrom(encode_reply(features))
+    return bytes(response.SerializeToString())
+
+
+def serve(pipe: Any) -> None:
+    """Answer requests until told to end; "seconds" for each pixel can be changed in between."""
+    import grpc
+    from benchmark_serving import description, metadata
+
+    from rsir_tf.serving.messages import MAX_MESSAGE, PredictRequest
+
+    replies: dict[tuple[int, ...], bytes] = {}
+    described, signatures = description(), metadata()
+    wait = [0.0]
+    computing = threading.Lock()
+
+    def predict(request: bytes, context: Any) -> bytes:
+        inputs = PredictRequest.FromString(request).inputs
+        if "images" not in inputs:
+            return described
+        shape = tuple(side.size for side in inputs["images"].tensor_shape.dim)[:3]
+        if shape not in replies:
+            replies[shape] = answers(*shape)
+        if wait[0]:
+            with computing:  # One network computes one request at a time.
+                time.sleep(wait[0] * float(np.prod(shape)))
+        return replies[shape]
+
+    handlers = {
+        "Predict": grpc.unary_unary_rpc_method_handler(predict),
+        "GetModelMetadata": grpc.unary_unary_rpc_method_handler(lambda request, context: signatures),
+    }
+    options = [("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.max_send_message_length", MAX_MESSAGE)]
+    server = grpc.server(ThreadPoolExecutor(8), options=options)
+    service = grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", handlers)
+    server.add_generic_rpc_handlers((service,))
+    pipe.send(server.add_insecure_port("127.0.0.1:0"))
+    server.start()
+    while (told := pipe.recv()) is not None:
+        wait[0] = told
+    server.stop(None).wait()
+
+
+@contextmanager
+def canned_model(seconds_per_pixel: float = 0.0) -> Iterator[str]:
+    """HOST:PORT of a server in a process of its own."""
+    processes = multiprocessing.get_context("spawn")
+    here, there = processes.Pipe()
+    server = processes.Process(target=serve, args=(there,), daemon=True)
+    server.start()
+    try:
+        address = f"127.0.0.1:{here.recv()}"
+        here.send(seconds_per_pixel)
+        yield address
+        here.send(None)
+    finally:
+        server.join(5)
+        server.terminate()
+
+
+def run(*line: object) -> dict[str, float]:
+    """Run `rsir-tf` to its end: its seconds, and the largest memory that it had, in MiB."""
+    program = [sys.executable, "-c", "from rsir_tf.cli import main; main()"]
+    start = time.perf_counter()
+    process = subprocess.Popen([*program, *map(str, line)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    errors = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"rsir-tf {' '.join(map(str, line))} has failed:\n{errors}")
+    return {"seconds": time.perf_counter() - start, "mebibytes": usage.ru_maxrss / 1024}
+
+
+def memory(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[str, Any]:
+    """The largest memory of commands for scenes of three sizes, and how far these are apart."""
+    found: dict[str, Any] = {}
+    sides = [options.size // 4, options.size // 2, options.size]
+    with canned_model() as server:
+        for side in sides:
+            scene = make_scene(imagery, work / f"jpeg_{side}.tif", side)
+            with tempfile.TemporaryDirectory(dir=work) as folder:
+                index = ("index", scene, "--to", Path(folder, "index"), "--tile", BLOCK, "--server", server)
+                segment = ("segment", scene, "--to", Path(folder, "classes.tif"), "--server", server)
+                for name, line in (("index", index), ("segment", segment)):
+                    found.setdefault(name, {})[str(side)] = run(*line)
+    for name in ("index", "segment"):
+        taken = [found[name][str(side)]["mebibytes"] for side in sides]
+        found[name]["ratio"] = max(taken) / min(taken)
+    return {**found, "ratio": max(found[name]["ratio"] for name in ("index", "segment")), "wanted": "ratio <= 1.1"}
+
+
+def overlap(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[str, Any]:
+    """Seconds of `segment` with its default overlap and without any, on the same scene."""
+    side = options.size // 4
+    scene = make_scene(imagery, work / f"jpeg_{side}.tif", side)
+    found: dict[str, Any] = {"side": side}
+    with canned_model(SECONDS_PER_PIXEL) as server, tempfile.TemporaryDirectory(dir=work) as folder:
+        model = ("--saved-model", options.saved_model) if options.saved_model else ("--server", server)
+        for name, more in (("default", ()), ("none", ("--margin", 0))):
+            target = Path(folder, f"{name}.tif")
+            found[name] = run("segment", scene, "--to", target, *more, *model)
+    found["ratio"] = found["default"]["seconds"] / found["none"]["seconds"]
+    return {**found, "wanted": "ratio <= 1.3"}
+
+
+# Over HTTP
+
+
+@contextmanager
+def ranges_of(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
+    """A server of a folder's files that answers requests for ranges, and counts what it sends by file and requests."""
+    sent: Counter[str] = Counter()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self.answer(False)
+
+        def do_GET(self) -> None:
+            self.answer(True)
+
+        def answer(self, body: bool) -> None:
+            file = folder / self.path.lstrip("/")
+            if not file.is_file():
+                self.send_error(404)
+                return
+            size = file.stat().st_size
+            first, last, code = 0, size - 1, 200
+            if asked := self.headers.get("Range"):
+                begin, _, end = asked.removeprefix("bytes=").partition("-")
+                first, last, code = int(begin), min(int(end or last), last), 206
+            self.send_response(code)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(last - first + 1))
+            if code == 206:
+                self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+            self.end_headers()
+            if body:
+                sent["requests"] += 1
+                sent["bytes"] += last - first + 1
+                with file.open("rb") as stream:
+                    stream.seek(first)
+                    self.wfile.write(stream.read(last - first + 1))
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", sent
+    finally:
+        server.shutdown()
+
+
+def http(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[str, Any]:
+    """Bytes for windows of a COG, each read by itself, the header included, beside those of the blocks they touch."""
+    from rasterio.shutil import copy
+
+    from rsir_tf.rasters import RasterSource, read_pixels
+
+    side = min(options.size, 4096)
+    scene = make_scene(imagery, work / f"jpeg_{side}.tif", side)
+    cog = work / f"cog_{side}.tif"
+    if not cog.exists():
+        copy(scene, cog, driver="COG", compress="jpeg", blocksize=512, quality=85)
+    found = {}
+    windows = {
+        "one_block": (1024, 512, 256, 256),
+        "four_blocks": (900, 1400, 256, 256),
+        "aligned": (512, 512, 512, 512),
+    }
+    with ranges_of(work) as (address, sent):
+        for name, (x, y, width, height) in windows.items():
+            with rasterio.open(cog) as dataset:
+                blocks = [(row, column) for row in range(y // 512, -(-(y + height) // 512))
+                          for column in range(x // 512, -(-(x + width) // 512))]  # fmt: skip
+                sizes = [int(dataset.get_tag_item(f"BLOCK_SIZE_{column}_{row}", "TIFF", 1)) for row, column in blocks]
+            sent.clear()
+            # A copy of another name each time: nothing is remembered of it.
+            alias = work / f"cog_{side}_{name}.tif"
+            alias.unlink(missing_ok=True)
+            os.link(cog, alias)
+            pixels = read_pixels(RasterSource(f"{address}/{alias.name}", window=(x, y, width, height)))
+            alias.unlink()
+            with rasterio.open(cog) as dataset:
+                assert (pixels.values == np.moveaxis(dataset.read(window=Window(x, y, width, height)), 0, 2)).all()
+            found[name] = {
+                "blocks": len(blocks), "block_bytes": sum(sizes), "bytes": sent["bytes"], "requests": sent["requests"],
+                "ratio": sent["bytes"] / sum(sizes),
+            }  # fmt: skip
+    return {**found, "ratio": max(each["ratio"] for each in found.values()), "wanted": "ratio <= 2"}
+
+
+# Round trip
+
+
+def round_trip(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[str, Any]:
+    """Pixels of a class raster beside the polygons at their places, and corners of footprints beside rasterio's."""
+    import pyogrio
+    import shapely
+    from rasterio.warp import transform
+
+    from rsir_tf.rasters import footprint, open_source
+
+    side = min(options.size, 3000)
+    scene = make_scene(imagery, work / f"jpeg_{side}.tif", side)
+    with canned_model() as server, tempfile.TemporaryDirectory(dir=work) as folder:
+        classes, areas = Path(folder, "classes.tif"), Path(folder, "areas.gpkg")
+        run("segment", scene, "--to", classes, "--polygons", areas, "--server", server)
+        with rasterio.open(classes) as dataset:
+            values, grid = dataset.read(1), dataset.transform
+        _, _, outlines, (numbers,) = pyogrio.raw.read(areas, columns=["class_index"])
+        shapes = shapely.from_wkb(outlines)
+        rows, columns = np.random.default_rng(0).integers(0, side, (2, 20_000))
+        x, y = grid * (columns + 0.5, rows + 0.5)
+        points, found = shapely.STRtree(shapes).query(shapely.points(x, y), predicate="within")
+    once = len(points) == len(rows) and (points == np.arange(len(rows))).all()
+    agree = bool(once and (numbers[found] == values[rows[points], columns[points]]).all())
+    source = open_source(scene)
+    assert source.place is not None
+    corners = np.array([(0, 0), (side, 0), (0, side), (side, side)])
+    x, y = rasterio.Affine(*source.place.transform) * corners.T
+    wanted = np.array(transform(source.place.crs, "EPSG:4326", x, y)).T
+    outline = shapely.get_coordinates(footprint(source.place, source.shape))
+    apart = np.abs(outline[:, None] - wanted[None]).max(axis=2).min(axis=0).max()
+    return {
+        "pixels": len(rows), "polygons": len(shapes), "agree": agree, "corner_degrees": float(apart),
+        "wanted": "agree, corner_degrees <= 1e-9",
+    }  # fmt: skip
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, Path, Imagery], dict[str, Any]]] = {
+    "reading": reading,
+    "memory": memory,
+    "overlap": overlap,
+    "http": http,
+    "round_trip": round_trip,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", nargs="+", default=["reading"])
-    parser.add_argument("--size", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--imagery", type=Path)
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--size", type=int, default=20_000, help="side of the largest scene in pixels")
+    parser.add_argument("--rounds", type=int, default=3, help="of reading")
+    parser.add_argument("--imagery", type=Path, help="8-bit RGB that scenes are made of")
+    parser.add_argument("--saved-model", type=Path, help="a real model for the part overlap")
+    parser.add_argument("--work", type=Path, help="keeps the scenes that were made; about 200 MB")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    options.work.mkdir(exist_ok=True)
-    print(json.dumps(reading(options, options.work, Imagery(options.imagery)), indent=1))
+    imagery = Imagery(options.imagery)
+    with tempfile.TemporaryDirectory() as folder:
+        work = options.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        found = {}
+        for part in options.part:
+            found[part] = PARTS[part](options, work, imagery)
+            if not options.json:
+                print(f"{part}: {json.dumps(found[part], indent=2)}", flush=True)
+    if options.json:
+        print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

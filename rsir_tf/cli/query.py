@@ -11,6 +11,7 @@ import typer
 
 from rsir_tf.cli import console, options, query_output
 from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.heatmap import Heatmap
 from rsir_tf.cli.option_groups import OptionGroup, Without
 from rsir_tf.cli.query_options import HitPlaces, MapFiles, SceneParts, own_reading, parse_within
 from rsir_tf.cli.scene_options import SceneOptions
@@ -122,7 +123,7 @@ def command(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Let --montage, --geojson and --geoparquet replace any file.")
+        bool, typer.Option("--force", help="Let --montage, --geojson, --geoparquet and --to replace any file.")
     ] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print the path of each hit too; --json always does.")] = False,
     root: options.Roots = None,
@@ -130,6 +131,7 @@ def command(
     parts: SceneParts,
     places: HitPlaces,
     maps: MapFiles,
+    heat: Heatmap,
     scenes: Annotated[SceneOptions, Without("tile", "overlap", "min_valid", "grid")],
     required: RequiredSettings,
     json: options.Json = False,
@@ -157,8 +159,9 @@ def command(
     if not files and parts.lonlat is None:
         raise typer.BadParameter("name an image to search with, or a place by --lonlat")
     distance, areas = parse_within(within)
-    limits, part, reading = places.limits(areas), parts.part(), own_reading(scenes)
+    limits, part, reading = places.limits(areas), parts.part(alone=heat.heatmap is None), own_reading(scenes)
     query_output.check_targets(montage, maps, force=force)
+    heat.check(several=several, force=force)
 
     def prepare() -> tuple[Scheme, Index]:
         from rsir_tf.ranking import open_index
@@ -214,3 +217,4 @@ def command(
         drawn.write()
         if montage is not None:
             query_output.draw(montage, force, result, opened_index, opened)
+        heat.write(result, opened_index, opened, reading, parts.tile, one_region)

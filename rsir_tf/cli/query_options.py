@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,23 +56,27 @@ class SceneParts(OptionGroup):
         int | None,
         typer.Option(
             metavar="PIXELS",
-            help="With --lonlat: the side of the window. The default is that of the windows in the index.",
+            help="With --lonlat or --heatmap: the side of a window. The default is that of the windows in the index.",
             rich_help_panel=PART,
         ),
     ] = None
 
-    def part(self) -> QueryWindow | None:
+    def part(self, *, alone: bool = True) -> QueryWindow | None:
         """The part of the scene; None where none is named.
+
+        Args:
+            alone: Whether --tile is about this part alone, so that there must be one.
 
         Raises:
             typer.BadParameter: There is no such part.
         """
-        if self == SceneParts():
+        tile = self.tile if alone or self.lonlat is not None else None
+        if replace(self, tile=tile) == SceneParts():
             return None
         from rsir_tf.workflows.query_windows import QueryWindow
 
         with options.usage_errors():
-            return QueryWindow(self.window, self.lonlat, self.bbox, self.tile)
+            return QueryWindow(self.window, self.lonlat, self.bbox, tile)
 
 
 @dataclass(frozen=True)

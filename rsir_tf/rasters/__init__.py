@@ -18,6 +18,7 @@ identity       fingerprint and digest of a raster with the files that belong to 
 remote         what a URL's server says of a file
 datasets       open_dataset: the one place where GDAL opens rasters and URLs
 places         footprints, longitude and latitude of pixels, metres a pixel
+previews       a scene in few pixels
 tile_names     where web map tiles lie, by their names
 """
 
@@ -36,6 +37,7 @@ from rsir_tf.rasters.pixels import (
     resize_pixels,
 )
 from rsir_tf.rasters.places import footprint, ground_resolution, ground_steps, lonlat_to_pixel, pixel_to_lonlat
+from rsir_tf.rasters.previews import preview
 from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
 from rsir_tf.rasters.scenes import RasterSource, path_of, with_path
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
@@ -80,6 +82,7 @@ __all__ = [
     "percentile_stretch",
     "pixel_hash",
     "pixel_to_lonlat",
+    "preview",
     "read_band",
     "read_image",
     "read_pixels",

@@ -83,7 +83,8 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
 
     Returns:
         [bands, H, W] values of the layout's bands, each once, in the order of their numbers; and the file's mask
-        uint8 [H, W], 0 where a pixel is not valid, or None where the layout has none.
+        uint8 [H, W], 0 where a pixel is not valid, or None where the layout has none. They may be parts of a block
+        that others share: do not change them.
 
     Raises:
         InputError: It cannot be read.
@@ -92,8 +93,8 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
     height, width = layout.shape
     rows, columns = _block_shape(path, layout)
     pixel = len(set(layout.bands)) * np.dtype(layout.dtype).itemsize + layout.masked
-    whole = (right - left, bottom - top) == (width, height)
-    if whole or rows * columns * pixel > _MOST // 4:
+    # No other window needs a part of these blocks, or they are too large to be kept.
+    if _ends_with_blocks(layout, box) or rows * columns * pixel > _MOST // 4:
         return _load(path, layout, box)
     capacity = min(max(_LEAST, 2 * (rows + 1) * width * pixel), _MOST)
     stamp = stamp_of(path)
@@ -108,6 +109,9 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
             except InputError:
                 # A file that is cut off is read as far as it goes: this part of it may be there.
                 return _load(path, layout, box)
+            if x <= left and y <= top and block[2] >= right and block[3] >= bottom:
+                within = np.s_[top - y : bottom - y, left - x : right - x]
+                return part[:, within[0], within[1]], None if part_mask is None else part_mask[within]
             x0, y0, x1, y1 = max(x, left), max(y, top), min(block[2], right), min(block[3], bottom)
             target = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
             source = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
@@ -115,6 +119,15 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
             if mask is not None and part_mask is not None:
                 mask[target] = part_mask[source]
     return values, mask
+
+
+def _ends_with_blocks(layout: Layout, box: Box) -> bool:
+    """Whether a part of a raster consists of whole blocks, as windows do that are as large as the file's blocks."""
+    height, width = layout.shape
+    rows, columns = layout.block
+    left, top, right, bottom = box
+    across = left % columns == 0 and (right % columns == 0 or right == width)
+    return across and top % rows == 0 and (bottom % rows == 0 or bottom == height)
 
 
 def _block_shape(path: str, layout: Layout) -> tuple[int, int]:

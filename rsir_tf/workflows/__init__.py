@@ -10,6 +10,7 @@ querying     an image (asked_images), or several → ranked hits (query_results)
 query_windows   the part of a scene that asks             geographic_limits   where hits may lie (footprints)
 query_drawing, query_maps   … → a contact sheet of them; GeoJSON and GeoParquet (hit_regions: their outlines)
 sharing      an index → a table of its vectors for other programs
+similarity_maps   a query and a scene → how near each place of it is, by windows or by cells (sliding_region)
 evaluating   an index, or parts of it (query_sets) → retrieval figures, and what each query found (ranking_records)
 evaluation_report   … → a folder to look at
 comparing    an archive → the figures of every descriptor         comparison_report   … → a folder to look at
@@ -55,6 +56,7 @@ _HOMES = {
     "segment_scene": "rsir_tf.workflows.segmenting",
     "sets_of_split": "rsir_tf.workflows.query_sets",
     "share_index": "rsir_tf.workflows.sharing",
+    "similarity_map": "rsir_tf.workflows.similarity_maps",
     "train_archive": "rsir_tf.workflows.training",
     "unlike_published": "rsir_tf.workflows.comparison_report",
     "usual_supervision": "rsir_tf.workflows.training",
@@ -62,6 +64,7 @@ _HOMES = {
     "write_comparison": "rsir_tf.workflows.comparison_report",
     "write_evaluation": "rsir_tf.workflows.evaluation_report",
     "write_run_report": "rsir_tf.workflows.training",
+    "write_similarity_map": "rsir_tf.workflows.similarity_maps",
 }
 
 __all__ = [
@@ -91,6 +94,7 @@ __all__ = [
     "segment_scene",
     "sets_of_split",
     "share_index",
+    "similarity_map",
     "train_archive",
     "unlike_published",
     "usual_supervision",
@@ -98,6 +102,7 @@ __all__ = [
     "write_comparison",
     "write_evaluation",
     "write_run_report",
+    "write_similarity_map",
 ]
 
 if TYPE_CHECKING:
@@ -125,6 +130,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.ranking_records import RankingRecord
     from rsir_tf.workflows.segmenting import SegmentSummary, segment_scene
     from rsir_tf.workflows.sharing import share_index
+    from rsir_tf.workflows.similarity_maps import similarity_map, write_similarity_map
     from rsir_tf.workflows.training import (
         TrainingSummary,
         train_archive,

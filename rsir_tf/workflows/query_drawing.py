@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rsir_tf.contract import Model
+    from rsir_tf.presentation import Ground
     from rsir_tf.ranking import Index
 
 
@@ -26,6 +27,8 @@ def draw_query(
     missing: Callable[[str, str], None] = lambda *_: None,
 ) -> NDArray[np.uint8]:
     """Draw the query and its hits with outlines of the model's segmentations.
+
+    Where an image's place is known, it has a scale bar and an arrow to the north.
 
     Args:
         result: From `query_image`.
@@ -41,8 +44,9 @@ def draw_query(
         MismatchError: A server holds another model than before.
         ModelError: The model does not answer.
     """
-    from rsir_tf.presentation import SheetItem, contact_sheet, no_picture
+    from rsir_tf.presentation import SheetItem, contact_sheet, ground_of, no_picture
 
+    place = result.source.place
     hashes = index.images.content_hashes
     scenes = dict(zip(hashes, index.images.scenes, strict=True))
     query = SheetItem(
@@ -51,6 +55,7 @@ def draw_query(
         segmentation=result.prediction.segmentation,
         labels=result.regions.labels,
         scene=scenes.get(result.content_hash),
+        ground=None if place is None else _resized(ground_of(place, result.source.shape), result),
     )
     items = []
     seen = look_again(result, index, model)
@@ -63,6 +68,7 @@ def draw_query(
             items.append(SheetItem(hit.id, no_picture(entry.height, entry.width), **facts, remark=view))
             missing(hit.id, f"{picture.path}: {view}")
             continue
+        place = index.images.places[hit.row]
         matches = [(match.query_region, match.region, match.distance) for match in hit.matches]
         items.append(
             SheetItem(
@@ -72,7 +78,13 @@ def draw_query(
                 labels=view.regions.labels,
                 **facts,
                 matches=matches if view.as_indexed else [],
+                ground=None if place is None else ground_of(place, view.image.shape),
             )
         )
     title = f"{result.scheme}: {len(items)} of {len(index)} images"
     return contact_sheet(query, items, class_names=index.settings.class_names, class_colours=colours, title=title)
+
+
+def _resized(ground: Ground | None, result: QueryResult) -> Ground | None:
+    """The ground of the query in pixels of what the model saw of it."""
+    return None if ground is None else ground.scaled(result.image.shape[1] / result.source.shape[1])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rsir_tf.contract import Prediction
     from rsir_tf.ranking import Hit, ImageFeatures, Scheme
+    from rsir_tf.rasters import Source
     from rsir_tf.regions import Regions
     from rsir_tf.workflows.hit_pictures import HitPicture
 
@@ -37,6 +38,7 @@ class QueryResult:
         pictures: Where each hit's picture lies, and whether it is still what was indexed.
         features: What was asked with: the whole image, or the chosen region.
         ranking: The scheme with its options.
+        source: The query.
         footprints: The ground of each hit: WKB in longitude and latitude, cut at the antimeridian; None where it has no
             place.
         without_place: How many images of the index could be no hits because they have no place; 0 where hits were not
@@ -57,6 +59,7 @@ class QueryResult:
     pictures: tuple[HitPicture, ...]
     features: ImageFeatures
     ranking: Scheme
+    source: Source
     footprints: tuple[bytes | None, ...]
     without_place: int = 0
 

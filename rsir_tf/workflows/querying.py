@@ -297,6 +297,7 @@ class _Asking:
             pictures=tuple(look_up(index, hit.row) for hit in named),
             features=asked.features(),
             ranking=self.scheme,
+            source=asked.source,
             footprints=tuple(index.entry(hit.row).footprint for hit in named),
             without_place=self.limited.without_place,
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import deque
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +11,7 @@ from rsir_tf.contract import STRIDE
 from rsir_tf.distances import distances_from
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import read_pixels
+from rsir_tf.workflows.segmenting import plan_windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,53 +19,12 @@ if TYPE_CHECKING:
     from rsir_tf.contract import Model
     from rsir_tf.rasters import RasterSource
 
-TILE = 512
-"""Pixels a side that the model sees at once."""
+TILE = 1024
+"""Pixels a side that the model sees at most at a time. An FCN-8s takes about 1 GB for each million."""
 
 MARGIN = 96
-"""Pixels at a window's side that only give their neighbours a surrounding: a cell of conv5_3 sees 98 pixels around it.
-"""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Span:
-    """A window along one axis, in pixels: it is read from `start` to `stop`, and `first` to `last` of it is kept."""
-
-    start: int
-    stop: int
-    first: int
-    last: int
-
-    @property
-    def cells(self) -> slice:
-        """The kept cells of the scene."""
-        return slice(self.first // STRIDE, -(-self.last // STRIDE))
-
-    @property
-    def own_cells(self) -> slice:
-        """The same cells, counted in the window."""
-        return slice((self.first - self.start) // STRIDE, -(-(self.last - self.start) // STRIDE))
-
-
-def spans(length: int, tile: int = TILE, margin: int = MARGIN) -> list[Span]:
-    """Cut an axis into windows of which only the inner parts are kept; these lie side by side and cover the axis.
-
-    Windows begin at multiples of 16 pixels, so that their cells are the scene's. At the ends of the axis there is no
-    margin: what lies beyond is as unknown to one large window.
-
-    Args:
-        length: Pixels of the axis.
-        tile: Pixels of a window, a multiple of 16.
-        margin: Pixels at each side that are not kept, a multiple of 16, below half of `tile`.
-    """
-    starts = [0]
-    while starts[-1] + tile < length:
-        starts.append(min(starts[-1] + tile - 2 * margin, -(-(length - tile) // STRIDE) * STRIDE))
-    firsts = [0, *(start + margin for start in starts[1:])]
-    return [
-        Span(start, min(start + tile, length), first, last)
-        for start, first, last in zip(starts, firsts, [*firsts[1:], length], strict=True)
-    ]
+"""Pixels at each cut side of a window whose cells are not kept. A cell of conv5_3 sees 98 pixels to each side of its
+middle, which is 8 pixels inside: with this margin every cell is that of one large window, to the last bit."""
 
 
 def cell_distances(
@@ -92,27 +50,27 @@ def cell_distances(
     distances = np.full((-(-height // STRIDE), -(-width // STRIDE)), np.nan, np.float32)
     query = region.astype(np.float64)
     onto = None if scene.recipe.resolution is None else scene.place
-    windows = [(down, across) for down in spans(height) for across in spans(width)]
-    waiting: deque[tuple[Span, Span, NDArray[np.bool_] | None]] = deque()
-
-    def images() -> Iterator[NDArray[np.uint8]]:
-        for down, across in windows:
-            place = (across.start, down.start, across.stop - across.start, down.stop - down.start)
-            pixels = read_pixels(dataclasses.replace(scene, window=place, onto=onto))
-            known = None if pixels.valid is None else _cells_with_any(pixels.valid)
-            if known is None or known.any():
-                waiting.append((down, across, known))
-                yield pixels.values
-
-    for prediction in model.predict_stream(images()):
-        down, across, known = waiting.popleft()
-        cells = prediction.conv5_3[down.own_cells, across.own_cells]
-        found = distances_from(query, cells.reshape(-1, cells.shape[-1]), "l2").reshape(cells.shape[:2])
-        if known is not None:
-            found[~known[down.own_cells, across.own_cells]] = np.nan
-        distances[down.cells, across.cells] = found
-        progress(windows.index((down, across)) + 1, len(windows), str(scene))
+    parts = plan_windows((height, width), TILE, MARGIN)
+    for number, part in enumerate(parts, start=1):
+        pixels = read_pixels(replace(scene, window=(part.x, part.y, part.width, part.height), onto=onto))
+        known = None if pixels.valid is None else _cells_with_any(pixels.valid)
+        if known is None or known.any():
+            left, top, right, bottom = part.kept
+            own = _cells(left - part.x, top - part.y, right - part.x, bottom - part.y)
+            # One after the other: a server that computes several at once needs several times the memory.
+            (prediction,) = model.predict([pixels.values])
+            cells = prediction.conv5_3[own]
+            found = distances_from(query, cells.reshape(-1, cells.shape[-1]), "l2").reshape(cells.shape[:2])
+            if known is not None:
+                found[~known[own]] = np.nan
+            distances[_cells(left, top, right, bottom)] = found
+        progress(number, len(parts), str(scene))
     return distances
+
+
+def _cells(left: int, top: int, right: int, bottom: int) -> tuple[slice, slice]:
+    """The cells of a box of pixels, which begins at a cell's corner."""
+    return slice(top // STRIDE, -(-bottom // STRIDE)), slice(left // STRIDE, -(-right // STRIDE))
 
 
 def _cells_with_any(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
-from hypothesis import strategies as st
 from index_samples import CLASS_NAMES
 
 import rsir_tf
@@ -18,11 +16,12 @@ from rsir_tf.distances import global_distance
 from rsir_tf.errors import InputError
 from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 from rsir_tf.presentation import save_png
+from rsir_tf.presentation.picture_files import is_own_picture
 from rsir_tf.ranking import Index
 from rsir_tf.rasters import RasterSource, Reading, Recipe, Tiling, content_hash, read_pixels, windows_of
-from rsir_tf.workflows import describe_prediction, query_image
-from rsir_tf.workflows.similarity_map import similarity_map, spread
-from rsir_tf.workflows.sliding_region import MARGIN, TILE, cell_distances, spans
+from rsir_tf.workflows import describe_prediction, query_image, similarity_map, write_similarity_map
+from rsir_tf.workflows.similarity_maps import spread
+from rsir_tf.workflows.sliding_region import MARGIN, TILE, cell_distances
 
 CHANNELS = 8
 
@@ -113,21 +112,6 @@ def query(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(scene: Path, tmp_path: Path) -> Index:
     return make_index(tmp_path / "index", windows_of(str(scene), READING), Canned())
-
-
-@given(st.integers(1, 5000), st.integers(1, 8), st.integers(0, 3))
-def test_kept_parts_lie_side_by_side(length: int, size: int, margin: int) -> None:
-    tile, beside = 16 * (2 * margin + size), 16 * margin
-    found = spans(length, tile, beside)
-    assert [part.first for part in found] == [0, *(part.last for part in found[:-1])]
-    assert found[-1].last == found[-1].stop == length
-    for part in found:
-        assert part.start % 16 == part.first % 16 == 0
-        assert part.stop - part.start <= tile
-        # What is kept is as far from the window's ends as the margin says, but for the ends of the axis.
-        assert part.first - part.start >= beside or part.start == 0
-        assert part.stop - part.last >= beside or part.stop == length
-        assert part.own_cells.stop - part.own_cells.start == part.cells.stop - part.cells.start
 
 
 def test_cells_are_those_of_one_large_window(tmp_path: Path) -> None:
@@ -265,3 +249,40 @@ def test_a_scene_without_a_place_gives_a_map_without_one(index: Index, query: Pa
     )
     assert found.place is None
     assert found.distances.shape == (2, 2)
+
+
+def test_the_files_say_what_they_show(index: Index, scene: Path, query: Path, tmp_path: Path) -> None:
+    result = query_image(query, index, Canned(), scheme="recnn+", metric="cosine")
+    reading = Reading(tiling=Tiling(64, overlap=32))
+    found = similarity_map(result, scene, index, Canned(), reading=reading)
+    assert (found.held, found.described) == (12, 23)  # 7 × 5 windows, of which every other one is in the index.
+    picture = write_similarity_map(found, tmp_path / "near.tif")
+    with rasterio.open(tmp_path / "near.tif") as raster:
+        np.testing.assert_array_equal(raster.read(1), found.distances)
+        assert (raster.shape, raster.res, raster.units) == ((6, 8), (16.0, 16.0), ("cosine",))
+        tags = raster.tags()
+    assert tags["QUERY"] == str(query)
+    assert (tags["SCHEME"], tags["MODEL_ID"], tags["SCENE"]) == ("recnn+", "model-1", str(scene))
+    assert tags["COMPARED"] == "windows of 64 pixels that overlap by 32, the mean where they overlap"
+    assert picture == tmp_path / "near.png"
+    assert is_own_picture(picture)
+
+
+def test_a_resampled_scene_is_measured_on_its_own_grid(index: Index, query: Path, tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "large.tif", blocks(400, 600))
+    result = query_image(query, index, Canned(), scheme="recnn", at=(3, 3))
+    reading = Reading(Recipe(resolution=1.0), Tiling(64, min_valid=0.0))
+    for by, step in (("windows", 64.0), ("cells", 16.0)):
+        found = similarity_map(result, scene, index, Canned(), by=by, reading=reading)
+        assert found.place is not None
+        # 300 m by 200 m: half as many pixels as the file has.
+        assert found.distances.shape == (-(-200 // int(step)), -(-300 // int(step)))
+        assert found.place.transform == (step, 0, 500_000, 0, -step, 5_000_000)
+    write_similarity_map(found, tmp_path / "near.tif")
+    common = Reading(Recipe(resolution=1.0), Tiling(64, min_valid=0.0, grid=True))
+    found = similarity_map(result, scene, index, Canned(), reading=common)
+    assert found.place is not None
+    # Windows begin at multiples of 64 m: 500,000 = 7812 · 64 + 32, and −5,000,000 = −78,125 · 64.
+    assert found.place.transform == (64, 0, 499_968, 0, -64, 5_000_000)
+    assert found.corner == (-32, 0)
+    assert found.distances.shape == (4, 6)

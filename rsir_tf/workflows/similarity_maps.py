@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -24,11 +25,13 @@ from rsir_tf.rasters import (
     Reading,
     Window,
     content_hash,
+    preview,
     read_pixels,
     resize_pixels,
     windows_of,
 )
 from rsir_tf.workflows.describing import Described, describe_prediction
+from rsir_tf.workflows.query_windows import query_reading
 from rsir_tf.workflows.sliding_region import cell_distances
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.query_results import QueryResult
 
 By = Literal["windows", "cells"]
+
+PICTURE_SIDE = 1024
+"""Pixels of the longer side of the scene in a map's picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def similarity_map(
         MismatchError: A server holds another model than before.
         ModelError: The model does not answer.
     """
-    reading = reading or Reading()
+    reading = reading or query_reading(index)
     whole = RasterSource(os.fspath(scene), reading.recipe, tile_names=reading.tile_names)
     facts = {
         "QUERY": result.query,
@@ -177,6 +183,44 @@ def _by_windows(
     return SimilarityMap(
         whole, values, place, tiling.step, corner, _unit(result.ranking), facts, held, measuring.described
     )
+
+
+def write_similarity_map(found: SimilarityMap, to: Path) -> Path:
+    """Write a map as a GeoTIFF, and a picture of it over the scene beside it.
+
+    Args:
+        found: From `similarity_map`.
+        to: The GeoTIFF, .tif; an existing one is replaced.
+
+    Returns:
+        The picture, which has the same name with the ending .png.
+
+    Raises:
+        InputError: The scene cannot be read any more.
+        ArtifactError: A file cannot be written.
+    """
+    from rsir_tf.presentation.maps.similarity import similarity_picture, write_similarity
+    from rsir_tf.presentation.picture_files import save_picture
+    from rsir_tf.presentation.scale_bars import ground_of
+
+    write_similarity(to, found.distances, found.place, unit=found.unit, facts=found.facts)
+    height, width = found.scene.shape
+    backdrop = preview(found.scene, PICTURE_SIDE).values
+    place = found.scene.place
+    ground = None if place is None else ground_of(place, (height, width))
+    x, y = found.corner
+    picture = similarity_picture(
+        found.distances,
+        backdrop,
+        title=f"{Path(found.scene.path).name}: how near each place is to {Path(found.facts['QUERY']).name}",
+        unit=f"{found.unit} distance, {found.facts['SCHEME']}",
+        extent=(-x / found.step, -y / found.step, (width - x) / found.step, (height - y) / found.step),
+        remarks=(f"Compared: {found.facts['COMPARED']}.",),
+        ground=None if ground is None else ground.scaled(backdrop.shape[1] / width),
+    )
+    beside = to.with_suffix(".png")
+    save_picture(beside, picture)
+    return beside
 
 
 class _Measuring:
