@@ -14,7 +14,8 @@ from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.masks import MaskSizeError, classes_of, read_mask
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import FileSource, RasterSource
-from rsir_tf.rasters.stored_parts import StoredPart, on_one_grid, place_and_shape, read_onto, read_window
+from rsir_tf.rasters.stored_parts import StoredPart, place_and_shape, read_onto, read_window
+from rsir_tf.rasters.warping import pixel_offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,20 +103,14 @@ class SceneMask:
         """
         own, _ = place_and_shape(self.path)
         place = self.source.place
-        return own is not None and place is not None and not on_one_grid(own, place)
+        return own is not None and place is not None and pixel_offset(own, place) is None
 
     def _part(self, listed: Collection[int]) -> StoredPart:
         own, size = place_and_shape(self.path)
         place = self.source.place
         if own is not None and place is not None:
             return read_onto(self.path, place, self.source.shape, listed)
-        _, scene = place_and_shape(self.source.path)
-        if self.source.onto is not None:
-            raise InputError(
-                f"{self.path}: has no place on Earth, and its scene is resampled to another grid",
-                wanted="a mask with a reference system (CRS) and a transform",
-                cure="leave --resolution out, or give the mask its scene's place",
-            )
+        home, scene = place_and_shape(self.source.path)
         if size != scene:
             raise MaskSizeError(
                 f"{self.path}: the mask is {size[1]}×{size[0]} pixels and has no place on Earth by which it could be "
@@ -125,7 +120,17 @@ class SceneMask:
                 wanted=f"{scene[1]}×{scene[0]} pixels, as {self.source.path}",
                 cure="give it its scene's size, or a reference system (CRS) and a transform to both",
             )
-        return read_window(self.path, self.source.window or (0, 0, scene[1], scene[0]), listed)
+        window = self.source.window or (0, 0, scene[1], scene[0])
+        if home is not None and place is not None and self.source.recipe.resolution is not None:
+            offset = pixel_offset(home, place)
+            if offset is None:
+                raise InputError(
+                    f"{self.path}: has no place on Earth, and its scene is resampled to another grid",
+                    wanted="a mask with a reference system (CRS) and a transform",
+                    cure="leave --resolution out, or give the mask its scene's place",
+                )
+            window = (*offset, window[2], window[3])
+        return read_window(self.path, window, listed)
 
     def __str__(self) -> str:
         window = self.source.window

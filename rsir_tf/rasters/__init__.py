@@ -12,6 +12,8 @@ recipe         Recipe (bands, stretch, nodata, resolution), Tiling, and Reading:
 layouts        what a raster file holds, and what a recipe makes of it or why it cannot
 decoding       raw values to RGB and validity      blocks  raw values by whole blocks, which threads share
 warping        scenes at metres a pixel; read_band: class rasters on another grid
+stored_parts   a part of a raster as it is stored, on any grid: masks of scenes
+vectors        vector files: GeoPackage, GeoJSON, shapefile; polygons on a grid of pixels
 stretching     the ranges that a percentage means
 windows        windows_of: a scene cut into windows
 identity       fingerprint and digest of a raster with the files that belong to it

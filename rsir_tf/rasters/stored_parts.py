@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from rsir_tf.rasters.source import Place
 
 
-_SAME = 0.01
-"""Pixels by which two grids may differ and still be one."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredPart:
     """A part of a raster.
@@ -45,21 +41,6 @@ def place_and_shape(path: str | os.PathLike[str]) -> tuple[Place | None, tuple[i
     """
     with open_dataset(path) as dataset:
         return place_of(dataset), (dataset.height, dataset.width)
-
-
-def on_one_grid(first: Place, second: Place) -> bool:
-    """Whether the pixels of two rasters have the same borders, wherever each of them begins."""
-    crs = gdal().crs.CRS.from_user_input
-    a, b, c, d, e, f = first.transform
-    others = second.transform
-    side = abs(a * e - b * d) ** 0.5
-    linear = np.subtract((a, b, d, e), (others[0], others[1], others[3], others[4]))
-    # Over 10,000 pixels, a hundredth of a pixel.
-    if side == 0 or np.abs(linear).max() > 1e-6 * side or crs(first.crs) != crs(second.crs):
-        return False
-    right, down = others[2] - c, others[5] - f
-    shift = np.array([e * right - b * down, a * down - d * right]) / (a * e - b * d)
-    return bool(np.abs(shift - np.rint(shift)).max() < _SAME)
 
 
 def read_window(path: str | os.PathLike[str], window: Window, listed: Collection[int] = ()) -> StoredPart:

@@ -142,7 +142,7 @@ def read_band(
             place=place,
             notes=(),
         )
-        offset = None if place is None else _offset(place, grid)
+        offset = None if place is None else pixel_offset(place, grid)
         if offset is not None:
             window = ((offset[1], offset[1] + shape[0]), (offset[0], offset[0] + shape[1]))
             # Beyond the raster the mask is 0, whatever the values are there.
@@ -344,7 +344,7 @@ def _middle(path: str, source: Any, layout: Layout) -> tuple[float, float]:
     return lon, lat
 
 
-def _offset(place: Place, grid: Place) -> tuple[int, int] | None:
+def pixel_offset(place: Place, grid: Place) -> tuple[int, int] | None:
     """(column, row) of a grid's first pixel in a raster with the same pixels; None where they are other pixels."""
     if place.crs != grid.crs:
         return None

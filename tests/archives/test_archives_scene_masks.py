@@ -16,7 +16,7 @@ from rsir_tf.archives import VOID, LabelSet, MaskSizeError, MaskValueError, Reco
 from rsir_tf.archives.annotated import read_annotated
 from rsir_tf.archives.record_masks import SceneMask, mask_of
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import RasterSource
+from rsir_tf.rasters import RasterSource, Reading, Recipe, Tiling, windows_of
 
 UTM = CRS.from_epsg(32633)
 GRID = from_origin(500_000, 5_000_000, 2, 2)
@@ -86,6 +86,28 @@ def test_another_reference_system_is_that_of_rasterio(scene: Path, tmp_path: Pat
     )  # fmt: skip
     assert (wanted > 0).all()
     np.testing.assert_array_equal(mask.read(LABELS), wanted - 1)
+
+
+def test_a_scene_at_another_resolution_takes_its_mask_along(scene: Path, tmp_path: Path) -> None:
+    # Pixels of 1 m: each pixel of mask and scene becomes four.
+    finer = RasterSource(str(scene), Recipe(resolution=1.0))
+    placed = write(tmp_path / "placed.tif", CLASSES)
+    np.testing.assert_array_equal(SceneMask(placed, finer).read(LABELS), CLASSES.repeat(2, 0).repeat(2, 1) - 1)
+    bare = write(tmp_path / "bare.tif", CLASSES, crs=None, transform=Affine.identity())
+    with pytest.raises(InputError, match=r"bare\.tif: has no place on Earth, and its scene is resampled"):
+        SceneMask(bare, finer).read(LABELS)
+    # At its own resolution the scene is not resampled.
+    np.testing.assert_array_equal(
+        SceneMask(bare, RasterSource(str(scene), Recipe(resolution=2.0))).read(LABELS), CLASSES - 1
+    )
+    # Windows of a common grid count pixels from the origin of the reference system.
+    (first, *_) = windows_of(str(scene), Reading(Recipe(resolution=2.0), Tiling(64, grid=True, min_valid=0.0)))
+    assert first.window is not None
+    column, row = first.window[0] - 250_000, first.window[1] + 2_500_000
+    found = SceneMask(bare, first).read(LABELS)
+    known = found[max(0, -row) : 80 - row, max(0, -column) : 100 - column]
+    np.testing.assert_array_equal(known, CLASSES[max(0, row) : row + 64, max(0, column) : column + 64] - 1)
+    np.testing.assert_array_equal(found, SceneMask(placed, first).read(LABELS))
 
 
 def test_nodata_is_void_unless_the_label_set_lists_it(scene: Path, tmp_path: Path) -> None:
