@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.rasters.datasets import gdal, open_dataset
+from rsir_tf.rasters.datasets import open_dataset
 from rsir_tf.rasters.places import place_of
 from rsir_tf.rasters.stored import Stored
 
@@ -91,7 +91,7 @@ def read_onto(
         open_dataset(path) as dataset,
         WarpedVRT(
             dataset,
-            crs=gdal().crs.CRS.from_user_input(place.crs),
+            crs=place.crs,
             transform=Affine(*place.transform),
             height=shape[0],
             width=shape[1],
