@@ -12,7 +12,7 @@ from rasterio.transform import Affine
 
 from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
-from rsir_tf.rasters import RasterSource, Reading, Source, content_hash, read_pixels, window_id
+from rsir_tf.rasters import Reading, Source, Tiling, content_hash, read_pixels, window_id, windows_of
 from rsir_tf.workflows import describe_prediction
 
 # The toy model belongs to the serving tests.
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent / "serving"))
 from serving_toy import CLASSES, toy_conv5_3, toy_segmentation
 
 TILE = 32
+AS_IT_IS = Reading(tiling=Tiling(TILE))
 METRES = 10
 WEST, NORTH = 500_000.0, 5_500_000.0
 RED, GREEN, BLUE = (200, 20, 20), (20, 200, 20), (20, 20, 200)
@@ -100,8 +101,8 @@ def index_sources(sources: Iterable[tuple[str, Source]], to: Path, reading: Read
     return to
 
 
-def windows(*scenes: Path) -> Iterator[tuple[str, Source]]:
+def windows(*scenes: Path, reading: Reading = AS_IT_IS) -> Iterator[tuple[str, Source]]:
     for scene in scenes:
-        for source in RasterSource(str(scene)).windows(TILE):
+        for source in windows_of(str(scene), reading):
             assert source.window is not None
             yield window_id(scene.name, source.window), source

@@ -11,7 +11,17 @@ import numpy as np
 
 from rsir_tf.errors import InputError
 from rsir_tf.presentation.maps.geojson import lonlat_box
-from rsir_tf.rasters import MAX_PIXELS, MIN_SIDE, Reading, Recipe, Source, footprint, lonlat_to_pixel, open_source
+from rsir_tf.rasters import (
+    MAX_PIXELS,
+    MIN_SIDE,
+    Reading,
+    Recipe,
+    Source,
+    footprint,
+    lonlat_to_pixel,
+    open_source,
+    windows_of,
+)
 from rsir_tf.workflows.geographic_limits import check_lonlat
 
 if TYPE_CHECKING:
@@ -35,7 +45,8 @@ class QueryWindow:
     Attributes:
         window: (x, y, width, height) in pixels of the scene as it is read, from its top left corner.
         lonlat: (longitude, latitude) of a point, degrees: the window of `tile` pixels a side around it, which is
-            shifted inwards at the scene's border.
+            shifted inwards at the scene's border; or, where the index's windows lie on a common grid, the one of this
+            grid that shows the point.
         bbox: (west, south, east, north), degrees: the smallest window that holds what the scene has of this box; west
             exceeds east across the antimeridian.
         tile: Pixels a side; None takes those of the index's windows.
@@ -120,12 +131,34 @@ def query_source(image: str | os.PathLike[str] | Source, reading: Reading, part:
         return source
     if not isinstance(source, RasterSource) or source.window is not None:
         raise InputError(f"{source}: has no parts to choose from", wanted="the path or URL of a scene")
-    window = _window(source, part, part.tile or (reading.tiling.tile if reading.tiling else None))
+    tiling = reading.tiling
+    if part.lonlat is not None and tiling is not None and tiling.grid and part.tile in (None, tiling.tile):
+        return _on_grid(source, reading, part.lonlat)
+    window = _window(source, part, part.tile or (tiling.tile if tiling else None))
     if window[2] * window[3] > MAX_PIXELS:
         raise InputError(
             f"{source}: the window is {window[2]}×{window[3]} pixels", wanted=f"at most {MAX_PIXELS:,} pixels"
         )
-    return dataclasses.replace(source, window=window)
+    own = dataclasses.replace(source, recipe=dataclasses.replace(source.recipe, resolution=None)).place
+    return dataclasses.replace(source, window=window, onto=None if source.place == own else source.place)
+
+
+def _on_grid(scene: RasterSource, reading: Reading, lonlat: tuple[float, float]) -> RasterSource:
+    """The window of the common grid that shows a point: it covers the same ground as those of other scenes."""
+    place = _known_place(scene)
+    _require_inside(scene, place, scene.shape, lonlat)
+    windows = list(windows_of(scene.path, reading, every=True))
+    (column,), (row,) = _pixels(place, scene.shape, np.array([lonlat]))
+    scene_grid, lattice = (
+        np.array([*each.transform, 0, 0, 1]).reshape(3, 3) for each in (place, windows[0].onto or place)
+    )
+    column, row, _ = np.linalg.solve(lattice, scene_grid @ (column, row, 1))
+
+    def off(source: RasterSource) -> float:
+        x, y, width, height = source.window or (0, 0, 0, 0)
+        return max(abs(x + width / 2 - column), abs(y + height / 2 - row))
+
+    return min(windows, key=off)
 
 
 def _window(source: RasterSource, part: QueryWindow, tile: int | None) -> tuple[int, int, int, int]:
@@ -137,12 +170,7 @@ def _window(source: RasterSource, part: QueryWindow, tile: int | None) -> tuple[
                 f"{source}: has no window {x} {y} {across} {down}", wanted=f"within {width}×{height} pixels"
             )
         return part.window
-    place = source.place
-    if place is None:
-        raise InputError(
-            f"{source}: nothing in the file says where on Earth it lies (it has no coordinate reference system)",
-            cure="name the window in pixels: --window X Y W H",
-        )
+    place = _known_place(source)
     if part.bbox is not None:
         return _around_box(source, place, (height, width), part.bbox)
     assert part.lonlat is not None
@@ -154,10 +182,7 @@ def _around_point(
 ) -> tuple[int, int, int, int]:
     if tile is None:
         raise InputError(f"{source}: nothing says how large the window around the point is", cure="say it by --tile")
-    import shapely
-
-    if not shapely.intersects(footprint(place, shape), shapely.Point(lonlat)):
-        raise _outside(source, place, shape, f"longitude {lonlat[0]}, latitude {lonlat[1]}")
+    _require_inside(source, place, shape, lonlat)
     (column,), (row,) = _pixels(place, shape, np.array([lonlat]))
     x, y = (
         min(max(round(middle - tile / 2), 0), max(length - tile, 0))
@@ -206,6 +231,23 @@ def _pixels(
         if beyond.any():
             columns[beyond], rows[beyond] = lonlat_to_pixel(place, points[beyond, 0] + turn, points[beyond, 1])
     return columns, rows
+
+
+def _known_place(source: RasterSource) -> Place:
+    place = source.place
+    if place is None:
+        raise InputError(
+            f"{source}: nothing in the file says where on Earth it lies (it has no coordinate reference system)",
+            cure="name the window in pixels: --window X Y W H",
+        )
+    return place
+
+
+def _require_inside(source: Source, place: Place, shape: tuple[int, int], lonlat: tuple[float, float]) -> None:
+    import shapely
+
+    if not shapely.intersects(footprint(place, shape), shapely.Point(lonlat)):
+        raise _outside(source, place, shape, f"longitude {lonlat[0]}, latitude {lonlat[1]}")
 
 
 def _outside(source: Source, place: Place, shape: tuple[int, int], what: str) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import geopandas
@@ -10,12 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
-from placed_scenes import TILE, ground, index_sources, windows, write_scene, write_scenes
+from placed_scenes import AS_IT_IS, TILE, ground, index_sources, windows, write_scene, write_scenes
 from pyarrow import parquet
 from rasterio.transform import Affine
 
 from rsir_tf.ranking import open_index
-from rsir_tf.rasters import Reading, Tiling
+
+# The server with ranges belongs to the tests of rasters.
+sys.path.insert(0, str(Path(__file__).parent.parent / "rasters"))
+from range_server import serving
 
 ASK = ("--window", 64, 32, 32, 32)
 
@@ -28,7 +32,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def placed(scenes: tuple[Path, Path]) -> Path:
     """An index of both scenes; not to be changed."""
-    return index_sources(windows(*scenes), scenes[0].parents[1] / "index", Reading(tiling=Tiling(TILE)))
+    return index_sources(windows(*scenes), scenes[0].parents[1] / "index", AS_IT_IS)
 
 
 @pytest.fixture
@@ -57,6 +61,13 @@ def test_a_window_a_point_and_a_box_ask(scenes: tuple[Path, Path], options: tupl
     assert json.loads(ended.out)["hits"][0]["distance"] == 0
     picked = json.loads(command("query", scenes[0], *ASK, "--at", 10, 10, *options, "--json").out)
     assert [region["class"] for region in picked["regions"]] == ["blue"]
+
+
+def test_a_scene_at_a_url_asks(scenes: tuple[Path, Path], options: tuple, command) -> None:
+    with serving(scenes[0].parent) as server:
+        found = json.loads(command("query", server.url("2010.tif"), *ASK, *options, "--json", "--top", 1).out)
+    assert found["query"] == f"{server.url('2010.tif')}, window 64 32 32 32"
+    assert (found["hits"][0]["id"], found["hits"][0]["distance"]) == ("2010.tif/64_32", 0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from placed_scenes import TILE, Toy, ground, index_sources, on_ground, windows, write_scene, write_scenes
+from placed_scenes import AS_IT_IS, TILE, Toy, ground, index_sources, on_ground, windows, write_scene, write_scenes
 from rasterio.transform import Affine
 from rasterio.warp import transform as warp
 
@@ -24,8 +24,6 @@ from rsir_tf.workflows.footprints import image_at
 from rsir_tf.workflows.geographic_limits import GeographicLimits
 from rsir_tf.workflows.query_maps import hit_features, region_features, table_fields
 from rsir_tf.workflows.query_windows import QueryWindow, query_reading, query_source
-
-AS_IT_IS = Reading(tiling=Tiling(TILE))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +144,7 @@ def test_a_scene_without_a_place(tmp_path: Path) -> None:
 
 def test_a_query_is_read_as_the_index_was(scenes: tuple[Path, Path], tmp_path: Path) -> None:
     reading = Reading(Recipe(bands=(3, 2, 1)), Tiling(TILE))
-    index = open_index(index_sources(windows(*scenes), tmp_path / "index", reading))
+    index = open_index(index_sources(windows(*scenes, reading=reading), tmp_path / "index", reading))
     assert query_reading(index) == reading
     assert query_reading(index, {"stretch": ((0, 100),)}).recipe == Recipe((3, 2, 1), ((0, 100),))
     source = query_source(scenes[0], query_reading(index))
@@ -155,6 +153,33 @@ def test_a_query_is_read_as_the_index_was(scenes: tuple[Path, Path], tmp_path: P
     own = RasterSource(str(scenes[0]), window=(0, 0, 32, 32))
     assert query_source(own, query_reading(index)) is own
     assert query_source(own.address, query_reading(index)) == own
+
+
+def test_windows_of_resampled_scenes(scenes: tuple[Path, Path], tmp_path: Path) -> None:
+    reading = Reading(Recipe(resolution=20), Tiling(TILE))
+    index = open_index(index_sources(windows(*scenes, reading=reading), tmp_path / "index", reading))
+    # 48×32 pixels of 20 m: the window at column 16 is the second of the index.
+    part = QueryWindow(window=(16, 0, 32, 32))
+    result = query_image(scenes[0], index, Toy(), part=part, top=1)
+    assert (result.hits[0].id, result.hits[0].distance) == ("2010.tif/16_0", 0)
+    assert query_source(scenes[0], reading, part).place == index.images.places[1]
+
+
+def test_a_point_on_a_common_grid_asks_with_its_window(scenes: tuple[Path, Path], tmp_path: Path) -> None:
+    reading = Reading(Recipe(resolution=10), Tiling(TILE, grid=True, min_valid=0.1))
+    index = open_index(index_sources(windows(*scenes, reading=reading), tmp_path / "index", reading))
+    # Easting 500,080 is pixel 50,008 from the origin, in the window from 1,562 · 32 = 49,984.
+    source = query_source(scenes[0], reading, QueryWindow(lonlat=lonlat(scenes[0], 8, 8)))
+    assert isinstance(source, RasterSource)
+    assert source.window is not None
+    assert (source.window[0], source.window[2:]) == (49_984, (32, 32))
+    result = query_image(scenes[0], index, Toy(), part=QueryWindow(lonlat=lonlat(scenes[0], 8, 8)), top=1)
+    own = f"2010.tif/{source.window[0]}_{source.window[1]}"
+    assert (result.hits[0].id, result.hits[0].distance) == (own, 0)
+    ask = {"part": QueryWindow(lonlat=lonlat(scenes[0], 8, 8)), "limits": GeographicLimits(same_place=True)}
+    (other,) = query_image(scenes[0], index, Toy(), top=None, **ask).hits
+    assert other.id == own.replace("2010", "2020")
+    assert index.images.places[other.row] == index.images.places[index.row_of(own)]
 
 
 def test_a_window_of_the_index_finds_itself(scenes: tuple[Path, Path], index: Index) -> None:
