@@ -203,7 +203,9 @@ def command(
                 console.complain(error)
 
             results = query_images(files, opened_index, opened, **settings, refused=refuse)
-            query_output.answer_all(drawn.noting(results), json, jsonl, paths, lambda: len(refused), len(files))
+            query_output.answer_all(
+                drawn.noting(results), json, jsonl, paths, places.same_place, lambda: len(refused), len(files)
+            )
             drawn.write()
             raise typer.Exit(1 if refused else 0)
         image: str | Source = files[0] if files else query_output.indexed_image(opened_index, parts)

@@ -63,14 +63,18 @@ def answer(result: QueryResult, json: bool, one_line: bool, paths: bool, changes
     if json:
         console.put_json(result.to_json(), one_line=one_line)
     else:
-        console.put(table(result, paths))
-        if changes and any(hit.matches for hit in result.hits):
-            console.put(f"\n{change_table(result)}")
+        console.put(tables(result, paths, changes))
     tell_problems(result)
 
 
 def answer_all(
-    results: Iterator[QueryResult], json: bool, jsonl: bool, paths: bool, refused: Callable[[], int], total: int
+    results: Iterator[QueryResult],
+    json: bool,
+    jsonl: bool,
+    paths: bool,
+    changes: bool,
+    refused: Callable[[], int],
+    total: int,
 ) -> None:
     """Print the answers to several images as they are found; what was found before an error is not lost to it.
 
@@ -78,7 +82,8 @@ def answer_all(
         results: From `query_images`.
         json: Whether to print an array of all at the end.
         jsonl: Whether to print a line of JSON for each.
-        paths: Whether tables have a column of paths.
+        paths: As for `answer`.
+        changes: As for `answer`.
         refused: Says how many images could not be asked with so far.
         total: How many images there are.
     """
@@ -91,7 +96,7 @@ def answer_all(
                 elif jsonl:
                     console.put_json(result.to_json(), one_line=True)
                 else:
-                    console.put(f"{visible(result.query)}\n{table(result, paths)}\n")
+                    console.put(f"{visible(result.query)}\n{tables(result, paths, changes)}\n")
                 tell_problems(result)
                 tell(done + refused(), total, Path(result.query).name)
     finally:
@@ -211,6 +216,12 @@ def tell_problems(result: QueryResult) -> None:
     if problems:
         first = f"{problems[0].path}: {problems[0].problem}"
         console.say(f"{len(problems)} of {len(result.hits)} hits are not what was indexed ({first}); {MOVED}")
+
+
+def tables(result: QueryResult, paths: bool, changes: bool) -> str:
+    """The hits as a table, and what has changed as another one; see `answer`."""
+    regions = any(hit.matches for hit in result.hits)
+    return f"{table(result, paths)}\n\n{change_table(result)}" if changes and regions else table(result, paths)
 
 
 def table(result: QueryResult, paths: bool) -> str:

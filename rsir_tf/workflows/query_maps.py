@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
     from rsir_tf.contract import Model
     from rsir_tf.ranking import Index
-    from rsir_tf.rasters import Place
     from rsir_tf.workflows.query_results import QueryResult
 
 Missing = Callable[[str, str], None]
@@ -70,10 +68,7 @@ def region_features(
         elif not seen.as_indexed:
             missing(hit.id, "the model finds other regions in it than were indexed")
         else:
-            entry = index.entry(hit.row)
-            height, width = seen.regions.labels.shape
-            scaled = _scaled(place, entry.width / width, entry.height / height)
-            shapes = outlines(seen.regions.labels, scaled, lonlat=True)
+            shapes = outlines(seen.regions.labels, place, lonlat=True)
             for match in hit.matches:
                 matched = {
                     "query_region": match.query_region,
@@ -112,9 +107,3 @@ def _properties(result: QueryResult, number: int) -> dict[str, Any]:
         "tags": None if tags is None else list(tags),
         "path": result.pictures[number].path,
     }
-
-
-def _scaled(place: Place, across: float, down: float) -> Place:
-    """The place of an image whose pixels are as many of the old ones wide and high."""
-    a, b, c, d, e, f = place.transform
-    return dataclasses.replace(place, transform=(a * across, b * down, c, d * across, e * down, f))

@@ -156,7 +156,7 @@ def _on_grid(scene: RasterSource, reading: Reading, lonlat: tuple[float, float])
 
     def off(source: RasterSource) -> float:
         x, y, width, height = source.window or (0, 0, 0, 0)
-        return max(abs(x + width / 2 - column), abs(y + height / 2 - row))
+        return float(max(abs(x + width / 2 - column), abs(y + height / 2 - row)))
 
     return min(windows, key=off)
 

@@ -134,6 +134,22 @@ def test_the_other_dates_of_a_place(scenes: tuple[Path, Path], options: tuple, c
     assert len(whole.out.splitlines()) == 2
 
 
+def test_scenes_that_were_indexed_from_the_command_line(
+    scenes: tuple[Path, Path], placed: Path, server: str, tmp_path: Path, command
+) -> None:
+    to = tmp_path / "index"
+    ended = command("index", scenes[0].parent, "--to", to, "--tile", TILE, "--server", server)
+    assert ended.code == 0, ended.err
+    line = ("--window", 0, 0, 32, 32, "--index", to, "--server", server, "--same-place")
+    both = command("query", *scenes, *line)
+    assert both.code == 0, both.err
+    for scene, other in zip(scenes, reversed(scenes), strict=True):
+        alone = command("query", scene, *line)
+        assert f"{scene}, window 0 0 32 32\n{alone.out}\n" in both.out
+        assert alone.out.split("\n\n")[1].splitlines()[1].split()[-1] == f"{other.name}/0_0"
+    assert open_index(to).images.footprints == open_index(placed).images.footprints
+
+
 def test_files_for_maps(scenes: tuple[Path, Path], options: tuple, tmp_path: Path, command) -> None:
     files = ("--geojson", tmp_path / "map.geojson", "--geoparquet", tmp_path / "map.parquet")
     line = ("query", scenes[0], *ASK, *options, "--top", 3, *files)
