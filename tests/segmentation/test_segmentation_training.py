@@ -266,6 +266,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoints(
         assert len(good.history()) == 1
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_same_seed_gives_the_same_weights(archive: Archive, split: Split, tmp_path: Path) -> None:
     """With everything that is drawn: crops, their magnification and colours, initial weights, dropout."""
     settings = replace(SETTINGS, epochs=1, crops=Crops(32, 2, 4, Augmentation()), dropout=0.5, freeze=4)
