@@ -1,7 +1,7 @@
-"""An archive that is drawn: 21 kinds of aerial scene with exact masks, in DLRSD's format.
+"""A drawn archive: 21 kinds of aerial scenes with exact masks, in DLRSD's format.
 
-archive     render_archive, render_scene   scenes/    one function a scene class
-canvas      the drawing board              roads, structures, vehicles, plants   what scenes are made of
+archive     render_archive, render_scene   scenes/    one function for each scene class
+canvas      the drawing board              roads, structures, vehicles, plants   the things in a scene
 materials   surfaces, classes, colours     geometry, noise   outlines, paths, random fields
 photograph  texture, shadow, light and sensor
 """

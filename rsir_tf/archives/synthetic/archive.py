@@ -43,29 +43,28 @@ SCENES: tuple[str, ...] = (
 """UC Merced's scene classes, which are the folders of an archive."""
 
 MARKER = "rendered.json"
-"""In a rendered archive's folder: what it was rendered with. By name and size its images are UC Merced's."""
+"""The file that says that an archive is rendered, and how: its images have the names and the size of UC Merced's."""
 
 MIN_SIZE = 64
-"""Pixels a side: below, a car is less than two pixels."""
+"""The smallest number of pixels on a side: with fewer, a car is smaller than two pixels."""
 
 MAX_SIZE = 4096
 """Pixels a side."""
 
 
 def render_scene(scene: str, size: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Render one tile of about 77 m a side (0.3 m to the pixel at 256), as seen from an airplane.
+    """Render one tile of about 77 m × 77 m (0.3 m per pixel with 256 pixels on a side), as seen from an airplane.
 
-    Equal arguments give equal pixels, whatever was rendered before; another size shows the same ground at another
-    scale.
+    Equal arguments always give equal pixels. With another size, the same ground is shown at another scale.
 
     Args:
         scene: One of `SCENES`.
-        size: Pixels a side, 64 to 4096.
-        seed: Which of the scene's many tiles; 0 or more.
+        size: Pixels on each side, 64 to 4096.
+        seed: The random seed, 0 or more; it chooses one of the many tiles of a scene.
 
     Returns:
         The image, uint8 [size, size, 3], RGB, and its mask, uint8 [size, size], class indices 0..16 of the label set
-        `dlrsd`. A pixel in shadow has the class of what it lies on.
+        `dlrsd`. A pixel in shadow has the class of the shadowed surface.
 
     Raises:
         InputError: There is no such scene, or the size or seed is out of range.
@@ -76,7 +75,7 @@ def render_scene(scene: str, size: int, seed: int) -> tuple[NDArray[np.uint8], N
         raise InputError(f"size {size}: cannot be rendered", wanted=f"{MIN_SIZE} to {MAX_SIZE} pixels")
     if seed < 0:
         raise InputError(f"seed {seed}: is negative", wanted="0 or more")
-    # Drawing needs OpenCV, which names and options do not.
+    # Only drawing needs OpenCV; names and options do not.
     from rsir_tf.archives.synthetic.canvas import Canvas
     from rsir_tf.archives.synthetic.photograph import surface_map, take_photograph
     from rsir_tf.archives.synthetic.scenes import DRAWERS
@@ -99,18 +98,18 @@ def render_archive(
 ) -> Path:
     """Render an archive in DLRSD's format: `Images/SCENE/SCENENN.tif` and `Labels/SCENE/SCENENN.png`.
 
-    Beside them lie a tags file as UC Merced has one, `LandUse_Multilabeled.txt`: the classes that each mask holds; and
-    `rendered.json`, which says that these are no photographs, and how they were made.
+    It also writes `LandUse_Multilabeled.txt`, a tags file like that of UC Merced with the classes of each mask, and
+    `rendered.json`, which says that these images are not photographs, and how they were made.
 
-    An image depends on its scene, its number, the size and the seed alone: an archive with more images or other scenes
-    holds the same ones.
+    An image only depends on its scene, its number, the size and the seed: an archive with more images or other scenes
+    contains the same images.
 
     Args:
         to: The folder to make; it must not exist.
         images_per_scene: Images of each scene, 1 or more.
-        size: Pixels a side, 64 to 4096.
-        seed: Another seed gives another archive.
-        scenes: Which of `SCENES`; all where left out.
+        size: Pixels on each side, 64 to 4096.
+        seed: The random seed; different seeds give different archives.
+        scenes: Names from `SCENES`; all of them by default.
         progress: Called after each image.
 
     Returns:
@@ -148,20 +147,20 @@ def render_archive(
 
 
 def is_rendered(root: Path) -> bool:
-    """Whether `render_archive` made the archive at a folder, or the one whose folder `Images` it is."""
+    """Whether `render_archive` made the archive in this folder, or the archive whose folder `Images` this is."""
     folder = root.resolve()
     return any((place / MARKER).is_file() for place in (folder, folder.parent))
 
 
 def image_seed(seed: int, number: int) -> int:
-    """Return the `render_scene` seed of an archive's image: a hash, so that neighbouring seeds share no images."""
+    """Return the `render_scene` seed of an image: a hash, so that archives with different seeds share no image."""
     digest = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=7).digest()
     return int.from_bytes(digest, "little")
 
 
 @functools.cache
 def _classes() -> NDArray[np.uint8]:
-    """Return uint8 [materials]: the class index of each."""
+    """Return uint8 [materials], the class index of each material."""
     from rsir_tf.archives.synthetic.materials import SURFACES, Material
 
     names = load_label_set("dlrsd").names

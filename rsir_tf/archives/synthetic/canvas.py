@@ -1,4 +1,4 @@
-"""The drawing board of one scene: colours, materials and shadows at twice the picture's resolution."""
+"""The canvas of one scene: colours, materials and shadows at twice the resolution of the picture."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from rsir_tf.archives.synthetic.materials import Colour, Material
 from rsir_tf.archives.synthetic.noise import Field, enlarge, octaves
 
 TILE = 256.0
-"""Ground units along a tile's side, whatever its size in pixels; one is about 0.3 m."""
+"""Ground units along a side of a tile of any size in pixels; one unit is about 0.3 m."""
 
 SUPERSAMPLING = 2
-"""Canvas pixels along a side of a picture's pixel."""
+"""Canvas pixels along one side of a pixel of the picture."""
 
 
 class Canvas:
-    """What is drawn so far.
+    """What has been drawn so far.
 
-    Things are drawn from the ground up: what comes later lies on top. Shadows fall on what was drawn before them, and
-    never change its material. Drawing uses whole canvas pixels, so that masks are exact and the same everywhere.
+    Things are drawn from the ground up: later things lie on top of earlier ones. A shadow falls on what was drawn
+    before it, and never changes the material. Only whole canvas pixels are drawn, so that masks are exact and equal on
+    all machines.
 
     Args:
         size: Pixels along a side of the final picture.
-        rng: Source of the sun's position.
-        grain: Source of small textures. Apart from `rng`, since how many numbers it gives depends on the size.
+        rng: Gives the position of the sun.
+        grain: Gives the small textures. It is separate from `rng`, because the size decides how many numbers it gives.
 
     Attributes:
         side: Pixels along a side of the canvas.
         scale: Canvas pixels in a ground unit.
         colour: uint8 [side, side, 3], RGB without texture, shadow or haze.
-        material: uint8 [side, side], a `Material` a pixel.
+        material: uint8 [side, side], the `Material` of each pixel.
         shadow: uint8 [side, side], 255 in shadow.
-        sun: float64 [2], where the shadow of a point one unit high falls, in the tile's own axes.
-        grain: See above.
+        sun: float64 [2], offset of the shadow of a point at a height of one unit, along the axes of the tile.
+        grain: As given.
     """
 
     def __init__(self, size: int, rng: np.random.Generator, grain: np.random.Generator) -> None:
@@ -45,14 +46,14 @@ class Canvas:
         self.material = np.zeros((self.side, self.side), dtype=np.uint8)
         self.shadow = np.zeros((self.side, self.side), dtype=np.uint8)
         self.grain = grain
-        # As at mid-northern latitudes shadows point north, more or less; flights wait for a high sun.
+        # As at mid-northern latitudes: shadows point roughly north. Photographs are taken when the sun is high.
         azimuth = np.radians(rng.uniform(-160, -20))
         self.sun = rng.uniform(0.45, 1.1) * np.array([np.cos(azimuth), np.sin(azimuth)])
         self._turn = np.eye(2)
         self._hulls: dict[tuple[float, float, float], NDArray[np.int32]] = {}
 
     def turn(self, heading: float) -> None:
-        """Turn all that is drawn from now on around the tile's centre by `heading` radians."""
+        """Turn everything that is drawn from now on by `heading` radians around the centre of the tile."""
         cos, sin = np.cos(heading), np.sin(heading)
         self._turn = np.array([[cos, sin], [-sin, cos]])
 
@@ -67,8 +68,8 @@ class Canvas:
         Args:
             outline: float64 [N, 2], ground units.
             colour: RGB.
-            material: What it is made of.
-            lit: Whether it rises above shadows drawn before.
+            material: The material.
+            lit: Whether it is above the shadows that were drawn before, and removes them.
         """
         corners = [self.pixels(outline)]
         cv2.fillPoly(self.colour, corners, colour)
@@ -77,7 +78,7 @@ class Canvas:
             cv2.fillPoly(self.shadow, corners, 0)
 
     def band(self, path: Path, width: float, colour: Colour, material: Material, *, lit: bool = False) -> None:
-        """Fill a band of some width along a path."""
+        """Fill a band of a given width along a path."""
         for piece in path.band(width):
             corners = self.pixels(piece)
             cv2.fillConvexPoly(self.colour, corners, colour)
@@ -86,19 +87,19 @@ class Canvas:
                 cv2.fillConvexPoly(self.shadow, corners, 0)
 
     def cast(self, outline: Points, height: float, lift: float = 0.0) -> None:
-        """Let a convex thing throw a shadow on what is drawn so far.
+        """Draw the shadow of a convex thing on what has been drawn so far.
 
         Args:
             outline: float64 [N, 2], ground units, convex.
-            height: Of its top, ground units.
-            lift: Of its underside: 0 where it stands on the ground.
+            height: Height of its top in ground units.
+            lift: Height of its underside; 0 if it stands on the ground.
         """
         corners = outline @ self._turn
         swept = np.concatenate([corners + lift * self.sun, corners + height * self.sun])
         cv2.fillConvexPoly(self.shadow, cv2.convexHull(self._grid(swept)), 255)
 
     def cast_round(self, column: int, row: int, radius: float, height: float, lift: float) -> None:
-        """As `cast`, for a round thing around a canvas pixel; things of one size are swept once."""
+        """Like `cast`, for a round thing around a canvas pixel; the shadow of each size is computed once."""
         key = (radius, height, lift)
         if key not in self._hulls:
             outline = disc(radius, 10)
@@ -118,8 +119,8 @@ class Canvas:
             where: bool [side, side].
             first: RGB.
             second: RGB.
-            share: float32 [side, side], of the second colour, 0..1; clipped.
-            material: What it is made of.
+            share: float32 [side, side], share of the second colour; values outside 0..1 are clipped.
+            material: The material.
         """
         steps = np.linspace(0, 1, 256)[:, None]
         table = np.rint(np.asarray(first) * (1 - steps) + np.asarray(second) * steps).astype(np.uint8)
@@ -131,14 +132,14 @@ class Canvas:
     def stamp(
         self, column: int, row: int, shape: NDArray[np.bool_], colour: NDArray[np.uint8], material: Material
     ) -> None:
-        """Put a small picture on top, lit by the sun.
+        """Draw a small picture on top of everything, in the light of the sun.
 
         Args:
-            column: Canvas pixel of its centre.
-            row: Canvas pixel of its centre.
+            column: Column of its centre, in canvas pixels.
+            row: Row of its centre, in canvas pixels.
             shape: bool [h, w], the canvas pixels that it covers.
             colour: uint8 [h, w, 3].
-            material: What it is made of.
+            material: The material.
         """
         height, width = shape.shape
         top, left = row - height // 2, column - width // 2
@@ -153,13 +154,13 @@ class Canvas:
         self.shadow[rows, columns][covered] = 0
 
     def inside(self, outline: Points) -> NDArray[np.bool_]:
-        """Return bool [side, side]: the canvas pixels of a polygon."""
+        """Return bool [side, side]: which canvas pixels lie in a polygon."""
         mask = np.zeros((self.side, self.side), dtype=np.uint8)
         cv2.fillPoly(mask, [self.pixels(outline)], 1)
         return mask.astype(bool)
 
     def axes(self) -> tuple[Field, Field]:
-        """Return x and y of every canvas pixel: two float32 [side, side], ground units, turned as the drawing is."""
+        """Return x and y of every canvas pixel, float32 [side, side] each, in ground units, turned like the drawing."""
         steps = (np.arange(self.side, dtype=np.float32) + np.float32(0.5)) / np.float32(self.scale) - np.float32(
             TILE / 2
         )
@@ -169,31 +170,31 @@ class Canvas:
         return x, y
 
     def noise(self, rng: np.random.Generator, *cells: int) -> Field:
-        """Return float32 [side, side], mean 0, deviation about 1: equal octaves of `cells` grid cells a side."""
+        """Return noise, float32 [side, side], mean 0, deviation about 1: equal octaves of `cells` grid cells."""
         return enlarge(octaves(rng, cells, self.side // 2), self.side)
 
     def light(self, heading: float) -> float:
-        """Return how much brighter a slope is than flat ground, where it falls towards `heading` (radians): -1 to 1."""
+        """Return how much brighter than flat ground a slope is that falls towards `heading` (radians): -1 to 1."""
         downhill = np.array([np.cos(heading), np.sin(heading)]) @ self._turn
         return float(-downhill @ self.sun / np.hypot(*self.sun))
 
     def material_at(self, x: float, y: float) -> Material | None:
-        """Return what lies at a point, or None outside the tile."""
+        """Return the material at a point; None outside the tile."""
         column, row = self.pixels(np.array([[x, y]]))[0]
         return self.material_of(int(column), int(row))
 
     def material_of(self, column: int, row: int) -> Material | None:
-        """Return what lies at a canvas pixel, or None outside."""
+        """Return the material at a canvas pixel; None outside the tile."""
         if not (0 <= column < self.side and 0 <= row < self.side):
             return None
         return Material(int(self.material[row, column]))
 
     def near(self, x: float, y: float, margin: float = 16.0) -> bool:
-        """Return whether a point lies on the tile or at most `margin` ground units beside it, at every scale."""
+        """Return whether a point lies on the tile, or at most `margin` ground units outside of it."""
         return bool(np.all(np.abs(np.array([x, y]) @ self._turn) < TILE / 2 + margin))
 
     def within(self, points: Points) -> Points:
-        """Return those points that lie on the tile."""
+        """Return the points that lie on the tile."""
         pixels = self.pixels(points)
         inside: Points = points[np.all((pixels >= 0) & (pixels < self.side), axis=1)]
         return inside

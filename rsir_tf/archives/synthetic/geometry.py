@@ -13,7 +13,7 @@ Points = NDArray[np.float64]
 """float64 [N, 2], (x, y) in ground units; the origin is the centre of the tile."""
 
 REACH = 190.0
-"""Ground units from the centre that a scene must cover: half of a tile's diagonal (181) and a little."""
+"""Ground units from the centre that a scene must cover: a little more than half of a tile's diagonal (181)."""
 
 
 def rectangle(length: float, width: float) -> Points:
@@ -28,7 +28,7 @@ def box(left: float, top: float, right: float, bottom: float) -> Points:
 
 
 def disc(radius: float, corners: int = 24) -> Points:
-    """Return a regular polygon that stands for a circle around the origin."""
+    """Return a regular polygon that approximates a circle around the origin."""
     angles = np.arange(corners) * (2 * np.pi / corners)
     return radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
@@ -43,10 +43,10 @@ def blob(rng: np.random.Generator, radius: float, roughness: float = 0.25, corne
     """Return a smooth random outline around the origin: a circle plus its first harmonics.
 
     Args:
-        rng: Source of the shape.
+        rng: Gives the shape.
         radius: Mean radius.
-        roughness: About the relative deviation of the radius.
-        corners: Points of the outline.
+        roughness: Approximate relative deviation of the radius.
+        corners: Number of points of the outline.
     """
     angles = np.arange(corners) * (2 * np.pi / corners)
     relative = np.ones(corners)
@@ -71,9 +71,9 @@ def scatter(
     """Return points about `spacing` apart in random order: a jittered triangular grid.
 
     Args:
-        rng: Source of the jitter and the order.
+        rng: Gives the jitter and the order.
         spacing: Mean distance of neighbours.
-        extent: Left, top, right, bottom; the reach of a tile when left out.
+        extent: Left, top, right, bottom; by default everything that a turned tile can show.
     """
     left, top, right, bottom = extent or (-REACH, -REACH, REACH, REACH)
     columns = max(1, round((right - left) / spacing))
@@ -111,7 +111,7 @@ class Path:
 
     @classmethod
     def smooth(cls, controls: Points, pieces: int = 12) -> Path:
-        """Make a path through control points that bends softly (Catmull-Rom), `pieces` to each gap."""
+        """Make a smooth path (Catmull-Rom) with `pieces` straight pieces between two control points."""
         padded = np.concatenate([2 * controls[:1] - controls[1:2], controls, 2 * controls[-1:] - controls[-2:-1]])
         a, b, c, d = padded[:-3, None], padded[1:-2, None], padded[2:-1, None], padded[3:, None]
         t = (np.arange(pieces) / pieces)[None, :, None]
@@ -120,7 +120,7 @@ class Path:
 
     @property
     def length(self) -> float:
-        """Ground units from start to end."""
+        """The length in ground units."""
         return float(self.distances[-1])
 
     def at(self, distance: float) -> tuple[float, float, float]:
@@ -132,7 +132,7 @@ class Path:
         return float(x), float(y), float(np.arctan2(dy, dx))
 
     def offset(self, distance: float) -> Path:
-        """Return the path that runs beside this one, to the right of its direction where `distance` > 0."""
+        """Return a parallel path; it is on the right, seen in the direction of the path, if `distance` > 0."""
         return Path.through(self.points + distance * self._normals())
 
     def piece(self, start: float, stop: float) -> Path:
@@ -142,12 +142,12 @@ class Path:
         return Path.through(np.concatenate([ends[0], self.points[inside], ends[1]]))
 
     def dashes(self, mark: float, gap: float) -> Iterator[Path]:
-        """Yield pieces of length `mark`, `gap` apart."""
+        """Yield pieces of length `mark` with gaps of length `gap`."""
         for start in np.arange(0.0, self.length - mark, mark + gap):
             yield self.piece(float(start), float(start + mark))
 
     def band(self, width: float) -> NDArray[np.float64]:
-        """Return float64 [N-1, 4, 2]: the quadrilaterals that cover the path in a given width."""
+        """Return float64 [N-1, 4, 2]: quadrilaterals that cover a band of a given width along the path."""
         side = 0.5 * width * self._normals()
         left, right = self.points - side, self.points + side
         return np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)

@@ -1,4 +1,4 @@
-"""What the ground and the things on it are made of: class, texture and usual colours."""
+"""The materials of the ground and of the things on it: class, texture and usual colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Colour = tuple[int, int, int]
 
 
 class Material(IntEnum):
-    """A surface; several may share a class."""
+    """A material; several materials can have the same class."""
 
     ASPHALT = 0
     CONCRETE = auto()
@@ -40,14 +40,14 @@ class Material(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """How a material is labelled and how uneven it is.
+    """The class and the texture of a material.
 
     Attributes:
         label: The class's name in the label set.
-        grain: Relative brightness deviation from pixel to pixel.
-        mottle: The same over one to five metres.
-        patch: The same over ten to forty metres.
-        drift: RGB that patches add or take away: dry spots in grass, damp ones in soil.
+        grain: Relative deviation of the brightness from pixel to pixel.
+        mottle: The same over distances of one to five metres.
+        patch: The same over distances of ten to forty metres.
+        drift: RGB that patches add or subtract, for dry spots in grass or damp spots in soil.
     """
 
     label: str
@@ -179,12 +179,12 @@ MOBILE_HOME: tuple[Colour, ...] = (
 
 
 def choose(rng: np.random.Generator, colours: Sequence[Colour], spread: float = 0.1) -> Colour:
-    """Pick one of some colours and vary it.
+    """Choose one of several colours and vary it.
 
     Args:
-        rng: Source of the choice.
+        rng: Makes the choice.
         colours: RGB, 0..255.
-        spread: Relative deviation of the brightness; each channel varies by a third of it besides.
+        spread: Relative deviation of the brightness; in addition, each channel varies by a third of it.
     """
     red, green, blue = colours[int(rng.integers(len(colours)))]
     bright, *channels = (spread * rng.standard_normal(4)).tolist()
@@ -199,10 +199,10 @@ def shift(colour: Colour, factor: float, add: float = 0.0) -> Colour:
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return a colour between two: `share` of the second."""
+    """Return a mixture of two colours with this share of the second one."""
     return tint(*(one + (other - one) * share for one, other in zip(first, second, strict=True)))
 
 
 def tint(red: float, green: float, blue: float) -> Colour:
-    """Round and clip three numbers to a colour; full black and white do not occur in the open."""
+    """Round three numbers and clip them to a colour; pure black and pure white do not occur outdoors."""
     return min(max(round(red), 4), 250), min(max(round(green), 4), 250), min(max(round(blue), 4), 250)

@@ -1,4 +1,5 @@
-"""Smooth random fields. Their random numbers do not depend on the picture's size: the same ground at every scale."""
+"""Smooth random fields. Their random numbers do not depend on the size of the picture, so that all sizes show the same
+ground."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ Field = NDArray[np.float32]
 
 
 SMOOTHED = 1.83
-"""What brings interpolated and rounded off noise back to a deviation of 1 (measured)."""
+"""This factor scales interpolated and smoothed noise to a deviation of 1 again (measured)."""
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, side: int) -> Field:
     """Return value noise: standard normal numbers on a grid of `cells` × `cells`, interpolated.
 
     Args:
-        rng: Source of the numbers; cells² are drawn.
+        rng: Gives the numbers, cells² of them.
         cells: Grid cells along a side of the tile.
         side: Pixels along a side of the result.
 
@@ -34,9 +35,9 @@ def smooth_noise(rng: np.random.Generator, cells: int, side: int) -> Field:
     if cells == side:
         return grid
     if 4 * cells > side:
-        # Each axis' linear weights t and 1-t have a mean square sum of 2/3, which is what the deviation falls to.
+        # On each axis, the linear weights t and 1-t have a mean square sum of 2/3: the deviation becomes this factor.
         return np.asarray(enlarge(grid, side) * np.float32(1.5), dtype=np.float32)
-    # Linear pieces would show as creases: round them off where that is cheap, at four pixels a cell.
+    # Linear pieces would be visible as creases: they are smoothed where that is cheap, at four pixels per cell.
     fine = cv2.GaussianBlur(enlarge(grid, 4 * cells), (7, 7), 1.6)
     return np.asarray(enlarge(fine, side) * np.float32(SMOOTHED), dtype=np.float32)
 
@@ -50,10 +51,10 @@ def octaves(rng: np.random.Generator, cells: Sequence[int], side: int, weights: 
     """Return a weighted sum of `smooth_noise` of several grids, scaled back to a deviation of about 1.
 
     Args:
-        rng: Source of the numbers.
-        cells: Grid cells along a side, one number an octave.
+        rng: Gives the numbers.
+        cells: Grid cells along a side, one number for each octave.
         side: Pixels along a side of the result.
-        weights: One an octave; equal where left out.
+        weights: One for each octave; equal by default.
     """
     shares = np.asarray(weights if weights is not None else [1.0] * len(cells), dtype=np.float32)
     shares /= np.sqrt(np.sum(shares**2))

@@ -15,11 +15,11 @@ Planes = NDArray[np.float32]
 
 
 def take_photograph(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Render what an aerial camera would see of the canvas.
+    """Render the canvas as an aerial camera would see it.
 
     Args:
         canvas: A finished drawing.
-        rng: Source of texture, light and noise; the numbers that depend on the picture's size come last.
+        rng: Gives texture, light and noise; the numbers that depend on the size of the picture are drawn last.
 
     Returns:
         uint8 [size, size, 3], RGB.
@@ -58,19 +58,19 @@ def _add_shadows(planes: Planes, canvas: Canvas, rng: np.random.Generator) -> No
     size = planes.shape[1]
     shadow = cv2.resize(canvas.shadow, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
     soft = cv2.GaussianBlur(shadow, (3, 3), 0.6)
-    # Sky light alone reaches the shade, so it is bluish as well as dark.
+    # Only light from the sky reaches the shade, and so it is bluish and dark.
     depths = rng.uniform(0.5, 0.72) * np.array([1.05, 1.0, 0.9]) / 255
     for band, depth in enumerate(depths.astype(np.float32)):
         planes[band] *= 1 - soft * depth
 
 
 def _expose(planes: Planes, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Apply saturation, contrast, white balance and haze, which are one affine map of colours, then lens and sensor."""
+    """Apply saturation, contrast, white balance and haze (together one affine map of colours), then lens and sensor."""
     saturation, level, contrast = rng.uniform((0.65, 96, 0.85), (1.3, 128, 1.25))
     gain = rng.uniform(0.78, 1.18) * (1 + 0.03 * rng.standard_normal(3))
     haze = rng.uniform(0, 22) * np.array([0.9, 1.0, 1.1])
     colours = saturation * np.eye(3) + (1 - saturation) / 3
-    # The exposure is set so that little is burnt out.
+    # The exposure is chosen so that few pixels are overexposed.
     sample = planes[:, ::4, ::4].reshape(3, -1)
     brightest = np.quantile(level + contrast * (colours @ sample - level), 0.98)
     gain *= min(1.0, 238 / float(brightest * gain.max() + haze.max()))

@@ -1,4 +1,4 @@
-"""Trees and shrubs: lumpy crowns, lit from the sun's side, each with its shadow."""
+"""Trees and shrubs: lumpy crowns that the sun lights from one side, each with its shadow."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from rsir_tf.archives.synthetic.noise import Field
 
 SHAPES = 4
 SHADES = 6
-"""Different outlines and colours that a nursery grows; each crown is one of each, at one of some sizes."""
+"""Number of different outlines and of different colours; each crown has one of each, and one of several sizes."""
 
 STEP = 1.12
-"""Ratio of neighbouring sizes: crowns in between are drawn alike, which spares most of the work in a wood."""
+"""Ratio of neighbouring sizes. Sizes in between are drawn as one of them, which saves most of the work in a wood."""
 
 
 class Nursery:
     """Plants of one kind on one canvas.
 
     Args:
-        canvas: Where they grow.
-        rng: Source of their shapes and colours.
-        colours: RGB of the species; two or three of them are taken for this tile.
+        canvas: The canvas to draw on.
+        rng: Gives shapes and colours.
+        colours: RGB of the species; two or three of them are used in this tile.
         material: `CROWN` for trees, `SHRUB` for chaparral.
-        height: Of a plant, relative to its radius: how far its shadow reaches.
+        height: Height of a plant relative to its radius, which decides the length of its shadow.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Nursery:
         """Draw plants and their shadows.
 
         Args:
-            points: float64 [N, 2], where they may stand, ground units.
-            radii: Least and largest radius of a crown.
-            ground: Materials that they grow on; any where left out.
+            points: float64 [N, 2], possible places in ground units.
+            radii: Smallest and largest radius of a crown.
+            ground: Materials that they grow on; all by default.
         """
         count = len(points)
         low, high = np.log(radii)
@@ -73,7 +73,7 @@ class Nursery:
 
     def _draw(self, column: int, row: int, size: int, kind: int, shade: int) -> None:
         radius = STEP**size
-        # A crown floats on a trunk: its shadow begins a little away from it.
+        # A crown is above a trunk: its shadow begins at some distance from it.
         self._canvas.cast_round(column, row, 0.9 * radius, self._height * radius, lift=0.3 * radius)
         if (kind, size) not in self._shapes:
             self._shapes[kind, size] = self._grow(kind, max(1, round(radius * self._canvas.scale)))

@@ -17,7 +17,7 @@ YELLOW: Colour = (206, 176, 92)
 
 
 def choose_paving(rng: np.random.Generator, concrete: float = 0.3) -> tuple[Colour, Material]:
-    """Pick asphalt or, with probability `concrete`, concrete."""
+    """Choose asphalt or, with probability `concrete`, concrete."""
     if rng.random() < concrete:
         return choose(rng, CONCRETE, 0.08), Material.CONCRETE
     return choose(rng, ASPHALT, 0.1), Material.ASPHALT
@@ -36,12 +36,12 @@ def draw_street(
     """Draw a two-way street.
 
     Args:
-        canvas: Where to.
-        rng: Source of stains.
-        path: Its middle.
-        width: Between the kerbs, ground units.
+        canvas: The canvas to draw on.
+        rng: Gives the stains.
+        path: The middle of the road.
+        width: Distance between the kerbs in ground units.
         paving: Colour and material of the roadway.
-        sidewalk: Width of the concrete on either side; 0 for none.
+        sidewalk: Width of the sidewalk on each side; 0 for none.
         centre_line: Whether a yellow line divides it.
     """
     colour, material = paving
@@ -73,14 +73,14 @@ def draw_carriageway(
     """Draw one direction of a freeway: lanes, shoulders, lines.
 
     Args:
-        canvas: Where to.
-        path: Its middle.
-        lanes: How many.
+        canvas: The canvas to draw on.
+        path: The middle of the road.
+        lanes: Number of lanes.
         paving: Colour and material.
-        shoulder: Width of the hard shoulder on either side, ground units.
+        shoulder: Width of the hard shoulder on each side in ground units.
 
     Returns:
-        The whole width, ground units.
+        The whole width in ground units.
     """
     colour, material = paving
     width = lanes * LANE
@@ -107,12 +107,12 @@ def drive(
     """Put traffic on a lane.
 
     Args:
-        canvas: Where to.
-        rng: Source of gaps and vehicles.
-        path: Middle of the lane.
-        spacing: Mean distance of vehicles, ground units.
+        canvas: The canvas to draw on.
+        rng: Gives gaps and vehicles.
+        path: The middle of the lane.
+        spacing: Mean distance between vehicles in ground units.
         lorries: Share of lorries.
-        backward: Whether the traffic runs against the path's direction.
+        backward: Whether the traffic moves against the direction of the path.
     """
     distance = rng.uniform(0, spacing)
     while distance < path.length:
@@ -136,11 +136,11 @@ def draw_parking_row(
     """Draw a row of marked stalls with cars in some of them.
 
     Args:
-        canvas: Where to.
-        rng: Source of which are taken.
+        canvas: The canvas to draw on.
+        rng: Decides which stalls are taken.
         start: (x, y) of the first stall's centre.
         heading: Direction of the row, radians.
-        stalls: How many.
+        stalls: Number of stalls.
         filled: Probability that a stall is taken.
         slant: Angle of a stall to the row, radians.
         pitch: Distance from stall to stall, ground units.

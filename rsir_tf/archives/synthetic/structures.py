@@ -1,4 +1,4 @@
-"""What is built: houses with pitched roofs, flat-roofed blocks, mobile homes, pools."""
+"""Buildings: houses with pitched roofs, flat-roofed blocks, mobile homes; and pools."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rsir_tf.archives.synthetic.geometry import Points, blob, place, rectangle
 from rsir_tf.archives.synthetic.materials import MOBILE_HOME, POOL, Colour, Material, choose, shift
 
 CONTRAST = 0.24
-"""How much brighter or darker a roof's plane is when it faces the sun or turns away."""
+"""How much brighter or darker a side of a roof is that faces the sun or faces away from it."""
 
 
 def draw_house(
@@ -25,13 +25,13 @@ def draw_house(
     """Draw a house with a gabled or hipped roof; larger ones have a wing across.
 
     Args:
-        canvas: Where to.
-        rng: Source of its kind.
-        x: Of its centre, ground units.
-        y: Of its centre.
-        heading: Of its ridge, radians.
-        length: Along the ridge, ground units.
-        width: Across.
+        canvas: The canvas to draw on.
+        rng: Decides what kind of house it is.
+        x: Position of its centre in ground units.
+        y: Position of its centre.
+        heading: Direction of its ridge in radians.
+        length: Size along the ridge in ground units.
+        width: Size across the ridge.
         colour: RGB of the roof.
     """
     height = rng.uniform(11, 16)
@@ -80,12 +80,12 @@ def draw_block(
     """Draw a flat-roofed building with a parapet, machines and skylights.
 
     Args:
-        canvas: Where to.
-        rng: Source of what stands on the roof.
+        canvas: The canvas to draw on.
+        rng: Decides what is on the roof.
         outline: float64 [4, 2], a rectangle in ground units.
         colour: RGB of the roof.
-        height: Ground units.
-        heading: Of the rectangle's first side.
+        height: Height in ground units.
+        heading: Direction of the first side of the rectangle.
     """
     canvas.cast(outline, height)
     canvas.fill(outline, shift(colour, 1.12, 6), Material.FLAT_ROOF, lit=True)
@@ -95,7 +95,7 @@ def draw_block(
     inner = place(rectangle(length - 3, width - 3), centre[0], centre[1], heading)
     canvas.fill(inner, colour, Material.FLAT_ROOF)
     if rng.random() < 0.5:
-        # Another membrane on a part of the roof.
+        # A part of the roof has a membrane of another colour.
         part = rng.uniform(0.3, 0.6)
         strip = place(rectangle((length - 3) * part, width - 3), 0.5 * (length - 3) * (1 - part), 0)
         canvas.fill(

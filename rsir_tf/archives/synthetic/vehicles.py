@@ -1,4 +1,4 @@
-"""What moves: cars and lorries, ships, airplanes. Each is drawn around its centre, its nose towards `heading`."""
+"""Vehicles and tanks. Each vehicle is drawn around its centre and points towards `heading`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def draw_ship(canvas: Canvas, rng: np.random.Generator, x: float, y: float, head
     elif kind < 0.8:
         canvas.fill(place(cabin * (1.3, 1.2), x, y, heading), choose(rng, TARPAULIN), Material.SHIP)
     else:
-        # A sailing boat: a mast's foot and the furled sail on its boom.
+        # A sailing boat: the foot of the mast, and the furled sail on the boom.
         canvas.fill(
             place(place(rectangle(0.46 * length, 1.6), -0.1 * length, 0), x, y, heading), (70, 90, 140), Material.SHIP
         )
@@ -93,7 +93,7 @@ def draw_airplane(canvas: Canvas, rng: np.random.Generator, x: float, y: float, 
 
     for side in sides:
         draw(engine * side, shift(colour, 0.62))
-        # Wings are a little grey; the one that leans to the sun is the brighter.
+        # Wings are slightly grey; the wing that leans towards the sun is brighter.
         draw(wing * side, shift(colour, 0.9 + 0.05 * canvas.light(heading + np.pi / 2 * side[1])))
         flap = np.array([[-0.04, 0.05], [0.1 - sweep, span], [0.09 - sweep, span], [-0.06, 0.05]])
         draw(flap * side, shift(colour, 0.72))
@@ -115,7 +115,7 @@ def draw_cart(canvas: Canvas, rng: np.random.Generator, x: float, y: float, head
 
 
 def draw_tank(canvas: Canvas, rng: np.random.Generator, x: float, y: float, radius: float, colour: Colour) -> None:
-    """Draw a round storage tank: wall's rim, roof shaded like a flat cone, stair."""
+    """Draw a round storage tank: the rim of the wall, a roof shaded like a flat cone, a stair."""
     circle = disc(radius, 40)
     canvas.cast(place(circle, x, y), rng.uniform(0.35, 0.7) * radius)
     canvas.fill(place(circle, x, y), shift(colour, 0.68), Material.TANK, lit=True)
@@ -123,7 +123,7 @@ def draw_tank(canvas: Canvas, rng: np.random.Generator, x: float, y: float, radi
     floating = rng.random() < 0.35
     for start in np.arange(24) * (2 * np.pi / 24):
         wedge = np.array([[0, 0], [np.cos(start), np.sin(start)], [np.cos(start + 0.28), np.sin(start + 0.28)]]) * inner
-        # A floating roof lies sunk in its wall, so its light side is the far one.
+        # A floating roof is lower than the wall, therefore the far side is the bright one.
         lean = (-0.1 if floating else 0.11) * canvas.light(start + 0.13)
         canvas.fill(place(wedge, x, y), shift(colour, (0.88 if floating else 1.0) + lean), Material.TANK)
     if floating:

@@ -1,4 +1,4 @@
-"""One function a scene class: it draws a random example of its kind on an empty canvas."""
+"""One function for each scene class, which draws a random example of this class on an empty canvas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What most scenes begin and end with: the ground they stand on, and greenery around."""
+"""What most scenes have in common: the ground that is drawn first, and the plants that are drawn last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPEN_GROUND = (Material.GRASS, Material.SOIL, Material.SAND, Material.TURF)
 
 
 def random_heading(rng: np.random.Generator) -> float:
-    """Return a direction in radians: half of the time near an axis, as streets often run."""
+    """Return a direction in radians; half of them are near an axis, like many streets."""
     return float(rng.normal(0, 0.06) if rng.random() < 0.5 else rng.uniform(-np.pi, np.pi))
 
 
@@ -21,10 +21,10 @@ def cover_ground(canvas: Canvas, rng: np.random.Generator, bare: float = 0.3, wo
     """Cover the tile with grass, or with bare soil.
 
     Args:
-        canvas: Where to.
-        rng: Source of the choice.
+        canvas: The canvas to draw on.
+        rng: Makes the choice.
         bare: Probability of bare soil.
-        worn: About the share of grass that is worn down to soil, in patches.
+        worn: Approximate share of the grass that is worn down to soil, in patches.
 
     Returns:
         RGB of the ground.
@@ -43,7 +43,7 @@ def cover_ground(canvas: Canvas, rng: np.random.Generator, bare: float = 0.3, wo
 
 
 def bare_soil(rng: np.random.Generator) -> tuple[Colour, Material]:
-    """Return a colour of soil or sand, and which it is."""
+    """Return a colour of soil or sand, and the material."""
     if rng.random() < 0.75:
         return choose(rng, SOIL, 0.08), Material.SOIL
     return choose(rng, SAND, 0.06), Material.SAND
@@ -58,7 +58,7 @@ def stripe(
     contrast: float,
     heading: float = 0.0,
 ) -> None:
-    """Lay mown stripes over an area: every other one a little darker."""
+    """Draw mown stripes on an area; every second one is a little darker."""
     x, y = canvas.axes()
     across = -x * np.float32(np.sin(heading)) + y * np.float32(np.cos(heading))
     dark = np.floor(across / np.float32(width)) % 2
@@ -76,12 +76,12 @@ def plant_trees(
     """Plant trees on open ground.
 
     Args:
-        canvas: Where to.
-        rng: Source of everything about them.
-        spacing: Mean distance of places where one may stand, ground units.
-        radii: Least and largest radius of a crown.
-        share: Of those places that are taken.
-        extent: Left, top, right, bottom of the places; the tile's reach when left out.
+        canvas: The canvas to draw on.
+        rng: Gives places, sizes and colours.
+        spacing: Mean distance between possible places in ground units.
+        radii: Smallest and largest radius of a crown.
+        share: Share of these places that have a tree.
+        extent: Left, top, right, bottom of the places; by default everything that a turned tile can show.
     """
     places = scatter(rng, spacing, extent)
     Nursery(canvas, rng, CROWN).plant(places[rng.random(len(places)) < share], radii, OPEN_GROUND)
@@ -99,7 +99,7 @@ def plant_along(
 def plant_wood(
     canvas: Canvas, rng: np.random.Generator, where: Points, spacing: float, radii: tuple[float, float]
 ) -> None:
-    """Fill an outline with trees that stand close, on whatever lies there."""
+    """Fill an outline with dense trees, on any material."""
     mask = canvas.inside(where)
     places = canvas.within(scatter(rng, spacing))
     columns, rows = canvas.pixels(places).T

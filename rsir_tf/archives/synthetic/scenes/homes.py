@@ -14,7 +14,7 @@ from rsir_tf.archives.synthetic.vehicles import draw_car
 
 
 def denseresidential(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw rows of houses wall to wall along narrow streets full of parked cars."""
+    """Draw rows of houses close together along narrow streets full of parked cars."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.35, worn=0.25)
     _settlement(
@@ -30,7 +30,7 @@ def denseresidential(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def mediumresidential(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw houses with a front lawn, a drive, a garden behind with trees and a pool here and there."""
+    """Draw houses with a front lawn, a drive and a back garden, with trees and some pools."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.08, worn=0.12)
     _settlement(
@@ -57,7 +57,7 @@ def _settlement(
     parked: float,
     pools: float = 0.0,
 ) -> None:
-    """Draw parallel streets `block` apart, a house on each `plot` on both sides."""
+    """Draw parallel streets at a distance of `block`, with a house on each `plot` on both sides."""
     paving = choose_paving(rng, concrete=0.15)
     drive_colour = choose(rng, CONCRETE, 0.06)
     roofs = [choose(rng, ROOF, 0.08) for _ in range(int(rng.integers(2, 5)))]
@@ -96,7 +96,7 @@ def _settlement(
 
 
 def sparseresidential(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw one or two large houses far apart, reached by a drive, among meadows and trees."""
+    """Draw one or two large houses far from each other, each with a drive, among meadows and trees."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.15, worn=0.25)
     if rng.random() < 0.5:
@@ -128,7 +128,7 @@ def sparseresidential(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def mobilehomepark(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw rows of mobile homes, slanted to narrow streets, a car beside each."""
+    """Draw rows of mobile homes at an angle to narrow streets, each with a car beside it."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.35, worn=0.3)
     paving = choose_paving(rng, concrete=0.35)

@@ -33,7 +33,7 @@ from rsir_tf.archives.synthetic.scenes.ground import (
 
 
 def agricultural(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw one to four fields, each with its own crop and furrows, parted by tracks."""
+    """Draw one to four fields, each with its own crop and furrows, with tracks between them."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.6)
     track = rng.uniform(6, 14)
@@ -64,7 +64,7 @@ def _plough(canvas: Canvas, rng: np.random.Generator, outline: Points) -> None:
     across = x * np.float32(np.cos(heading)) + y * np.float32(np.sin(heading))
     across += np.float32(rng.uniform(0.2, 1.0)) * canvas.noise(rng, 6, 24)
     rows = 0.5 + 0.5 * np.sin(across * np.float32(2 * np.pi / period))
-    # Growth differs from place to place, so that rows fade and gaps open.
+    # Plants grow differently in different places, so that rows fade and have gaps.
     growth = rows * np.float32(rng.uniform(0.75, 1.0)) + np.float32(0.13) * canvas.noise(rng, 9, 40)
     tramlines = np.abs((across + np.float32(500)) % np.float32(rng.uniform(45, 90))) < np.float32(2.2)
     growth[tramlines] *= 0.35
@@ -72,7 +72,7 @@ def _plough(canvas: Canvas, rng: np.random.Generator, outline: Points) -> None:
 
 
 def chaparral(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw shrubs, in places dense, on bare or sandy ground with a track."""
+    """Draw shrubs, dense in some places, on bare or sandy ground with a track."""
     canvas.turn(random_heading(rng))
     sandy = rng.random() < 0.35
     ground = choose(rng, SAND if sandy else SOIL, 0.08)
@@ -96,7 +96,7 @@ def chaparral(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def forest(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw overlapping crowns, with a clearing or a track now and then."""
+    """Draw overlapping crowns, sometimes with a clearing or a track."""
     canvas.turn(random_heading(rng))
     canvas.cover(shift(choose(rng, CROWN, 0.08), 0.5), Material.CROWN)
     clearing = rng.random()

@@ -71,7 +71,7 @@ def _block_or_wings(
     draw_block(canvas, rng, box(left, top, left + length, bottom), colour, height)
     kind = rng.random()
     if kind < 0.35:
-        # A storey set back on a part of the roof.
+        # A smaller storey on a part of the roof.
         inset = rng.uniform(0.15, 0.3)
         raised = box(left + inset * length, top + 10, left + (0.5 + inset) * length, bottom - 12)
         draw_block(canvas, rng, raised, shift(colour, rng.uniform(0.85, 1.12)), 14)
@@ -89,7 +89,7 @@ def _block_or_wings(
 
 
 def parkinglot(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw rows of parked cars nose to nose, aisles between, islands with trees."""
+    """Draw double rows of parked cars with aisles between them, and islands with trees."""
     canvas.turn(random_heading(rng))
     colour, material = choose_paving(rng, concrete=0.3)
     canvas.cover(colour, material)
@@ -167,7 +167,7 @@ def storagetanks(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def tenniscourt(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw one to four tennis courts with their lines in a fenced surround, a path, trees, a house or a car park."""
+    """Draw one to four tennis courts with their lines inside a fence, a path, trees, a house or a car park."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.1, worn=0.2)
     courts = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.1, 0.2]))
@@ -203,7 +203,7 @@ def tenniscourt(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _court(canvas: Canvas, x: float, y: float, scale: float, colour: Colour) -> None:
-    """Draw a court of 23.8 × 11 m with its lines and net; its long side along y."""
+    """Draw a court of 23.8 × 11 m with its lines and net; the long side is along y."""
     half, doubles, singles, service = 39.5 * scale, 18.2 * scale, 13.7 * scale, 21.2 * scale
     canvas.fill(box(x - doubles, y - half, x + doubles, y + half), colour, Material.COURT)
     line = 0.5 * scale
@@ -224,7 +224,7 @@ def baseballdiamond(canvas: Canvas, rng: np.random.Generator) -> None:
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     cover_ground(canvas, rng, bare=0.1, worn=0.12)
     lawn, soil = choose(rng, GRASS, 0.08), choose(rng, SOIL, 0.06)
-    # The home plate; the field opens from it towards smaller y.
+    # The home plate; the field extends from it towards smaller y.
     x, y = rng.uniform(-20, 20), rng.uniform(60, 95)
     base = rng.uniform(58, 72) if rng.random() < 0.6 else rng.uniform(84, 100)
     fence = base * rng.uniform(2.6, 3.4)
@@ -251,7 +251,7 @@ def baseballdiamond(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.fill(place(rectangle(2, 2), x + right_of * base, y - ahead * base, np.pi / 4), WHITE, Material.SOIL)
     if rng.random() < 0.5:
         _stand(canvas, rng, x, y + base * 0.36 + 18)
-    # Trees stand outside the fence alone.
+    # Trees are only outside the fence.
     plant_trees(canvas, rng, 22, (6, 12), 0.5, (-REACH, y + 34, REACH, REACH))
     if rng.random() < 0.6:
         plant_trees(canvas, rng, 20, (6, 12), 0.7, (-REACH, -REACH, REACH, y - fence - 4))

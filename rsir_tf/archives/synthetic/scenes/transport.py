@@ -23,7 +23,7 @@ from rsir_tf.archives.synthetic.vehicles import draw_airplane, draw_cart
 
 
 def airplane(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw one large or a few small airplanes on an apron of slabs, carts around them, a terminal or grass beside."""
+    """Draw one large or a few small airplanes with carts on an apron of slabs, beside a terminal or grass."""
     canvas.turn(random_heading(rng))
     colour, material = choose_paving(rng, concrete=0.75)
     canvas.cover(colour, material)
@@ -32,7 +32,7 @@ def airplane(canvas: Canvas, rng: np.random.Generator) -> None:
         for joint in (box(line, -REACH, line + 0.5, REACH), box(-REACH, line, REACH, line + 0.5)):
             canvas.fill(joint, shift(colour, 0.86), material)
     for _ in range(int(rng.integers(6, 16))):
-        # Slabs renewed at other times have other tones.
+        # Slabs that were renewed later have other tones.
         column, row = rng.integers(-7, 7, 2) * slab
         canvas.fill(box(column, row, column + slab, row + slab), shift(colour, rng.uniform(0.92, 1.07)), material)
     canvas.band(
@@ -62,14 +62,14 @@ def airplane(canvas: Canvas, rng: np.random.Generator) -> None:
         for _ in range(int(rng.integers(1, 5))):
             angle, distance = rng.uniform(-np.pi, np.pi), length * rng.uniform(0.32, 0.5)
             spot = (x + distance * np.cos(angle), y + distance * np.sin(angle))
-            # Whether a spot is free may hang on a pixel; what comes after it must not.
+            # Whether a spot is free can depend on a single pixel; the numbers that are drawn later must not.
             own = np.random.default_rng(int(rng.integers(2**32)))
             if canvas.material_at(*spot) in (Material.CONCRETE, Material.ASPHALT):
                 draw_cart(canvas, own, *spot, heading=heading + own.choice([0, np.pi / 2, np.pi]))
 
 
 def freeway(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw two carriageways with three to five lanes each, a median, verges with trees."""
+    """Draw two carriageways with three to five lanes each, a median, and verges with trees."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     cover_ground(canvas, rng, bare=0.3, worn=0.25)
     bend = rng.normal(0, 9, 5) * (rng.random() < 0.5)
@@ -100,7 +100,7 @@ def freeway(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def intersection(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw two streets that cross, with crossings and stop lines; blocks, car parks or lawns at the corners."""
+    """Draw two crossing streets with crosswalks and stop lines; blocks, car parks or lawns are at the corners."""
     canvas.turn(random_heading(rng))
     cover_ground(canvas, rng, bare=0.25, worn=0.1)
     paving = choose_paving(rng, concrete=0.15)
@@ -117,7 +117,7 @@ def intersection(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.band(path, width + 2 * sidewalk, choose(rng, CONCRETE, 0.05), Material.CONCRETE)
     for path, width in ((along, widths[0]), (across, widths[1])):
         draw_street(canvas, rng, path, width, paving)
-    # The middle has no lines, and its corners are rounded off by the turning traffic.
+    # The middle has no lines, and its corners are round because of the turning traffic.
     half_x, half_y = widths[1] / 2, widths[0] / 2
     canvas.fill(box(-half_x - 5, -half_y - 1, half_x + 5, half_y + 1), paving[0], paving[1])
     canvas.fill(box(-half_x - 1, -half_y - 5, half_x + 1, half_y + 5), paving[0], paving[1])
@@ -129,7 +129,7 @@ def intersection(canvas: Canvas, rng: np.random.Generator) -> None:
         for lane in range(count):
             offset = (lane - (count - 1) / 2) * LANE
             middle = path.length / 2
-            # One street has green; on the other, cars wait at the line.
+            # One street has a green light; on the other one, cars wait at the line.
             parts = (
                 [(0.0, 2 * middle)]
                 if path is along
@@ -178,7 +178,7 @@ def _arm_markings(canvas: Canvas, heading: float, start: float, width: float, la
 
 
 def overpass(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw a freeway and one or two roads that cross it on bridges: parapets and a broad shadow tell the level."""
+    """Draw a freeway and one or two roads that cross it on bridges, with parapets and a broad shadow."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     cover_ground(canvas, rng, bare=0.35, worn=0.2)
     below, above = choose_paving(rng, concrete=0.4), choose_paving(rng, concrete=0.6)

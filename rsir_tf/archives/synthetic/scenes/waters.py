@@ -28,11 +28,11 @@ from rsir_tf.archives.synthetic.vehicles import draw_car, draw_ship
 
 
 def beach(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw sea, surf and sand along a wavy shore; inland sometimes dunes with grass or a promenade."""
+    """Draw sea, surf and sand along a wavy shore, sometimes with dunes and grass or a promenade."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     y = canvas.axes()[1]
     along = smooth_noise(rng, 5, canvas.side)
-    # Height of the sand above the water's edge, ground units: positive on land.
+    # Height of the sand above the edge of the water in ground units; positive on land.
     shore = y - np.float32(rng.uniform(-40, 45)) + 9 * along + 3 * canvas.noise(rng, 14, 30)
     sea = choose(rng, SEA, 0.08)
     shallow = mix(choose(rng, SEA, 0.05), (150, 160, 140), 0.45)
@@ -51,7 +51,7 @@ def beach(canvas: Canvas, rng: np.random.Generator) -> None:
         middle = float(np.mean(y - shore)) + edge + 30
         canvas.band(Path.straight((-REACH, middle), (REACH, middle)), 22, choose(rng, CONCRETE), Material.CONCRETE)
     for _ in range(int(rng.integers(0, 12))):
-        # Towels and parasols: too small to name, part of the sand.
+        # Towels and parasols are too small for a class of their own: they count as sand.
         (x, across), (red, green, blue) = rng.uniform(-120, 120, 2), rng.integers(60, 230, 3).tolist()
         if canvas.material_at(x, across) == Material.SAND:
             canvas.fill(place(rectangle(3, 3), x, across), (red, green, blue), Material.SAND)
@@ -64,7 +64,7 @@ def _surf(canvas: Canvas, rng: np.random.Generator, shore: Field, water: Colour)
     for line in range(int(rng.integers(2, 5))):
         centre = -rng.uniform(2, 8) - line * rng.uniform(18, 38)
         width = rng.uniform(5, 13) * (0.75 if line else 1)
-        # A breaking wave is steep towards the shore and trails off behind.
+        # A breaking wave has a sharp edge towards the shore and fades away behind.
         ahead = (shore - np.float32(centre) + 6 * ragged) / np.float32(width)
         crest = np.exp(-(np.where(ahead > 0, 3 * ahead, 0.55 * ahead) ** 2))
         cover = np.maximum(cover, crest * np.clip(1.35 - 0.75 * lace + 0.3 * ragged, 0, 1))
@@ -72,7 +72,7 @@ def _surf(canvas: Canvas, rng: np.random.Generator, shore: Field, water: Colour)
 
 
 def harbor(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw piers with finger docks and a ship in most berths; sometimes a quay."""
+    """Draw piers with finger docks and a ship in most berths, sometimes with a quay."""
     canvas.turn(random_heading(rng) + rng.choice([0, np.pi / 2]))
     water = choose(rng, WATER, 0.08)
     canvas.cover(water, Material.WATER)
@@ -120,7 +120,7 @@ def _pier(canvas: Canvas, rng: np.random.Generator, across: float, length: float
 
 
 def river(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Draw a bending river with sandy or bare banks, meadows and woods beside it."""
+    """Draw a river with bends and sandy or bare banks, with meadows and woods beside it."""
     canvas.turn(float(rng.uniform(-np.pi, np.pi)))
     cover_ground(canvas, rng, bare=0.25, worn=0.12)
     bends = np.stack([np.linspace(-REACH, REACH, 6), rng.uniform(-30, 30) + rng.normal(0, 26, 6)], axis=1)
@@ -144,7 +144,7 @@ def river(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _across(canvas: Canvas, course: Path) -> Field:
-    """Return how far each canvas pixel lies from a course that runs along x: across the stream, not across the tile."""
+    """Return the distance of each canvas pixel from a course along x, measured perpendicularly to the course."""
     coarse = 4
     x, y = (axis[::coarse, ::coarse] for axis in canvas.axes())
     slope = np.gradient(course.points[:, 1], course.points[:, 0])
