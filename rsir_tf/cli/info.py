@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rsir_tf.index import Problem
 
 NAME = "info"
+NAME_SHOWN = 60
 
 PATIENT = Connection(timeout=20.0)
 """What the model options stand at: nobody waits five minutes to hear that there is no server."""
@@ -35,7 +36,12 @@ def command(
         ),
     ] = False,
     list_ids: Annotated[
-        bool, typer.Option("--list", help="Print the ids of an index's images, one in each line.")
+        bool,
+        typer.Option(
+            "--list",
+            help="Print the ids of an index's images, one in each line. With --json, also the box of each image that "
+            "has a place: west, south, east and north in degrees.",
+        ),
     ] = False,
     connection: Annotated[
         Connection, Without("server", "saved_model", "version", "version_label", "batch_size")
@@ -49,7 +55,7 @@ def command(
         if verify:
             content["damaged"] = [dataclasses.asdict(problem) for problem in problems]
         if list_ids:
-            content["ids"] = _ids(Path(what))
+            content |= _listed(Path(what))
     elif verify or list_ids:
         raise ArtifactError(f"{what}: no such folder", wanted="an index")
     else:
@@ -72,10 +78,13 @@ def _verify(path: Path) -> list[Problem]:
         return verify_index(path, progress=tell)
 
 
-def _ids(path: Path) -> list[str]:
+def _listed(path: Path) -> dict[str, Any]:
     from rsir_tf.index import StoredIndex
+    from rsir_tf.workflows.index_places import image_boxes
 
-    return list(StoredIndex.open(path).images.ids)
+    index = StoredIndex.open(path)
+    boxes = image_boxes(index)
+    return {"ids": list(index.images.ids), **({"boxes": boxes} if any(boxes) else {})}
 
 
 def _server(address: str, connection: Connection) -> dict[str, Any]:
@@ -106,11 +115,16 @@ def _known(path: Path, content: Any) -> dict[str, Any]:
     found = {"path": str(path), **content}
     if content["kind"] == "rsir_tf.index":
         from rsir_tf.ranking import open_index
+        from rsir_tf.workflows.index_places import describe_places, describe_scenes
 
         index = open_index(path)
         found["images"] = len(index)
         found["regions"] = int(index.images.region_counts.sum())
         found["skipped"] = len(index.skipped)
+        if any(reading.to_json() for reading in index.readings.values()):
+            found["readings"] = {name or "(first)": reading.describe() for name, reading in index.readings.items()}
+        found |= {"scenes": describe_scenes(index), "places": describe_places(index)}
+        found = {name: value for name, value in found.items() if value or name not in ("scenes", "places")}
     return found
 
 
@@ -129,5 +143,6 @@ def _lines(content: Any, indent: int = 0) -> list[str]:
                 lines.append("  " * (indent + 1) + "  ".join(shown))
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            lines.append(f"{'  ' * indent}{key:16} {text[:160]}{'…' if len(text) > 160 else ''}")
+            name = key if len(key) <= NAME_SHOWN else f"{key[:NAME_SHOWN]}…"  # A reference system as WKT is long.
+            lines.append(f"{'  ' * indent}{name:16} {text[:160]}{'…' if len(text) > 160 else ''}")
     return [visible(line) for line in lines]

@@ -25,7 +25,7 @@ class ImageEntry:
         scene: The scene class, where there is one.
         tags: The tags of the image; None where they are not known, () where it is known to have none.
         content_hash: Identity of the pixels.
-        file_size: First number of the source's fingerprint: for a file, its size in bytes.
+        file_size: First number of the source's fingerprint: for a file, its size in bytes; −1 where that is not known.
         modified_ns: Second number of the fingerprint: for a file, its time of change in nanoseconds since 1970.
         classes: int32 [m], class index of each region.
         areas: int64 [m], pixels of each region, at least 1.
@@ -177,7 +177,7 @@ def _check_facts(entry: ImageEntry) -> None:
     for name, number, smallest in (
         ("height", entry.height, 1),
         ("width", entry.width, 1),
-        ("file_size", entry.file_size, 0),
+        ("file_size", entry.file_size, -1),
         ("modified_ns", entry.modified_ns, -(2**63)),
     ):
         largest = 2**31 - 1 if name in ("height", "width") else 2**63 - 1

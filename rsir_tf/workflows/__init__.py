@@ -3,6 +3,7 @@
 training     an archive → a run: a network that was trained, watched, scored and drawn
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk (indexing_run)     archive_roots   which of the index's archives it is
+index_places     where the images of an index lie
 changing     an index → the same without some images, or with its archive named at another place
 segmenting   a scene → a map of its classes
 hit_pictures     are the pictures of hits still what was indexed?

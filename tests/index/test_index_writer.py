@@ -183,7 +183,7 @@ good = random_entry("a", 1, regions=2)
         ({"boxes": np.array([[0, 0, 64, 48], [9, 0, 4, 4]])}, "box lies outside"),
         ({"boxes": np.array([[0, 0, 64, 48]])}, r"boxes is int64 \[1, 4\]; wanted int32 \[2, 4\]"),
         ({"height": 0}, "'a': height is 0"),
-        ({"file_size": -1}, "'a': file_size is -1"),
+        ({"file_size": -2}, "'a': file_size is -2"),
         ({"modified_ns": 2**63}, "'a': modified_ns is"),
         ({"id": ""}, "image id is ''"),
         ({"id": "\udcff.tif"}, r"'\\udcff.tif': its id is not valid Unicode; wanted a name in UTF-8; rename the file"),

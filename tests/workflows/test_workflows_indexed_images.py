@@ -72,7 +72,7 @@ def test_a_copy_with_the_same_pixels_has_not_changed(archive: Archive, tmp_path:
     for record in copied:
         os.utime(record.source.path, ns=(1, 1))
     found = compare_descriptors(copied, tmp_path / "cache", descriptors=[], index=index)
-    assert list(found.evaluation.schemes) == ["recnn", "recnn+"]
+    assert {"recnn", "recnn+"} <= set(found.evaluation.schemes)
     # Greys: a0 0, a2 80, b1 40, b3 120; a0: a0 b1 a2 b3, a2: a2 b1 b3 a0, b1: b1 a0 a2 b3, b3: b3 a2 b1 a0.
     assert found.evaluation.schemes["recnn+"].map == pytest.approx((5 / 6 + 3 / 4 + 3 / 4 + 5 / 6) / 4)
 

@@ -16,13 +16,15 @@ import shapely
 from rasterio.transform import from_origin
 
 from rsir_tf.archives import Archive, open_archive
+from rsir_tf.baselines import ColourHistogram
 from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.index import ImageFacts, IndexWriter, verify_index
 from rsir_tf.ranking import Index, open_index
 from rsir_tf.rasters import FILL, Place, RasterSource, Reading, Recipe, Tiling
-from rsir_tf.workflows import IndexSummary, evaluate_index, index_archive, recorded_reading
+from rsir_tf.workflows import IndexSummary, compare_descriptors, evaluate_index, index_archive, recorded_reading
 from rsir_tf.workflows.hit_pictures import look_up
+from rsir_tf.workflows.index_places import describe_places, describe_scenes, image_boxes
 
 WINDOWS = Reading(tiling=Tiling(32))
 
@@ -298,6 +300,12 @@ def test_windows_are_evaluated_by_the_folder_of_their_scene(tmp_path: Path, keep
     index = opened(tmp_path)
     assert index.images.scenes == ("land", "land", "sea", "sea")
     assert evaluate_index(index, schemes=["recnn+"], relevance="scene").queries == 4
+    archive = open_archive(tmp_path / "archive", reading=WINDOWS)
+    compared = compare_descriptors(archive, tmp_path / "cache", descriptors=[ColourHistogram()], index=index)
+    assert (compared.evaluation.queries, compared.skipped) == (4, {})
+    write_scene(tmp_path / "archive/sea/a.tif", 64, 32, seed=2)
+    with pytest.raises(MismatchError, match=r"sea/a.tif/0_0 .* has changed since it was indexed"):
+        compare_descriptors(archive, tmp_path / "cache", descriptors=[], index=index)
 
 
 def test_an_index_of_scenes_loses_no_place_by_repairing(tmp_path: Path, keep) -> None:
@@ -332,3 +340,30 @@ def test_facts_of_a_window_name_its_archive(tmp_path: Path, keep) -> None:
     facts = index.facts_of(0)
     assert isinstance(facts, ImageFacts)
     assert (facts.archive, facts.placed) == ("first", True)
+
+
+def test_what_an_index_says_of_places(tmp_path: Path, keep) -> None:
+    write_scene(tmp_path / "archive/a.tif", 64, 32, void=33)
+    write_scene(tmp_path / "archive/b.tif", 32, 32, seed=1, epsg=32601, east=200000.0)
+    keep(tmp_path / "archive")
+    index = opened(tmp_path)
+    assert describe_scenes(index) == {"scenes": 2, "windows": 2, "left_out": 1}
+    said = describe_places(index)
+    assert (said["placed"], said["reference_systems"]) == (2, {"EPSG:32632": 1, "EPSG:32601": 1})
+    # UTM's scale is 0.9996 at the central meridian, and more than 1 at 300 km from it.
+    assert said["metres_a_pixel"] == pytest.approx([10 / 1.0007, 10 / 0.9996], abs=5e-3)
+    boxes = image_boxes(index)
+    bounds = [shapely.from_wkb(footprint).bounds for footprint in index.images.footprints]
+    np.testing.assert_allclose(boxes, bounds, rtol=0, atol=1e-7)
+    # Zone 1 begins at 180° W, and the second scene lies so far to the west in it that it is in 178.85° E.
+    assert said["extent"] == [boxes[0][0], boxes[1][1], boxes[1][2], boxes[0][3]]
+
+
+def test_an_extent_across_the_antimeridian_is_the_narrow_one(tmp_path: Path, keep) -> None:
+    # Zone 1 is 180° to 174° W: its western edge at 49.6° N is 500 − 216.6 km east of the zone's origin.
+    write_scene(tmp_path / "archive/a.tif", 32, 32, epsg=32601, east=283240.0)
+    keep(tmp_path / "archive")
+    west, _, east, _ = describe_places(opened(tmp_path))["extent"]
+    assert 179.9 < west < 180
+    assert -180 < east < -179.9
+    assert image_boxes(opened(tmp_path))[0] == describe_places(opened(tmp_path))["extent"]
