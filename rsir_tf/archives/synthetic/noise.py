@@ -1,5 +1,4 @@
-"""Smooth random fields. Their random numbers do not depend on the size of the picture, so that all sizes show the same
-ground."""
+"""Smooth random fields. Their random numbers do not depend on the picture's size: all sizes show the same ground."""
 
 from __future__ import annotations
 
