@@ -100,6 +100,8 @@ def reading(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[s
     """
     from rsir_tf.rasters import Reading, Tiling, read_pixels, windows_of
 
+    # MiB of decoded blocks that GDAL keeps: so few that every round decodes all of them.
+    os.environ["GDAL_CACHEMAX"] = "64"
     found = {}
     for compress in ("jpeg", "deflate"):
         # A deflated scene of full size would be larger than a gigabyte.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import is_url, open_dataset, stamp_of
+from rsir_tf.rasters.datasets import gdal, is_url, open_dataset, stamp_of
 from rsir_tf.rasters.layouts import Layout
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _block_shape(path: str, layout: Layout) -> tuple[int, int]:
 
 def _load(path: str, layout: Layout, box: Box) -> _Content:
     left, top, right, bottom = box
-    window = ((top, bottom), (left, right))
+    window = gdal().windows.Window(left, top, right - left, bottom - top)
     with open_dataset(path) as dataset:
         values = np.asarray(dataset.read(sorted(set(layout.bands)), window=window))
         return values, np.asarray(dataset.read_masks(layout.bands[0], window=window)) if layout.masked else None

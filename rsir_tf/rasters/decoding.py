@@ -43,6 +43,8 @@ def to_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layout)
     bands = sorted(set(layout.bands))
     order = [bands.index(band) for band in layout.bands]
     colours = to_rgb(raw if order == [0, 1, 2] else raw[order], layout)
+    if mask is None and layout.nodata is None and raw.dtype.kind != "f":
+        return Pixels(colours)
     valid = valid_pixels(raw, mask, layout)
     if valid.all():
         return Pixels(colours)

@@ -132,6 +132,8 @@ class RasterSource:
             InputError: The file cannot be read, or needs bands or a stretch that the recipe does not say.
         """
         layout = self._layout()
+        if self.window is not None and self.onto is None:
+            return read_window(self.path, layout, self.window)
         grid, window = self._grid()
         if grid is not None and grid != layout.place:
             raw, mask = read_warped(self.path, layout, moved(grid, *window[:2]), (window[3], window[2]))
