@@ -105,7 +105,8 @@ def check_archive(archive: Archive, progress: Progress = silent) -> ArchiveRepor
         try:
             draw_split(archive)
         except InputError as error:
-            report.remarks.append(f"by default {error.found.partition(': ')[2]}: choose --test")
+            choose = "--test 0 trains on all" if len(report.groups) == 1 else "choose --test"
+            report.remarks.append(f"by default {error.found.partition(': ')[2]}: {choose}")
     report.remarks += [*archive.remarks, *(f"repaired: {line}" for line in archive.repairs)]
     return report
 

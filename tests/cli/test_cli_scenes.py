@@ -118,7 +118,6 @@ def test_check_of_scenes(scenes: Path, command: Command) -> None:
         "  1.tif  64x64  4 bands of uint16  EPSG:32632  10 m  4 windows  100.0% valid",
         "  2.tif  64x64  4 bands of uint16  EPSG:32632  10 m  2 windows  50.0% valid",
         "sizes    32x32 (10)",
-        "groups   3, with 2 to 4 images",
         "remark   there are neither masks nor tags: it can be indexed and searched; training needs one of them",
         "remark   2 windows are left out (first 2.tif/32_0: none of its pixels is valid)",
         "training would fail",
