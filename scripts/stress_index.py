@@ -3,12 +3,13 @@
 
     python scripts/stress_index.py [--kills 50] [--images 400] [--seed 0] [--json]
 
-The images are noise, a stand-in in the same process takes the place of the model, and segments are small, so that
-merging is disturbed too. What does not fill a segment yet is staged every 20 ms. Half of the kills happen while the
-index is made. The other half happen while it is updated, after the modification time of every file was changed; then
-only these times are written again. After each kill, the index must open and all bytes must agree with the manifest. At
-the end of each half, every file must be byte-identical to that of the undisturbed index, except for the time in the
-manifest. The exit code is 1 if anything is wrong.
+This is done twice: with an archive of pictures, and with a scene whose windows have places and of which a quarter shows
+nothing. The images are noise, a stand-in in the same process takes the place of the model, and segments are small, so
+that merging is disturbed too. What does not fill a segment yet is staged every 20 ms. Half of the kills happen while
+the index is made. The other half happen while it is updated, after the modification time of every file was changed;
+then only these times are written again. After each kill, the index must open and all bytes must agree with the
+manifest. At the end of each half, every file must be byte-identical to that of the undisturbed index, except for the
+time in the manifest. The exit code is 1 if anything is wrong.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ import numpy as np
 from rsir_tf.archives import open_archive
 from rsir_tf.index import merging, pending, writer
 from rsir_tf.contract import ModelDescription, Prediction
+from rsir_tf.rasters import Reading, Tiling
 from rsir_tf.workflows import index_archive
 
 
@@ -59,7 +61,8 @@ merging.MERGED_IMAGES = 40
 pending.SECONDS_BETWEEN_STAGINGS = 0.02
 writer.IndexWriter.open.__func__.__kwdefaults__["images_per_segment"] = 10
 print("started", flush=True)
-summary = index_archive(open_archive(sys.argv[1]), Stand(), Path(sys.argv[2]))
+reading = Reading(tiling=Tiling(32)) if Path(sys.argv[1], "scene.tif").exists() else None
+summary = index_archive(open_archive(sys.argv[1], reading=reading), Stand(), Path(sys.argv[2]))
 if "asked nothing" in sys.argv and summary.added:
     sys.exit(f"the model was asked for {summary.added} images")
 """
@@ -80,6 +83,21 @@ def render(folder: Path, images: int) -> None:
         else:
             blocks = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
             Image.fromarray(blocks.repeat(8, axis=0).repeat(8, axis=1)).save(path)
+
+
+def render_scene(folder: Path, images: int) -> None:
+    """Write a scene of noise with this number of windows, at least, the first quarter of whose columns is nodata."""
+    import rasterio
+    from rasterio.transform import Affine
+
+    rows = -(-images // 20)
+    values = np.random.default_rng(0).integers(1, 256, (3, 4 * rows, 80), dtype=np.uint8)
+    values[:, :, :20] = 0
+    folder.mkdir()
+    size = {"width": 640, "height": 32 * rows, "count": 3, "dtype": "uint8", "nodata": 0, "photometric": "RGB"}
+    place = {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5.5e6)}
+    with rasterio.open(folder / "scene.tif", "w", driver="GTiff", tiled=True, **size, **place) as scene:
+        scene.write(values.repeat(8, axis=1).repeat(8, axis=2))
 
 
 def start(archive: Path, index: Path, *words: str) -> subprocess.Popen[str]:
@@ -164,18 +182,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     stress = Stress(options.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        archive, undisturbed, disturbed = (Path(folder) / name for name in ("archive", "undisturbed", "disturbed"))
-        render(archive, options.images)
-        whole = finish(archive, undisturbed)
-        stress.disturb(archive, disturbed, options.kills // 2, whole)
-        files = stress.compare(undisturbed, disturbed)
-        for file in archive.iterdir():
-            os.utime(file, ns=(1, 1))
-        whole = finish(archive, undisturbed, "asked nothing")
-        stress.disturb(archive, disturbed, options.kills - options.kills // 2, whole, "asked nothing")
-        files += stress.compare(undisturbed, disturbed)
-        images = len(open_index(disturbed))
+    images = files = 0
+    for share, make in enumerate((render, render_scene)):
+        kills = (options.kills + share) // 2
+        with tempfile.TemporaryDirectory() as folder:
+            archive, undisturbed, disturbed = (Path(folder) / name for name in ("archive", "undisturbed", "disturbed"))
+            make(archive, options.images)
+            whole = finish(archive, undisturbed)
+            stress.disturb(archive, disturbed, kills // 2, whole)
+            files += stress.compare(undisturbed, disturbed)
+            for file in archive.iterdir():
+                os.utime(file, ns=(1, 1))
+            whole = finish(archive, undisturbed, "asked nothing")
+            stress.disturb(archive, disturbed, kills - kills // 2, whole, "asked nothing")
+            files += stress.compare(undisturbed, disturbed)
+            images += len(open_index(disturbed))
     kills, restarts, failures = stress.kills, stress.restarts, stress.failures
     found = {"kills": kills, "restarts": restarts, "images": images, "files": files, "failures": failures}
     if options.json:

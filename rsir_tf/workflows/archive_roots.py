@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,16 +68,15 @@ def find_archive(
     here = place_of(archive)
     if root is not None and not same_folder(os.path.abspath(root), here):
         raise InputError(f"--root {root}", wanted=f"{archive.root}, the archive to index")
-    known = writer.roots
-    at_this_place = next((each for each, place in known.items() if same_folder(place, here)), None)
+    at_this_place = names_at_place(archive, writer.roots, writer.readings)
     if name is None:
-        name = at_this_place if at_this_place is not None else ""
-    elif at_this_place not in (None, name):
-        called = f"as {at_this_place!r}" if at_this_place else "without a name"
+        name = at_this_place[0] if at_this_place else ""
+    elif at_this_place and name not in at_this_place and _same_reading(archive, writer.readings[at_this_place[0]]):
+        called = f"as {at_this_place[0]!r}" if at_this_place[0] else "without a name"
         raise InputError(f"{writer.path}: holds the images of {here} already, {called}", cure="leave --as out")
     records = tuple(replace(record, id=named(record.id, name)) for record in archive.records)
     found = ArchiveInIndex(name, records, here, archive.reading)
-    if at_this_place != name:
+    if name not in at_this_place:
         settled = _settle(found, writer, asked_to_move=root is not None)
         _refuse_ambiguous_ids(found.records, name, writer)
         _require_reading(found, writer)
@@ -88,6 +87,21 @@ def find_archive(
     if name in writer.roots:
         writer.record_reading(name, archive.reading)
     return found
+
+
+def names_at_place(archive: Archive, roots: Mapping[str, str], readings: Mapping[str, Reading]) -> list[str]:
+    """Name the archives of an index that lie where this one does; one that is read in the same way comes first.
+
+    The same scenes may be in an index several times, with windows of several sizes.
+
+    Args:
+        archive: Not that of the index.
+        roots: Of the index.
+        readings: Of the index.
+    """
+    here = place_of(archive)
+    found = [name for name, root in roots.items() if same_folder(root, here)]
+    return sorted(found, key=lambda name: not _same_reading(archive, readings.get(name, Reading())))
 
 
 def place_of(archive: Archive) -> str:
@@ -125,7 +139,7 @@ def recorded_reading(index: Path, archive: str | Path, name: str | None) -> Read
 def _require_reading(found: ArchiveInIndex, writer: IndexWriter) -> None:
     """Refuse to mix images that were read in two ways; an archive without images may be read anew."""
     known = writer.readings.get(found.name, Reading())
-    if _pixels_of(known) == _pixels_of(found.reading):
+    if _same_reading(found, known):
         return
     if any(belongs(writer, image, found.name) for image in writer.ids):
         raise MismatchError(
@@ -134,6 +148,10 @@ def _require_reading(found: ArchiveInIndex, writer: IndexWriter) -> None:
             cure="give the options that the index was made with, give the archive another name by --as, or make "
             "another index",
         )
+
+
+def _same_reading(archive: Archive | ArchiveInIndex, known: Reading) -> bool:
+    return _pixels_of(archive.reading) == _pixels_of(known)
 
 
 def _pixels_of(reading: Reading) -> dict[str, Any]:

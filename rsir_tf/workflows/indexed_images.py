@@ -9,7 +9,7 @@ from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import content_hash, read_pixels
-from rsir_tf.workflows.archive_roots import named, place_of, same_folder
+from rsir_tf.workflows.archive_roots import named, names_at_place
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive, Record
@@ -21,10 +21,9 @@ def ids_in_index(index: Index, archive: Archive) -> dict[str, str]:
 
     Args:
         index: From `rsir_tf.open_index`.
-        archive: Known by its folder; an archive that the index does not know has no name.
+        archive: Known by its folder, and by how it is read; an archive that the index does not know has no name.
     """
-    here = place_of(archive)
-    name = next((name for name, root in index.roots.items() if name and same_folder(root, here)), "")
+    name = next(iter(names_at_place(archive, index.roots, index.readings)), "")
     return {record.id: named(record.id, name) for record in archive}
 
 

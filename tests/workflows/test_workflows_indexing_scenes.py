@@ -25,6 +25,7 @@ from rsir_tf.rasters import FILL, Place, RasterSource, Reading, Recipe, Tiling
 from rsir_tf.workflows import IndexSummary, compare_descriptors, evaluate_index, index_archive, recorded_reading
 from rsir_tf.workflows.hit_pictures import look_up
 from rsir_tf.workflows.index_places import describe_places, describe_scenes, image_boxes
+from rsir_tf.workflows.indexed_images import ids_in_index
 
 WINDOWS = Reading(tiling=Tiling(32))
 
@@ -204,6 +205,19 @@ def test_another_reading_is_refused_with_both(tmp_path: Path, keep, model: Stand
     with IndexWriter.open(tmp_path / "index", None) as writer:
         writer.remove(index.images.ids)
     assert keep(tmp_path / "archive", other).added == 6
+
+
+def test_the_same_scenes_are_indexed_with_windows_of_two_sizes(tmp_path: Path, keep, model: Stand) -> None:
+    write_scene(tmp_path / "archive/a.tif")
+    keep(tmp_path / "archive")
+    large = Reading(tiling=Tiling(64))
+    assert keep(tmp_path / "archive", large, name="large").images == 8
+    with pytest.raises(InputError, match="already, as 'large'; leave --as out"):
+        keep(tmp_path / "archive", large, name="third")
+    # Later each is known by how it is read.
+    assert (keep(tmp_path / "archive").unchanged, keep(tmp_path / "archive", large).unchanged) == (6, 2)
+    archive = open_archive(tmp_path / "archive", reading=large)
+    assert list(ids_in_index(opened(tmp_path), archive).values()) == ["large/a.tif/0_0", "large/a.tif/32_0"]
 
 
 def test_moved_scenes_are_recognised(tmp_path: Path, keep, model: Stand) -> None:
