@@ -100,7 +100,7 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
         palette, bands = _palette(dataset), (1, 1, 1)
     dtype = _dtype(dataset, path, bands)
     if recipe.stretch is None and dtype != "uint8":
-        raise _needs_choice(dataset, path, alpha, bands=bands if recipe.bands else None)
+        raise _needs_choice(dataset, path, alpha, bands)
     flags = {flag.name for flag in dataset.mask_flag_enums[bands[0] - 1]}
     masked = ("per_dataset" in flags and "alpha" not in flags) or alpha is not None
     nodata = recipe.nodata if recipe.nodata is not None else (None if masked else dataset.nodatavals[bands[0] - 1])

@@ -22,9 +22,21 @@ _BEND = 0.1  # pixels that an edge of a footprint may be off
 
 def place_of(dataset: Any) -> Place | None:
     """Where an open dataset lies by its own transform; None without a reference system or without a transform."""
-    if dataset.crs is None or dataset.transform.is_identity:
+    if dataset.transform.is_identity:
         return None
-    return Place(crs_text(dataset.crs), tuple(dataset.transform)[:6])
+    crs = dataset.crs or _crs_beside(Path(dataset.name))
+    return None if crs is None else Place(crs_text(crs), tuple(dataset.transform)[:6])
+
+
+def _crs_beside(path: Path) -> Any:
+    """The reference system in a `.prj` file, which lies beside pictures with a world file; GDAL does not read it."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return CRS.from_wkt(path.with_suffix(".prj").read_text("utf-8"), morph_from_esri_dialect=True)
+    except (OSError, ValueError, CRSError):  # ValueError: no name of a file, or no text.
+        return None
 
 
 def file_place(path: Path) -> Place | None:
@@ -122,7 +134,7 @@ def footprint(place: Place, shape: tuple[int, int]) -> Any:
     turned = np.unwrap(lon.reshape(-1), period=360).reshape(lon.shape)
     kept = _fewest(np.stack([turned, lat], axis=-1), max(height, width))
     outline = shapely.Polygon(np.stack([lon, lat], axis=-1)[:, ::kept].reshape(-1, 2))
-    return shapely.orient_polygons(fix_polygon(outline, fix_winding=True))
+    return shapely.orient_polygons(fix_polygon(outline, fix_winding=True, great_circle=False))
 
 
 def ground_steps(place: Place, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -16,7 +16,6 @@ UNKNOWN = Fingerprint(0, 0)
 _SECONDS = 10  # a server's time to answer
 _KEPT_SECONDS = 60  # how long an answer counts
 _GONE = (404, 410)
-_SMALL = 32 << 20  # bytes that may be sent in whole for each part
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +59,14 @@ def refuse_remote(url: str) -> None:
     """Refuse a URL that cannot be read in parts.
 
     Raises:
-        InputError: There is no such file, or the server sends whole files alone and this is a large one.
+        InputError: There is no such file, or the server sends whole files alone.
     """
     answer = ask(url)
     if answer.gone:
         raise InputError(f"{url}: {answer.failure}", cure="check the URL")
-    if not answer.failure and not answer.ranges and not 0 <= answer.size <= _SMALL:
-        size = f"{answer.size / 2**20:,.0f} MiB" if answer.size >= 0 else "a file of unknown size"
+    if not answer.failure and not answer.ranges:
         raise InputError(
-            f"{url}: its server does not send parts of files (it ignores range requests), and this is {size}",
+            f"{url}: its server does not send parts of files (it ignores range requests)",
             wanted="a server that answers range requests",
             cure="download the file first",
         )
