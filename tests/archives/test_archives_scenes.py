@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from range_server import serving
 
 import rsir_tf
 from rsir_tf.archives import check_archive, draw_split, leave_out_void, open_archive, select, why_left_out
@@ -298,20 +296,11 @@ def test_a_list_of_scenes(write_scene: WriteScene, tmp_path: Path, monkeypatch: 
         open_archive("@gone.txt", reading=TILED)
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """The URL of tmp_path, served on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(tmp_path) as server:
+        yield server.url("").rstrip("/")
 
 
 def test_a_url(served: str, write_scene: WriteScene, tmp_path: Path) -> None:
