@@ -107,6 +107,11 @@ def command(
             summaries.append(summary)
             for note in summary.notes:
                 console.say(f"{source}: {note}")
+            if summary.areas_left_out:
+                console.say(
+                    f"{polygons}: {summary.areas_left_out} areas are left out: they reach beyond the Earth, as the "
+                    "scene's projection shows it; a GeoPackage (.gpkg) holds them"
+                )
             if not json:
                 console.put(_text(summary))
     if json:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
+from rsir_tf.presentation.maps.class_raster import UNKNOWN, Classes, class_raster
+from rsir_tf.presentation.maps.vector_files import check_areas, write_areas
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import MIN_SIDE, RasterSource, ground_resolution, read_pixels
 from rsir_tf.rasters.places import moved
@@ -28,9 +30,11 @@ MARGIN = 160
 """Pixels at each cut side of a window whose classes are not kept, because the network sees too little around them.
 
 Measured in presentation/maps/README.md: with this margin, fewer than 0.1% of the pixels get another class than in one
-large window, from windows of 1024 on. A window of `WINDOW` keeps 2304 of 2624 pixels a side, so that a scene costs at
-most (2624 / 2304)² = 1.3 times what it would without a margin.
+large window, where windows have 1024 pixels a side or more. A window of `WINDOW` keeps 2304 of 2624 pixels a side, so
+that a scene costs at most (2624 / 2304)² = 1.3 times what it would without a margin.
 """
+
+_EQUAL = 256  # pixels a side of a block whose pixels are taken to be equally large on the ground
 
 STRIDE = 32
 """Pixels: an FCN-8s halves an image five times, so that only windows that begin at multiples of it see the same."""
@@ -69,11 +73,16 @@ class SegmentSummary:
         crs: Its coordinate reference system; None where the scene has no place.
         transform: As in `Place`; None where the scene has no place.
         model_id: Of the model.
+        recipe: How the source was read; {} where as it is.
+        window: Largest side of a window in pixels.
+        margin: Pixels at each cut side that were not kept.
         windows: How many the model saw; windows without a valid pixel are not asked about.
         classes: All of the model, in its order.
         unknown: Pixels that show nothing (nodata, masked, transparent): their class is not known.
         polygons: The file of polygons; None where none was asked for.
         areas: How many polygons it holds.
+        areas_left_out: How many have no outline in longitude and latitude, because they reach beyond the Earth as the
+            scene's projection shows it.
         notes: What is worth telling of the source.
     """
 
@@ -84,11 +93,15 @@ class SegmentSummary:
     crs: str | None
     transform: tuple[float, ...] | None
     model_id: str
+    recipe: dict[str, Any]
+    window: int
+    margin: int
     windows: int
     classes: tuple[ClassArea, ...]
     unknown: int
     polygons: str | None = None
     areas: int | None = None
+    areas_left_out: int = 0
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -189,8 +202,6 @@ def segment_scene(
         ArtifactError: A file cannot be written.
     """
     from rsir_tf.archives import class_colours
-    from rsir_tf.presentation.maps.class_raster import UNKNOWN, Classes, class_raster
-    from rsir_tf.presentation.maps.vector_files import check_areas, write_areas
 
     shape, place = source.shape, source.place
     parts = plan_windows(shape, window, margin)
@@ -198,18 +209,24 @@ def segment_scene(
         check_areas(polygons, place)
     description = model.describe()
     classes = Classes(description.class_names, class_colours(description.class_names))
-    about = {"MODEL_ID": description.model_id, "SOURCE": str(source)}
+    about = {
+        "MODEL_ID": description.model_id,
+        "SOURCE": Path(source.path).name,
+        "READING": source.recipe.describe() or "as it is",
+        "WINDOWS": f"{window} pixels a side at most, of which a margin of {margin} is not kept",
+    }
     square_metres = np.zeros(256)
-    windows, areas = 0, None
+    windows, areas, left_out = 0, None, 0
     with class_raster(to, shape, place, classes, about) as raster:
         if polygons is not None:
 
             def follow(complete: Path) -> None:
-                nonlocal areas
+                nonlocal areas, left_out
                 progress(len(parts), len(parts), "following borders")
-                areas = write_areas(polygons, complete, place, classes.names, nothing=UNKNOWN, about=about)
+                areas, left_out = write_areas(polygons, complete, place, classes.names, nothing=UNKNOWN, about=about)
 
             raster.then(follow)
+        progress(0, len(parts), str(source))
         for done, (part, known) in enumerate(_predicted(source, model, parts), start=1):
             left, top, right, bottom = part.kept
             kept = np.full((bottom - top, right - left), UNKNOWN, np.uint8)
@@ -217,7 +234,8 @@ def segment_scene(
                 windows += 1
                 kept = known[top - part.y : bottom - part.y, left - part.x : right - part.x]
             raster.put(left, top, kept)
-            square_metres += np.bincount(kept.ravel(), minlength=256) * _pixel_area(place, part.kept)
+            if place is not None:
+                square_metres += _square_metres(kept, moved(place, left, top))
             progress(done, len(parts), str(source))
     counts = raster.counts
     total = max(1, int(counts[:UNKNOWN].sum()))
@@ -229,6 +247,9 @@ def segment_scene(
         crs=None if place is None else place.crs,
         transform=None if place is None else place.transform,
         model_id=description.model_id,
+        recipe=source.recipe.to_json(),
+        window=window,
+        margin=margin,
         windows=windows,
         classes=tuple(
             ClassArea(
@@ -244,6 +265,7 @@ def segment_scene(
         unknown=int(counts[UNKNOWN]),
         polygons=None if polygons is None else str(polygons),
         areas=areas,
+        areas_left_out=left_out,
         notes=source.notes,
     )
 
@@ -252,8 +274,6 @@ def _predicted(
     source: RasterSource, model: Model, parts: list[Part]
 ) -> Iterator[tuple[Part, NDArray[np.uint8] | None]]:
     """The classes of each window, in order; None of a window without a valid pixel."""
-    from rsir_tf.presentation.maps.class_raster import UNKNOWN
-
     waiting: deque[tuple[Part, NDArray[np.bool_] | None]] = deque()
     empty: deque[Part] = deque()
     onto = source.place if source.recipe.resolution is not None else None
@@ -280,12 +300,18 @@ def _predicted(
         yield empty.popleft(), None
 
 
-def _pixel_area(place: Place | None, kept: tuple[int, int, int, int]) -> float:
-    """Square metres of a pixel in the middle of a part of a scene; 0 where that is not known."""
-    if place is None:
-        return 0.0
-    left, top, right, bottom = kept
-    try:
-        return ground_resolution(moved(place, left, top), (bottom - top, right - left)) ** 2
-    except InputError:  # The middle is not on Earth: so are the pixels around it, which are nodata.
-        return 0.0
+def _square_metres(classes: NDArray[np.uint8], place: Place) -> NDArray[np.float64]:
+    """Square metres on the ground of each value, float64 [256]; a pixel's size is measured once for each block."""
+    found = np.zeros(256)
+    height, width = classes.shape
+    for top in range(0, height, _EQUAL):
+        for left in range(0, width, _EQUAL):
+            block = classes[top : top + _EQUAL, left : left + _EQUAL]
+            if (block == UNKNOWN).all():
+                continue
+            try:
+                side = ground_resolution(moved(place, left, top), (block.shape[0], block.shape[1]))
+            except InputError:  # The middle is not on Earth: neither is most of what is around it.
+                continue
+            found += np.bincount(block.ravel(), minlength=256) * side**2
+    return found

@@ -17,7 +17,7 @@ from rsir_tf.archives import class_colours
 from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.presentation.maps.class_raster import is_own_class_raster
-from rsir_tf.rasters import FILL, RasterSource
+from rsir_tf.rasters import FILL, RasterSource, Recipe
 from rsir_tf.workflows import segment_scene
 from rsir_tf.workflows.segmenting import MARGIN, WINDOW, plan_windows
 
@@ -299,6 +299,43 @@ def test_ground_control_points_alone_are_no_place(tmp_path: Path) -> None:
     summary = segment_scene(source, Canned(), tmp_path / "c.tif")
     assert summary.crs is None
     assert "ground control points" in summary.notes[0]
+
+
+def test_another_resolution_is_another_grid(tmp_path: Path) -> None:
+    source = scene(tmp_path / "a.tif", noise(200, 240, blocks=40), **UTM)
+    coarse = RasterSource(source.path, Recipe(resolution=2.0))
+    summary = segment_scene(coarse, Canned(), tmp_path / "c.tif", window=128, margin=32)
+    with rasterio.open(tmp_path / "c.tif") as found:
+        assert found.res == pytest.approx((2, 2), rel=1e-3)
+        assert abs(found.width - 60) <= 1
+        middle = found.read(1)[2:8, 2:8]
+    assert (middle == noise(1, 1)[0, 0, 0] // 64).all()
+    assert summary.height == pytest.approx(50, abs=1)
+
+
+def test_areas_that_reach_beyond_the_earth_are_counted_where_they_have_no_longitude(tmp_path: Path) -> None:
+    # A plane that touches the Earth at one point shows what is up to a quarter of the globe away: 6,378 km.
+    plane = {"crs": "+proj=ortho +lat_0=0 +lon_0=0", "transform": rasterio.Affine(2e5, 0, -7e6, 0, -2e5, 7e6)}
+    values = np.full((3, 70, 70), 10, np.uint8)
+    values[:, 30:40, 30:40] = 200
+    source = scene(tmp_path / "a.tif", values, **plane)
+    summary = segment_scene(source, Canned(), tmp_path / "c.tif", polygons=tmp_path / "c.geojson")
+    assert (summary.areas, summary.areas_left_out) == (1, 1)
+    summary = segment_scene(source, Canned(), tmp_path / "c.tif", polygons=tmp_path / "c.gpkg")
+    assert (summary.areas, summary.areas_left_out) == (2, 0)
+    # 2,000 km a side in the middle of it: the projection makes it smaller than it is by less than a hundredth or so.
+    assert summary.classes[3].square_metres == pytest.approx(4e12, rel=0.02)
+
+
+def test_pixels_of_degrees_are_measured_where_they_are(tmp_path: Path) -> None:
+    # One pixel a tenth of a degree: the zone from the equator to 60° north, 100° wide.
+    degrees = {"crs": "EPSG:4326", "transform": rasterio.Affine(0.1, 0, 0, 0, -0.1, 60)}
+    source = scene(tmp_path / "a.tif", np.full((3, 600, 1000), 10, np.uint8), **degrees)
+    summary = segment_scene(source, Canned(), tmp_path / "c.tif")
+    # Of a sphere with the Earth's surface, R = 6371.007 km: R² · 100° · π/180 · sin 60°. The Earth is flattened by
+    # 1/298, and a block of pixels that is measured at once is 25.6° high here.
+    wanted = 6_371_007**2 * np.radians(100) * np.sin(np.radians(60))
+    assert summary.classes[0].square_metres == pytest.approx(wanted, rel=0.01)
 
 
 @pytest.mark.parametrize("error", [ModelError("the server has gone"), KeyboardInterrupt()], ids=["model", "Ctrl-C"])

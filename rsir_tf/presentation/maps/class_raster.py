@@ -16,7 +16,7 @@ from rsir_tf.artifacts import written_aside
 from rsir_tf.errors import InputError
 from rsir_tf.presentation.targets import check_target
 from rsir_tf.rasters import MAX_PIXELS, open_dataset
-from rsir_tf.rasters.datasets import gdal
+from rsir_tf.rasters.datasets import gdal, gdal_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,7 +105,7 @@ def class_raster(
             cure="choose the ending .tif",
         )
     tags = {"TIFFTAG_SOFTWARE": MARK, NAMES: json.dumps(list(classes.names), ensure_ascii=False), **about}
-    with written_aside(path, replace=True) as aside:
+    with gdal_settings(str(path)), written_aside(path, replace=True) as aside:
         scratch = aside.with_name("scratch.tif")
         # Parts come in rows of windows, not of tiles, so that tiles are written more than once: copying leaves behind
         # what that wastes.

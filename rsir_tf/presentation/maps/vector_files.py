@@ -49,7 +49,7 @@ def check_areas(path: Path, place: Place | None) -> None:
 
 def write_areas(
     path: Path, raster: Path, place: Place | None, names: Sequence[str], *, nothing: int, about: dict[str, Any]
-) -> int:
+) -> tuple[int, int]:
     """Write the areas of a class raster: pixels of one class that are connected along their sides.
 
     Neighbours share their borders without gaps and overlaps. Each area has its class's name (`class`) and index
@@ -67,7 +67,8 @@ def write_areas(
         about: How it came to be, JSON types.
 
     Returns:
-        The number of areas.
+        The number of areas in the file, and the number of those that are not, since they have no outline in longitude
+        and latitude (see `outlines`).
 
     Raises:
         InputError: GeoJSON is asked for of a raster without a place.
@@ -83,11 +84,19 @@ def write_areas(
         )
         nodes = find_nodes(strips, height, width)
         found = areas(gdal().band(dataset, 1), nodes, grid, nothing=nothing, lonlat=lonlat)
-        found = (area for area in found if not area[1].is_empty)
         if lonlat:
-            features = (Feature(area, {"class": names[value], "index": value}) for value, area in found)
-            return write_geojson(path, features, about)
-        return _write_geopackage(path, found, None if place is None else place.crs, names, about)
+            left_out = 0
+
+            def features() -> Iterator[Feature]:
+                nonlocal left_out
+                for value, area in found:
+                    if area.is_empty:
+                        left_out += 1
+                    else:
+                        yield Feature(area, {"class": names[value], "index": value})
+
+            return write_geojson(path, features(), about), left_out
+        return _write_geopackage(path, found, None if place is None else place.crs, names, about), 0
 
 
 def _write_geopackage(
@@ -112,6 +121,7 @@ def _write_geopackage(
                 geometry_type="Polygon",
                 crs=crs,
                 append=count > 0,
+                dataset_options={"VERSION": "1.2"} if count == 0 else None,  # QGIS 3.22 warns of newer ones
                 layer_metadata={MARK: json.dumps(about, ensure_ascii=False)} if count == 0 else None,
             )
             count += len(part)
