@@ -41,6 +41,7 @@ from rsir_tf.archives.splits import (
     read_split,
     select,
     stratified_split,
+    without,
     write_split,
 )
 
@@ -75,6 +76,7 @@ __all__ = [
     "select",
     "stratified_split",
     "why_left_out",
+    "without",
     "write_mask",
     "write_split",
 ]

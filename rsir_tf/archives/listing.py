@@ -13,9 +13,9 @@ from rsir_tf.rasters import IMAGE_SUFFIXES
 
 SCENE_SUFFIXES = IMAGE_SUFFIXES | {
     # JPEG 2000, GDAL's virtual rasters, Imagine, NITF, PCI Geomatica, ER Mapper, raw bands with a header beside them,
-    # Idrisi, SAGA, Meta Raster, TIFF beyond 4 GB.
+    # Idrisi, SAGA, Meta Raster, MBTiles, TIFF beyond 4 GB.
     *(".jp2", ".j2k", ".vrt", ".img", ".ntf", ".nitf", ".pix", ".ers", ".bil", ".bip", ".bsq", ".rst", ".sdat", ".mrf"),
-    *(".btf", ".tf8"),
+    *(".mbtiles", ".btf", ".tf8"),
 }
 """File endings, lower case, that scenes have, all of them read by GDAL. What lies beside a scene (`.aux.xml`, `.ovr`,
 `.msk`, `.tfw`, `.hdr`) has none of them."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -217,16 +218,26 @@ def select(archive: Archive, split: Split, part: Literal["train", "validation", 
     missing = [name for name in wanted if name not in records]
     if missing:
         some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        windows = re.search(r"/-?\d+_-?\d+$", missing[0]) is not None
         raise InputError(
             f"{archive.root}: lacks {len(missing)} of the split's {len(wanted)} {part} images ({some})",
-            wanted="the archive that was split",
-            cure="check the path, or make a new split",
+            wanted=f"the archive that was split{', cut into the same windows' if windows else ''}",
+            cure=f"check the path{', --tile, --overlap and --grid' if windows else ''}, or make a new split",
         )
     # In the archive's order: windows of a scene are read row by row.
     chosen = {records[name].id for name in wanted}
     return dataclasses.replace(
         archive, records=tuple(record for record in archive if record.id in chosen), orphan_masks=(), orphan_tags=()
     )
+
+
+def without(split: Split, ids: Container[str]) -> Split:
+    """The split without some images, for example windows that have turned out to show nothing."""
+
+    def kept(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name not in ids)
+
+    return dataclasses.replace(split, train=kept(split.train), validation=kept(split.validation), test=kept(split.test))
 
 
 def write_split(split: Split, path: Path) -> None:

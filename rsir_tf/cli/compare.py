@@ -108,7 +108,7 @@ def command(
     What was described is kept, so a stopped command can be continued. ReCNN and ReCNN+ are compared if --index or a
     model is given.
     """
-    from rsir_tf.archives import draw_split, leave_out_void, read_split
+    from rsir_tf.archives import draw_split, leave_out_void, read_split, without
     from rsir_tf.processors import usable_cores
     from rsir_tf.workflows import compare_archive
 
@@ -126,10 +126,16 @@ def command(
         raise typer.BadParameter(f"--against {against}: wanted one of {', '.join(compared)}")
     if everything and split is not None:
         raise typer.BadParameter("both --all and --split are given: name one")
-    opened = annotations.open(archive, scenes)
+    whole = annotations.open(archive, scenes)
     with console.progress("looking for valid pixels") as tell:
-        opened = leave_out_void(opened, tell)
-    drawn = None if everything else draw_split(opened, test, seed=seed) if split is None else read_split(split)
+        opened = leave_out_void(whole, tell)
+    if everything:
+        drawn = None
+    elif split is None:
+        drawn = draw_split(opened, test, seed=seed)
+    else:
+        void = {record.id for record in whole} - {record.id for record in opened}
+        drawn = without(read_split(split), void)
     with console.progress("comparing") as tell:
         page = compare_archive(
             opened,

@@ -122,8 +122,21 @@ def test_each_ending_of_scenes_is_read(suffix: str, tmp_path: Path, write_scene:
     np.testing.assert_array_equal(archive.records[0].source.read(), np.moveaxis(rgb()[:, :32, :32], 0, 2))
 
 
+def test_web_tiles_in_one_file_are_read(tmp_path: Path, write_scene: WriteScene) -> None:
+    from rasterio.shutil import copy
+
+    # One tile of zoom 10: 2^10 tiles of 256 pixels reach around the Earth.
+    pixel = 2 * 20037508.342789244 / 2**10 / 256
+    values = np.tile(rgb(128, 128), (1, 2, 2))
+    path = write_scene(".a.tif", values, crs="EPSG:3857", transform=rasterio.Affine(pixel, 0, 0, 0, -pixel, 0))
+    copy(path, tmp_path / "scene.mbtiles", driver="MBTiles")
+    archive = open_archive(tmp_path, reading=Reading(tiling=Tiling(128)))
+    np.testing.assert_array_equal(archive.records[3].source.read(), np.moveaxis(rgb(128, 128), 0, 2))
+
+
 def test_all_endings_are_tried() -> None:
-    assert SCENE_SUFFIXES - IMAGE_SUFFIXES - set(WRITABLE) == {".sdat"}  # SAGA's files hold one band.
+    # SAGA's files hold one band.
+    assert SCENE_SUFFIXES - IMAGE_SUFFIXES - set(WRITABLE) == {".sdat", ".mbtiles"}
 
 
 def test_side_cars_are_no_scenes(tmp_path: Path, write_scene: WriteScene) -> None:

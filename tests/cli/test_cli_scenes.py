@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rsir_tf.cli.scene_options import SceneOptions, join_ranges
 from rsir_tf.rasters import Reading, Recipe, Tiling
@@ -52,6 +54,11 @@ def scenes(tmp_path: Path) -> Path:
 )
 def test_the_numbers_after_stretch_are_one_value(line: str, joined: list[str]) -> None:
     assert join_ranges(line.split()) == joined
+
+
+@given(st.lists(st.sampled_from(["--stretch", "0", "-5", "1e3", "2%", "a", "--tile", "nan"])))
+def test_joining_loses_nothing(arguments: list[str]) -> None:
+    assert " ".join(join_ranges(arguments)) == " ".join(arguments)
 
 
 def test_options_become_a_reading() -> None:
@@ -194,9 +201,18 @@ def test_compare_leaves_out_void_windows(scenes: Path, tmp_path: Path, command: 
     for name, folder in (("0.tif", "a"), ("1.tif", "b"), ("2.tif", "b")):
         (scenes / folder).mkdir(exist_ok=True)
         (scenes / name).rename(scenes / folder / name)
-    ended = command(
-        "compare", scenes, "--to", tmp_path / "compared", "--descriptor", "statistics", "--all", "--processes", 1,
-        "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000,
-    )  # fmt: skip
+    cut = ("--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000)
+    line = ("compare", scenes, "--descriptor", "statistics", "--processes", 1)
+    ended = command(*line, *cut, "--to", tmp_path / "compared", "--all")
     assert ended.code == 0, ended.err
     assert "10 queries" in ended.out
+    # The split holds the two windows of 2.tif that show nothing, since it is drawn without a look at any pixel.
+    split = tmp_path / "split.json"
+    tested = ("--test-group", "b/1.tif", "--test-group", "b/2.tif")
+    assert command("split", scenes, *cut, "--to", split, *tested).code == 0
+    ended = command(*line, *cut, "--to", tmp_path / "part", "--split", split)
+    assert ended.code == 0, ended.err
+    assert "6 queries" in ended.out
+    ended = command(*line, "--tile", 40, *cut[2:], "--to", tmp_path / "other", "--split", split)
+    assert ended.code == 1
+    assert "cut into the same windows; check the path, --tile, --overlap and --grid, or make a new split" in ended.err
