@@ -48,7 +48,7 @@ SECONDS_PER_PIXEL = 4e-6
 
 
 class Imagery:
-    """Pieces of real imagery, endlessly repeated; no two neighbours are the same."""
+    """Pieces of real imagery, endlessly repeated: turned, and a little brighter or darker, so that few are equal."""
 
     def __init__(self, file: Path | None) -> None:
         random = np.random.default_rng(0)
@@ -69,7 +69,8 @@ class Imagery:
 
     def piece(self, row: int, column: int) -> np.ndarray:
         number = row * 7 + column * 3
-        return np.rot90(self.pieces[number % len(self.pieces)], number % 4, (1, 2))
+        turned = np.rot90(self.pieces[number % len(self.pieces)], number % 4, (1, 2))
+        return np.clip(turned.astype(np.int16) + (row * 11 + column) % 61 - 30, 0, 255).astype(np.uint8)
 
 
 def make_scene(imagery: Imagery, file: Path, side: int, **options: Any) -> Path:

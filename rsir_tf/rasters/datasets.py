@@ -18,13 +18,12 @@ URL_PREFIXES = ("http://", "https://", "s3://")
 """How the addresses begin that GDAL reads over a network."""
 
 _OPEN_AT_ONCE = 8
-_SETTINGS: dict[str, Any] = {
-    # Decoded blocks that GDAL keeps, for all files together; `blocks` has those of scenes.
-    "GDAL_CACHEMAX": 64 << 20,
-}
-_FILE_SETTINGS = {**_SETTINGS, "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
+_CACHE = 64 << 20
+"""Bytes of decoded blocks that GDAL keeps, for all files of the process; `blocks` has those of scenes. Without a bound
+it takes a twentieth of the machine's memory."""
+
+_FILE_SETTINGS: dict[str, Any] = {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"}
 _URL_SETTINGS: dict[str, Any] = {
-    **_SETTINGS,
     "GDAL_HTTP_MAX_RETRY": 3,
     "GDAL_HTTP_RETRY_DELAY": 0.5,
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
@@ -48,6 +47,8 @@ def gdal() -> Any:
 
     # A picture without a place is an ordinary picture here.
     warnings.filterwarnings("ignore", message="Dataset has no geotransform", category=UserWarning)
+    if "GDAL_CACHEMAX" not in os.environ:
+        rasterio.env.set_gdal_config("GDAL_CACHEMAX", _CACHE)
     return rasterio
 
 
