@@ -200,12 +200,15 @@ def _around_box(
     boxes = [shapely.box(west, south, east, north)]
     if west > east:
         boxes = [shapely.box(west, south, 180, north), shapely.box(-180, south, east, north)]
-    common = shapely.intersection(footprint(place, shape), shapely.MultiPolygon(boxes))
+    extent, common = footprint(place, shape), shapely.MultiPolygon(boxes)
+    common = common if extent.is_empty else shapely.intersection(extent, common)
     if not common.area > 0:
         raise _outside(source, place, shape, f"the box {west} {south} {east} {north}")
     # The sides of a box may be arcs in the scene.
     points = shapely.get_coordinates(shapely.segmentize(common, max(north - south, (east - west) % 360) / EDGE))
     columns, rows = _pixels(place, shape, points)
+    if not (np.isfinite(columns).all() and np.isfinite(rows).all()):
+        raise _outside(source, place, shape, f"all of the box {west} {south} {east} {north}")
     # Rounding must not add a row of pixels to a box that was taken from a window's own corners.
     left, right, top, bottom = np.array([columns.min(), columns.max(), rows.min(), rows.max()]).round(3)
     x, y = max(int(np.floor(left)), 0), max(int(np.floor(top)), 0)
@@ -236,9 +239,10 @@ def _pixels(
 def _known_place(source: RasterSource) -> Place:
     place = source.place
     if place is None:
+        why = next((note for note in source.notes if "without a place" in note), "has no coordinate reference system")
         raise InputError(
-            f"{source}: nothing in the file says where on Earth it lies (it has no coordinate reference system)",
-            cure="name the window in pixels: --window X Y W H",
+            f"{source}: nothing in the file says where on Earth each pixel lies (it {why})",
+            cure="name the window in pixels: --window X Y WIDTH HEIGHT",
         )
     return place
 
@@ -246,7 +250,9 @@ def _known_place(source: RasterSource) -> Place:
 def _require_inside(source: Source, place: Place, shape: tuple[int, int], lonlat: tuple[float, float]) -> None:
     import shapely
 
-    if not shapely.intersects(footprint(place, shape), shapely.Point(lonlat)):
+    extent = footprint(place, shape)
+    # Of a scene that is only partly on Earth, such as a whole disk from space, the footprint is empty.
+    if not extent.is_empty and not shapely.intersects(extent, shapely.Point(lonlat)):
         raise _outside(source, place, shape, f"longitude {lonlat[0]}, latitude {lonlat[1]}")
 
 

@@ -76,7 +76,7 @@ def test_a_scene_at_a_url_asks(scenes: tuple[Path, Path], options: tuple, comman
         (("{scene}", "--window", 70, 32, 32, 32), 1, "has no window 70 32 32 32; wanted within 96×64 pixels"),
         (("{scene}", "--lonlat", 0, 0), 1, "does not show longitude 0.0, latitude 0.0; wanted a place in its extent"),
         (("{scene}", "--lonlat", 0, 100), 2, "the longitude first"),
-        (("{plain}", "--lonlat", 9, 49), 1, "plain.tif: nothing in the file says where on Earth it lies"),
+        (("{plain}", "--lonlat", 9, 49), 1, "plain.tif: nothing in the file says where on Earth each pixel lies"),
         (("{scene}", "--tile", 64), 2, "--lonlat with --tile"),
         ((), 2, "name an image to search with, or a place by --lonlat"),
         (("--lonlat", 0, 0), 1, "none of its images shows longitude 0.0, latitude 0.0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas
@@ -11,6 +12,7 @@ import pytest
 import rasterio
 import shapely
 from placed_scenes import AS_IT_IS, TILE, Toy, ground, index_sources, on_ground, windows, write_scene, write_scenes
+from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 from rasterio.warp import transform as warp
 
@@ -138,8 +140,38 @@ def test_a_scene_without_a_place(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "plain.tif", ground(64, 96, later=False), Affine.identity(), crs=None)
     assert window_of(scene, window=(1, 2, 32, 32)) == (1, 2, 32, 32)
     for part in ({"lonlat": (9.0, 49.6)}, {"bbox": (9.0, 49.0, 10.0, 50.0)}):
-        with pytest.raises(InputError, match=r"nothing in the file says where on Earth it lies.*--window X Y W H"):
+        with pytest.raises(InputError, match=r"where on Earth each pixel lies \(it has no.*--window X Y WIDTH"):
             window_of(scene, **part)
+
+
+def test_a_scene_with_ground_control_points_alone_is_warped_by_a_resolution(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "points.tif", ground(64, 96, later=False), Affine.identity(), crs=None)
+    corners = ((0, 0, 500_000, 5_500_000), (0, 96, 500_960, 5_500_000), (64, 0, 500_000, 5_499_360))
+    with rasterio.open(scene, "r+") as file:
+        file.gcps = [GroundControlPoint(*corner) for corner in corners], "EPSG:32632"
+    with pytest.raises(InputError, match=r"it has 3 ground control points and no transform: without --resolution"):
+        window_of(scene, lonlat=(9.005, 49.65))
+    source = query_source(scene, Reading(Recipe(resolution=10), Tiling(TILE)), QueryWindow(lonlat=(9.005, 49.65)))
+    assert source.place is not None
+    assert shapely.contains(footprint(source.place, source.shape), shapely.Point(9.005, 49.65))
+
+
+def test_real_scenes(real_data: Callable[[str], Path]) -> None:
+    # Turned by about 104°: the middle of its 2000×2000 pixels.
+    grey = Reading(Recipe(bands=(1, 1, 1)), Tiling(256))
+    turned = real_data("data/geo/openlayers/umbra.tif")
+    middle = query_source(turned, grey, QueryWindow(lonlat=lonlat(turned, 1000, 1000)))
+    assert str(middle) == f"{turned}, window 872 872 256 256"
+    # A whole disk from space, whose corners are not on Earth.
+    disk = real_data("data/geo/rasterio/goes.tif")
+    whole = query_source(disk, Reading(tiling=Tiling(64)), QueryWindow(lonlat=(-75, 0)))
+    assert str(whole) == f"{disk}, window 239 239 64 64"  # 542 pixels a side
+    # Its place stands in the name alone.
+    tile = real_data("data/geo/hotosm-fair-banepa/oam/OAM-386690-220241-19.tif")
+    named = Reading(tile_names="OAM-{x}-{y}-{z}.tif", tiling=Tiling(256))
+    part = query_source(tile, named, QueryWindow(bbox=(85.5190, 27.6337, 85.5195, 27.6342)))
+    west, south, east, north = footprint(part.place, part.shape).bounds
+    assert (west, south, east, north) == pytest.approx((85.5190, 27.6337, 85.5195, 27.6342), abs=2e-6)
 
 
 def test_a_query_is_read_as_the_index_was(scenes: tuple[Path, Path], tmp_path: Path) -> None:
