@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
 import pytest
 import shapely
@@ -17,6 +16,8 @@ from rsir_tf.archives.annotated import read_annotated
 from rsir_tf.archives.label_polygons import with_label_polygons
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.rasters import MISSING, Fingerprint, Pixels, Place
+
+geopandas = pytest.importorskip("geopandas")
 
 # 32 × 32 pixels of 1 m; the upper left corner lies at (1000, 2032), so that pixel (column, row) has its centre at
 # (1000.5 + column, 2031.5 - row).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import pytest
 import shapely
@@ -13,6 +12,8 @@ import shapely
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import Place
 from rsir_tf.rasters.vectors import Vectors, bounds_in, rasterise, read_vectors, transformed
+
+geopandas = pytest.importorskip("geopandas")
 
 SQUARES = geopandas.GeoDataFrame(
     {"kind": ["pond", None, "house"], "storeys": [1.0, None, 3.0]},
