@@ -75,7 +75,12 @@ def distances_from(query: NDArray[np.float64], others: NDArray[np.floating], met
 
 
 def pairwise_distances(
-    queries: NDArray[np.floating], vectors: NDArray[np.floating], metric: str, dtype: DTypeLike = np.float64
+    queries: NDArray[np.floating],
+    vectors: NDArray[np.floating],
+    metric: str,
+    dtype: DTypeLike = np.float64,
+    *,
+    scaled: bool = False,
 ) -> NDArray[np.floating]:
     """Distances from each query to each vector, computed in float64 from differences: exactly 0 for equal vectors.
 
@@ -86,6 +91,7 @@ def pairwise_distances(
         vectors: float32 or float64 [N, d], finite.
         metric: "l1", "l2" or "cosine", as for `global_distance`.
         dtype: Number type of the result.
+        scaled: Whether all vectors have length 1 already, if the metric is cosine.
 
     Returns:
         [Q, N], ≥ 0, rounded to `dtype`.
@@ -93,9 +99,10 @@ def pairwise_distances(
     from scipy.spatial.distance import cdist
 
     found = np.empty((len(queries), len(vectors)), dtype=dtype)
-    asked = _prepared(queries, metric)
+    scale = metric == "cosine" and not scaled
+    asked = _prepared(queries, scale)
     for start in range(0, len(vectors), _TILE):
-        distances = cdist(asked, _prepared(vectors[start : start + _TILE], metric), _SCIPY[metric])
+        distances = cdist(asked, _prepared(vectors[start : start + _TILE], scale), _SCIPY[metric])
         found[:, start : start + _TILE] = distances / 2 if metric == "cosine" else distances
     return found
 
@@ -159,10 +166,10 @@ def to_float32(values: NDArray[np.floating]) -> NDArray[np.float32]:
     return single
 
 
-def _prepared(vectors: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
-    """Convert to float64, in which cdist computes; for cosine, scale to length 1."""
-    own = vectors.astype(np.float64)
-    return unit_vectors(own, out=own) if metric == "cosine" else own
+def _prepared(vectors: NDArray[np.floating], scale: bool) -> NDArray[np.float64]:
+    """Convert to float64, in which cdist computes; scale to length 1 where that is wanted."""
+    own = vectors.astype(np.float64, copy=scale)
+    return unit_vectors(own, out=own) if scale else own
 
 
 def unit_vectors(vectors: NDArray[np.float64], out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
