@@ -164,6 +164,8 @@ class IndexingRun:
             # A file is not opened for its place alone, once that is known: an archive has many.
             place = _place_in(record.source, None, self.writer.settings.resize)
         facts = self._facts(record, fingerprint, known.content_hash, place)
+        if place is None and not known.placed:  # An older index without places is not written anew for nothing.
+            facts = replace(facts, placed=False)
         if known.archive is None and known.path == record.source.address:  # of format 1, and still right
             facts = replace(facts, archive=None, path=known.path)
         if facts == known:

@@ -220,6 +220,21 @@ def test_the_same_scenes_are_indexed_with_windows_of_two_sizes(tmp_path: Path, k
     assert list(ids_in_index(opened(tmp_path), archive).values()) == ["large/a.tif/0_0", "large/a.tif/32_0"]
 
 
+def test_scenes_of_one_place_have_equal_footprints_on_a_common_grid(tmp_path: Path, keep) -> None:
+    # Two deliveries of one place differ by 27 m: windows of the grid begin at multiples of 320 m all the same.
+    write_scene(tmp_path / "archive/2010.tif", 128, 64)
+    write_scene(tmp_path / "archive/2020.tif", 128, 64, seed=1, east=5e5 + 27)
+    keep(tmp_path / "archive", Reading(Recipe(resolution=10), Tiling(32, grid=True)))
+    index = opened(tmp_path)
+    outlines: dict[str, set[bytes | None]] = {}
+    for image, footprint in zip(index.images.ids, index.images.footprints, strict=True):
+        outlines.setdefault(image.rpartition("/")[2], set()).add(footprint)
+    assert {len(same) for same in outlines.values()} == {1}
+    assert sum(f"{year}.tif/{window}" in index.images.ids for year in (2010, 2020) for window in outlines) > len(
+        outlines
+    )
+
+
 def test_moved_scenes_are_recognised(tmp_path: Path, keep, model: Stand) -> None:
     write_scene(tmp_path / "old/deep/a.tif")
     keep(tmp_path / "old")

@@ -238,6 +238,23 @@ def as_format_1(path: Path) -> None:
             writer.add(entry)
 
 
+def test_an_older_index_of_pictures_without_places_is_not_written_anew(tmp_path: Path, keep, model: Stand) -> None:
+    archive = render(tmp_path / "archive")
+    keep(archive)
+    with IndexWriter.open(tmp_path / "index", None) as writer:
+        for image in writer.ids:
+            writer.refresh(image, dataclasses.replace(writer.facts_of(image), placed=False))
+    before = (tmp_path / "index/manifest.json").read_bytes()
+    assert keep(archive).unchanged == 6
+    assert (tmp_path / "index/manifest.json").read_bytes() == before
+    # 16 pixels of 0.5° from 10° E, 50° N: the world file names the middle of the first pixel.
+    (archive / "a/0.pgw").write_text("0.5\n0\n0\n-0.5\n10.25\n49.75\n")
+    (archive / "a/0.png.aux.xml").write_text("<PAMDataset><SRS>EPSG:4326</SRS></PAMDataset>")
+    found = keep(archive)
+    assert (found.refreshed, found.unchanged, model.asked) == (1, 5, 6)
+    assert opened(tmp_path).images.places[0].transform == (0.5, 0, 10, 0, -0.5, 50)
+
+
 def test_an_index_of_format_1_whose_archive_moved_before_it_was_ever_updated(tmp_path: Path, keep, model) -> None:
     keep(render(tmp_path / "old"))
     as_format_1(tmp_path / "index")
