@@ -182,6 +182,7 @@ class ArchiveReport:
             (self.left_out, "{} files or folders are left out"),
             (self.windows_left_out, "{} windows are left out"),
             (self._ill_stretched(), "{} scenes are nearly black or white as they are read"),
+            (self._magnified(), "{} scenes are magnified more than twice by --resolution"),
             (self.large, "{} images are as large as scenes: --tile 256 would cut them into windows"),
             *(
                 (named, f"{{}} {'scenes' if self.scene_files else 'images'}: the file {note}")
@@ -209,6 +210,14 @@ class ArchiveReport:
             self.remarks.insert(
                 0, "there are neither masks nor tags: it can be indexed and searched; training needs one of them"
             )
+
+    def _magnified(self) -> dict[str, str]:
+        wanted = self.reading.get("recipe", {}).get("resolution")
+        return {
+            scene.id: f"it has {scene.metres_a_pixel:.4g} m a pixel"
+            for scene in self.scene_files
+            if wanted is not None and scene.metres_a_pixel is not None and scene.metres_a_pixel > 2 * wanted
+        }
 
     def _ill_stretched(self) -> dict[str, str]:
         return {

@@ -96,8 +96,8 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
     alpha = _alpha(dataset, notes)
     bands = _choose_bands(dataset, path, recipe, alpha)
     palette = None
-    if dataset.count == 1 and bands == (1, 2, 3):
-        palette, bands = _palette(dataset), (1, 1, 1)
+    if dataset.count == 1 and max(bands) > 1:
+        palette, bands = _palette(dataset)[:, [band - 1 for band in bands]], (1, 1, 1)
     dtype = _dtype(dataset, path, bands)
     if recipe.stretch is None and dtype != "uint8":
         raise _needs_choice(dataset, path, alpha, bands)

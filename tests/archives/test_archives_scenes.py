@@ -167,6 +167,14 @@ def test_a_scene_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, write_
         open_archive(tmp_path, reading=TILED)
 
 
+def test_colours_of_a_palette_in_another_order(tmp_path: Path, write_scene: WriteScene) -> None:
+    path = write_scene("a.tif", np.full((1, 32, 32), 7, np.uint8), photometric="palette")
+    with rasterio.open(path, "r+") as opened:
+        opened.write_colormap(1, {7: (10, 20, 30, 255)})
+    (record,) = open_archive(tmp_path, reading=Reading(Recipe((3, 2, 1)), Tiling(32)))
+    assert record.source.read()[0, 0].tolist() == [30, 20, 10]
+
+
 def test_parts_of_a_virtual_raster_are_not_read_twice(tmp_path: Path, write_scene: WriteScene) -> None:
     from rasterio.shutil import copy
 
@@ -267,6 +275,15 @@ def test_a_scene_that_is_cut_off_behind_its_header(write_scene: WriteScene, tmp_
     assert report.unreadable
     assert report.scene_files[0].valid_share == 1 - len(report.unreadable) / 16
     assert "images cannot be read" in report.problems[0]
+
+
+def test_scenes_that_are_magnified_are_remarked(write_scene: WriteScene, tmp_path: Path) -> None:
+    write_scene("a.tif", rgb())
+    for resolution, magnified in ((4, True), (6, False)):  # Metres a pixel; the file has 10.
+        reading = Reading(Recipe(resolution=resolution), Tiling(64))
+        remarks = check_archive(open_archive(tmp_path, reading=reading)).remarks
+        wanted = "1 scenes are magnified more than twice by --resolution (a.tif: it has 10 m a pixel)"
+        assert (wanted in remarks) == magnified
 
 
 def test_splits_keep_scenes_whole(write_scene: WriteScene, tmp_path: Path) -> None:
