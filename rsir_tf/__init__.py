@@ -3,7 +3,7 @@
 This is the map of the package, from top to bottom. Imports go downwards only, and rooms do not import each other:
 
     cli/            one file per command: it parses options, calls a workflow and prints
-    workflows       the only place where rooms meet: index_archive, query_image, evaluate_index, compare_descriptors
+    workflows       the only place where rooms meet: index_archive, query_image, segment_scene, evaluate_index, …
     rasters/        sources of images (a file today), and reading their pixels; every room may import it
     archives/       label sets, records, one reader per format, splits, the synthetic archive
     segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top

@@ -226,11 +226,5 @@ class Annotations(OptionGroup):
             if again == known:
                 return again
         from rsir_tf.archives import files_of
-        from rsir_tf.rasters import percentile_stretch
 
-        files = files_of(path, images=self.image_files, masks=self.mask_files)
-        with console.progress("computing --stretch") as tell:
-            ranges = percentile_stretch(files, scenes.percent, scenes.reading(()).recipe, tell)
-        numbers = " ".join(f"{value:g}" for pair in ranges for value in pair)
-        console.say(f"--stretch {scenes.stretch} of these {len(files):,} files is --stretch {numbers}")
-        return scenes.reading(ranges)
+        return scenes.computed(files_of(path, images=self.image_files, masks=self.mask_files))

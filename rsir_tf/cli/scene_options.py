@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from rsir_tf.cli import console
 from rsir_tf.cli.option_groups import OptionGroup
 from rsir_tf.errors import InputError
 
@@ -143,6 +144,24 @@ class SceneOptions(OptionGroup):
             return Reading(recipe, tiling, self.tile_names)
         except InputError as error:
             raise typer.BadParameter(str(error)) from error
+
+    def computed(self, files: Sequence[str]) -> Reading:
+        """How files are to be read, where what --stretch P% means is computed over them, and told on stderr.
+
+        Raises:
+            typer.BadParameter: As for `reading`.
+            InputError: The percentage means nothing, because no file has a valid pixel that can be read.
+        """
+        if self.percent is None:
+            return self.reading()
+        from rsir_tf.rasters import percentile_stretch
+
+        with console.progress("computing --stretch") as tell:
+            ranges = percentile_stretch(files, self.percent, self.reading(()).recipe, tell)
+        numbers = " ".join(f"{value:g}" for pair in ranges for value in pair)
+        these = "this file" if len(files) == 1 else f"these {len(files):,} files"
+        console.say(f"--stretch {self.stretch} of {these} is --stretch {numbers}")
+        return self.reading(ranges)
 
     def _require_together(self) -> None:
         if self.tile is None:

@@ -70,15 +70,14 @@ def command(
 ) -> None:
     """Ask a model for the class of each pixel of a scene, and write a map of the classes.
 
-    The map has the colours and the names of the classes, and no value (255) where the scene shows nothing. Printed is
-    how much of the scene each class covers. Of several sources, those that cannot be used are named on stderr, and the
-    exit code is 1.
+    The map has the colours and the names of the classes, and no value (255) where the scene shows nothing. The command
+    prints how much of the scene each class covers. Of several sources, those that cannot be used are named on stderr,
+    the others are segmented, and the exit code is 1.
     """
     from rsir_tf.cli.image_lists import expand, is_list
     from rsir_tf.rasters import RasterSource
     from rsir_tf.workflows.segmenting import MARGIN, WINDOW, plan_windows, segment_scene
 
-    reading = scenes.reading()
     paths = expand(sources)
     several = len(paths) > 1 or any(map(is_list, sources))
     if several and polygons is not None:
@@ -90,6 +89,7 @@ def command(
             from rsir_tf.presentation.maps.vector_files import check_polygon_target
 
             check_polygon_target(polygons, force=force)
+    reading = scenes.computed(paths)
     found = [RasterSource(path, reading.recipe, tile_names=reading.tile_names) for path in paths]
     targets = _targets(found, to, several, force)
     summaries: list[SegmentSummary] = []
@@ -132,6 +132,7 @@ def _targets(sources: list[RasterSource], to: Path, several: bool, force: bool) 
     if not several:
         with options.usage_errors():
             check_class_target(to, force=force)
+        _require_other(sources[0], to)
         sources[0].shape  # noqa: B018 - what cannot be read is told before the model is loaded
         return [(sources[0], to)]
     if to.exists() and not to.is_dir():
@@ -150,8 +151,15 @@ def _targets(sources: list[RasterSource], to: Path, several: bool, force: bool) 
                 f"{targets[target]} and {source} would both become {target}", cure="segment them into two folders"
             )
         check_class_target(target, force=force)
+        _require_other(source, target)
         targets[target] = source
     return [(source, target) for target, source in targets.items()]
+
+
+def _require_other(source: RasterSource, target: Path) -> None:
+    """Refuse to replace a source by its own map, even by force."""
+    if target.exists() and Path(source.path).exists() and target.samefile(source.path):
+        raise ArtifactError(f"{target}: is the source itself", cure="choose another name or folder")
 
 
 def _text(summary: SegmentSummary) -> str:

@@ -49,9 +49,9 @@ def test_scenes_are_indexed_told_of_and_gone_on_with(scenes: Path, tmp_path: Pat
     # A percentage means the numbers that it meant when it was first computed.
     percent = tmp_path / "percent"
     line = (*line[:3], percent, *line[4:], "--stretch", "2%", "--json")
-    assert "--stretch 2% of these 1 files is --stretch" in command(*line).err
+    assert "--stretch 2% of this file is --stretch" in command(*line).err
     again = command(*line)
-    assert ("of these 1 files" in again.err, json.loads(again.out)["unchanged"]) == (False, 2)
+    assert ("of this file" in again.err, json.loads(again.out)["unchanged"]) == (False, 2)
 
     info = json.loads(command("info", to, "--json").out)
     assert info["archives"][0]["reading"] == {

@@ -81,6 +81,8 @@ def test_files_of_others_are_left_alone_unless_forced(tmp_path: Path, server: st
         (["--to", "c.tif"], 2, "name a model"),
         (["b.tif", "--to", "maps", "--polygons", "c.gpkg"], 2, "one source"),
         (["x/a.tif", "--to", "maps"], 1, "both become"),
+        (["--to", "a.tif", "--force"], 1, "is the source itself"),
+        (["b.tif", "--to", ".", "--force"], 1, "is the source itself"),
     ],
 )
 def test_bad_usage_is_told_before_the_model_is_asked(
@@ -103,3 +105,16 @@ def test_a_file_that_needs_a_choice_is_refused_until_it_is_made(tmp_path: Path, 
     assert refused.code == 1
     assert "--bands" in refused.err
     assert command(*line, "--bands", 1, 2, 3).code == 0
+
+
+def test_a_stretch_in_per_cent_is_computed_told_and_recorded(tmp_path: Path, server: str, command) -> None:
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", count=3, height=64, width=64, dtype="uint16") as file:
+        file.write(np.arange(3 * 64 * 64, dtype=np.uint16).reshape(3, 64, 64))
+    ended = command(
+        "segment", tmp_path / "a.tif", "--to", tmp_path / "c.tif", "--stretch", "2%", "--server", server, "--json"
+    )
+    assert ended.code == 0, ended.err
+    assert "of this file is --stretch" in ended.err
+    low, high = json.loads(ended.out)["recipe"]["stretch"][0]
+    assert 80 <= low <= 84  # 2% of 4096 values that grow one by one
+    assert 4011 <= high <= 4015
