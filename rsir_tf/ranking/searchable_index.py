@@ -99,20 +99,10 @@ class Index(StoredIndex):
     ) -> list[list[Hit]]:
         """Search for several queries at once: like `search` for each, but the index is read once for many of them.
 
-        Args:
-            features: Of each query, as for `search`.
-            scheme: As for `search`.
-            top: As for `search`.
-            within: As for `search`.
-            metric: As for `search`.
-            direction: As for `search`.
-            share_classes: One for each query, as for `search`; None looks at all images for all queries.
+        `features` and `share_classes` hold one entry for each query; all else is as for `search`.
 
         Returns:
             The hits of each query.
-
-        Raises:
-            InputError: As for `search`.
         """
         built = make_scheme(scheme, metric=metric, direction=direction)
         filters = [None] * len(features) if share_classes is None else share_classes
@@ -128,20 +118,11 @@ class Index(StoredIndex):
         metric: str | None = None,
         direction: str | None = None,
     ) -> NDArray[np.float64]:
-        """Compute the distances from a query to every image, for evaluation.
-
-        Args:
-            features: As for `search`.
-            scheme: As for `search`.
-            metric: As for `search`.
-            direction: As for `search`.
+        """Compute the distances from a query to every image, for evaluation; arguments and errors as for `search`.
 
         Returns:
             float64 [N], in row order. A stable sort gives the order of `search`; values agree with those of `search` to
             1e-10.
-
-        Raises:
-            InputError: As for `search`.
         """
         return searching.distances(self, features, make_scheme(scheme, metric=metric, direction=direction))
 
@@ -156,12 +137,8 @@ class Index(StoredIndex):
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Compute the distances with every image as the query, for evaluation.
 
-        Args:
-            scheme: As for `search`.
-            rows: Which images are queries; None takes all.
-            metric: As for `search`.
-            direction: As for `search`.
-            among: Rows of the images to measure the distance to; None takes all.
+        `rows` are the images that are queries, `among` the rows to measure the distance to; None takes all. The other
+        arguments are those of `search`.
 
         Yields:
             A row, and float64 [N], which agree to 1e-10 with what `distances` returns for that image: 0 for itself and

@@ -78,16 +78,7 @@ def search_many(
 ) -> list[Answer]:
     """Search for several queries at once: like `search` for each, but quick schemes read the index once for many.
 
-    Args:
-        index: As for `search`.
-        queries: As for `search`.
-        scheme: As for `search`.
-        top: As for `search`.
-        within: As for `search`.
-        among: One for each query, as for `search`; None looks at all images for all queries.
-
-    Raises:
-        InputError: As for `search`.
+    `queries` and `among` hold one entry for each query; all else is as for `search`.
     """
     top = len(index) or 1 if top is None else top
     if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
@@ -108,19 +99,11 @@ def search_many(
 
 
 def distances(index: StoredIndex, query: Query, scheme: Scheme) -> NDArray[np.float64]:
-    """Compute the distances from a query to every image, for evaluation.
-
-    Args:
-        index: As for `search`.
-        query: As for `search`.
-        scheme: As for `search`.
+    """Compute the distances from a query to every image, for evaluation; arguments and errors as for `search`.
 
     Returns:
         float64 [N], in row order. A stable sort gives the order of `search`; values agree with those of `search` to
         1e-10.
-
-    Raises:
-        InputError: As for `search`.
     """
     asked = checked_query(index, query, scheme)
     (found,) = all_distances(scheme, index.vectors, [asked], index.vectors.live)
