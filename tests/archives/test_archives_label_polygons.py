@@ -15,7 +15,7 @@ from rsir_tf.archives import VOID, Archive, LabelPolygons, LabelSet, PolygonOpti
 from rsir_tf.archives.annotated import read_annotated
 from rsir_tf.archives.label_polygons import with_label_polygons
 from rsir_tf.errors import InputError, MismatchError
-from rsir_tf.rasters import MISSING, Fingerprint, Pixels, Place
+from rsir_tf.rasters import MISSING, Fingerprint, Pixels, Place, pixel_to_lonlat
 
 geopandas = pytest.importorskip("geopandas")
 
@@ -127,6 +127,18 @@ def test_a_coast_of_many_vertices_is_cut_to_the_image(written: Written) -> None:
     labels = read(written([wide], "coast.gpkg", "EPSG:4326", kind=["land"]))
     web = Place("EPSG:3857", (1.0, 0, 1000.0, 0, -1.0, 2000.0))
     assert (labels.classes_on(web, SHAPE) == 0).all()
+
+
+def test_a_scene_across_the_antimeridian_has_polygons_on_both_sides(written: Written) -> None:
+    # Zone 1 begins at the antimeridian: its eastings of about 166,000 m at the equator lie on both sides of it.
+    place = Place("EPSG:32601", (100.0, 0, 164_500.0, 0, -100.0, 20_000.0))
+    sides = [shapely.box(179.9, 0, 180, 0.2), shapely.box(-180, 0, -179.9, 0.2)]
+    labels = read(written(sides, "sides.geojson", "EPSG:4326", kind=["east", "west"]))
+    rows, columns = np.mgrid[:32, :32] + 0.5
+    lon, _ = pixel_to_lonlat(place, columns, rows)
+    assert (lon > 0).any()
+    assert (lon < 0).any()
+    np.testing.assert_array_equal(labels.classes_on(place, SHAPE), np.where(lon > 0, 0, 1))
 
 
 def test_a_polygon_without_a_class_is_void_and_told(written: Written) -> None:

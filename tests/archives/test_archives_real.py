@@ -10,8 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsir_tf.archives import check_archive, group_split, load_label_set, open_archive, read_mask, stratified_split
-from rsir_tf.rasters import Reading, Recipe, Tiling
+from rsir_tf.archives import (
+    LabelSet,
+    PolygonOptions,
+    Record,
+    check_archive,
+    group_split,
+    load_label_set,
+    open_archive,
+    read_mask,
+    stratified_split,
+)
+from rsir_tf.archives.record_masks import SceneMask, mask_of
+from rsir_tf.rasters import RasterSource, Reading, Recipe, Tiling, read_band
 
 RealData = Callable[[str], Path]
 
@@ -123,3 +134,41 @@ def test_dubais_palette_masks_say_what_their_rgb_says(real_data: RealData) -> No
         for index, colour in enumerate(dubai.colours):
             np.testing.assert_array_equal(classes == index, (rgb == colour).all(axis=2))
     assert kinds == {"RGB", "P"}
+
+
+def test_buildings_of_a_town_as_polygons(real_data: RealData) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    from rasterio.features import rasterize
+    from rasterio.transform import Affine
+
+    (file,) = real_data("data/geo/hotosm-fair-banepa/osm").glob("*.geojson")
+    archive = open_archive(
+        real_data("data/geo/hotosm-fair-banepa/oam"),
+        reading=Reading(tile_names="OAM-{x}-{y}-{z}.tif"),
+        polygons=PolygonOptions((str(file),), class_name="building", outside="other"),
+    )
+    assert archive.label_set is not None
+    assert (len(archive), archive.label_set.names, archive.remarks) == (48, ("building", "other"), ())
+    buildings = geopandas.read_file(file).to_crs("EPSG:3857").geometry
+    for record in archive.records[::16]:
+        mask, place = mask_of(record), record.source.place
+        assert mask is not None
+        assert place is not None
+        wanted = rasterize(
+            [(polygon, 0) for polygon in buildings], (512, 512), fill=1, transform=Affine(*place.transform)
+        )
+        np.testing.assert_array_equal(mask.read(archive.label_set), wanted)
+
+
+def test_land_cover_under_a_scene(real_data: RealData) -> None:
+    folder = real_data("data/geo/rsgislib")
+    cover = folder / "sen2_20210527_aber_cls.tif"
+    recipe = Recipe((3, 2, 1), ((0, 1000),))
+    source = RasterSource(str(folder / "sen2_20210527_aber_tile4.tif"), recipe, (100, 60, 96, 64))
+    mask = mask_of(Record("a", source, cover))
+    assert isinstance(mask, SceneMask)
+    assert source.place is not None
+    found = mask.read(LabelSet("cover", ("a", "b", "c", "water"), (1, 2, 3, 4)))
+    values, known = read_band(str(cover), source.place, source.shape)
+    np.testing.assert_array_equal(found, np.where(known, values.astype(int) - 1, 255))
+    assert len(np.unique(found)) > 1
