@@ -57,8 +57,8 @@ class Heatmap(OptionGroup):
         By | None,
         typer.Option(
             help="With --heatmap: what a place is. windows: a window of the scene, which is compared as the images of "
-            "the index are. cells: 16×16 pixels, whose features are compared with those of one region. The default is "
-            "cells if a region is picked, otherwise windows.",
+            "the index are. cells: 16×16 pixels, around which a square as large as the region is compared with it. The "
+            "default is cells if a region is picked, otherwise windows.",
             rich_help_panel=PANEL,
         ),
     ] = None

@@ -217,6 +217,6 @@ def command(
         for _ in drawn.noting([result]):
             pass
         drawn.write()
+        heat.write(result, opened_index, opened, reading, parts.tile, one_region)
         if montage is not None:
             query_output.draw(montage, force, result, opened_index, opened)
-        heat.write(result, opened_index, opened, reading, parts.tile, one_region)

@@ -6,7 +6,6 @@ badges, contact_sheets, extremes  a query and its hits; the best and worst queri
 scale_bars         a scale bar and an arrow to the north, for pictures with a place
 plots              curves, scenes, heat maps
 tables             one table, written as Markdown or for the console
-maps/              how near the places of a scene are, as a raster
 page               sections on a static HTML page, from a template
 retrieval_tables, retrieval_report, retrieval_console   what an evaluation found
 comparison_page    what a comparison found

@@ -32,7 +32,7 @@ from rsir_tf.rasters import (
 )
 from rsir_tf.workflows.describing import Described, describe_prediction
 from rsir_tf.workflows.query_windows import query_reading
-from rsir_tf.workflows.sliding_region import cell_distances
+from rsir_tf.workflows.sliding_region import cell_distances, pooled_side
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,9 +92,8 @@ def similarity_map(
     overlap, a place is bright if all windows around it are near. Windows whose descriptors the index has are not
     described again.
 
-    By cells, the vector of one region is measured against the vector of each cell of conv5_3, by L2, as Eq. 3 measures
-    two regions; a pixel of the map is 16 pixels of the scene. The region's vector is a maximum over its pixels, the
-    cell's is that of a single place, so even the region's own cells are at some distance: compare places, not numbers.
+    By cells, the vector of one region is measured against the maximum of conv5_3 over a square of cells, about as large
+    as the region, around each cell: by L2, as Eq. 3 measures two regions. A pixel of the map is 16 pixels of the scene.
 
     Args:
         result: From `query_image`.
@@ -121,7 +120,6 @@ def similarity_map(
         "READING": reading.describe(),
         "MODEL_ID": index.settings.model_id,
         "INDEX": str(index.path),
-        "COMPARED": f"the region with each cell of conv5_3, {STRIDE} pixels of the scene wide",
     }
     facts = {name: text for name, text in facts.items() if text}
     if by == "cells":
@@ -146,10 +144,16 @@ def _by_cells(
             cure="compare windows, which are resized as the index's images were",
         )
     (region,) = result.features.recnn
-    distances = cell_distances(region, whole, model, progress=progress)
+    side = pooled_side(int(result.regions.areas[result.asked[0]]))
+    distances = cell_distances(region, side, whole, model, progress=progress)
     if not np.isfinite(distances).any():
         raise InputError(f"{whole}: has no valid pixel", wanted="a scene that shows something")
     place = _scaled(whole.place, (0, 0), STRIDE)
+    square = f"{side}×{side} cells of conv5_3" if side > 1 else "a cell of conv5_3"
+    facts = {
+        **facts,
+        "COMPARED": f"the region with {square} at each place; a cell has {STRIDE} pixels of the scene a side",
+    }
     return SimilarityMap(whole, distances, place, STRIDE, (0, 0), "L2", facts)
 
 

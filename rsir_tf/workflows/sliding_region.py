@@ -1,7 +1,8 @@
-"""How near each cell of a scene's conv5_3 is to one region: the scene may be of any size, and no seam is seen."""
+"""How near each place of a scene is to one region, at conv5_3's stride: the scene may be of any size, without seams."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rsir_tf.contract import STRIDE
 from rsir_tf.distances import distances_from
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import read_pixels
+from rsir_tf.regions import without_void_cells
 from rsir_tf.workflows.segmenting import plan_windows
 
 if TYPE_CHECKING:
@@ -23,24 +25,41 @@ TILE = 1024
 """Pixels a side that the model sees at most at a time. An FCN-8s takes about 1 GB for each million."""
 
 MARGIN = 96
-"""Pixels at each cut side of a window whose cells are not kept. A cell of conv5_3 sees 98 pixels to each side of its
-middle, which is 8 pixels inside: with this margin every cell is that of one large window, to the last bit."""
+"""Pixels at each cut side of a window whose cells are not those of one large window. A cell of conv5_3 sees 98 pixels
+to each side of its middle, which is 8 pixels inside: beyond this margin they are, to the last bit."""
+
+MOST_CELLS = 15
+"""The largest side of an area that is pooled, in cells: its half is left at each cut side of a window as well."""
+
+
+def pooled_side(area: int) -> int:
+    """The side of the square of cells that is about as large as a region: an odd number, from 1 to `MOST_CELLS`.
+
+    Args:
+        area: Of the region in pixels.
+    """
+    return min(2 * int(math.sqrt(area) / (2 * STRIDE)) + 1, MOST_CELLS)
 
 
 def cell_distances(
-    region: NDArray[np.float32], scene: RasterSource, model: Model, *, progress: Progress = silent
+    region: NDArray[np.float32], side: int, scene: RasterSource, model: Model, *, progress: Progress = silent
 ) -> NDArray[np.float32]:
-    """Measure how far each cell of a scene is from a region.
+    """Measure how far the surroundings of each cell of a scene are from a region.
+
+    Both are pooled alike: a region's descriptor is the maximum over its pixels, and that of a place is the maximum over
+    as large a square of cells. A single cell would be compared with the maximum of many, and lose even on the region's
+    own ground.
 
     Args:
         region: float32 [C], the region's ReCNN descriptor.
+        side: Of the square in cells, an odd number; see `pooled_side`.
         scene: The whole scene.
         model: The one that described the region.
         progress: Called after each window.
 
     Returns:
-        float32 [⌈H/16⌉, ⌈W/16⌉], the L2 distance between the region's vector and the cell's; NaN for cells in which no
-        pixel is valid.
+        float32 [⌈H/16⌉, ⌈W/16⌉], the L2 distance between the two vectors, for the square around each cell; NaN for
+        cells in which no pixel is valid. Such cells, and what lies beyond the scene, are left out of the maximum.
 
     Raises:
         InputError: The scene cannot be read.
@@ -48,9 +67,11 @@ def cell_distances(
     """
     height, width = scene.shape
     distances = np.full((-(-height // STRIDE), -(-width // STRIDE)), np.nan, np.float32)
+    from scipy.ndimage import maximum_filter1d
+
     query = region.astype(np.float64)
     onto = None if scene.recipe.resolution is None else scene.place
-    parts = plan_windows((height, width), TILE, MARGIN)
+    parts = plan_windows((height, width), TILE, MARGIN + side // 2 * STRIDE)
     for number, part in enumerate(parts, start=1):
         pixels = read_pixels(replace(scene, window=(part.x, part.y, part.width, part.height), onto=onto))
         known = None if pixels.valid is None else _cells_with_any(pixels.valid)
@@ -59,7 +80,12 @@ def cell_distances(
             own = _cells(left - part.x, top - part.y, right - part.x, bottom - part.y)
             # One after the other: a server that computes several at once needs several times the memory.
             (prediction,) = model.predict([pixels.values])
-            cells = prediction.conv5_3[own]
+            features = prediction.conv5_3
+            if pixels.valid is not None:
+                features = without_void_cells(features, pixels.valid)
+            for axis in (0, 1):
+                features = maximum_filter1d(features, side, axis=axis, mode="constant")  # 0 is the least after ReLU.
+            cells = features[own]
             found = distances_from(query, cells.reshape(-1, cells.shape[-1]), "l2").reshape(cells.shape[:2])
             if known is not None:
                 found[~known[own]] = np.nan

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from index_samples import CLASS_NAMES
+from scipy.ndimage import maximum_filter
 
 import rsir_tf
 from rsir_tf.contract import STRIDE, ModelDescription, Prediction
@@ -21,7 +22,7 @@ from rsir_tf.ranking import Index
 from rsir_tf.rasters import RasterSource, Reading, Recipe, Tiling, content_hash, read_pixels, windows_of
 from rsir_tf.workflows import describe_prediction, query_image, similarity_map, write_similarity_map
 from rsir_tf.workflows.similarity_maps import spread
-from rsir_tf.workflows.sliding_region import MARGIN, TILE, cell_distances
+from rsir_tf.workflows.sliding_region import MARGIN, TILE, cell_distances, pooled_side
 
 CHANNELS = 8
 
@@ -119,19 +120,26 @@ def test_cells_are_those_of_one_large_window(tmp_path: Path) -> None:
     scene = RasterSource(str(write_scene(tmp_path / "scene.tif", pixels)))
     region = np.random.default_rng(1).random(CHANNELS, dtype=np.float32) * 500
     model = Canned(reach=MARGIN // STRIDE)
-    found = cell_distances(region, scene, model)
+    found = cell_distances(region, 3, scene, model)
     assert model.asked == 6  # 2 rows of 3 windows
     (whole,) = Canned(reach=MARGIN // STRIDE).predict([pixels])
-    wanted = global_distance(region, whole.conv5_3.reshape(-1, CHANNELS), "l2").reshape(whole.conv5_3.shape[:2])
+    pooled = maximum_filter(whole.conv5_3, size=(3, 3, 1), mode="constant")
+    wanted = global_distance(region, pooled.reshape(-1, CHANNELS), "l2").reshape(pooled.shape[:2])
     assert found.shape == (-(-pixels.shape[0] // 16), -(-pixels.shape[1] // 16))
     np.testing.assert_array_equal(found, wanted.astype(np.float32))
+
+
+@pytest.mark.parametrize(("area", "side"), [(1, 1), (1023, 1), (1024, 3), (10_809, 7), (10**6, 15)])
+def test_squares_are_as_large_as_the_region(area: int, side: int) -> None:
+    # 1024 pixels are 2 × 2 cells of 16 pixels, 10,809 are 6.5 × 6.5: the odd side that is nearest.
+    assert pooled_side(area) == side
 
 
 def test_cells_without_a_valid_pixel_are_not_known(tmp_path: Path) -> None:
     pixels = blocks(100, 90)
     pixels[:33, :50] = 0  # Rows 0 and 1 of cells are void up to column 2, whose last two columns are valid in column 3.
     scene = RasterSource(str(write_scene(tmp_path / "scene.tif", pixels, nodata=0)))
-    found = cell_distances(np.zeros(CHANNELS, np.float32), scene, Canned())
+    found = cell_distances(np.zeros(CHANNELS, np.float32), 3, scene, Canned())
     wanted = np.zeros((7, 6), bool)
     wanted[:2, :3] = True
     np.testing.assert_array_equal(np.isnan(found), wanted)
