@@ -128,26 +128,35 @@ def query_source(image: str | os.PathLike[str] | Source, reading: Reading, part:
     elif is_url(name) and isinstance(source, RasterSource):
         source = dataclasses.replace(source, recipe=reading.recipe, tile_names=reading.tile_names)
     if not part:
-        return source
+        return _small_enough(source) if isinstance(source, RasterSource) else source
     if not isinstance(source, RasterSource) or source.window is not None:
         raise InputError(f"{source}: has no parts to choose from", wanted="the path or URL of a scene")
     tiling = reading.tiling
     if part.lonlat is not None and tiling is not None and tiling.grid and part.tile in (None, tiling.tile):
         return _on_grid(source, reading, part.lonlat)
     window = _window(source, part, part.tile or (tiling.tile if tiling else None))
-    if window[2] * window[3] > MAX_PIXELS:
-        raise InputError(
-            f"{source}: the window is {window[2]}×{window[3]} pixels", wanted=f"at most {MAX_PIXELS:,} pixels"
-        )
     own = dataclasses.replace(source, recipe=dataclasses.replace(source.recipe, resolution=None)).place
-    return dataclasses.replace(source, window=window, onto=None if source.place == own else source.place)
+    onto = None if source.place == own else source.place
+    return _small_enough(dataclasses.replace(source, window=window, onto=onto))
+
+
+def _small_enough(source: RasterSource) -> RasterSource:
+    height, width = source.shape
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"{source}: is {width}×{height} pixels",
+            wanted=f"at most {MAX_PIXELS:,} pixels at once",
+            cure="name a part of it by --window, --lonlat or --bbox",
+        )
+    return source
 
 
 def _on_grid(scene: RasterSource, reading: Reading, lonlat: tuple[float, float]) -> RasterSource:
     """The window of the common grid that shows a point: it covers the same ground as those of other scenes."""
     place = _known_place(scene)
     _require_inside(scene, place, scene.shape, lonlat)
-    windows = list(windows_of(scene.path, reading, every=True))
+    own = dataclasses.replace(reading, recipe=scene.recipe, tile_names=scene.tile_names)
+    windows = list(windows_of(scene.path, own, every=True))
     (column,), (row,) = _pixels(place, scene.shape, np.array([lonlat]))
     scene_grid, lattice = (
         np.array([*each.transform, 0, 0, 1]).reshape(3, 3) for each in (place, windows[0].onto or place)

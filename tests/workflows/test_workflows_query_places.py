@@ -106,6 +106,18 @@ def test_windows_in_pixels_lie_in_the_scene(scenes: tuple[Path, Path]) -> None:
             QueryWindow(bbox=box)
 
 
+def test_a_scene_that_is_too_large_at_once_needs_a_part(tmp_path: Path) -> None:
+    with rasterio.open(
+        tmp_path / "large.tif", "w", "GTiff", 20_000, 6_000, 3, dtype="uint8", tiled=True, sparse_ok=True
+    ):
+        pass
+    with pytest.raises(
+        InputError, match=r"is 20000×6000 pixels; wanted at most 100,000,000 pixels at once; name a part"
+    ):
+        query_source(tmp_path / "large.tif", AS_IT_IS)
+    assert window_of(tmp_path / "large.tif", window=(19_000, 5_000, 64, 64)) == (19_000, 5_000, 64, 64)
+
+
 def test_rotated_scenes(tmp_path: Path) -> None:
     across, along = 10 * np.cos(np.pi / 6), 10 * np.sin(np.pi / 6)
     turned = Affine(across, along, 500_000, along, -across, 5_500_000)  # By 30°, pixels of 10 m.
