@@ -38,6 +38,15 @@ _URL_SETTINGS: dict[str, Any] = {
 _local = threading.local()
 
 
+def _forget() -> None:
+    """Drop the open files of a parent, with whom the child of a fork would share their positions."""
+    _local.__dict__.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 @lru_cache(maxsize=1)
 def gdal() -> Any:
     """Import rasterio, once and late: it takes a third of a second."""

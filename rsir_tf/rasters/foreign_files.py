@@ -17,12 +17,13 @@ _READ = {
 
 _CONVERT = "convert it to PNG or TIFF"
 _UNPACK = "unpack it"
+_SCENE = "read it as a scene, with --tile 256 or with --bands 1 2 3, or convert it, for example with gdal_translate"
 
 _FOREIGN = {
     b"GIF87a": ("a GIF", _CONVERT),
     b"GIF89a": ("a GIF", _CONVERT),
-    b"\0\0\0\x0cjP  ": ("a JPEG 2000 file", f"{_CONVERT}, for example with gdal_translate"),
-    b"\xff\x4f\xff\x51": ("a JPEG 2000 codestream", f"{_CONVERT}, for example with gdal_translate"),
+    b"\0\0\0\x0cjP  ": ("a JPEG 2000 file", _SCENE),
+    b"\xff\x4f\xff\x51": ("a JPEG 2000 codestream", _SCENE),
     b"\0\0\0\x0cJXL ": ("a JPEG XL file", _CONVERT),
     b"8BPS": ("a Photoshop file", _CONVERT),
     b"%PDF": ("a PDF", "export its picture"),
@@ -32,11 +33,11 @@ _FOREIGN = {
     b"\x93NUMPY": ("a NumPy array", "save it as PNG or TIFF"),
     b"\x89HDF": ("an HDF5 or NetCDF file", _CONVERT),
     b"CDF": ("a NetCDF file", _CONVERT),
-    b"EHFA_HEADER_TAG": ("an ERDAS Imagine file", f"{_CONVERT}, for example with gdal_translate"),
+    b"EHFA_HEADER_TAG": ("an ERDAS Imagine file", _SCENE),
     b"PK\x03\x04": ("a ZIP archive", _UNPACK),
     b"\x1f\x8b": ("a gzip file", _UNPACK),
     b"version https://git-lfs": ("a pointer of Git LFS, not the file itself", "run `git lfs pull` where it was cloned"),
-    b"<VRTDataset": ("a GDAL virtual raster (VRT)", f"{_CONVERT}, for example with gdal_translate"),
+    b"<VRTDataset": ("a GDAL virtual raster (VRT)", _SCENE),
     b"<!DOCTYPE": ("a web page", "download the picture itself"),
     b"<!doctype": ("a web page", "download the picture itself"),
     b"<html": ("a web page", "download the picture itself"),
