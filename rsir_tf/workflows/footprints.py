@@ -67,7 +67,8 @@ class Footprints:
         # where they are short.
         around = f"+proj=aeqd +lat_0={lat!r} +lon_0={lon!r} +datum=WGS84 +units=m"
         flat = transformed(shapely.segmentize(self.geometries[rows], 0.1), LONLAT, around)
-        found[rows] = shapely.dwithin(flat, shapely.Point(0, 0), metres) if len(rows) else False
+        # A millimetre, since rounding moves a border away from a point that lies on it.
+        found[rows] = shapely.dwithin(flat, shapely.Point(0, 0), metres + 1e-3) if len(rows) else False
         return found
 
     def within(self, areas: NDArray[np.object_]) -> NDArray[np.bool_]:
