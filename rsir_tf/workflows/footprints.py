@@ -63,10 +63,10 @@ class Footprints:
 
         found = np.zeros(len(self.geometries), dtype=bool)
         rows = np.flatnonzero(self._may_reach(lon, lat, metres))
-        # Around its centre this projection keeps distances on the ellipsoid; edges are as straight as in lon/lat only
-        # where they are short.
+        # Around its centre this projection keeps distances on the ellipsoid. Sides are straight in degrees, and in it
+        # only nearly so: those of a hundredth of a degree are off by 1.3 cm at most.
         around = f"+proj=aeqd +lat_0={lat!r} +lon_0={lon!r} +datum=WGS84 +units=m"
-        flat = transformed(shapely.segmentize(self.geometries[rows], 0.1), LONLAT, around)
+        flat = transformed(shapely.segmentize(self.geometries[rows], 0.01), LONLAT, around)
         # A millimetre, since rounding moves a border away from a point that lies on it.
         found[rows] = shapely.dwithin(flat, shapely.Point(0, 0), metres + 1e-3) if len(rows) else False
         return found

@@ -33,6 +33,7 @@ def geodesic(shape: shapely.Geometry, lon: float, lat: float) -> float:
 
 
 @settings(deadline=None)
+@example(lon=0.0, lat=-2.0, east=-0.03125, north=-1.0, side=0.046875)  # Its upper side is an arc.
 @example(lon=0.0, lat=0.0, east=0.0, north=-0.03125, side=0.046875)  # The point lies on a border.
 @given(st.floats(-178, 178), st.floats(-84, 84), st.floats(-1, 1), st.floats(-1, 1), st.floats(1e-3, 0.05))
 def test_near_agrees_with_geodesics(lon: float, lat: float, east: float, north: float, side: float) -> None:
@@ -43,7 +44,7 @@ def test_near_agrees_with_geodesics(lon: float, lat: float, east: float, north: 
     metres = geodesic(shape, lon, lat)
     # Between the sampled points a border may be nearer, by less than half a step.
     step = side / 500 * 111_700
-    assert footprints(shape).near(lon, lat, metres + 0.01).tolist() == [True]
+    assert footprints(shape).near(lon, lat, metres + 0.02).tolist() == [True]  # A side may be off by 1.3 cm.
     assert footprints(shape).near(lon, lat, 0.9999 * metres - step).tolist() == [False]
 
 
