@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -52,10 +53,10 @@ def test_waits_for_a_server_that_restarts_and_says_so(service: FakeService, monk
     thread.start()
     try:
         check_all(model.predict([IMAGE] * 3), [IMAGE] * 3)
-        assert said == [
-            f"{address}: no server answers; waiting for it, 300 s at most",
-            f"{address}: answers again, after 1 s",
-        ]
+        away, back = said
+        assert away == f"{address}: no server answers; waiting for it, 300 s at most"
+        # 1 s, or more on a busy machine.
+        assert re.fullmatch(rf"{re.escape(address)}: answers again, after \d+ s", back)
     finally:
         done.set()
         thread.join()
