@@ -13,7 +13,7 @@ import typer
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.scene_options import SceneOptions
-from rsir_tf.ranking.schemes import SCHEMES
+from rsir_tf.ranking.schemes import PAPER_SCHEMES
 
 if TYPE_CHECKING:
     from rsir_tf.baselines import Descriptor
@@ -119,7 +119,7 @@ def command(
         raise typer.BadParameter("--resize is for asking a model: an index of --index has its own size")
     compared = [baseline.name for baseline in chosen]
     if index is not None or connection.named:
-        compared += SCHEMES
+        compared += PAPER_SCHEMES
     if against is not None and not intervals:
         raise typer.BadParameter("--against: tests are made with --intervals")
     if against is not None and against not in compared:

@@ -47,7 +47,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar=options.SCHEME_NAMES,
-            help="Evaluate only this scheme. Repeat the option for several. The default is all.",
+            help="Evaluate only this scheme. Repeat the option for several. The default is those of the paper, recnn "
+            "and recnn+.",
         ),
     ] = None,
     relevance: Annotated[
@@ -73,6 +74,7 @@ def command(
     query_counts: options.QueryCounts = True,
     metric: options.Metric = None,
     direction: options.Direction = None,
+    vectors: options.Vectors = None,
     tags_overlap: Annotated[
         bool, typer.Option(help="Rank images last if their segmentation shares no class with the query's.")
     ] = False,
@@ -119,13 +121,14 @@ def command(
     from rsir_tf.evaluation import CUTOFFS
     from rsir_tf.presentation import check_report_target
     from rsir_tf.presentation.retrieval_console import console_figures, console_tag_figures
-    from rsir_tf.ranking import SCHEMES, make_schemes, open_index
+    from rsir_tf.ranking import make_schemes, open_index
+    from rsir_tf.ranking.schemes import PAPER_SCHEMES
     from rsir_tf.workflows import RankingRecord, evaluate_index, sets_of_split, write_evaluation
 
     if not 0 < jaccard_at <= 1:
         raise typer.BadParameter(f"--jaccard-at {jaccard_at}: wanted a number above 0, at most 1")
     with options.usage_errors():
-        schemes = make_schemes(scheme or SCHEMES, metric=metric, direction=direction)
+        schemes = make_schemes(scheme or PAPER_SCHEMES, metric=metric, direction=direction, vectors=vectors)
     if report is not None:
         check_report_target(report)
     opened = open_index(index)

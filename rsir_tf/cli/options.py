@@ -73,6 +73,14 @@ Direction = Annotated[
         "the query.",
     ),
 ]
+Vectors = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which vectors of regions are compared, for irm. unit (the default): those scaled to length 1. raw: those "
+        "of the model.",
+    ),
+]
 Roots = Annotated[
     list[str] | None,
     typer.Option(

@@ -79,7 +79,8 @@ def command(
         str | None,
         typer.Option(
             metavar=options.SCHEME_NAMES,
-            help="How images are compared. recnn: region by region (the paper's Eq. 3). recnn+: as a whole. The "
+            help="How images are compared. recnn: each region of the query with the nearest one of the image (the "
+            "paper's Eq. 3). recnn+: as a whole. irm: all regions with all regions, by the area that they cover. The "
             "default is recnn+, or recnn if regions are asked for (--region, --at, --same-place, --matched-regions).",
         ),
     ] = None,
@@ -101,6 +102,7 @@ def command(
     ] = None,
     metric: options.Metric = None,
     direction: options.Direction = None,
+    vectors: options.Vectors = None,
     region: Annotated[
         int | None,
         typer.Option(help="Search with one region of the query image: its number, as --scheme recnn --json prints it."),
@@ -174,6 +176,7 @@ def command(
                 scheme or (DEFAULT_REGION_SCHEME if by_regions else None),
                 metric=metric,
                 direction=direction,
+                vectors=vectors,
                 one_region=one_region,
             )
         return ranks, open_index(index, roots=options.parse_roots(root))

@@ -23,7 +23,7 @@ from rsir_tf.evaluation.significance import PairedTests, paired_tests
 from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
-from rsir_tf.ranking.schemes import SCHEMES
+from rsir_tf.ranking.schemes import PAPER_SCHEMES
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
 from rsir_tf.workflows.indexed_images import ids_in_index, require_all, require_unchanged
 from rsir_tf.workflows.measuring import Judge, Ranked, can_ask, judge_relevance
@@ -83,7 +83,7 @@ def compare_descriptors(
     descriptors: Sequence[Descriptor] | None = None,
     training: Archive | None = None,
     index: Index | None = None,
-    schemes: Sequence[str | Scheme] = tuple(SCHEMES),
+    schemes: Sequence[str | Scheme] = PAPER_SCHEMES,
     relevance: str | None = None,
     anmrr_variant: str = "2ng",
     query_counts: bool = True,

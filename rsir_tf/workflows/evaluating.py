@@ -14,7 +14,7 @@ from rsir_tf.evaluation import CUTOFFS, Evaluation, MultiLabelFigures, multilabe
 from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of, rankings_among
-from rsir_tf.ranking.schemes import SCHEMES
+from rsir_tf.ranking.schemes import PAPER_SCHEMES
 from rsir_tf.workflows.measuring import Judge, Ranked, can_ask
 from rsir_tf.workflows.omissions import (
     cannot_ask_left_out,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def evaluate_index(
     index: Index,
     *,
-    schemes: Sequence[str | Scheme] = tuple(SCHEMES),
+    schemes: Sequence[str | Scheme] = PAPER_SCHEMES,
     relevance: str = "scene",
     jaccard_at: float = 0.5,
     cutoffs: Sequence[int] = CUTOFFS,
@@ -42,6 +42,7 @@ def evaluate_index(
     query_counts: bool = True,
     metric: str | None = None,
     direction: str | None = None,
+    vectors: str | None = None,
     tags_overlap: bool = False,
     intervals: bool = False,
     sets: QuerySets | None = None,
@@ -64,6 +65,7 @@ def evaluate_index(
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
         direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
+        vectors: For "irm": "unit" (the default) or "raw".
         tags_overlap: Put images whose segmentation shares no class with the query's last (paper, IV: the coarse filter
             by overlapping labels).
         intervals: Whether to add 95% bootstrap intervals over queries.
@@ -78,7 +80,7 @@ def evaluate_index(
     if len(index) == 0:
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
     scenes, tags = index.images.scenes, index.images.tags
-    built = make_schemes(schemes, metric=metric, direction=direction)
+    built = make_schemes(schemes, metric=metric, direction=direction, vectors=vectors)
     rows = np.arange(len(index), dtype=np.int64)
     asking = rows if sets is None else sets.queries
     gallery = None

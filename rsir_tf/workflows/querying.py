@@ -48,6 +48,7 @@ def query_scheme(
     *,
     metric: str | None = None,
     direction: str | None = None,
+    vectors: str | None = None,
     one_region: bool = False,
 ) -> Scheme:
     """Build the scheme of a query.
@@ -56,13 +57,17 @@ def query_scheme(
         scheme: A name, or a scheme with its own options; None takes the default for the query.
         metric: As for `query_image`.
         direction: As for `query_image`.
+        vectors: As for `query_image`.
         one_region: Whether one region of the query is picked.
 
     Raises:
         InputError: As `rsir_tf.ranking.make_scheme`; or a region is picked under a scheme that asks with whole images.
     """
     built = make_scheme(
-        scheme or (DEFAULT_REGION_SCHEME if one_region else DEFAULT_SCHEME), metric=metric, direction=direction
+        scheme or (DEFAULT_REGION_SCHEME if one_region else DEFAULT_SCHEME),
+        metric=metric,
+        direction=direction,
+        vectors=vectors,
     )
     if one_region and built.asks_with != "regions":
         raise InputError(f"one region is picked under scheme {built.name}", wanted=f"scheme {DEFAULT_REGION_SCHEME}")
@@ -79,6 +84,7 @@ def query_image(
     within: float = math.inf,
     metric: str | None = None,
     direction: str | None = None,
+    vectors: str | None = None,
     region: int | None = None,
     at: tuple[int, int] | None = None,
     tags_overlap: bool = False,
@@ -98,6 +104,7 @@ def query_image(
         within: The largest distance of a hit; what lies farther away is no hit.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
         direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
+        vectors: For "irm": "unit" (the default) or "raw".
         region: Under a scheme that asks with regions, ask with this region of the query alone, numbered from 0.
         at: Ask with the region at this point (x, y) of the query alone, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter
@@ -115,7 +122,7 @@ def query_image(
         ModelError: The model does not answer.
     """
     one_region = region is not None or at is not None
-    built = query_scheme(scheme, metric=metric, direction=direction, one_region=one_region)
+    built = query_scheme(scheme, metric=metric, direction=direction, vectors=vectors, one_region=one_region)
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
     asking = _Asking(index, model, built, top, within, region, at, tags_overlap, LimitedIndex(index, limits), asked)
@@ -135,6 +142,7 @@ def query_images(
     within: float = math.inf,
     metric: str | None = None,
     direction: str | None = None,
+    vectors: str | None = None,
     tags_overlap: bool = False,
     limits: GeographicLimits | None = None,
     part: QueryWindow | None = None,
@@ -153,6 +161,7 @@ def query_images(
         within: As for `query_image`.
         metric: As for `query_image`.
         direction: As for `query_image`.
+        vectors: As for `query_image`.
         tags_overlap: As for `query_image`.
         limits: As for `query_image`.
         part: As for `query_image`.
@@ -169,7 +178,7 @@ def query_images(
         MismatchError: As for `query_image`.
         ModelError: As for `query_image`.
     """
-    built = make_scheme(scheme, metric=metric, direction=direction)
+    built = make_scheme(scheme, metric=metric, direction=direction, vectors=vectors)
     asking = _Asking(index, model, built, top, within, None, None, tags_overlap, LimitedIndex(index, limits), asked)
     read_by = query_reading(index, reading)
     waiting = iter(images)

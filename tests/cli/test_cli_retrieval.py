@@ -33,7 +33,7 @@ def test_index_prints_its_path_and_goes_on_where_it_was(
     assert ended.code == 0
     assert json.loads(ended.out) == {
         "index": str(to), "images": 5, "added": 0, "reused": 0, "unchanged": 5, "refreshed": 0, "removed": 0,
-        "absent": 0, "gone": 0, "skipped": {}, "dropped": [], "moved_from": None,
+        "absent": 0, "gone": 0, "skipped": {}, "dropped": [], "moved_from": None, "left_out": 0,
     }  # fmt: skip
     (colours / "fire/0.png").unlink()
     ended = command("index", colours, "--to", to, "--server", server)

@@ -21,6 +21,9 @@ SCHEMES = {
 }
 """Name → class, in the order in which reports show them; as text, so that `--help` lists the names without imports."""
 
+PAPER_SCHEMES = ("recnn", "recnn+")
+"""The schemes that are measured if none is chosen: those of the paper."""
+
 DEFAULT_SCHEME = "recnn+"
 """The scheme that is used if none is chosen."""
 
