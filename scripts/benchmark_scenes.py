@@ -376,7 +376,7 @@ def round_trip(options: argparse.Namespace, work: Path, imagery: Imagery) -> dic
         run("segment", scene, "--to", classes, "--polygons", areas, "--server", server)
         with rasterio.open(classes) as dataset:
             values, grid = dataset.read(1), dataset.transform
-        _, _, outlines, (numbers,) = pyogrio.raw.read(areas, columns=["class_index"])
+        _, _, outlines, (numbers,) = pyogrio.raw.read(areas, columns=["index"])
         shapes = shapely.from_wkb(outlines)
         rows, columns = np.random.default_rng(0).integers(0, side, (2, 20_000))
         x, y = grid * (columns + 0.5, rows + 0.5)
