@@ -4,7 +4,7 @@ This is the map of the package, from top to bottom. Imports go downwards only, a
 
     cli/            one file per command: it parses options, calls a workflow and prints
     workflows       the only place where rooms meet: index_archive, query_image, segment_scene, evaluate_index, …
-    rasters/        sources of images (a file today), and reading their pixels; every room may import it
+    rasters/        sources of images: files, URLs, windows of scenes; their pixels and places; all rooms may import it
     archives/       label sets, records, one reader per format, splits, the synthetic archive
     segmentation/   tf.data, FCN, training, scoring, export: the only room that imports TensorFlow at its top
     serving/        client/: a model behind a server; server/: the embedded server, engines; a model in this process
@@ -13,7 +13,7 @@ This is the map of the package, from top to bottom. Imports go downwards only, a
     index/          segments on disk: images, regions and their vectors; it computes no distances
     ranking/        schemes (what "near" means), what makes them quick, search over an index
     evaluation/     relevance, and figures of rankings and of tags
-    presentation/   everything that people look at: pictures, sheets, plots, tables, reports, pages
+    presentation/   everything that people look at: pictures, sheets, plots, tables, reports, pages, maps
     contract        what a model answers: names of signatures and tensors, Prediction, ModelDescription, Model
     locks           one writer per folder
     artifacts       files on disk: written to a temporary name and renamed, with a manifest
