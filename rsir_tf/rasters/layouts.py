@@ -70,7 +70,8 @@ def layout_of(path: str, recipe: Recipe, tile_names: str | None = None) -> Layou
         InputError: The file cannot be opened, or needs bands or a stretch that the recipe does not say. The message
             proposes them.
     """
-    key = (path, stamp_of(path), recipe.bands, recipe.stretch, repr(recipe.nodata), tile_names)
+    warped = recipe.resolution is not None
+    key = (path, stamp_of(path), recipe.bands, recipe.stretch, repr(recipe.nodata), tile_names, warped)
     found = _layouts.get(key)
     if found is None:
         with open_dataset(path) as dataset:
@@ -106,8 +107,9 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
     nodata = recipe.nodata if recipe.nodata is not None else (None if masked else dataset.nodatavals[bands[0] - 1])
     place = web_tile_place(path, tile_names, dataset.shape) if tile_names else None
     place = place or place_of(dataset)
-    if place is None:
-        notes.append(_why_no_place(dataset))
+    points = bool(dataset.gcps[0] or dataset.rpcs)
+    if place is None and not (points and recipe.resolution is not None):
+        notes.append(_why_no_place(dataset, points))
     return Layout(
         shape=(dataset.height, dataset.width),
         bands=bands,
@@ -231,10 +233,10 @@ def _plain(value: float, thousands: str = "") -> str:
     return f"{value:{thousands}.0f}" if value == int(value) else f"{value:.6g}"
 
 
-def _why_no_place(dataset: Any) -> str:
-    if dataset.gcps[0] or dataset.rpcs:
-        points = f"{len(dataset.gcps[0])} ground control points" if dataset.gcps[0] else "RPCs"
-        return f"has {points} and no transform: without --resolution it is read as a picture without a place"
+def _why_no_place(dataset: Any, points: bool) -> str:
+    if points:
+        named = f"{len(dataset.gcps[0])} ground control points" if dataset.gcps[0] else "RPCs"
+        return f"has {named} and no transform: without --resolution it is read as a picture without a place"
     if dataset.crs is not None:
         return "has a reference system and no transform: it is read as a picture without a place"
     return "has no reference system: it is read as a picture without a place"

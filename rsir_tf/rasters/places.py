@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LONLAT = "EPSG:4326"  # rasterio gives and takes longitude first, whatever the authority's order of axes is.
 _MOST_POINTS = 64  # an edge of a footprint
 _BEND = 0.1  # pixels that an edge of a footprint may be off
+_HIGHEST = 91.0  # degrees of latitude: where the first pixel's centre is the pole, its corner lies beyond it
 
 
 def place_of(dataset: Any) -> Place | None:
@@ -84,18 +85,31 @@ def pixel_to_lonlat(
         row: From the upper edge.
 
     Returns:
-        Longitudes and latitudes in degrees (WGS 84), shaped like the arguments; infinite where a point lies outside
-        the Earth as its projection shows it.
+        Longitudes (−180 to 180) and latitudes in degrees (WGS 84), shaped like the arguments; infinite where a point
+        lies outside the Earth as its projection shows it.
     """
     a, b, c, d, e, f = place.transform
     columns, rows = np.broadcast_arrays(np.asarray(column, np.float64), np.asarray(row, np.float64))
-    return _transformed(place.crs, _LONLAT, a * columns + b * rows + c, d * columns + e * rows + f)
+    lon, lat = _transformed(place.crs, _LONLAT, a * columns + b * rows + c, d * columns + e * rows + f)
+    on_earth = np.isfinite(lon) & (np.abs(lat) <= _HIGHEST)
+    with np.errstate(invalid="ignore"):
+        lon = np.where(np.abs(lon) > 180, (lon + 180) % 360 - 180, lon)
+    return np.where(on_earth, lon, np.inf), np.where(on_earth, np.clip(lat, -90, 90), np.inf)
 
 
 def lonlat_to_pixel(
-    place: Place, lon: float | NDArray[Any], lat: float | NDArray[Any]
+    place: Place, lon: float | NDArray[Any], lat: float | NDArray[Any], shape: tuple[int, ...] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the pixels at longitudes and latitudes (degrees, WGS 84): columns and rows as `pixel_to_lonlat` takes them.
+
+    An image in degrees may go on beyond longitude 180, where −178.5 is written 181.5.
+
+    Args:
+        place: The image's place.
+        lon: Longitudes; those that differ by 360 are the same.
+        lat: Latitudes.
+        shape: (height, width) of the image in pixels. With it, any longitude that lies in an image in degrees is found
+            there. Without it, so is one that lies at most half of the Earth to the right of the image's left edge.
 
     Raises:
         InputError: The place's transform cannot be inverted.
@@ -103,6 +117,12 @@ def lonlat_to_pixel(
     lons, lats = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
     x, y = _transformed(_LONLAT, place.crs, lons, lats)
     a, b, c, d, e, f = place.transform
+    turn = _turn(place.crs)
+    if turn is not None:
+        # Without a shape, what lies to the left of the image by less than half of the Earth stays there.
+        middle, most = (c + turn / 4, 3 / 4) if shape is None else (c + (a * shape[1] + b * shape[0]) / 2, 1 / 2 + 1e-9)
+        turns = (x - middle) / turn
+        x = np.where(np.abs(turns) > most, x - np.round(turns) * turn, x)
     area = a * e - b * d
     if area == 0:
         raise InputError(f"the transform {place.transform} has no area", wanted="one that can be inverted")
@@ -178,7 +198,9 @@ def _fewest(outline: NDArray[np.float64], pixels: int) -> int:
         right = np.roll(left, -1, axis=0)
         share = (np.arange(step) / step)[None, :, None]
         straight = left[:, None] + (right - left)[:, None] * share
-        if np.abs(straight - ring.reshape(-1, step, 2)).max() <= _BEND * pixel:
+        # Of two points that are half of the Earth apart, nothing tells which way the edge goes.
+        short = np.abs(right - left)[:, 0].max() < 180
+        if short and np.abs(straight - ring.reshape(-1, step, 2)).max() <= _BEND * pixel:
             break
         step //= 2
     return step
@@ -203,6 +225,12 @@ def _transformed(
             points = [_transformed(source, target, old_x[[n]], old_y[[n]]) for n in range(len(old_x))]
             new_x, new_y = [point[0][0] for point in points], [point[1][0] for point in points]
     return np.asarray(new_x, np.float64).reshape(x.shape), np.asarray(new_y, np.float64).reshape(y.shape)
+
+
+def _turn(crs: str) -> float | None:
+    """What a whole turn around the Earth is in the unit of a geographic system (360 of degrees); None of others."""
+    system = _crs(crs)
+    return round(2 * math.pi / system.units_factor[1], 9) if system.is_geographic else None
 
 
 def _crs(text: str) -> Any:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import struct
-import warnings
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_tf.errors import InputError
+from rsir_tf.rasters.datasets import gdal
 from rsir_tf.rasters.stored import ORIENTATIONS, Stored, require_size
 
 if TYPE_CHECKING:
@@ -40,18 +38,6 @@ _COMPRESSIONS = {
 }
 
 
-@lru_cache(maxsize=1)
-def _gdal() -> Any:
-    """Import rasterio, once and late: it takes a third of a second."""
-    # GDAL tells of what it finds odd through Python's log, which prints where nobody has set it up.
-    logging.getLogger("rasterio").addHandler(logging.NullHandler())
-    import rasterio
-
-    # A picture without a place is an ordinary picture here.
-    warnings.filterwarnings("ignore", message="Dataset has no geotransform", category=UserWarning)
-    return rasterio
-
-
 def _settings() -> dict[str, Any]:
     """No file beside the image is looked for and none is written. The driver for TIFF reads this one local file."""
     return {
@@ -67,7 +53,7 @@ def open_tiff(name: str) -> Iterator[Stored]:
     Raises:
         InputError: Its header is damaged, or it is packed in a way that is not known.
     """
-    rasterio = _gdal()
+    rasterio = gdal()
     orientation, compression, photometric = _tags(name)
     packed = _COMPRESSIONS.get(compression, f"compression {compression}")
     with rasterio.Env(**_settings()):

@@ -100,7 +100,7 @@ def inside(grid: Place, shape: tuple[int, int], layout: Layout) -> bool:
     along, ends = np.meshgrid(steps, [0.0, 1.0])
     columns = np.concatenate([along.ravel(), ends.ravel()]) * shape[1]
     rows = np.concatenate([ends.ravel(), along.ravel()]) * shape[0]
-    x, y = lonlat_to_pixel(layout.place, *pixel_to_lonlat(grid, columns, rows))
+    x, y = lonlat_to_pixel(layout.place, *pixel_to_lonlat(grid, columns, rows), layout.shape)
     return bool(((x >= 1) & (x <= layout.shape[1] - 1) & (y >= 1) & (y <= layout.shape[0] - 1)).all())
 
 

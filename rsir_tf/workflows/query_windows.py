@@ -27,8 +27,6 @@ from rsir_tf.workflows.geographic_limits import check_lonlat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from rsir_tf.ranking import Index
     from rsir_tf.rasters import Place, RasterSource
 
@@ -157,11 +155,11 @@ def _on_grid(scene: RasterSource, reading: Reading, lonlat: tuple[float, float])
     _require_inside(scene, place, scene.shape, lonlat)
     own = dataclasses.replace(reading, recipe=scene.recipe, tile_names=scene.tile_names)
     windows = list(windows_of(scene.path, own, every=True))
-    (column,), (row,) = _pixels(place, scene.shape, np.array([lonlat]))
+    column, row = lonlat_to_pixel(place, *lonlat, scene.shape)
     scene_grid, lattice = (
         np.array([*each.transform, 0, 0, 1]).reshape(3, 3) for each in (place, windows[0].onto or place)
     )
-    column, row, _ = np.linalg.solve(lattice, scene_grid @ (column, row, 1))
+    column, row, _ = np.linalg.solve(lattice, scene_grid @ (float(column), float(row), 1))
 
     def off(source: RasterSource) -> float:
         x, y, width, height = source.window or (0, 0, 0, 0)
@@ -192,9 +190,9 @@ def _around_point(
     if tile is None:
         raise InputError(f"{source}: nothing says how large the window around the point is", cure="say it by --tile")
     _require_inside(source, place, shape, lonlat)
-    (column,), (row,) = _pixels(place, shape, np.array([lonlat]))
+    column, row = lonlat_to_pixel(place, *lonlat, shape)
     x, y = (
-        min(max(round(middle - tile / 2), 0), max(length - tile, 0))
+        min(max(round(float(middle) - tile / 2), 0), max(length - tile, 0))
         for middle, length in ((column, shape[1]), (row, shape[0]))
     )
     return x, y, tile, tile
@@ -215,7 +213,7 @@ def _around_box(
         raise _outside(source, place, shape, f"the box {west} {south} {east} {north}")
     # The sides of a box may be arcs in the scene.
     points = shapely.get_coordinates(shapely.segmentize(common, max(north - south, (east - west) % 360) / EDGE))
-    columns, rows = _pixels(place, shape, points)
+    columns, rows = lonlat_to_pixel(place, points[:, 0], points[:, 1], shape)
     if not (np.isfinite(columns).all() and np.isfinite(rows).all()):
         raise _outside(source, place, shape, f"all of the box {west} {south} {east} {north}")
     # Rounding must not add a row of pixels to a box that was taken from a window's own corners.
@@ -228,21 +226,6 @@ def _around_box(
             wanted=f"at least {MIN_SIDE} pixels a side",
         )
     return x, y, across, down
-
-
-def _pixels(
-    place: Place, shape: tuple[int, int], points: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Columns and rows of points (longitude, latitude) that lie in a scene, [k, 2].
-
-    A scene in degrees may go on beyond 180, where its points have another longitude.
-    """
-    columns, rows = lonlat_to_pixel(place, points[:, 0], points[:, 1])
-    for turn in (360, -360):
-        beyond = ~((columns >= -1) & (columns <= shape[1] + 1))
-        if beyond.any():
-            columns[beyond], rows[beyond] = lonlat_to_pixel(place, points[beyond, 0] + turn, points[beyond, 1])
-    return columns, rows
 
 
 def _known_place(source: RasterSource) -> Place:

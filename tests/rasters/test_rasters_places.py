@@ -93,6 +93,51 @@ def test_a_box_of_degrees_is_cut_along_its_parallels() -> None:
     assert outline.equals(shapely.union(shapely.box(179.5, 8, 180, 10), shapely.box(-180, 8, -178.5, 10)))
 
 
+@pytest.mark.parametrize(("west", "east"), [(170, 190), (-190, -170), (0, 360), (-180, 180), (10, 350), (-170, 170)])
+def test_degrees_may_go_on_beyond_180(west: int, east: int) -> None:
+    shape = (20, 100)
+    place = Place("EPSG:4326", ((east - west) / 100, 0.0, west, 0.0, -1.0, 10.0))
+    columns = np.arange(100) + 0.5
+    lon, lat = pixel_to_lonlat(place, columns, 10)
+    x = west + columns * (east - west) / 100
+    assert (np.abs(lon) <= 180).all()
+    np.testing.assert_allclose(np.cos(np.radians(lon - x)), 1)
+    for turn in (-360, 0, 360):
+        found, rows = lonlat_to_pixel(place, lon + turn, lat, shape)
+        np.testing.assert_allclose(found, columns, atol=1e-6)
+        np.testing.assert_allclose(rows, 10, atol=1e-6)
+    outline = footprint(place, shape)
+    assert outline.area == pytest.approx((east - west) * 20)
+    assert shapely.contains_xy(outline, lon, lat).all()
+
+
+def test_beyond_180_a_longitude_is_found_without_a_shape() -> None:
+    # 181.5 is 11.5 degrees from the left edge, 115 columns.
+    column, _ = lonlat_to_pixel(Place("EPSG:4326", (0.1, 0.0, 170.0, 0.0, -0.1, 10.0)), -178.5, 5)
+    assert float(column) == pytest.approx(115)
+    # What lies left of a scene stays there, and what lies far right of its corner too.
+    world = Place("EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0))
+    np.testing.assert_allclose(lonlat_to_pixel(world, [-180, 0, 179, 180], [0] * 4)[0], [0, 180, 359, 360])
+    # NTF (Paris) counts grads from Paris, 2.337° east of Greenwich: half of the Earth is 200.
+    paris = Place("EPSG:4807", (1.0, 0.0, 190.0, 0.0, -1.0, 10.0))
+    lon, lat = pixel_to_lonlat(paris, 20, 5)
+    assert float(lon) == pytest.approx(210 * 0.9 + 2.3372 - 360, abs=1e-3)
+    assert float(lonlat_to_pixel(paris, lon, lat)[0]) == pytest.approx(20)
+
+
+def test_metres_that_are_called_degrees_lie_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    place = Place("EPSG:4326", (10.0, 0.0, 500000.0, 0.0, -10.0, 5000000.0))
+    assert np.isinf(pixel_to_lonlat(place, 3, 4)).all()
+    assert footprint(place, (64, 64)).is_empty
+    with pytest.raises(InputError, match="is not on Earth"):
+        ground_resolution(place, (64, 64))
+    # The corner of a grid of 1°, whose first centre is the pole.
+    assert float(pixel_to_lonlat(Place("EPSG:4326", (1.0, 0.0, 0.0, 0.0, -1.0, 90.5)), 0, 0)[1]) == 90
+    with pytest.raises(InputError, match="is not known"):
+        footprint(Place("+proj=aeqd +lat_0=100", place.transform), (64, 64))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_scene_over_the_pole_has_the_pole_in_its_footprint() -> None:
     outline = footprint(Place("EPSG:3031", (1000.0, 0.0, -500000.0, 0.0, -1000.0, 500000.0)), (1000, 1000))
     assert outline.is_valid

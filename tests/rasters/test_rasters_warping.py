@@ -140,6 +140,7 @@ def test_control_points_place_a_scene_by_request(tmp_path: Path) -> None:
     assert "9 ground control points" in source.notes[0]
     np.testing.assert_array_equal(source.read(), np.moveaxis(values, 0, 2))
     warped = RasterSource(path, Recipe(resolution=10))
+    assert warped.notes == ()
     assert warped.place is not None
     assert warped.place.crs == "EPSG:32633"
     pixels = warped.read_pixels()

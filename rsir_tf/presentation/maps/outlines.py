@@ -170,7 +170,6 @@ def _polygons(
     x, y = pixel_to_lonlat(place, x, y)
     absent = owner[ring_of_point[~(np.isfinite(x) & np.isfinite(y))]]
     x, y = np.nan_to_num(x, posinf=0.0, neginf=0.0), np.nan_to_num(y, posinf=0.0, neginf=0.0)
-    x = np.where(np.abs(x) > 180, (x + 180) % 360 - 180, x)  # a place in degrees may go on beyond 180
     across = _across(x, ring_of_point)
     x = np.where(across[ring_of_point] & (x < 0), x + 360, x)
     polygons = _closed(x, y, ring_of_point, owner)
