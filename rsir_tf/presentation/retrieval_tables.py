@@ -180,8 +180,8 @@ def costs_words(evaluation: Evaluation) -> str:
             f"measured separately for the first {timed} queries, with all vectors in memory."
         ),
         "seconds_per_image": (
-            "Seconds per image: time on one core for describing it, without reading it. For ReCNN and ReCNN+: elapsed "
-            "time of the whole indexing, if this command did it."
+            "Seconds per image: time on one core for describing it, without reading it. For descriptors from an index: "
+            "elapsed time of the whole indexing, if this command did it."
         ),
     }
     known = _names(figures.costs for figures in evaluation.schemes.values())

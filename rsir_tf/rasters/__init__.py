@@ -11,8 +11,8 @@ scenes         RasterSource: a scene, or a window of one; path_of and with_path 
 recipe         Recipe (bands, stretch, nodata, resolution), Tiling, and Reading: both together
 layouts        what a raster file holds, and what a recipe makes of it or why it cannot
 decoding       raw values to RGB and validity      blocks  raw values by whole blocks, which threads share
-warping        scenes at metres a pixel; read_band: class rasters on another grid
-stored_parts   a part of a raster as it is stored, on any grid: masks of scenes
+warping        scenes at metres a pixel
+stored_parts   a part of a raster as it is stored, on any grid: masks of scenes, class rasters (read_band)
 vectors        vector files: GeoPackage, GeoJSON, shapefile; polygons on a grid of pixels
 stretching     the ranges that a percentage means
 windows        windows_of: a scene cut into windows
@@ -44,9 +44,9 @@ from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
 from rsir_tf.rasters.scenes import RasterSource, path_of, with_path
 from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
 from rsir_tf.rasters.stored import IMAGE_SUFFIXES, MAX_PIXELS, MIN_SIDE, ORIENTATIONS, Stored, open_stored
+from rsir_tf.rasters.stored_parts import read_band
 from rsir_tf.rasters.stretching import percentile_stretch
 from rsir_tf.rasters.tile_names import web_tile_place
-from rsir_tf.rasters.warping import read_band
 from rsir_tf.rasters.windows import window_id, windows_of
 
 __all__ = [

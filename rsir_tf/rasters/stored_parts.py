@@ -1,14 +1,15 @@
-"""A part of a raster as it is stored, on a grid of pixels: the values of masks of scenes, without any conversion."""
+"""A part of a raster as it is stored, on a grid of pixels: masks of scenes, class rasters, without any conversion."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsir_tf.errors import InputError
 from rsir_tf.rasters.datasets import open_dataset
 from rsir_tf.rasters.places import place_of
 from rsir_tf.rasters.stored import Stored
@@ -83,29 +84,78 @@ def read_onto(
     Raises:
         InputError: It cannot be read.
     """
+    with open_dataset(path) as dataset:
+        return _part(dataset, *_warped(dataset, place, shape, dataset.indexes), listed)
+
+
+def read_band(
+    path: str | os.PathLike[str], place: Place, shape: tuple[int, int], *, band: int = 1
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read one band of a raster on the grid of an image, such as a class raster under a window of a scene.
+
+    Each pixel gets the value at its centre, and none is mixed of several.
+
+    Args:
+        path: A raster file or URL.
+        place: Where the image lies.
+        shape: Its (height, width) in pixels.
+        band: Number of the band, from 1.
+
+    Returns:
+        Values [H, W] of the band's own type, and bool [H, W]: which of them are known, neither beyond the raster nor
+        masked, nodata, NaN or infinite. Others are 0.
+
+    Raises:
+        InputError: The raster cannot be read, or it is not known where it lies.
+    """
+    with open_dataset(path) as dataset:
+        if not 1 <= band <= dataset.count:
+            raise InputError(f"{path}: has no band {band}", wanted=f"1 to {dataset.count}")
+        if place_of(dataset) is None:
+            raise InputError(f"{path}: does not say where it lies", wanted="a raster with a reference system")
+        (values,), known = _warped(dataset, place, shape, [band])
+        known &= ~_missing(values, dataset.nodatavals[band - 1])
+    if values.dtype.kind == "f":
+        known &= np.isfinite(values)
+    values[~known] = 0
+    return values, known
+
+
+def _warped(
+    dataset: Any, place: Place, shape: tuple[int, int], bands: Sequence[int]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Values [bands, H, W] at the centres of a grid's pixels, and which of them lie in the raster and are not masked.
+
+    Nodata is a value like others: a label set may list it.
+    """
     from rasterio.enums import Resampling
     from rasterio.transform import Affine
     from rasterio.vrt import WarpedVRT
 
-    with (
-        open_dataset(path) as dataset,
-        WarpedVRT(
-            dataset,
-            crs=place.crs,
-            transform=Affine(*place.transform),
-            height=shape[0],
-            width=shape[1],
-            resampling=Resampling.nearest,
-            # By default GDAL may be off by an eighth of a pixel; it takes no 0.
-            tolerance=1e-6,
-            # A label set may list what the file declares to be nodata.
-            src_nodata=None,
-            nodata=None,
-            add_alpha=not _has_alpha(dataset),
-        ) as warped,
-    ):
-        values = warped.read()
-        return _part(dataset, values[: dataset.count], values[-1] > 0, listed)
+    own = place_of(dataset)
+    with WarpedVRT(
+        dataset,
+        # A picture's may lie beside it, where GDAL does not look.
+        src_crs=own.crs if own is not None and dataset.crs is None else None,
+        crs=place.crs,
+        transform=Affine(*place.transform),
+        height=shape[0],
+        width=shape[1],
+        resampling=Resampling.nearest,
+        # By default GDAL may be off by an eighth of a pixel; it takes no 0.
+        tolerance=1e-6,
+        src_nodata=None,
+        nodata=None,
+        add_alpha=not _has_alpha(dataset),
+    ) as warped:
+        values = warped.read([*bands, warped.count])
+    return values[:-1], values[-1] > 0
+
+
+def _missing(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    if nodata is None:
+        return np.zeros(values.shape, bool)
+    return np.asarray(np.isnan(values) if np.isnan(nodata) else values == nodata)
 
 
 def _has_alpha(dataset: Any) -> bool:
@@ -115,8 +165,8 @@ def _has_alpha(dataset: Any) -> bool:
 def _part(dataset: Any, values: NDArray[Any], inside: NDArray[np.bool_], listed: Collection[int]) -> StoredPart:
     """Describe values [bands, H, W]. What is not inside gets a value that occurs, so that it is nothing unknown."""
     nodata = dataset.nodata
-    if nodata is not None and dataset.count == 1 and nodata not in listed:
-        inside &= ~np.isnan(values[0]) if np.isnan(nodata) else values[0] != nodata
+    if dataset.count == 1 and nodata not in listed:
+        inside &= ~_missing(values[0], nodata)
     if inside.any():
         values[:, ~inside] = values[:, inside][:, :1]
     palette = None

@@ -1,4 +1,4 @@
-"""Rasters on another grid than their own, by GDAL's warper: scenes at metres a pixel, class rasters on a scene's."""
+"""Scenes on another grid than their own, by GDAL's warper: at metres a pixel, north up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from rsir_tf.errors import InputError
 from rsir_tf.rasters.datasets import gdal, is_url, open_dataset
 from rsir_tf.rasters.layouts import Layout
-from rsir_tf.rasters.places import crs_text, ground_resolution, lonlat_to_pixel, moved, pixel_to_lonlat, place_of
+from rsir_tf.rasters.places import crs_text, ground_resolution, lonlat_to_pixel, moved, pixel_to_lonlat
 from rsir_tf.rasters.source import Place
 
 if TYPE_CHECKING:
@@ -89,88 +89,13 @@ def read_warped(
 
     Bilinear between valid pixels, and over all pixels that a coarser one covers; palettes by the nearest pixel.
     """
-    return _warped(path, layout, grid, shape, "nearest" if layout.palette is not None else "bilinear")
-
-
-def inside(grid: Place, shape: tuple[int, int], layout: Layout) -> bool:
-    """Whether an image on a grid lies within a scene, a pixel from its border at least; False where none can say."""
-    if layout.place is None:
-        return False
-    steps = np.linspace(0, 1, 9)
-    along, ends = np.meshgrid(steps, [0.0, 1.0])
-    columns = np.concatenate([along.ravel(), ends.ravel()]) * shape[1]
-    rows = np.concatenate([ends.ravel(), along.ravel()]) * shape[0]
-    x, y = lonlat_to_pixel(layout.place, *pixel_to_lonlat(grid, columns, rows), layout.shape)
-    return bool(((x >= 1) & (x <= layout.shape[1] - 1) & (y >= 1) & (y <= layout.shape[0] - 1)).all())
-
-
-def read_band(
-    path: str, grid: Place, shape: tuple[int, int], resampling: str = "nearest", *, band: int = 1
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read one band of a raster on the grid of an image, such as a class raster under a window of a scene.
-
-    Args:
-        path: A raster file or URL.
-        grid: The image's place.
-        shape: Its (height, width) in pixels.
-        resampling: As rasterio names it. Where the raster has the same grid, its values are read as they are.
-        band: Number of the band, from 1.
-
-    Returns:
-        Values [H, W] of the band's own type, and bool [H, W]: which of them are known, neither beyond the raster nor
-        masked, nodata or NaN. Others are 0.
-
-    Raises:
-        InputError: The raster cannot be read, or it is not known where it lies.
-    """
-    with open_dataset(path) as dataset:
-        if not 1 <= band <= dataset.count:
-            raise InputError(f"{path}: has no band {band}", wanted=f"1 to {dataset.count}")
-        place = place_of(dataset)
-        if place is None and not (dataset.gcps[0] or dataset.rpcs):
-            raise InputError(f"{path}: does not say where it lies", wanted="a raster with a reference system")
-        masked = "per_dataset" in [flag.name for flag in dataset.mask_flag_enums[band - 1]]
-        layout = Layout(
-            shape=dataset.shape,
-            bands=(band, band, band),
-            dtype=dataset.dtypes[band - 1],
-            block=dataset.block_shapes[band - 1],
-            ranges=None,
-            palette=None,
-            masked=masked,
-            nodata=None if masked else dataset.nodatavals[band - 1],
-            place=place,
-            notes=(),
-        )
-        offset = None if place is None else pixel_offset(place, grid)
-        if offset is not None:
-            window = ((offset[1], offset[1] + shape[0]), (offset[0], offset[0] + shape[1]))
-            # Beyond the raster the mask is 0, whatever the values are there.
-            values = dataset.read(band, window=window, boundless=True, fill_value=0)
-            mask = dataset.read_masks(band, window=window, boundless=True)
-            rows, columns = np.ogrid[: shape[0], : shape[1]]
-            within = (rows + offset[1] >= 0) & (rows + offset[1] < dataset.height)
-            within = within & (columns + offset[0] >= 0) & (columns + offset[0] < dataset.width)
-        else:
-            raw, mask = _warped(path, layout, grid, shape, resampling)
-            values, within = raw[0], np.ones(shape, bool)
-    valid = within & (mask > 0)
-    if values.dtype.kind == "f":
-        valid &= np.isfinite(values)
-    values[~valid] = 0
-    return values, valid
-
-
-def _warped(
-    path: str, layout: Layout, grid: Place, shape: tuple[int, int], resampling: str
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     from affine import Affine
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
     # Of several bands, one without a value makes a colour unknown, but for 8-bit files; see `valid_pixels`.
     extras = {"UNIFIED_SRC_NODATA": "YES" if layout.dtype == "uint8" else "PARTIAL"}
-    kernel = Resampling[resampling]
+    kernel = Resampling.nearest if layout.palette is not None else Resampling.bilinear
     with _prepared(path, layout, grid) as source:
         if layout.place is None:
             values = _from_points(source, layout, grid, shape, kernel, extras)
@@ -189,6 +114,18 @@ def _warped(
     # A band of alpha that is all or nothing, but between masked pixels and others: half of one is enough.
     full = np.iinfo(values.dtype).max if values.dtype in (np.uint8, np.uint16, np.int16) else 255
     return values[:-1], (values[-1] >= full // 2).astype(np.uint8)
+
+
+def inside(grid: Place, shape: tuple[int, int], layout: Layout) -> bool:
+    """Whether an image on a grid lies within a scene, a pixel from its border at least; False where none can say."""
+    if layout.place is None:
+        return False
+    steps = np.linspace(0, 1, 9)
+    along, ends = np.meshgrid(steps, [0.0, 1.0])
+    columns = np.concatenate([along.ravel(), ends.ravel()]) * shape[1]
+    rows = np.concatenate([ends.ravel(), along.ravel()]) * shape[0]
+    x, y = lonlat_to_pixel(layout.place, *pixel_to_lonlat(grid, columns, rows), layout.shape)
+    return bool(((x >= 1) & (x <= layout.shape[1] - 1) & (y >= 1) & (y <= layout.shape[0] - 1)).all())
 
 
 def _from_points(

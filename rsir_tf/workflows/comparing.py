@@ -152,7 +152,8 @@ def compare_descriptors(
     if not described and index is None:
         raise InputError(f"{archive.root}: nothing to compare. {' '.join(remarks)}", wanted="one descriptor or more")
     if index is None:
-        remarks.append("ReCNN and ReCNN+ are left out: neither an index nor a model was named.")
+        names = " and ".join(scheme.title for scheme in make_schemes(schemes))
+        remarks.append(f"{names} are left out: neither an index nor a model was named.")
     else:
         require_all(index, [replace(record, id=held[record.id]) for record in records])
     titles = {each.name: getattr(each, "title", each.name) for each in chosen}  # A user's descriptor may have none.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin
 from rasterio.warp import Resampling, reproject, transform_bounds
@@ -86,6 +87,15 @@ def test_another_reference_system_is_that_of_rasterio(scene: Path, tmp_path: Pat
     )  # fmt: skip
     assert (wanted > 0).all()
     np.testing.assert_array_equal(mask.read(LABELS), wanted - 1)
+
+
+def test_a_picture_with_a_world_file_is_a_mask(scene: Path, tmp_path: Path) -> None:
+    # Pixels of 4 m from the scene's corner; a world file has the centre of the first one.
+    Image.fromarray(CLASSES[:30, :40]).save(tmp_path / "mask.png")
+    (tmp_path / "mask.pgw").write_text("4\n0\n0\n-4\n500002\n4999998\n")
+    (tmp_path / "mask.prj").write_text(UTM.to_wkt(version="WKT1_ESRI"))
+    found = SceneMask(tmp_path / "mask.png", window(scene, 10, 20, 32, 30)).read(LABELS)
+    np.testing.assert_array_equal(found, CLASSES[10:25, 5:21].repeat(2, 0).repeat(2, 1) - 1)
 
 
 def test_a_scene_at_another_resolution_takes_its_mask_along(scene: Path, tmp_path: Path) -> None:

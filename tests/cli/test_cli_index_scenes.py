@@ -70,6 +70,40 @@ def test_scenes_are_indexed_told_of_and_gone_on_with(scenes: Path, tmp_path: Pat
     assert (east - west, north - south) == pytest.approx((640 / 71_700, 640 / 111_200), rel=0.01)
 
 
+def test_windows_of_an_index_are_evaluated_and_compared(tmp_path: Path, server: str, no_report: None, command) -> None:
+    # A red and a blue scene of two windows each, in a folder for each class.
+    for scene, band in (("fire/a.tif", 0), ("lake/b.tif", 2)):
+        values = np.random.default_rng(band).integers(1, 300, (3, 64, 128), dtype=np.uint16)
+        values[band] += 2000
+        (tmp_path / "classes" / scene).parent.mkdir(parents=True)
+        with rasterio.open(
+            tmp_path / "classes" / scene, "w", driver="GTiff", width=128, height=64, count=3, dtype="uint16",
+            crs="EPSG:32632", transform=from_origin(5e5, 5.5e6, 10, 10),
+        ) as file:  # fmt: skip
+            file.write(values)
+    to, reading = tmp_path / "index", ("--stretch", 0, 3000)
+    ended = command("index", tmp_path / "classes", "--to", to, "--server", server, "--tile", 64, *reading)
+    assert ended.code == 0, ended.err
+    evaluated = command("evaluate", to, "--k", 2, "--json")
+    assert evaluated.code == 0, evaluated.err
+    found = json.loads(evaluated.out)
+    # The two windows of a scene are its class, and nearer to each other than to those of the other colour.
+    assert found["queries"] == 4
+    assert {name: (own["anmrr"], own["map"], own["p_at_2"]) for name, own in found["schemes"].items()} == {
+        "recnn": (0, 1, 1), "recnn+": (0, 1, 1),
+    }  # fmt: skip
+    line = ("compare", tmp_path / "classes", "--index", to, "--all", "--processes", 1, "--descriptor", "statistics")
+    compared = command(*line, "--to", tmp_path / "compared", "--tile", 64, *reading, "--json")
+    assert compared.code == 0, compared.err
+    found = json.loads(compared.out)
+    assert found["queries"] == 4
+    assert {name: own["map"] for name, own in found["schemes"].items()} == {"statistics": 1, "recnn": 1, "recnn+": 1}
+    # Windows of another size are other images.
+    other = command(*line, "--to", tmp_path / "other", "--tile", 32, *reading)
+    assert other.code == 1
+    assert "fire/a.tif/" in other.err.splitlines()[-1]
+
+
 def test_a_model_of_another_reading_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export = tmp_path / "1"
     (export / "assets.extra").mkdir(parents=True)

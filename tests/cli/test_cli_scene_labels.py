@@ -99,6 +99,24 @@ def test_a_run_on_windows_keeps_how_scenes_were_read(scenes: Path, tmp_path: Pat
     assert card["reading"] == {"tiling": {"tile": 64}}
 
 
+def test_a_run_goes_on_with_the_numbers_that_a_percentage_meant(scenes: Path, tmp_path: Path, command) -> None:
+    run = tmp_path / "run"
+    train = ("train", scenes, "--labels", scenes.parent / "land.toml", "--run", run, "--test", 0, *TRAIN)
+    ended = command(*train, "--tile", 64, "--stretch", "2%")
+    assert ended.code == 0, ended.err
+    # Fields hold 160, water 80, and nothing else is valid.
+    assert "--stretch 2% of these 2 files is --stretch 80 160" in ended.err
+    recorded = json.loads((run / "manifest.json").read_text())["archive"]["reading"]
+    assert 'stretch = "2%"' in (run / "train.toml").read_text()
+    again = command("train", "--config", run / "train.toml", "--run", run)
+    assert again.code == 0, again.err
+    assert ("of these" in again.err, "complete, 1 of 1 epochs" in again.err) == (False, True)
+    assert json.loads((run / "manifest.json").read_text())["archive"]["reading"] == recorded
+    other = command("train", "--config", run / "train.toml", "--run", run, "--stretch", "0 100")
+    assert other.code == 1
+    assert "archive's reading.recipe.stretch" in other.err
+
+
 def test_polygons_label_scenes_but_not_where_these_show_nothing(scenes: Path, polygons: Path, command) -> None:
     labels = ("--label-polygons", polygons, "--class-field", "kind", "--images", "images/*", "--tile", 64)
     found = json.loads(command("check", scenes, *labels, "--outside", "other", "--json").out)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_pictures import picture
+from range_server import serving
 
 rasterio = pytest.importorskip("rasterio")
 
@@ -43,6 +44,31 @@ def test_a_scene_becomes_a_raster_and_polygons(tmp_path: Path, server: str, comm
     content = json.loads(again.out)
     assert [entry["pixels"] for entry in content["classes"] if entry["pixels"]] == [3072, 3072]
     assert (content["width"], content["height"], content["areas"]) == (96, 64, 2)
+
+
+def test_a_scene_behind_a_url_is_mapped_like_its_file(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch, command
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "www").mkdir()
+    cog = tmp_path / "www" / "cog.tif"
+    from rasterio.shutil import copy
+
+    copy(scene(tmp_path / "a.tif"), cog, driver="COG", blocksize=128)
+    maps = tmp_path / "file.tif", tmp_path / "url.tif"
+    assert command("segment", cog, "--to", maps[0], "--server", server).code == 0
+    with serving(tmp_path / "www") as web:
+        ended = command("segment", web.url("cog.tif"), "--to", maps[1], "--server", server, "--json")
+        assert ended.code == 0, ended.err
+        assert json.loads(ended.out)["source"] == web.url("cog.tif")
+        assert web.sent > 0
+        lost = command("segment", web.url("lost.tif"), "--to", tmp_path / "lost.tif", "--server", server)
+    assert (lost.code, lost.err.count("\n")) == (1, 1)
+    assert "lost.tif: " in lost.err
+    with rasterio.open(maps[0]) as own, rasterio.open(maps[1]) as other:
+        assert (own.crs, own.transform) == (other.crs, other.transform)
+        np.testing.assert_array_equal(own.read(), other.read())
 
 
 def test_several_sources_go_into_a_folder_and_a_bad_one_stops_none(tmp_path: Path, server: str, command) -> None:

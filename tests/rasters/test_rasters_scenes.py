@@ -275,3 +275,33 @@ def test_options_make_a_scene_of_a_file_and_of_nothing_else(tmp_path: Path) -> N
         RasterSource(path, window=(0, 0, 5))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="a grid without a window"):
         RasterSource(path, onto=Place(UTM["crs"], (10, 0, 0, 0, -10, 0)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_jpeg_2000_is_a_scene_like_others(tmp_path: Path, dtype: str) -> None:
+    values = noise(3, 80, 96, dtype, 1, 255 if dtype == "uint8" else 4000)
+    path = tmp_path / "a.jp2"
+    with rasterio.Env() as gdal:
+        if "JP2OpenJPEG" not in gdal.drivers():
+            pytest.skip("this GDAL has no driver for JPEG 2000")
+    # Quality 100 of the reversible transform loses nothing. Blocks of 32 pixels, so that the window needs several.
+    packing = {"QUALITY": 100, "REVERSIBLE": "YES", "YCBCR420": "NO", "BLOCKXSIZE": 32, "BLOCKYSIZE": 32}
+    with rasterio.open(
+        path, "w", driver="JP2OpenJPEG", width=96, height=80, count=3, dtype=dtype, **UTM, **packing
+    ) as file:
+        file.write(values)
+    recipe = Recipe() if dtype == "uint8" else Recipe(stretch=((0, 4000),))
+    if dtype == "uint16":
+        with pytest.raises(InputError, match=r"3 bands of uint16, values 1 to 3,999; .*--stretch 1 3999"):
+            RasterSource(str(path)).read()
+    scale = 1 if dtype == "uint8" else 255 / 4000
+    expected = np.rint(np.moveaxis(values, 0, 2) * scale).astype(np.uint8)
+    scene = RasterSource(str(path), recipe)
+    assert scene.place == Place("EPSG:32633", (10, 0, 500000, 0, -10, 5000000))
+    np.testing.assert_array_equal(scene.read(), expected)
+    window = open_source(RasterSource(str(path), recipe, (20, 10, 50, 60)).address)
+    np.testing.assert_array_equal(window.read(), expected[10:70, 20:70])
+    assert window.place == Place("EPSG:32633", (10, 0, 500200, 0, -10, 4999900))
+    assert [source.window for source in scene.windows(64)] == [
+        (0, 0, 64, 64), (32, 0, 64, 64), (0, 16, 64, 64), (32, 16, 64, 64),
+    ]  # fmt: skip
