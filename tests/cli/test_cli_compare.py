@@ -25,7 +25,7 @@ from rsir_tf.baselines import ColourHistogram, Statistics
 from rsir_tf.errors import InputError
 from rsir_tf.locks import WriterLock
 from rsir_tf.presentation import save_png
-from rsir_tf.ranking.schemes import SCHEMES
+from rsir_tf.ranking.schemes import PAPER_SCHEMES
 from rsir_tf.rasters import FileSource
 from rsir_tf.workflows import (
     compare_descriptors,
@@ -138,7 +138,7 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     asked = command(*line, "--to", tmp_path / "one", "--saved-model", tiny_export.model, "--json")
     assert asked.code == 0, asked.err
     first = json.loads(asked.out)["schemes"]
-    assert list(first) == ["color", *SCHEMES]
+    assert list(first) == ["color", *PAPER_SCHEMES]
     assert first["recnn+"]["costs"]["seconds_per_image"] > 0
     assert first["recnn+"]["costs"]["bytes_per_image"] == 2048
     again = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--json")
