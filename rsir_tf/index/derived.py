@@ -8,7 +8,7 @@ completely and checked.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import DTypeLike, NDArray
 from rsir_tf.errors import ArtifactError
 
 Content_co = TypeVar("Content_co", covariant=True)
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +29,8 @@ class SegmentVectors:
     """The vectors that a file is derived from.
 
     Attributes:
-        recnn: [n, C] region vectors in the index's number type, grouped by image; may be memory-mapped: read them in
-            chunks.
+        recnn: [n, C] region vectors in the index's number type, grouped by image; may be a memory-mapped file: read
+            them with `in_blocks`.
         recnn_plus: [P, C] global vectors in the same number type; may be memory-mapped too.
         counts: int64 [P], the regions of each image; their sum is n.
     """
@@ -37,6 +38,28 @@ class SegmentVectors:
     recnn: NDArray[np.floating]
     recnn_plus: NDArray[np.floating]
     counts: NDArray[np.int64]
+
+
+def in_blocks(vectors: NDArray[Number], rows: int, step: int = 1) -> Iterator[NDArray[Number]]:
+    """Read vectors in their order, so many rows at a time.
+
+    Of a memory-mapped file the rows are read from the file. Through the mapping every page that was looked at would
+    count as this process's memory for as long as the file is mapped.
+
+    Args:
+        vectors: [n, C] or [n]; if it is a `np.memmap`, then a whole file, not a part of it.
+        rows: At least 1; rows that the steps pass over count too.
+        step: Every step-th vector is wanted, from the first: as `vectors[::step]`.
+
+    Yields:
+        At most `rows` rows, perhaps none; one block after another.
+    """
+    for begin in range(0, len(vectors), rows):
+        block = vectors[begin : begin + rows]
+        if isinstance(vectors, np.memmap) and vectors.filename is not None:
+            offset = vectors.offset + begin * vectors.strides[0]
+            block = np.fromfile(vectors.filename, block.dtype, block.size, offset=offset).reshape(block.shape)
+        yield np.ascontiguousarray(block[-begin % step :: step])
 
 
 class DerivedFile(Protocol[Content_co]):

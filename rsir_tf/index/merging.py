@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.artifacts import written_aside
-from rsir_tf.index.derived import DerivedFile, SegmentVectors
+from rsir_tf.index.derived import DerivedFile, SegmentVectors, in_blocks
 from rsir_tf.index.layout import IMAGES, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.segment_files import describe_segment, write_table
@@ -19,6 +19,9 @@ from rsir_tf.index.segment_files import describe_segment, write_table
 MERGED_IMAGES = 4096
 MERGED_REGIONS = 1 << 17
 """A merged segment is full when it has this number of images, or of regions."""
+
+_ROWS = 1024
+"""Vectors that are copied at once: 2 MB of 512 float32."""
 
 MOST_SMALL = 16
 """If there are this many small segments, they are merged, even if the result is small too."""
@@ -102,8 +105,8 @@ def write_merged(
         aside.mkdir()
         write_table(images, aside / IMAGES)
         write_table(regions, aside / REGIONS)
-        _write_vectors(aside / RECNN, [segment.recnn for segment in segments], live_regions)
-        _write_vectors(aside / RECNN_PLUS, [segment.recnn_plus for segment in segments], live)
+        _write_vectors(aside, RECNN, segments, live_regions)
+        _write_vectors(aside, RECNN_PLUS, segments, live)
         large = _is_large(len(counts), len(owners))
         made = [kind for kind in derived if kind.worth(len(counts), len(owners), large)]
         if made:
@@ -135,15 +138,16 @@ def _live(segment: Segment) -> NDArray[np.bool_]:
     return kept
 
 
-def _write_vectors(file: Path, parts: Sequence[NDArray[np.floating]], kept: Sequence[NDArray[np.bool_]]) -> None:
-    """Write an array file with rows from several arrays, without having all in memory."""
-    rows = sum(int(mask.sum()) for mask in kept)
+def _write_vectors(folder: Path, name: str, segments: Sequence[Segment], kept: Sequence[NDArray[np.bool_]]) -> None:
+    """Write an array file with rows of several segments, a few of them in memory at a time."""
+    parts = [np.load(segment.folder / name, mmap_mode="r") for segment in segments]
     header: dict[str, Any] = {
         "descr": np.lib.format.dtype_to_descr(parts[0].dtype),
         "fortran_order": False,
-        "shape": (rows, parts[0].shape[1]),
+        "shape": (sum(int(mask.sum()) for mask in kept), parts[0].shape[1]),
     }
-    with file.open("wb") as opened:
+    with (folder / name).open("wb") as opened:
         np.lib.format.write_array_header_1_0(opened, header)
         for part, mask in zip(parts, kept, strict=True):
-            opened.write((part if mask.all() else part[mask]).data)
+            for block, wanted in zip(in_blocks(part, _ROWS), in_blocks(mask, _ROWS), strict=True):
+                opened.write((block if wanted.all() else block[wanted]).data)

@@ -24,20 +24,24 @@ last bits of rounded numbers depend on the processor and on BLAS's threads; the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.distances import to_float32, to_float64
+from rsir_tf.index.derived import in_blocks
 from rsir_tf.ranking.bounds.operands import squared_norms
 
 COORDINATES = 48
 """Of a point; part of the format. For a network trained on UC Merced, 47 components hold 91% of the variance."""
 
 _SAMPLE = 8192
-"""The components are computed from this number of vectors, or up to twice as many; and this many rows are written at
-once."""
+"""The components are computed from this number of vectors, or up to twice as many."""
+
+_ROWS = 1024
+"""Vectors in memory at once: 4 MB of 512 float64, and several arrays of that size are computed from them."""
 
 _COMMON = 0.9995
 """Share of the coordinates that the levels cover; what lies beyond is clipped, and the image's error includes that."""
@@ -51,15 +55,12 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
 
     Args:
         file: A new file.
-        recnn: [n, C], n ≥ 1, finite, in the index's number type; may be memory-mapped, since it is read in chunks.
+        recnn: [n, C], n ≥ 1, finite, in the index's number type; may be a memory-mapped file, since it is read in
+            blocks.
         counts: int64 [P], the regions of each image; their sum is n.
     """
-    sample = to_float64(recnn[:: max(1, len(recnn) // _SAMPLE)])
-    mean = sample.mean(axis=0).astype(np.float32)
-    sample -= mean
-    _, axes = np.linalg.eigh(sample.T @ sample)
-    basis = axes[:, ::-1][:, : coordinates(len(axes)) - 1].astype(np.float32)
-    points = to_points(sample, basis, 0.0)
+    mean, basis = _mean_and_basis(recnn)
+    points = np.concatenate([to_points(sample - mean, basis, 0.0) for sample in _samples(recnn)])
     middle = float(points[:, -1].mean())
     points[:, -1] -= middle
     steps = np.quantile(np.abs(points), _COMMON, axis=0) / 127
@@ -71,10 +72,10 @@ def write_components(file: Path, recnn: NDArray[np.floating], counts: NDArray[np
     squares = np.empty(len(recnn), dtype=np.float32)
     norms = np.empty(len(recnn), dtype=np.float32)
     errors = np.zeros(len(counts))
-    for begin in range(0, len(recnn), _SAMPLE):
-        rows = slice(begin, begin + _SAMPLE)
-        vectors = to_float64(recnn[rows])
-        norms[rows] = squared_norms(to_float32(recnn[rows]))
+    for at, block in enumerate(in_blocks(recnn, _ROWS)):
+        rows = slice(at * _ROWS, at * _ROWS + len(block))
+        vectors = to_float64(block)
+        norms[rows] = squared_norms(to_float32(block))
         points = to_points(vectors - mean, basis, middle)
         rounded = np.clip(np.rint(points / steps), -127, 127)
         levels[places[rows]] = rounded
@@ -125,6 +126,29 @@ def groups(counts: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]
     for count, images in zip(numbers.tolist(), np.split(order, begins[1:]), strict=True):
         if count:
             yield count, images
+
+
+def _samples(recnn: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
+    """Evenly spaced vectors of a segment, in blocks of about `_ROWS`: products of smaller matrices are slow."""
+    step = max(1, len(recnn) // _SAMPLE)
+    blocks = in_blocks(recnn, _ROWS, step)
+    while some := list(islice(blocks, step)):
+        yield to_float64(np.concatenate(some))
+
+
+def _mean_and_basis(recnn: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean of a sample, float32 [C], and its first principal axes, float32 [C, K − 1]."""
+    count, total = 0, np.zeros(recnn.shape[1])
+    for sample in _samples(recnn):
+        count += len(sample)
+        total += sample.sum(axis=0)
+    mean = (total / count).astype(np.float32)
+    spread = np.zeros((len(mean), len(mean)))
+    for sample in _samples(recnn):
+        above = sample - mean
+        spread += above.T @ above
+    _, axes = np.linalg.eigh(spread)
+    return mean, axes[:, ::-1][:, : coordinates(len(axes)) - 1].astype(np.float32)
 
 
 def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:

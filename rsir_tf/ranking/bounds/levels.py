@@ -22,10 +22,13 @@ from numpy.typing import NDArray
 
 from rsir_tf.distances import to_float64
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.derived import SegmentVectors, read_arrays
+from rsir_tf.index.derived import SegmentVectors, in_blocks, read_arrays
 
-CHUNK = 4096
-"""Vectors that are processed at once: 16 MB of 512 float64."""
+_SAMPLE = 4096
+"""The step is computed from this number of vectors, or up to twice as many."""
+
+_ROWS = 512
+"""Vectors in memory at once: 2 MB of 512 float64, and several arrays of that size are computed from them."""
 
 _COMMON = 0.9999
 """Share of the values that the levels cover; what lies beyond is clipped, and the image's error includes that."""
@@ -36,16 +39,23 @@ def write_levels(file: Path, recnn_plus: NDArray[np.floating]) -> None:
 
     Args:
         file: A new file.
-        recnn_plus: [N, C], N ≥ 1, finite, in the index's number type; may be memory-mapped, since it is read in chunks.
+        recnn_plus: [N, C], N ≥ 1, finite, in the index's number type; may be a memory-mapped file,
+            since it is read in blocks.
     """
-    offset = recnn_plus.min(axis=0).astype(np.float32)
-    sample = to_float64(recnn_plus[:: max(1, len(recnn_plus) // CHUNK)]) - offset
-    step = float(np.quantile(sample, _COMMON)) / 255 or 1.0
+    offset = np.min([block.min(axis=0) for block in in_blocks(recnn_plus, _ROWS)], axis=0).astype(np.float32)
+    every = max(1, len(recnn_plus) // _SAMPLE)
+    sample = np.empty((len(range(0, len(recnn_plus), every)), len(offset)))
+    filled = 0
+    for block in in_blocks(recnn_plus, _ROWS, every):
+        sample[filled : filled + len(block)] = to_float64(block) - offset
+        filled += len(block)
+    step = float(np.quantile(sample, _COMMON, overwrite_input=True)) / 255 or 1.0
+    del sample
     levels = np.empty(recnn_plus.shape, dtype=np.uint8)
     errors = np.empty(len(recnn_plus))
-    for begin in range(0, len(recnn_plus), CHUNK):
-        rows = slice(begin, begin + CHUNK)
-        levels[rows], errors[rows] = _rounded(recnn_plus[rows], offset, step)
+    for at, block in enumerate(in_blocks(recnn_plus, _ROWS)):
+        rows = slice(at * _ROWS, at * _ROWS + len(block))
+        levels[rows], errors[rows] = _rounded(block, offset, step)
     above = np.nextafter(errors.astype(np.float32), np.float32(np.inf))
     with file.open("wb") as opened:
         np.savez(opened, levels=levels, offset=offset, step=np.float64(step), errors=above)
