@@ -10,9 +10,14 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rsir_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 URL_PREFIXES = ("http://", "https://", "s3://")
 """How the addresses begin that GDAL reads over a network."""
@@ -142,6 +147,15 @@ def stamp_of(name: str) -> tuple[int, int] | None:
     except OSError as error:
         raise InputError(f"{name}: no such file", cure="check the path") from error
     return status.st_size, status.st_mtime_ns
+
+
+def read_palette(dataset: Any) -> NDArray[np.uint8]:
+    """The colours of an open dataset's first band: uint8 [n, 3], RGB of each index that the file lists."""
+    entries = dataset.colormap(1)
+    palette = np.zeros((max(entries) + 1, 3), np.uint8)
+    for index, colour in entries.items():
+        palette[index] = colour[:3]
+    return palette
 
 
 def _open(name: str, document: str | None) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import open_dataset, stamp_of
+from rsir_tf.rasters.datasets import open_dataset, read_palette, stamp_of
 from rsir_tf.rasters.places import place_of
 from rsir_tf.rasters.recipe import Recipe
 from rsir_tf.rasters.source import Place
@@ -98,7 +98,9 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
     bands = _choose_bands(dataset, path, recipe, alpha)
     palette = None
     if dataset.count == 1 and max(bands) > 1:
-        palette, bands = _palette(dataset)[:, [band - 1 for band in bands]], (1, 1, 1)
+        colours = read_palette(dataset)[:, [band - 1 for band in bands]]
+        # Values that have no colour are black.
+        palette, bands = np.pad(colours, ((0, max(0, 256 - len(colours))), (0, 0))), (1, 1, 1)
     dtype = _dtype(dataset, path, bands)
     if recipe.stretch is None and dtype != "uint8":
         raise _needs_choice(dataset, path, alpha, bands)
@@ -172,15 +174,6 @@ def _dtype(dataset: Any, path: str, bands: tuple[int, int, int]) -> str:
             cure="choose others with --bands",
         )
     return str(dtypes.pop())
-
-
-def _palette(dataset: Any) -> NDArray[np.uint8]:
-    entries = dataset.colormap(1)
-    palette = np.zeros((256, 3), np.uint8)
-    for index, colour in entries.items():
-        if index < len(palette):
-            palette[index] = colour[:3]
-    return palette
 
 
 def _needs_choice(dataset: Any, path: str, alpha: int | None, bands: tuple[int, int, int] | None = None) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +228,7 @@ def _transformed(
     return np.asarray(new_x, np.float64).reshape(x.shape), np.asarray(new_y, np.float64).reshape(y.shape)
 
 
+@lru_cache(maxsize=64)
 def _turn(crs: str) -> float | None:
     """What a whole turn around the Earth is in the unit of a geographic system (360 of degrees); None of others."""
     system = _crs(crs)

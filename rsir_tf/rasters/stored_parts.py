@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import open_dataset
+from rsir_tf.rasters.datasets import open_dataset, read_palette
 from rsir_tf.rasters.places import place_of
 from rsir_tf.rasters.stored import Stored
 
@@ -171,10 +171,7 @@ def _part(dataset: Any, values: NDArray[Any], inside: NDArray[np.bool_], listed:
         values[:, ~inside] = values[:, inside][:, :1]
     palette = None
     if dataset.count == 1 and dataset.colorinterp[0].name == "palette":
-        entries = dataset.colormap(1)
-        palette = np.zeros((max(entries) + 1, 3), np.uint8)
-        for index, colour in entries.items():
-            palette[index] = colour[:3]
+        palette = read_palette(dataset)
     bits = dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS")
     stored = Stored(
         shape=inside.shape,

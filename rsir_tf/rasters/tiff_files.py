@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import gdal
+from rsir_tf.rasters.datasets import gdal, read_palette
 from rsir_tf.rasters.stored import ORIENTATIONS, Stored, require_size
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _describe(opened: Any, orientation: int, photometric: int, decode: Callable[
         dtype=opened.dtypes[0],
         bits=int(opened.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 0)) or _bits(opened.dtypes[0]),
         # GDAL makes palettes of its own where there is none in the file.
-        palette=_palette(opened) if photometric == _PALETTE and opened.count == 1 else None,
+        palette=read_palette(opened) if photometric == _PALETTE and opened.count == 1 else None,
         white_is_zero=photometric == _WHITE_IS_ZERO,
         alpha="alpha" in [band.name for band in opened.colorinterp[1:]],
         colour_space=_SPACES.get(structure.get("SOURCE_COLOR_SPACE", "")),
@@ -109,14 +109,6 @@ def _together(bands: NDArray[Any]) -> NDArray[Any]:
 
 def _bits(dtype: str) -> int:
     return np.dtype(dtype).itemsize * 8 if not dtype.startswith("complex_") else 32
-
-
-def _palette(opened: Any) -> NDArray[np.uint8]:
-    entries = opened.colormap(1)
-    palette = np.zeros((max(entries) + 1, 3), np.uint8)
-    for index, colour in entries.items():
-        palette[index] = colour[:3]
-    return palette
 
 
 def _tags(name: str) -> tuple[int, int, int]:
