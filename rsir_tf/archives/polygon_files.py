@@ -132,7 +132,8 @@ def _read(file: Path, layer: str | None, options: PolygonOptions) -> Vectors:
         fields = ", ".join(read_vectors(file, layer).columns)
         raise InputError(
             f"{file}: nothing says which classes its polygons have",
-            wanted=f"--class-field NAME (its fields are: {fields or 'none'}), or --class-name NAME where all have one",
+            wanted=f"--class-field NAME ({f'its fields are: {fields}' if fields else 'but it has no fields'}), or "
+            "--class-name NAME where all have one",
         )
     return read_vectors(file, layer, columns=[] if options.class_field is None else [options.class_field])
 

@@ -255,5 +255,5 @@ def _lines(*findings: tuple[Collection[str], str]) -> list[str]:
         first = next(iter(found))
         reason = found[first] if isinstance(found, dict) else None
         named = f"{first}: {reason}" if reason else first
-        lines.append(f"{text.format(len(found))} (" + ("first " if len(found) > 1 else "") + f"{named})")
+        lines.append(f"{text.replace('{}', str(len(found)), 1)} (" + ("first " if len(found) > 1 else "") + f"{named})")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import typer
@@ -94,7 +95,7 @@ def _text(report: ArchiveReport) -> str:
 
 def _scene_lines(report: ArchiveReport) -> list[str]:
     """The scenes that are cut into windows, one line each."""
-    from rsir_tf.presentation.tables import Table, console_table
+    from rsir_tf.presentation.tables import Table, console_table, short_number
 
     if not report.scene_files:
         return []
@@ -104,7 +105,7 @@ def _scene_lines(report: ArchiveReport) -> list[str]:
             scene.size,
             f"{scene.bands} band{'s' * (scene.bands != 1)} of {scene.dtype}",
             scene.crs or "no place",
-            "" if scene.metres_a_pixel is None else f"{scene.metres_a_pixel:.4g} m",
+            "" if scene.metres_a_pixel is None else f"{short_number(scene.metres_a_pixel)} m",
             f"{(kept := scene.windows - scene.windows_left_out):,} window{'s' * (kept != 1)}",
             f"{scene.valid_share:.1%} valid",
         ]
@@ -117,10 +118,24 @@ def _scene_lines(report: ArchiveReport) -> list[str]:
     return lines
 
 
+def _unreadable(report: ArchiveReport) -> list[str]:
+    """Images that cannot be read, one line each; of windows, one line for each scene with its first reason."""
+    if not report.scene_files:
+        return list(report.unreadable.values())
+    scenes = Counter(name.rpartition("/")[0] for name in report.unreadable)
+    first: dict[str, str] = {}
+    for name, reason in report.unreadable.items():
+        first.setdefault(name.rpartition("/")[0], f"{name}: {reason}")
+    return [
+        first[scene] if count == 1 else f"{scene}: {count:,} windows, the first is {first[scene]}"
+        for scene, count in scenes.items()
+    ]
+
+
 def _faults(report: ArchiveReport) -> list[str]:
     """Every file that training would fail at, one line each."""
     return [
-        *report.unreadable.values(),
+        *_unreadable(report),
         *(f"{image}: has no mask" for image in report.images_without_mask),
         *report.unreadable_masks.values(),
         *report.masks_of_other_size.values(),

@@ -127,7 +127,9 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Let --montage, --geojson, --geoparquet and --to replace any file.")
     ] = False,
-    paths: Annotated[bool, typer.Option("--paths", help="Print the path of each hit too; --json always does.")] = False,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Print the path of each hit too; of a window, that of its scene.")
+    ] = False,
     root: options.Roots = None,
     connection: Annotated[Connection, Without("batch_size")],
     parts: SceneParts,

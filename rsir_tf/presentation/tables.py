@@ -53,6 +53,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
+def short_number(value: float) -> str:
+    """A number with four significant digits and no exponent: "0.4723", "8,293", "20,050"."""
+    rounded = float(f"{value:.4g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:.4g}"
+
+
 def cell_text(cell: Cell) -> str:
     """The text of a cell; see `Table`."""
     if isinstance(cell, str):

@@ -111,7 +111,8 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
     place = place or place_of(dataset)
     points = bool(dataset.gcps[0] or dataset.rpcs)
     if place is None and not (points and recipe.resolution is not None):
-        notes.append(_why_no_place(dataset, points))
+        why = _why_no_place(dataset, points)
+        notes.append(f"does not have a name as in {tile_names}, and {why}" if tile_names else why)
     return Layout(
         shape=(dataset.height, dataset.width),
         bands=bands,
@@ -191,7 +192,7 @@ def _needs_choice(dataset: Any, path: str, alpha: int | None, bands: tuple[int, 
     names = [f"{band} = {text}" for band, text in enumerate(dataset.descriptions, 1) if text]
     found = f"{path}: has {count} of {dtype}, {ranged}" + (f" ({', '.join(names[:13])})" if names else "")
     options = [] if bands else ["--bands R G B"]
-    proposal = [] if bands else ["--bands 1 1 1" if len(colours) == 1 else "--bands 1 2 3"]
+    proposal = [] if bands else ["--bands 1 1 1" if len(colours) == 1 else f"--bands {_likely_bands(dataset)}"]
     if dtype != "uint8":
         options.append("--stretch LOW HIGH")
         high = max(high, low + 1)
@@ -202,6 +203,15 @@ def _needs_choice(dataset: Any, path: str, alpha: int | None, bands: tuple[int, 
             found += ", which are those of an 8-bit picture"
     cure = f"say {' and '.join(options)} (for example {' '.join(proposal)})"
     return InputError(found, cure=f"{cure}, or {_one_band_cure(path)}" if dataset.count == 1 else cure)
+
+
+def _likely_bands(dataset: Any) -> str:
+    """Bands for an example: red, green and blue by their names (also as Sentinel-2 has them), else the first three."""
+    names = [(text or "").lower() for text in dataset.descriptions]
+    for wanted in (("red", "green", "blue"), ("b04", "b03", "b02")):
+        if all(names.count(name) == 1 for name in wanted):
+            return " ".join(str(names.index(name) + 1) for name in wanted)
+    return "1 2 3"
 
 
 def _one_band_cure(path: str) -> str:

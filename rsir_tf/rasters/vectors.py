@@ -69,7 +69,10 @@ def read_vectors(
         known = [str(field) for field in pyogrio.read_info(path, layer=layer)["fields"]]
         for column in columns or ():
             if column not in known:
-                raise InputError(f"{name}: has no field {column!r}", wanted=f"one of {', '.join(known) or 'none'}")
+                wanted = (
+                    f"one of its fields: {', '.join(known)}" if known else "the name of a field, and the file has none"
+                )
+                raise InputError(f"{name}: has no field {column!r}", wanted=wanted)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning, module="pyogrio")
             meta, _, encoded, values = pyogrio.raw.read(path, layer=layer, columns=columns, force_2d=True)

@@ -9,7 +9,7 @@ import pytest
 
 from rsir_tf import presentation
 from rsir_tf.presentation import Table, console_table, markdown_table
-from rsir_tf.presentation.tables import markdown_text, number, visible
+from rsir_tf.presentation.tables import markdown_text, number, short_number, visible
 
 
 def test_markdown_tables_escape_bars():
@@ -82,3 +82,11 @@ def test_names_of_the_version_before_still_work():
         assert importlib.import_module("rsir_tf.pictures").Tile is presentation.Tile
     with pytest.warns(DeprecationWarning, match=r"rsir_tf\.evaluation\.write_report is deprecated"):
         assert importlib.import_module("rsir_tf.evaluation").write_report is presentation.write_report
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.47231, "0.4723"), (3000.0, "3,000"), (20051.2, "20,050"), (9999.6, "10,000"), (-1234.5, "-1,234"), (0, "0")],
+)
+def test_short_numbers_have_no_exponent(value: float, text: str) -> None:
+    assert short_number(value) == text

@@ -305,3 +305,19 @@ def test_jpeg_2000_is_a_scene_like_others(tmp_path: Path, dtype: str) -> None:
     assert [source.window for source in scene.windows(64)] == [
         (0, 0, 64, 64), (32, 0, 64, 64), (0, 16, 64, 64), (32, 16, 64, 64),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "bands"),
+    [
+        (("B02", "B03", "B04", "B08"), "3 2 1"),
+        (("Blue", "NIR", "Red", "Green"), "3 4 1"),
+        (("a", "", "B04", ""), "1 2 3"),
+    ],
+)
+def test_the_proposal_follows_the_names_of_bands(tmp_path: Path, names: tuple[str, ...], bands: str) -> None:
+    path = write_scene(tmp_path / "a.tif", noise(5, 20, 20))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = (*names, None)
+    with pytest.raises(InputError, match=rf"for example --bands {bands}\)"):
+        RasterSource(path).read()

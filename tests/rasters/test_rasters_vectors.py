@@ -65,8 +65,11 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"notes\.shp: cannot be read as a vector file"):
         read_vectors(tmp_path / "notes.shp")
     SQUARES.to_file(tmp_path / "a.shp")
-    with pytest.raises(InputError, match="has no field 'class'; wanted one of kind, storeys"):
+    with pytest.raises(InputError, match="has no field 'class'; wanted one of its fields: kind, storeys"):
         read_vectors(tmp_path / "a.shp", columns=["class"])
+    SQUARES[["geometry"]].to_file(tmp_path / "bare.geojson")
+    with pytest.raises(InputError, match="has no field 'class'; wanted the name of a field, and the file has none"):
+        read_vectors(tmp_path / "bare.geojson", columns=["class"])
     (tmp_path / "a.prj").unlink()
     with pytest.raises(InputError, match=r"does not say which coordinate reference system .* ogr2ogr -a_srs"):
         read_vectors(tmp_path / "a.shp")

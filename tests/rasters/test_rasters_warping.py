@@ -170,6 +170,9 @@ def test_web_tiles_are_resampled_to_ground_metres(tmp_path: Path) -> None:
     tile = RasterSource(path, tile_names=names)
     assert tile.place is not None
     assert tile.place.crs == "EPSG:3857"
+    other = RasterSource(path, tile_names="{z}/{x}/{y}.png")
+    assert other.place is None
+    assert other.notes[0].startswith("does not have a name as in {z}/{x}/{y}.png, and has no reference system")
     # Zoom 19, 512 pixels a tile: 0.149 m at the equator, and cos(27.6°) of that at Banepa.
     metres = ground_resolution(tile.place, tile.shape)
     assert metres == pytest.approx(40075016.7 / 2**19 / 512 * np.cos(np.radians(27.6)), rel=0.01)

@@ -13,6 +13,7 @@ from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.presentation.drawing import blend, scaled_size
 from rsir_tf.presentation.scale_bars import Ground, draw_ground
 from rsir_tf.presentation.sheets import INK, PAPER, Tile, sheet
+from rsir_tf.presentation.tables import short_number
 from rsir_tf.presentation.targets import check_target
 from rsir_tf.presentation.text import font, line_height
 
@@ -154,7 +155,11 @@ def _legend(table: NDArray[np.uint8], low: float, high: float, unit: str, width:
     colours = table[np.linspace(255, 0, width).round().astype(int)]
     page.paste(Image.fromarray(np.repeat(colours[None], _LEGEND, axis=0)), (0, 0))
     draw = ImageDraw.Draw(page)
-    texts = [f"{low:.4g} (nearest)", f"{(low + high) / 2:.4g}  {unit}", f"{high:.4g} and farther"]
+    texts = [
+        f"{short_number(low)} (nearest)",
+        f"{short_number((low + high) / 2)}  {unit}",
+        f"{short_number(high)} and farther",
+    ]
     for text, share in zip(texts, (0.0, 0.5, 1.0), strict=True):
         face.draw(draw, (round(share * (width - face.getlength(text))), _LEGEND + 4), text, INK)
     return np.asarray(page)
