@@ -88,6 +88,12 @@ class Model(Protocol):
     def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
         """Like `predict`, for any number of images: they are read as needed, a few ahead; results are in order."""
 
+    def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        """Like `predict_stream`, but for the segmentations alone, uint8 [H, W] each.
+
+        Meant for large images: a server does not send conv5_3, and at most two requests are under way.
+        """
+
     def close(self) -> None:
         """Release connections and memory; later calls fail."""
 

@@ -153,19 +153,24 @@ def reading(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[s
 # A model that answers at once
 
 
-def answers(rows: int, height: int, width: int) -> bytes:
-    """A reply for images of one size: a patchwork of classes, and features that differ from cell to cell."""
+def answers(rows: int, height: int, width: int, wanted: list[str]) -> bytes:
+    """A reply for images of one size: a patchwork of classes, and features that differ from cell to cell.
+
+    As of TensorFlow Serving, it holds the outputs that are wanted, or all where none is named.
+    """
     from rsir_tf.serving.messages import PredictResponse
     from rsir_tf.serving.tensors import encode_reply
 
     random = np.random.default_rng(0)
     patches = random.integers(0, CLASSES, (rows, -(-height // 64), -(-width // 64)), dtype=np.uint8)
     segmentation = patches.repeat(64, 1).repeat(64, 2)[:, :height, :width]
-    features = random.random((rows, -(-height // 16), -(-width // 16), 512), dtype=np.float32)
     response = PredictResponse()
     response.model_spec.version.value = 1
     response.outputs["segmentation"].CopyFrom(encode_reply(np.ascontiguousarray(segmentation)))
-    response.outputs["conv5_3"].CopyFrom(encode_reply(features))
+    response.outputs["model_id"].CopyFrom(encode_reply(np.array([b"canned"] * rows, dtype=object)))
+    if "conv5_3" in (wanted or ["conv5_3"]):
+        features = random.random((rows, -(-height // 16), -(-width // 16), 512), dtype=np.float32)
+        response.outputs["conv5_3"].CopyFrom(encode_reply(features))
     return bytes(response.SerializeToString())
 
 
@@ -176,22 +181,23 @@ def serve(pipe: Any) -> None:
 
     from rsir_tf.serving.messages import MAX_MESSAGE, PredictRequest
 
-    replies: dict[tuple[int, ...], bytes] = {}
+    replies: dict[tuple[Any, ...], bytes] = {}
     described, signatures = description(), metadata()
     wait = [0.0]
     computing = threading.Lock()
 
     def predict(request: bytes, context: Any) -> bytes:
-        inputs = PredictRequest.FromString(request).inputs
+        asked = PredictRequest.FromString(request)
+        inputs, wanted = asked.inputs, list(asked.output_filter)
         if "images" not in inputs:
             return described
         shape = tuple(side.size for side in inputs["images"].tensor_shape.dim)[:3]
-        if shape not in replies:
-            replies[shape] = answers(*shape)
+        if (shape, *wanted) not in replies:
+            replies[(shape, *wanted)] = answers(*shape, wanted)
         if wait[0]:
             with computing:  # One network computes one request at a time.
                 time.sleep(wait[0] * float(np.prod(shape)))
-        return replies[shape]
+        return replies[(shape, *wanted)]
 
     handlers = {
         "Predict": grpc.unary_unary_rpc_method_handler(predict),

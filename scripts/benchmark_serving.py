@@ -48,6 +48,7 @@ def canned(count: int) -> bytes:
     conv5_3 = random.random((count, SIDE // 16, SIDE // 16, 512), dtype=np.float32)
     response.outputs["segmentation"].CopyFrom(encode_reply(segmentation))
     response.outputs["conv5_3"].CopyFrom(encode_reply(conv5_3))
+    response.outputs["model_id"].CopyFrom(encode_reply(np.array([b"canned"] * count, dtype=object)))
     return bytes(response.SerializeToString())
 
 
@@ -65,7 +66,10 @@ def metadata() -> bytes:
     signatures = SignatureDefMap()
     for name in SIGNATURES:
         signatures.signature_def[name].method_name = "tensorflow/serving/predict"
-    shape = signatures.signature_def["features"].outputs["conv5_3"].tensor_shape
+    outputs = signatures.signature_def["features"].outputs
+    for name in ("segmentation", "model_id"):
+        outputs[name].name = name
+    shape = outputs["conv5_3"].tensor_shape
     for side in (-1, -1, -1, 512):
         shape.dim.add(size=side)
     response.metadata["signature_def"].Pack(signatures)

@@ -63,12 +63,15 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
         except Exception as error:  # noqa: BLE001 - raised again below, once the images before it are on their way
             failure = error
             break
-        limit = max(1, min(largest(), BATCH_PIXELS // (image.shape[0] * image.shape[1])))
-        if group and (len(group) >= limit or group[0].shape != image.shape):
+        if group and group[0].shape != image.shape:
             yield group
             group = []
         group.append(image)
         position += 1
+        # A full group does not wait for another image, which may be large.
+        if len(group) >= min(largest(), BATCH_PIXELS // (image.shape[0] * image.shape[1])):
+            yield group
+            group = []
     if group:
         yield group
     if failure is not None:
@@ -77,7 +80,7 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
 
 def split_answer(
     segmentation: NDArray[Any],
-    conv5_3: NDArray[Any],
+    conv5_3: NDArray[Any] | None,
     model_ids: Sequence[str],
     images: Sequence[NDArray[np.uint8]],
     description: ModelDescription,
@@ -86,13 +89,14 @@ def split_answer(
 
     Args:
         segmentation: Should be uint8 [N, H, W], indices of the model's classes.
-        conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, channels], finite.
+        conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, channels], finite; None where only the segmentation was asked
+            for.
         model_ids: The id of the model that answered, once per image.
         images: The N images of the request, each [H, W, 3].
         description: The model that should have answered.
 
     Returns:
-        One prediction per image.
+        One prediction per image; without features, its conv5_3 is empty.
 
     Raises:
         MismatchError: Another model gave the answer.
@@ -106,7 +110,9 @@ def split_answer(
     if segmentation.dtype != np.uint8 or segmentation.shape != (count, height, width):
         raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
     cells = (count, -(-height // STRIDE), -(-width // STRIDE), description.channels)
-    if conv5_3.dtype != np.float32 or conv5_3.shape != cells:
+    if conv5_3 is None:
+        conv5_3 = np.empty((count, 0, 0, description.channels), np.float32)
+    elif conv5_3.dtype != np.float32 or conv5_3.shape != cells:
         raise _unlike(CONV5_3, conv5_3, f"float32 {list(cells)}")
     if not np.isfinite(conv5_3).all():
         raise ModelError(

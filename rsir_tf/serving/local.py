@@ -66,7 +66,7 @@ class LoadedModel:
 
     def describe(self) -> ModelDescription:
         if self._description is None:
-            answer = self._run(DESCRIBE)
+            answer = self._run(DESCRIBE, (MODEL_ID, CLASS_NAMES))
             self._description = ModelDescription(
                 model_id=_texts(answer[MODEL_ID])[0],
                 class_names=tuple(_texts(answer[CLASS_NAMES])),
@@ -80,12 +80,10 @@ class LoadedModel:
         return list(self.predict_stream(images))
 
     def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        description = self.describe()
-        return (
-            prediction
-            for group in grouped(images, lambda: self._batch_size)
-            for prediction in self._predict_group(group, description)
-        )
+        return self._stream(images, (SEGMENTATION, CONV5_3, MODEL_ID))
+
+    def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        return (prediction.segmentation for prediction in self._stream(images, (SEGMENTATION, MODEL_ID)))
 
     def close(self) -> None:
         self._loaded = None
@@ -99,16 +97,27 @@ class LoadedModel:
     ) -> None:
         self.close()
 
-    def _predict_group(self, group: Sequence[NDArray[np.uint8]], description: ModelDescription) -> list[Prediction]:
-        answer = self._run(FEATURES, **{IMAGES: np.stack(group)})
+    def _stream(self, images: Iterable[NDArray[np.uint8]], wanted: Sequence[str]) -> Iterator[Prediction]:
+        description = self.describe()
+        return (
+            prediction
+            for group in grouped(images, lambda: self._batch_size)
+            for prediction in self._predict_group(group, wanted, description)
+        )
+
+    def _predict_group(
+        self, group: Sequence[NDArray[np.uint8]], wanted: Sequence[str], description: ModelDescription
+    ) -> list[Prediction]:
+        answer = self._run(FEATURES, wanted, **{IMAGES: np.stack(group)})
         try:
             own = [description.model_id] * len(group)  # answers of older exports have no model id
             model_ids = _texts(answer[MODEL_ID]) if MODEL_ID in answer else own
-            return split_answer(answer[SEGMENTATION], answer[CONV5_3], model_ids, group, description)
+            return split_answer(answer[SEGMENTATION], answer.get(CONV5_3), model_ids, group, description)
         except (ModelError, MismatchError) as error:
             raise at(f"{self._where}, signature {FEATURES!r}", error) from error
 
-    def _run(self, signature: str, **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def _run(self, signature: str, wanted: Sequence[str], **inputs: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Compute; of the wanted outputs, those that the signature has."""
         import tensorflow as tf
 
         loaded = self._loaded
@@ -119,7 +128,7 @@ class LoadedModel:
         except (tf.errors.OpError, TypeError, ValueError) as error:
             first_line = str(error).strip().partition("\n")[0]
             raise ModelError(f"{self._where}: signature {signature!r} failed ({first_line})") from error
-        return {name: to_array(tensor) for name, tensor in answer.items()}
+        return {name: to_array(answer[name]) for name in wanted if name in answer}
 
 
 def _texts(array: NDArray[Any]) -> list[str]:

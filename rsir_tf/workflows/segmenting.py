@@ -131,8 +131,9 @@ class Part:
 def plan_windows(shape: tuple[int, int], window: int = WINDOW, margin: int = MARGIN) -> list[Part]:
     """Divide a scene into windows that overlap by twice the margin, row by row.
 
-    The windows of a scene are as equal as their starts at multiples of 32 allow. There is no margin at the scene's own
-    border, since one large window would see no more there.
+    Windows are as large as they may be, so that memory does not depend on the scene's size; but the last two of a row
+    and of a column are as equal as starts at multiples of 32 allow, so that none is a mere strip. There is no margin at
+    the scene's own border, since one large window would see no more there.
 
     Args:
         shape: (height, width) of the scene.
@@ -160,14 +161,12 @@ def _divide(length: int, window: int, margin: int) -> list[tuple[int, int, int, 
     if length <= window:
         return [(0, length, 0, length)]
     most = (window - 2 * margin) // STRIDE * STRIDE
-    count = -(-(length - 2 * margin) // most)
-    step = -(-(length - 2 * margin) // (count * STRIDE)) * STRIDE
-    starts = range(0, length - 2 * margin, step)
-    return [
-        (start, min(start + step + 2 * margin, length), start + (margin if start else 0),
-         length if start == starts[-1] else start + step + margin)
-        for start in starts
-    ]  # fmt: skip
+    starts = list(range(0, length - 2 * margin, most))
+    left = length - 2 * margin - starts[-2]  # for the last two
+    starts[-1] = starts[-2] + -(-left // (2 * STRIDE)) * STRIDE
+    ends = [start + 2 * margin for start in starts[1:]]
+    kept = [0, *(end - margin for end in ends), length]
+    return list(zip(starts, [*ends, length], kept[:-1], kept[1:], strict=True))
 
 
 def segment_scene(
@@ -288,11 +287,11 @@ def _predicted(
             lacking = [(0, max(0, MIN_SIDE - side)) for side in pixels.values.shape[:2]]
             yield np.pad(pixels.values, [*lacking, (0, 0)], mode="symmetric") if np.any(lacking) else pixels.values
 
-    for prediction in model.predict_stream(images()):
+    for segmentation in model.segment_stream(images()):
         part, valid = waiting.popleft()
         while empty:
             yield empty.popleft(), None
-        known = prediction.segmentation[: part.height, : part.width]
+        known = segmentation[: part.height, : part.width]
         if valid is not None:
             known = np.where(valid, known, np.uint8(UNKNOWN))
         yield part, known

@@ -72,7 +72,10 @@ class FakeService(PredictionServiceServicer):
         signatures = SignatureDefMap()
         for name in self.signatures:
             signatures.signature_def[name].method_name = "tensorflow/serving/predict"
-        shape = signatures.signature_def["features"].outputs["conv5_3"].tensor_shape
+        outputs = signatures.signature_def["features"].outputs
+        for name in ("segmentation",) if self.older else ("segmentation", "model_id"):
+            outputs[name].name = name
+        shape = outputs["conv5_3"].tensor_shape
         for side in (-1, -1, -1, self.channels):
             shape.dim.add(size=side)
         response.metadata["signature_def"].Pack(signatures)
@@ -105,6 +108,8 @@ class FakeService(PredictionServiceServicer):
             if not self.older:
                 model_ids = np.array([self.model_id.encode()] * len(images), dtype=object)
                 response.outputs["model_id"].CopyFrom(encode_reply(model_ids))
+            for name in set(response.outputs) - set(request.output_filter or response.outputs):
+                del response.outputs[name]
             self.change(response)
         return response
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import grpc
 import numpy as np
 import pytest
 from serving_fake import IMAGE, FakeService, check_all, times
-from serving_toy import random_image
+from serving_toy import random_image, toy_segmentation
 
-from rsir_tf.errors import InputError, ModelError, ServerUnavailableError
+from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
 from rsir_tf.serving import connect
 from rsir_tf.serving.tensors import encode_reply
 
@@ -139,6 +140,48 @@ def test_batches_hold_at_most_half_a_million_pixels(service: FakeService, addres
     with connect(address) as model:
         check_all(model.predict(images), images)
     assert sorted(request.inputs["images"].tensor_shape.dim[0].size for request in service.features()) == [1, 2]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_asks_for_no_features_where_only_the_segmentation_is_wanted(
+    service: FakeService, address: str, older: bool
+) -> None:
+    service.older = older
+    sent = []
+    service.change = lambda response: sent.append(set(response.outputs))
+    images = [random_image(32, 48, seed=seed) for seed in range(6)]
+    with connect(address, batch_size=1) as model:
+        for found, image in zip(model.segment_stream(iter(images)), images, strict=True):
+            np.testing.assert_array_equal(found, toy_segmentation(image))
+        check_all(model.predict(images[:1]), images[:1])
+    # A server refuses to be asked for what the model lacks; one that was not asked for anything sends all.
+    wanted = ["segmentation"] if older else ["segmentation", "model_id"]
+    assert [list(request.output_filter) for request in service.features()] == [*[wanted] * 6, []]
+    assert sent[:6] == [set(wanted)] * 6
+    # The model that answered is known all the same: an older export's server is asked after each answer.
+    assert service.signatures_asked().count("describe") == 1 + 7 * older
+
+
+def test_a_segmentation_of_another_model_is_refused(service: FakeService, address: str) -> None:
+    with connect(address) as model:
+        model.describe()
+        service.model_id = "toy-2"
+        with pytest.raises(MismatchError, match="holds model toy-2"):
+            next(model.segment_stream([IMAGE]))
+
+
+def test_few_images_are_under_way_where_only_the_segmentation_is_wanted(service: FakeService, address: str) -> None:
+    pulled = []
+
+    def images() -> Iterator[np.ndarray]:
+        for place in range(9):
+            pulled.append(place)
+            yield random_image(16, 16, seed=place)
+
+    with connect(address, batch_size=1) as model:
+        for given, _ in enumerate(model.segment_stream(images()), start=1):
+            assert len(pulled) <= given + 1
+    assert service.most_running <= 2
 
 
 def spoil(name: str, array: np.ndarray):

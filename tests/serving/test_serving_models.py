@@ -44,9 +44,17 @@ class ModelContract:
         for prediction, image in zip(predictions, images, strict=True):
             check(prediction, image)
 
+    def test_segments_without_features(self, model: Model) -> None:
+        sizes = [(32, 32)] * 5 + [(16, 48), (100, 250)]
+        images = [random_image(*size, seed=place) for place, size in enumerate(sizes)]
+        for found, image in zip(model.segment_stream(iter(images)), images, strict=True):
+            np.testing.assert_array_equal(found, toy_segmentation(image))
+            assert found.dtype == np.uint8
+
     def test_takes_no_images(self, model: Model) -> None:
         assert model.predict([]) == []
         assert list(model.predict_stream(iter([]))) == []
+        assert list(model.segment_stream(iter([]))) == []
 
     def test_takes_views(self, model: Model) -> None:
         image = random_image(64, 48)[::-2, :, ::-1]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rsir_tf.archives import class_colours
-from rsir_tf.contract import ModelDescription, Prediction
+from rsir_tf.contract import ModelDescription
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.presentation.maps.class_raster import is_own_class_raster
 from rsir_tf.rasters import FILL, RasterSource, Recipe
@@ -50,12 +50,12 @@ class Canned:
     def describe(self) -> ModelDescription:
         return ModelDescription("canned", NAMES)
 
-    def predict_stream(self, images: Iterable[np.ndarray]) -> Iterator[Prediction]:
+    def segment_stream(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         ahead = list(images)  # As far ahead as one can read.
         for image in ahead:
             assert min(image.shape[:2]) >= 16
             self.shapes.append(image.shape)
-            yield Prediction(self.answer(image), np.zeros((1, 1, 512), np.float32))
+            yield self.answer(image)
 
 
 def scene(path: Path, values: np.ndarray, **profile: object) -> RasterSource:
@@ -94,6 +94,7 @@ def test_windows_cover_a_scene_and_see_the_margin(shape: tuple[int, int], margin
         ):
             assert first - begin == (margin if begin else 0)
             assert end == length if last == length else end - last == margin
+            assert last - first >= min(length, more // 2 - 32)  # no strips
     assert (covered == 1).all()
 
 
@@ -105,11 +106,12 @@ def test_the_default_margin_costs_at_most_three_tenths(height: int, width: int) 
 
 
 def test_the_default_windows() -> None:
-    # 2624 − 2 · 160 = 2304 kept of each: (10,000 − 320) / 2304 = 4.2, so five a side, of ⌈9680 / 5 / 32⌉ · 32 = 1952.
+    # 2624 − 2 · 160 = 2304 kept of each: (10,000 − 320) / 2304 = 4.2, so five a side. The last two begin
+    # ⌈(9680 − 3 · 2304) / 2 / 32⌉ · 32 = 1408 apart, and the others are as large as they may be.
     parts = plan_windows((10_000, 10_000))
     assert len(parts) == 25
-    assert [part.x for part in parts[:5]] == [0, 1952, 3904, 5856, 7808]
-    assert (parts[0].width, parts[4].width) == (1952 + 320, 10_000 - 7808)
+    assert [part.x for part in parts[:5]] == [0, 2304, 4608, 6912, 8320]
+    assert [part.width for part in parts[:5]] == [2624, 2624, 2624, 1408 + 320, 10_000 - 8320]
     assert WINDOW % 32 == MARGIN % 32 == 0
 
 

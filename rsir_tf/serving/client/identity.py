@@ -31,13 +31,16 @@ Where = Callable[[str, Any], str]
 """Names server, model, version and signature for errors, from a signature and a response or None."""
 
 
-def ask_description(ask: Ask, spec: Any, where: Where) -> ModelDescription:
+def ask_description(ask: Ask, spec: Any, where: Where) -> tuple[ModelDescription, bool]:
     """Ask for model id, class names and the number of channels of conv5_3.
 
     Args:
         ask: Asks one server.
         spec: ModelSpec of the version.
         where: For errors.
+
+    Returns:
+        The description, and whether answers with features say which model gave them: those of older exports do not.
 
     Raises:
         ModelError: The model lacks a signature, or its answer is not that of an export of this package.
@@ -59,7 +62,7 @@ def ask_description(ask: Ask, spec: Any, where: Where) -> ModelDescription:
                 cure="export it again with `rsir-tf export`, or turn batching off (--enable_batching)",
             ) from unasked
         said = ask_identify(ask, spec, where)
-    return ModelDescription(*said, channels)
+    return ModelDescription(*said, channels), MODEL_ID in signatures[FEATURES].outputs
 
 
 def ask_describe(ask: Ask, spec: Any, where: Where) -> tuple[str, tuple[str, ...]]:

@@ -47,6 +47,10 @@ LONGEST_DESCRIBE = 60.0
 PIXELS_IN_FLIGHT = 1 << 22
 """Pixels in all requests at a time: each million takes up to half a gigabyte of memory in the server of an FCN-8s."""
 
+SEGMENTING = 2
+"""Requests for segmentations alone under way at a time: one is computed while the next image is read. More would only
+take memory, since such images are large."""
+
 HEAD_START, GRACE = 0.5, 1.0
 """Seconds for which only the first of several servers is asked, and for the others after one has answered."""
 
@@ -131,6 +135,7 @@ class ServedModel:
         self._closed = threading.Event()
         self._first = threading.Lock()
         self._description: ModelDescription | None = None
+        self._says_model = True
         self._ahead: Future[ModelDescription] | None = None
         self._end = weakref.finalize(self, _close_all, self._servers)  # also for a model that nobody closed
 
@@ -167,11 +172,11 @@ class ServedModel:
         return list(self.predict_stream(images))
 
     def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        if self._closed.is_set():
-            raise closed_error(self._where(self._servers[0], FEATURES))
-        if self._description is None:
-            self.describe()
-        return self._in_order(grouped(images, lambda: self._largest))
+        return self._stream(images, self._in_flight, features=True)
+
+    def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        stream = self._stream(images, min(SEGMENTING, self._in_flight), features=False)
+        return (prediction.segmentation for prediction in stream)
 
     def close(self) -> None:
         self._closed.set()
@@ -186,31 +191,50 @@ class ServedModel:
     ) -> None:
         self.close()
 
-    def _submit(self, group: Sequence[NDArray[np.uint8]]) -> Future[list[Prediction]]:
+    def _stream(self, images: Iterable[NDArray[np.uint8]], ahead: int, *, features: bool) -> Iterator[Prediction]:
+        if self._closed.is_set():
+            raise closed_error(self._where(self._servers[0], FEATURES))
+        if self._description is None:
+            self.describe()
+        submit = functools.partial(self._submit, features=features)
+        return self._in_order(submit, grouped(images, lambda: self._largest), ahead)
+
+    def _submit(self, group: Sequence[NDArray[np.uint8]], *, features: bool) -> Future[list[Prediction]]:
         try:
-            return self._workers.submit(self._predict_in_turn, group)
+            return self._workers.submit(self._predict_in_turn, group, features=features)
         except RuntimeError as error:
             if not self._closed.is_set():
                 raise
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _in_order(self, groups: Iterable[Sequence[NDArray[np.uint8]]]) -> Iterator[Prediction]:
+    def _in_order(
+        self,
+        submit: Callable[[Sequence[NDArray[np.uint8]]], Future[list[Prediction]]],
+        groups: Iterable[Sequence[NDArray[np.uint8]]],
+        ahead: int,
+    ) -> Iterator[Prediction]:
         try:
-            for predictions in processors.in_order(self._submit, groups, self._in_flight):
+            for predictions in processors.in_order(submit, groups, ahead):
                 yield from predictions
         except CancelledError as error:  # the group was still waiting when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]], *, features: bool) -> list[Prediction]:
         with self._pixels.taken(_pixels(group)):
             # The time counts from sending, not from waiting.
-            return self._predict_group(group, Deadline.after(self._timeout))
+            return self._predict_group(group, Deadline.after(self._timeout), features=features)
 
-    def _predict_group(self, group: Sequence[NDArray[np.uint8]], deadline: Deadline) -> list[Prediction]:
+    def _predict_group(
+        self, group: Sequence[NDArray[np.uint8]], deadline: Deadline, *, features: bool
+    ) -> list[Prediction]:
         if len(group) > self._largest:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
-            return [prediction for part in parts for prediction in self._predict_group(part, deadline)]
+            return [
+                prediction for part in parts for prediction in self._predict_group(part, deadline, features=features)
+            ]
         request = predict_request(self._spec, FEATURES)
+        if not features:  # A server refuses to be asked for an output that the model lacks.
+            request.output_filter.extend([SEGMENTATION, MODEL_ID] if self._says_model else [SEGMENTATION])
         encode_images(group, request.inputs[IMAGES])
         try:
             server, response, model_ids = self._answer(request, group, deadline)
@@ -222,10 +246,10 @@ class ServedModel:
                     cure="cut it into tiles",
                 ) from error
             self._largest = min(self._largest, largest, len(group) - 1)
-            return self._predict_group(group, deadline)
+            return self._predict_group(group, deadline, features=features)
         try:
             segmentation = decode(output(response, SEGMENTATION), SEGMENTATION)
-            conv5_3 = decode(output(response, CONV5_3), CONV5_3)
+            conv5_3 = decode(output(response, CONV5_3), CONV5_3) if features else None
             return split_answer(segmentation, conv5_3, model_ids, group, self._known())
         except (ModelError, MismatchError) as error:
             raise at(self._where(server, FEATURES, response), error) from error
@@ -263,8 +287,9 @@ class ServedModel:
     def _introduce(self, server: Server, deadline: Deadline) -> None:
         """Ask one server which model it holds, and compare it with the answers of others."""
         ask, where = functools.partial(self._ask, server, deadline), functools.partial(self._where, server)
-        found = ask_description(ask, self._spec, where)
+        found, says_model = ask_description(ask, self._spec, where)
         with self._first:
+            self._says_model = self._says_model and says_model
             known = self._description = self._description or found
         try:
             check_model(found.model_id, known.model_id)
