@@ -240,6 +240,7 @@ def _crs(text: str) -> Any:
     from rasterio.errors import CRSError
 
     try:
-        return CRS.from_user_input(text)
+        with gdal().Env():
+            return CRS.from_user_input(text)
     except CRSError as error:
         raise InputError(f"the reference system {text[:80]!r} is not known ({error})") from error
