@@ -205,13 +205,15 @@ def indexed_image(index: Index, parts: SceneParts) -> Source:
 
 
 def tell_problems(result: QueryResult) -> None:
-    """Say on stderr what is not as it may seem.
+    """Say on stderr what is not as it may seem, and that there is no hit where there is none.
 
     How many hits have no picture any more, or another one than was indexed, and how many images could be no hits
     because they have no place.
     """
     if result.without_place:
         console.say(f"left out {result.without_place:,} images of the index, of which {NO_PLACE}")
+    if not result.hits:
+        console.say("no image of the index is within the limits of this query")
     problems = [picture for picture in result.pictures if picture.problem is not None]
     if problems:
         first = f"{problems[0].path}: {problems[0].problem}"
