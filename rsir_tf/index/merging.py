@@ -105,6 +105,8 @@ def write_merged(
         aside.mkdir()
         write_table(images, aside / IMAGES)
         write_table(regions, aside / REGIONS)
+        del images, regions
+        pa.default_memory_pool().release_unused()  # Arrow would keep tens of megabytes while files are derived.
         _write_vectors(aside, RECNN, segments, live_regions)
         _write_vectors(aside, RECNN_PLUS, segments, live)
         large = _is_large(len(counts), len(owners))
