@@ -92,7 +92,9 @@ def gdal_settings(path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_dataset(path: str | os.PathLike[str], document: str | None = None) -> Iterator[Any]:
+def open_dataset(
+    path: str | os.PathLike[str], document: str | None = None, stamp: tuple[int, int] | None = None
+) -> Iterator[Any]:
     """Open a raster file or URL for reading.
 
     Side-car files count (`.aux.xml`, world files, `.ovr`, `.msk`), and a VRT may name other files: use this for scenes
@@ -101,6 +103,7 @@ def open_dataset(path: str | os.PathLike[str], document: str | None = None) -> I
     Args:
         path: Anything that GDAL reads as a raster: a path, or a URL that begins with http://, https:// or s3://.
         document: A GDAL virtual raster (VRT) of the file, which is opened in its place.
+        stamp: What `stamp_of` has just said of the file, where the caller asked: it is not asked twice for one window.
 
     Yields:
         A `rasterio.DatasetReader`. Do not close it, and do not hand it to another thread.
@@ -112,7 +115,7 @@ def open_dataset(path: str | os.PathLike[str], document: str | None = None) -> I
     name = os.fspath(path)
     key = (name, document)
     cache: OrderedDict[tuple[str, str | None], tuple[Any, Any]] = _local.__dict__.setdefault("datasets", OrderedDict())
-    stamp = stamp_of(name)
+    stamp = stamp or stamp_of(name)
     held = cache.pop(key, None)
     if held is not None and held[0] != stamp:
         held[1].close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.rasters.blocks import read_raw
+from rsir_tf.rasters.blocks import read_bands, read_raw
 from rsir_tf.rasters.layouts import Layout
 from rsir_tf.rasters.pixels import FILL, Pixels
 
@@ -27,7 +27,7 @@ def read_window(path: str, layout: Layout, window: Window) -> Pixels:
     x, y, width, height = window
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + width, layout.shape[1]), min(y + height, layout.shape[0])
-    if (left, top, right, bottom) == (x, y, x + width, y + height):
+    if left == x and top == y and right == x + width and bottom == y + height:
         return to_pixels(*read_raw(path, layout, (left, top, right, bottom)), layout)
     values = np.full((height, width, 3), FILL, np.uint8)
     valid = np.zeros((height, width), bool)
@@ -41,9 +41,8 @@ def read_window(path: str, layout: Layout, window: Window) -> Pixels:
 
 def to_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layout) -> Pixels:
     """Make RGB and validity of raw values [bands, H, W] (a layout's bands, each once, in order) and a mask [H, W]."""
-    bands = sorted(set(layout.bands))
-    order = [bands.index(band) for band in layout.bands]
-    colours = to_rgb(raw if order == [0, 1, 2] else raw[order], layout)
+    _, order = read_bands(layout.bands)
+    colours = to_rgb(raw if order is None else raw[order], layout)
     if mask is None and layout.nodata is None and raw.dtype.kind != "f":
         return Pixels(colours)
     valid = valid_pixels(raw, mask, layout)
@@ -77,7 +76,8 @@ def to_rgb(raw: NDArray[Any], layout: Layout) -> NDArray[np.uint8]:
     if layout.ranges is None:
         import cv2  # Six times as quick as NumPy.
 
-        return np.asarray(cv2.merge([*raw]), dtype=np.uint8)
+        colours: NDArray[np.uint8] = cv2.merge([*raw])  # type: ignore[assignment]
+        return colours
     colours = np.empty((*raw.shape[1:], 3), np.uint8)
     for number, (band, limits) in enumerate(zip(raw, layout.ranges, strict=True)):
         table = raw.dtype in (np.uint8, np.uint16)

@@ -32,6 +32,7 @@ class Layout:
 
     Attributes:
         shape: (height, width) in pixels.
+        stamp: Size and time of change of the file that was looked at; None of a URL.
         bands: Numbers of the bands that are read for red, green and blue, from 1; one for all where they are equal.
         dtype: NumPy's name of their type.
         block: (height, width) of the blocks in which the file is packed.
@@ -44,6 +45,7 @@ class Layout:
     """
 
     shape: tuple[int, int]
+    stamp: tuple[int, int] | None
     bands: tuple[int, int, int]
     dtype: str
     block: tuple[int, int]
@@ -71,11 +73,12 @@ def layout_of(path: str, recipe: Recipe, tile_names: str | None = None) -> Layou
             proposes them.
     """
     warped = recipe.resolution is not None
-    key = (path, stamp_of(path), recipe.bands, recipe.stretch, repr(recipe.nodata), tile_names, warped)
+    stamp = stamp_of(path)
+    key = (path, stamp, recipe.bands, recipe.stretch, repr(recipe.nodata), tile_names, warped)
     found = _layouts.get(key)
     if found is None:
-        with open_dataset(path) as dataset:
-            found = _look(dataset, path, recipe, tile_names)
+        with open_dataset(path, stamp=stamp) as dataset:
+            found = _look(dataset, path, stamp, recipe, tile_names)
         _layouts[key] = found
         while len(_layouts) > _KEPT:
             _layouts.popitem(last=False)
@@ -92,7 +95,7 @@ def glance(dataset: Any, bands: tuple[int, ...]) -> NDArray[Any]:
     return np.asarray(dataset.read(list(bands), out_shape=shape))
 
 
-def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> Layout:
+def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe, tile_names: str | None) -> Layout:
     notes: list[str] = []
     alpha = _alpha(dataset, notes)
     bands = _choose_bands(dataset, path, recipe, alpha)
@@ -115,6 +118,7 @@ def _look(dataset: Any, path: str, recipe: Recipe, tile_names: str | None) -> La
         notes.append(f"does not have a name as in {tile_names}, and {why}" if tile_names else why)
     return Layout(
         shape=(dataset.height, dataset.width),
+        stamp=stamp,
         bands=bands,
         dtype=dtype,
         block=dataset.block_shapes[bands[0] - 1],
