@@ -14,12 +14,14 @@ _HOMES = {
     "Candidates": "rsir_tf.ranking.candidates",
     "DEFAULT_REGION_SCHEME": "rsir_tf.ranking.schemes",
     "DEFAULT_SCHEME": "rsir_tf.ranking.schemes",
+    "Expanded": "rsir_tf.ranking.stages",
     "HeldBlock": "rsir_tf.ranking.images",
     "Hit": "rsir_tf.ranking.scheme",
     "ImageBlock": "rsir_tf.ranking.images",
     "ImageFeatures": "rsir_tf.ranking.scheme",
     "Index": "rsir_tf.ranking.searchable_index",
     "Match": "rsir_tf.ranking.scheme",
+    "Reranked": "rsir_tf.ranking.stages",
     "SCHEMES": "rsir_tf.ranking.schemes",
     "Scheme": "rsir_tf.ranking.scheme",
     "archive_rankings": "rsir_tf.ranking.whole_archives",
@@ -41,12 +43,14 @@ __all__ = [
     "SCHEMES",
     "Answer",
     "Candidates",
+    "Expanded",
     "HeldBlock",
     "Hit",
     "ImageBlock",
     "ImageFeatures",
     "Index",
     "Match",
+    "Reranked",
     "Scheme",
     "archive_rankings",
     "derived_files",
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.searchable_index import Index, open_index
     from rsir_tf.ranking.searching import Answer, search, search_many
     from rsir_tf.ranking.set_distance import region_set_distance
+    from rsir_tf.ranking.stages import Expanded, Reranked
     from rsir_tf.ranking.whole_archives import archive_rankings, rankings_among
 
 __getattr__ = attributes(__name__, _HOMES)

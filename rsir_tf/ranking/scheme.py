@@ -113,11 +113,20 @@ class Scheme(Protocol):
         metrics: The values that its option `metric` takes, or the one metric that it always uses; may be empty.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    asks_with: ClassVar[Literal["regions", "image"]]
-    reads: ClassVar[tuple[Field, ...]]
-    metrics: ClassVar[tuple[str, ...]]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def asks_with(self) -> Literal["regions", "image"]: ...
+
+    @property
+    def reads(self) -> tuple[Field, ...]: ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]: ...
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """Compute the distances that define the scheme; quicker ways must agree with them.

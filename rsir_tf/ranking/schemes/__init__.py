@@ -111,7 +111,7 @@ def _refuse_other(kind: type[Scheme], name: str, value: object) -> None:
     found = {other: _options_of(scheme_kind(other)) for other in SCHEMES}
     defaults = {other: options[name] for other, options in found.items() if name in options}
     if name == "metric":
-        allowed: list[object] = list(kind.metrics)
+        allowed: list[object] = [*getattr(kind, "metrics", ())]
     else:
         allowed = list(dict.fromkeys(defaults.values()))
     if value not in allowed:

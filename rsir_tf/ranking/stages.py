@@ -1,0 +1,270 @@
+"""Second stages: schemes that ask another scheme first, and then once more in the light of what it found.
+
+Both can be used wherever a scheme can, also around each other. An answer names them, because its distances are those of
+the second question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.errors import InputError
+from rsir_tf.ranking import brute_force
+from rsir_tf.ranking.images import image_at
+from rsir_tf.ranking.scheme import REGION_FIELDS, Field, Found, ImageFeatures, Match, Quick, RanksArchives, Scheme
+from rsir_tf.vector_rankings import nearest_first
+
+if TYPE_CHECKING:
+    from rsir_tf.index.vectors import StoredVectors
+    from rsir_tf.ranking.images import ImageBlock
+
+_AREA = 1 << 40
+"""What areas of an expanded query are shares of, so that whole numbers keep twelve digits."""
+
+
+class _Stage:
+    """What both stages take from their first scheme."""
+
+    first: Scheme
+    derived_files: ClassVar[tuple[()]] = ()
+
+    @property
+    def asks_with(self) -> Literal["regions", "image"]:
+        """As the first scheme."""
+        return self.first.asks_with
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """As the first scheme."""
+        return self.first.metrics
+
+    def all_distances(
+        self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.float64]]:
+        """See `RanksArchives.all_distances`."""
+        raise NotImplementedError
+
+    def rankings(
+        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
+    ) -> Iterator[NDArray[np.int64]]:
+        """See `RanksArchives.rankings`."""
+        wanted = np.zeros(len(stored), dtype=bool)
+        wanted[positions] = True
+        asked = (image_at(stored, position) for position in positions[queries.start : queries.stop].tolist())
+        for distances in self.all_distances(stored, asked, wanted):
+            yield nearest_first(distances[positions])
+
+
+@dataclass(frozen=True)
+class Expanded(_Stage):
+    """Asks again with the query and its first hits together (query expansion).
+
+    A hit counts with the cosine between its ReCNN+ and the query's, to a power (α query expansion: Radenović, Tolias
+    and Chum, "Fine-tuning CNN image retrieval with no human annotation", PAMI 2019). Under a scheme that compares whole
+    vectors, their weighted mean asks; under cosine, that of the vectors scaled to length 1. Under a scheme that
+    compares regions, all regions ask together, with their areas weighted; if its queries may be single regions, only
+    those regions of the hits that match the query's.
+
+    Attributes:
+        first: The scheme that is asked twice.
+        hits: How many of the first hits take part, at least 1; the query's own image among them counts like another.
+        power: Of the cosine; 0 gives all hits the same weight.
+
+    Raises:
+        InputError: Fewer than one hit, or a negative power.
+    """
+
+    first: Scheme
+    hits: int = 5
+    power: float = 3.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.hits, bool) or not isinstance(self.hits, int) or self.hits < 1:
+            raise InputError(f"a query is expanded by {self.hits!r} hits", wanted="a whole number of at least 1")
+        if not self.power >= 0:
+            raise InputError(f"the power of similarities is {self.power}", wanted="at least 0")
+
+    @property
+    def name(self) -> str:
+        """For example "recnn+, expanded by 5"."""
+        return f"{self.first.name}, expanded by {self.hits}"
+
+    @property
+    def title(self) -> str:
+        """For example "ReCNN+, expanded by 5"."""
+        return f"{self.first.title}, expanded by {self.hits}"
+
+    @property
+    def reads(self) -> tuple[Field, ...]:
+        """The fields that the first scheme reads, and those that are needed to expand a query."""
+        if self.first.reads == ("recnn_plus",):
+            return self.first.reads
+        return ("classes", "areas", "boxes", "centroids", "recnn", "recnn_plus")
+
+    def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
+        """The distances from the query alone, which find its first hits."""
+        return self.first.distances(query, images)
+
+    def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
+        """The regions of the query itself that explain a hit."""
+        return self.first.matches(query, hit)
+
+    def nearest(
+        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
+    ) -> list[Found]:
+        """See `Quick.nearest`."""
+        found = nearest(self.first, stored, queries, self.hits, wanted)
+        again = [self._expanded(stored, query, hits) for query, hits in zip(queries, found, strict=True)]
+        return nearest(self.first, stored, again, top, wanted)
+
+    def all_distances(
+        self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.float64]]:
+        """See `RanksArchives.all_distances`."""
+
+        def again() -> Iterator[ImageFeatures]:
+            for query in queries:
+                (hits,) = nearest(self.first, stored, [query], self.hits, [wanted])
+                yield self._expanded(stored, query, hits)
+
+        return all_distances(self.first, stored, again(), wanted)
+
+    def _expanded(self, stored: StoredVectors, query: ImageFeatures, hits: Found) -> ImageFeatures:
+        images = [image_at(stored, position) for position, distance in hits if np.isfinite(distance)]
+        cosines = np.array([_cosine(query.recnn_plus, image.recnn_plus) for image in images])
+        weights = np.concatenate([[1.0], np.maximum(cosines, 0) ** self.power])
+        if self.first.reads == ("recnn_plus",):
+            vectors = np.array([query.recnn_plus, *(image.recnn_plus for image in images)], dtype=np.float64)
+            if getattr(self.first, "metric", None) == "cosine":
+                vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
+            mean = weights @ vectors / weights.sum()
+            return query.having(recnn_plus=mean.astype(np.float32))
+        if self.first.asks_with == "regions":
+            images = [image.only([each.region for each in self.first.matches(query, image)]) for image in images]
+        parts = [query, *images]
+        joined: dict[str, NDArray[Any]] = {
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in REGION_FIELDS
+        }
+        shares = [
+            _AREA * weight * part.areas / max(1, part.areas.sum()) for weight, part in zip(weights, parts, strict=True)
+        ]
+        joined["areas"] = np.maximum(1, np.concatenate(shares)).astype(np.int64)
+        return query.having(**joined)
+
+
+@dataclass(frozen=True)
+class Reranked(_Stage):
+    """Orders the first images that one scheme finds by another scheme.
+
+    Attributes:
+        first: The scheme that finds.
+        second: The scheme that orders.
+        top: How many images are ordered; a search gives no more than these.
+
+    Raises:
+        InputError: Fewer than one image.
+    """
+
+    first: Scheme
+    second: Scheme
+    top: int = 100
+
+    def __post_init__(self) -> None:
+        if isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1:
+            raise InputError(f"{self.top!r} images are to be ranked again", wanted="a whole number of at least 1")
+
+    @property
+    def name(self) -> str:
+        """For example "recnn+, first 100 by irm"."""
+        return f"{self.first.name}, first {self.top} by {self.second.name}"
+
+    @property
+    def title(self) -> str:
+        """For example "ReCNN+, first 100 by IRM"."""
+        return f"{self.first.title}, first {self.top} by {self.second.title}"
+
+    @property
+    def asks_with(self) -> Literal["regions", "image"]:
+        """Single regions can be a query where both schemes take them."""
+        return self.first.asks_with if self.first.asks_with == self.second.asks_with else "image"
+
+    @property
+    def reads(self) -> tuple[Field, ...]:
+        """The fields that both schemes read."""
+        return tuple(dict.fromkeys((*self.first.reads, *self.second.reads)))
+
+    def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
+        """The distances of the second scheme."""
+        return self.second.distances(query, images)
+
+    def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
+        """The regions that explain a hit to the second scheme."""
+        return self.second.matches(query, hit)
+
+    def nearest(
+        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
+    ) -> list[Found]:
+        """See `Quick.nearest`; no more than `self.top` images."""
+        heads = nearest(self.first, stored, queries, self.top, wanted)
+        masks = [_mask(len(stored), head) for head in heads]
+        return nearest(self.second, stored, queries, min(top, self.top), masks)
+
+    def all_distances(
+        self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.float64]]:
+        """See `RanksArchives.all_distances`. Beyond the first images, numbers only tell the first scheme's order."""
+        for query in queries:
+            (distances,) = all_distances(self.first, stored, [query], wanted)
+            asked = np.flatnonzero(wanted)
+            head = brute_force.first(stored, asked, distances[asked], self.top)
+            (ordered,) = nearest(self.second, stored, [query], self.top, [_mask(len(stored), head)])
+            places = [position for position, _ in ordered]
+            farthest = max((distance for _, distance in ordered if np.isfinite(distance)), default=0.0)
+            distances = distances + farthest
+            distances[places] = [distance for _, distance in ordered]
+            yield distances
+
+
+def nearest(
+    scheme: Scheme,
+    stored: StoredVectors,
+    queries: Sequence[ImageFeatures],
+    top: int,
+    wanted: Sequence[NDArray[np.bool_]],
+) -> list[Found]:
+    """Like `Quick.nearest`, for any scheme: quickly where it can. A query may have no regions, whatever it asks."""
+    found = []
+    for query, mask in zip(queries, wanted, strict=True):
+        if scheme.asks_with == "regions" and not len(query):
+            positions = np.flatnonzero(mask)
+            found.append(brute_force.first(stored, positions, np.full(len(positions), np.inf), top))
+        elif isinstance(scheme, Quick):
+            found += scheme.nearest(stored, [query], top, [mask])
+        else:
+            found += brute_force.nearest(scheme, stored, [query], top, [mask])
+    return found
+
+
+def all_distances(
+    scheme: Scheme, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
+) -> Iterator[NDArray[np.float64]]:
+    """Like `RanksArchives.all_distances`, for any scheme: quickly where it can."""
+    if isinstance(scheme, RanksArchives):
+        return scheme.all_distances(stored, queries, wanted)
+    return brute_force.all_distances(scheme, stored, queries, wanted)
+
+
+def _mask(length: int, found: Found) -> NDArray[np.bool_]:
+    mask = np.zeros(length, dtype=bool)
+    mask[[position for position, _ in found]] = True
+    return mask
+
+
+def _cosine(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(two))
+    return float(one.astype(np.float64) @ two.astype(np.float64)) / lengths if lengths else 0.0

@@ -1,0 +1,109 @@
+"""Second stages against what they say, spelt out with plain searches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from index_samples import random_entry, settings
+
+from rsir_tf.errors import InputError
+from rsir_tf.index import IndexWriter
+from rsir_tf.ranking import Expanded, ImageFeatures, Reranked, archive_rankings, make_scheme, open_index, search
+from rsir_tf.workflows import evaluate_index
+
+
+def features(each):
+    return ImageFeatures(each.classes, each.areas, each.boxes, each.centroids, each.recnn, each.recnn_plus)
+
+
+@pytest.fixture(scope="module")
+def entries():
+    """40 images with 1 to 4 regions of whole numbers, and no vector of zeros."""
+    made = []
+    for at in range(40):
+        one = random_entry(f"{at:02}", at, regions=1 + at % 4, high=9)
+        one.recnn[:, 0] += 1
+        one.recnn_plus[0] += 1
+        made.append(one)
+    return made
+
+
+@pytest.fixture(scope="module")
+def index(entries, tmp_path_factory):
+    path = tmp_path_factory.mktemp("stages") / "index"
+    with IndexWriter.open(path, settings(), images_per_segment=8) as writer:
+        for each in entries:
+            writer.add(each)
+    return open_index(path)
+
+
+def found(answer):
+    return [(hit.id, hit.distance) for hit in answer.hits]
+
+
+def test_a_whole_vector_is_expanded_by_the_weighted_mean_of_unit_vectors(index, entries):
+    query, cosine = entries[7], make_scheme("recnn+", metric="cosine")
+    unit = {each.id: each.recnn_plus / np.linalg.norm(each.recnn_plus.astype(float)) for each in entries}
+    own = unit[query.id]
+    first = search(index, features(query), cosine, top=3).hits
+    mean = own + sum((own @ unit[hit.id]) ** 3 * unit[hit.id] for hit in first)
+    wanted = search(index, features(query).having(recnn_plus=mean.astype(np.float32)), cosine, top=10)
+    answer = search(index, features(query), Expanded(cosine, 3), top=10)
+    assert [hit.id for hit in answer.hits] == [hit.id for hit in wanted.hits]
+    np.testing.assert_allclose([d for _, d in found(answer)], [d for _, d in found(wanted)], atol=1e-6)
+    assert answer.exact
+
+
+def test_regions_are_expanded_by_those_that_match(index, entries):
+    query, scheme = entries[6], make_scheme("recnn")
+    (first,) = search(index, features(query), scheme, top=1).hits
+    hit = next(each for each in entries if each.id == first.id)
+    regions = np.concatenate([query.recnn, hit.recnn[[match.region for match in first.matches]]])
+    assert found(search(index, features(query), Expanded(scheme, 1), top=5)) == found(
+        search(index, regions, scheme, top=5)
+    )
+
+
+def test_regions_with_areas_are_expanded_by_all_regions_with_weighted_areas(index, entries):
+    # The first hit is the query itself at cosine 1: twice the same regions are one set, and nothing changes.
+    query, scheme = entries[5], make_scheme("irm")
+    plain = search(index, features(query), scheme, top=6)
+    again = search(index, features(query), Expanded(scheme, 1), top=6)
+    assert [hit.id for hit in again.hits] == [hit.id for hit in plain.hits]
+    np.testing.assert_allclose([d for _, d in found(again)], [d for _, d in found(plain)], atol=1e-9)
+
+
+def test_the_first_images_are_ordered_by_the_second_scheme(index, entries):
+    query = features(entries[9])
+    cosine, irm = make_scheme("recnn+", metric="cosine"), make_scheme("irm")
+    head = [hit.row for hit in search(index, query, cosine, top=12).hits]
+    wanted = found(search(index, query, irm, top=12, among=head))
+    scheme = Reranked(cosine, irm, 12)
+    assert found(search(index, query, scheme, top=5)) == wanted[:5]
+    assert found(search(index, query, scheme, top=None)) == wanted  # and no other image
+    # A ranking of the whole archive goes on as the first scheme ranked.
+    (_, order), *_ = archive_rankings(index, scheme, np.arange(len(index)), range(9, 10))
+    ids = [index.images.ids[row] for row in order]
+    assert ids[:12] == [image for image, _ in wanted]
+    assert ids[12:] == [hit.id for hit in search(index, query, cosine, top=None).hits][12:]
+
+
+def test_stages_stand_around_each_other_and_are_named(index):
+    scheme = Reranked(Expanded(make_scheme("recnn+"), 2), make_scheme("irm"), 5)
+    assert (scheme.name, scheme.title) == (
+        "recnn+, expanded by 2, first 5 by irm",
+        "ReCNN+, expanded by 2, first 5 by IRM",
+    )
+    evaluation = evaluate_index(index, schemes=[scheme])
+    assert list(evaluation.schemes) == [scheme.name]
+    assert 0 < evaluation.schemes[scheme.name].map <= 1
+
+
+def test_refusals():
+    scheme = make_scheme("recnn+")
+    with pytest.raises(InputError, match="expanded by 0 hits"):
+        Expanded(scheme, 0)
+    with pytest.raises(InputError, match="power of similarities is -1"):
+        Expanded(scheme, 3, -1)
+    with pytest.raises(InputError, match="0 images are to be ranked again"):
+        Reranked(scheme, scheme, 0)
