@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.second_stages import SecondStages
 
 NAME = "evaluate"
 
@@ -43,6 +44,7 @@ class Relevance(str, Enum):
 
 def command(
     index: Annotated[Path, typer.Argument(help="The index's folder.")],
+    *,
     scheme: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,6 +77,7 @@ def command(
     metric: options.Metric = None,
     direction: options.Direction = None,
     vectors: options.Vectors = None,
+    stages: SecondStages,
     tags_overlap: Annotated[
         bool, typer.Option(help="Rank images last if their segmentation shares no class with the query's.")
     ] = False,
@@ -128,7 +131,8 @@ def command(
     if not 0 < jaccard_at <= 1:
         raise typer.BadParameter(f"--jaccard-at {jaccard_at}: wanted a number above 0, at most 1")
     with options.usage_errors():
-        schemes = make_schemes(scheme or PAPER_SCHEMES, metric=metric, direction=direction, vectors=vectors)
+        chosen = make_schemes(scheme or PAPER_SCHEMES, metric=metric, direction=direction, vectors=vectors)
+        schemes = [stages.around(each) for each in chosen]
     if report is not None:
         check_report_target(report)
     opened = open_index(index)

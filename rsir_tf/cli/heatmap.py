@@ -72,7 +72,7 @@ class Heatmap(OptionGroup):
         ),
     ] = None
 
-    def check(self, *, several: bool, force: bool) -> None:
+    def check(self, *, several: bool, staged: bool, force: bool) -> None:
         """Refuse options that cannot go together, and files that must not be written over, before the work.
 
         Raises:
@@ -85,6 +85,8 @@ class Heatmap(OptionGroup):
             return
         if several:
             raise typer.BadParameter("--heatmap is for one image")
+        if staged:
+            raise typer.BadParameter("--heatmap maps the distances of one scheme: leave --expand and --rerank out")
         from rsir_tf.presentation.maps.similarity import check_raster_target
         from rsir_tf.presentation.picture_files import check_picture_target
 

@@ -15,6 +15,7 @@ from rsir_tf.cli.heatmap import Heatmap
 from rsir_tf.cli.option_groups import OptionGroup, Without
 from rsir_tf.cli.query_options import HitPlaces, MapFiles, SceneParts, own_reading, parse_within
 from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.cli.second_stages import SecondStages
 
 if TYPE_CHECKING:
     from rsir_tf.errors import RsirError
@@ -103,6 +104,7 @@ def command(
     metric: options.Metric = None,
     direction: options.Direction = None,
     vectors: options.Vectors = None,
+    stages: SecondStages,
     region: Annotated[
         int | None,
         typer.Option(help="Search with one region of the query image: its number, as --scheme recnn --json prints it."),
@@ -165,7 +167,7 @@ def command(
     distance, areas = parse_within(within)
     limits, part, reading = places.limits(areas), parts.part(alone=heat.heatmap is None), own_reading(scenes)
     query_output.check_targets(montage, maps, force=force)
-    heat.check(several=several, force=force)
+    heat.check(several=several, staged=stages.chosen, force=force)
 
     def prepare() -> tuple[Scheme, Index]:
         from rsir_tf.ranking import open_index
@@ -181,6 +183,7 @@ def command(
                 vectors=vectors,
                 one_region=one_region,
             )
+            ranks = stages.around(ranks, top=top or 10)
         return ranks, open_index(index, roots=options.parse_roots(root))
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.

@@ -72,7 +72,8 @@ class Expanded(_Stage):
 
     Attributes:
         first: The scheme that is asked twice.
-        hits: How many of the first hits take part, at least 1; the query's own image among them counts like another.
+        hits: How many of the first hits take part, at least 1. Images with the query's own vectors, which would only
+            count it twice, are passed over.
         power: Of the cosine; 0 gives all hits the same weight.
 
     Raises:
@@ -118,7 +119,7 @@ class Expanded(_Stage):
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
     ) -> list[Found]:
         """See `Quick.nearest`."""
-        found = nearest(self.first, stored, queries, self.hits, wanted)
+        found = nearest(self.first, stored, queries, self.hits + 1, wanted)
         again = [self._expanded(stored, query, hits) for query, hits in zip(queries, found, strict=True)]
         return nearest(self.first, stored, again, top, wanted)
 
@@ -129,13 +130,14 @@ class Expanded(_Stage):
 
         def again() -> Iterator[ImageFeatures]:
             for query in queries:
-                (hits,) = nearest(self.first, stored, [query], self.hits, [wanted])
+                (hits,) = nearest(self.first, stored, [query], self.hits + 1, [wanted])
                 yield self._expanded(stored, query, hits)
 
         return all_distances(self.first, stored, again(), wanted)
 
     def _expanded(self, stored: StoredVectors, query: ImageFeatures, hits: Found) -> ImageFeatures:
-        images = [image_at(stored, position) for position, distance in hits if np.isfinite(distance)]
+        near = [image_at(stored, position) for position, distance in hits if np.isfinite(distance)]
+        images = [image for image in near if not np.array_equal(image.recnn_plus, query.recnn_plus)][: self.hits]
         cosines = np.array([_cosine(query.recnn_plus, image.recnn_plus) for image in images])
         weights = np.concatenate([[1.0], np.maximum(cosines, 0) ** self.power])
         if self.first.reads == ("recnn_plus",):
