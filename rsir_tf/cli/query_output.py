@@ -234,13 +234,8 @@ def table(result: QueryResult, paths: bool) -> str:
         for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1)
     ]
     if paths:
-        from rsir_tf.rasters import path_of
-
-        # Of a window the file: its address, which --json prints, is for programs.
         header.append("path")
-        rows = [
-            [*row, path_of(picture.path) or picture.path] for row, picture in zip(rows, result.pictures, strict=True)
-        ]
+        rows = [[*row, picture.path] for row, picture in zip(rows, result.pictures, strict=True)]
     if any(picture.problem for picture in result.pictures):
         header.append("problem")
         rows = [[*row, picture.problem or ""] for row, picture in zip(rows, result.pictures, strict=True)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters import MISSING, content_hash, open_source, read_pixels
+from rsir_tf.rasters import MISSING, content_hash, open_source, path_of, read_pixels
 
 if TYPE_CHECKING:
     from rsir_tf.ranking import Index
@@ -21,12 +21,17 @@ class HitPicture:
     """Where the picture of a hit is.
 
     Attributes:
-        path: The address of its source; for a file, its absolute path.
-        problem: Why it is not what was indexed, as words after the path; None if it is.
+        address: Of its source; for a file, its absolute path.
+        problem: Why it is not what was indexed, as words after the address; None if it is.
     """
 
-    path: str
+    address: str
     problem: str | None
+
+    @property
+    def path(self) -> str:
+        """The file or URL that the picture is in: for a window of a scene, the scene's; else the address."""
+        return path_of(self.address) or self.address
 
 
 def look_up(index: Index, row: int) -> HitPicture:

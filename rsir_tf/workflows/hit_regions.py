@@ -55,7 +55,7 @@ def look_again(result: QueryResult, index: Index, model: Model) -> list[SeenAgai
         ModelError: The model does not answer.
     """
     pictures = zip(result.hits, result.pictures, strict=True)
-    read = [_pixels(index, hit.row, picture.path) for hit, picture in pictures]
+    read = [_pixels(index, hit.row, picture.address) for hit, picture in pictures]
     images = [resize_pixels(each, index.settings.resize) for each in read if not isinstance(each, str)]
     answers = iter(zip(images, model.predict([image.values for image in images]), strict=True))
     seen: list[SeenAgain | str] = []

@@ -89,7 +89,7 @@ def table_fields(*, matched_regions: bool = False) -> pa.Schema:
 
     whole, number, text = pa.int32(), pa.float64(), pa.string()
     fields = [("query", text), ("rank", whole), ("distance", number), ("id", text), ("scheme", text), ("scene", text)]
-    fields += [("tags", pa.list_(text)), ("path", text)]
+    fields += [("tags", pa.list_(text)), ("path", text), ("address", text)]
     if matched_regions:
         fields += [("query_region", whole), ("region", whole), ("class", text), ("match_distance", number)]
     return pa.schema(fields)
@@ -106,4 +106,5 @@ def _properties(result: QueryResult, number: int) -> dict[str, Any]:
         "scene": scene,
         "tags": None if tags is None else list(tags),
         "path": result.pictures[number].path,
+        "address": result.pictures[number].address,
     }

@@ -78,7 +78,8 @@ class QueryResult:
     def to_geojson(self) -> dict[str, Any]:
         """The footprints of the hits as a GeoJSON FeatureCollection (RFC 7946); hits without a place are not in it.
 
-        Each feature has the properties query, rank, distance, id, scheme, scene, tags and path.
+        Each feature has the properties query, rank, distance, id, scheme, scene, tags, path and
+        address.
         """
         from rsir_tf.presentation.maps.geojson import feature_collection
         from rsir_tf.workflows.query_maps import hit_features
@@ -124,6 +125,7 @@ class QueryResult:
                     "scene": scene,
                     "tags": None if tags is None else list(tags),
                     "path": picture.path,
+                    "address": picture.address,
                     "problem": picture.problem,
                     "place": None if ground is None else list(lonlat_box(ground)),
                     "matches": matches,

@@ -12,6 +12,7 @@ import numpy as np
 from rsir_tf import artifacts
 from rsir_tf.errors import InputError
 from rsir_tf.progress import Progress, silent
+from rsir_tf.rasters import path_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,6 +71,7 @@ def share_index(index: Index, to: Path, *, progress: Progress = silent) -> Share
             ("id", text),
             ("archive", text),
             ("path", text),
+            ("address", text),
             ("scene", text),
             ("tags", pa.list_(text)),
             ("height", whole),
@@ -98,7 +100,8 @@ def _batches(index: Index, with_place: bool, progress: Progress) -> Iterator[dic
         yield {
             "id": images.ids[part],
             "archive": images.archives[part],
-            "path": images.paths[part],
+            "path": [path_of(address) or address for address in images.paths[part]],
+            "address": images.paths[part],
             "scene": images.scenes[part],
             "tags": images.tags[part],
             "height": images.heights[part],
