@@ -178,8 +178,8 @@ def command(
         console.put_json(summary.to_json())
     else:
         console.put(str(to))
-    if skipped and not summary.images:
-        raise typer.Exit(1)  # Nothing could be read: a program must be able to tell.
+    # A program must be able to tell that nothing could be read.
+    raise typer.Exit(int(bool(skipped) and not summary.images))
 
 
 def _compare_with_card(connection: Connection, reading: Reading) -> None:

@@ -24,7 +24,7 @@ def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> N
         assert list(found) == ["query", "scheme", "exact", "without_place", "regions", "hits"]
         assert (found["query"], found["scheme"], found["exact"]) == (str(image), scheme, True)
         hits = found["hits"]
-        keys = ["rank", "id", "distance", "scene", "tags", "path", "problem", "place", "matches"]
+        keys = ["rank", "id", "distance", "scene", "tags", "path", "address", "problem", "place", "matches"]
         assert all(list(hit) == keys for hit in hits)
         # The two with equal pixels are at distance 0 and in order of id; then the other lake, then the fires.
         assert [(hit["rank"], hit["id"], hit["distance"]) for hit in hits[:2]] == [

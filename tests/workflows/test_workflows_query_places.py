@@ -327,7 +327,8 @@ def test_footprints_as_geojson(scenes: tuple[Path, Path], index: Index) -> None:
         "scheme": "recnn+",
         "scene": None,
         "tags": None,
-        "path": RasterSource(str(scenes[0]), window=(32, 0, 32, 32)).address,
+        "path": str(scenes[0]),
+        "address": RasterSource(str(scenes[0]), window=(32, 0, 32, 32)).address,
     }
     with rasterio.open(scenes[0]) as file:
         x, y = on_ground(file.transform, [32, 32, 64, 64], [0, 32, 32, 0])
