@@ -157,7 +157,7 @@ def test_names_that_an_encoding_lacks(tmp_path: Path, encoding: str) -> None:
 
 def test_the_shell_completes_commands_and_options() -> None:
     environment = {**os.environ, "_RSIR_TF_COMPLETE": "complete_bash"}
-    for words, wanted in (("rsir-tf ev", "evaluate"), ("rsir-tf query a.png --wi", "--within")):
+    for words, wanted in (("rsir-tf ev", "evaluate"), ("rsir-tf query a.png --withi", "--within")):
         here = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
         done = subprocess.run([PROGRAM], capture_output=True, text=True, check=False, env={**environment, **here})
         assert done.stdout.split() == [wanted], done.stderr
