@@ -34,7 +34,8 @@ large window, where windows have 1024 pixels a side or more. A window of `WINDOW
 that a scene costs at most (2624 / 2304)² = 1.3 times what it would without a margin.
 """
 
-_EQUAL = 256  # pixels a side of a block whose pixels are taken to be equally large on the ground
+_BLOCK, _SMALLEST = 256, 8  # pixels a side of blocks in which the size of a pixel on the ground is measured
+_ALIKE = 1.01  # the largest ratio of pixels in a block that are taken to be equally large
 
 STRIDE = 32
 """Pixels: an FCN-8s halves an image five times, so that only windows that begin at multiples of it see the same."""
@@ -300,17 +301,35 @@ def _predicted(
 
 
 def _square_metres(classes: NDArray[np.uint8], place: Place) -> NDArray[np.float64]:
-    """Square metres on the ground of each value, float64 [256]; a pixel's size is measured once for each block."""
+    """Square metres on the ground of each value, float64 [256]; blocks are divided where the projection bends them."""
     found = np.zeros(256)
     height, width = classes.shape
-    for top in range(0, height, _EQUAL):
-        for left in range(0, width, _EQUAL):
-            block = classes[top : top + _EQUAL, left : left + _EQUAL]
-            if (block == UNKNOWN).all():
-                continue
-            try:
-                side = ground_resolution(moved(place, left, top), (block.shape[0], block.shape[1]))
-            except InputError:  # The middle is not on Earth: neither is most of what is around it.
-                continue
-            found += np.bincount(block.ravel(), minlength=256) * side**2
+    blocks = [
+        (top, left, min(top + _BLOCK, height), min(left + _BLOCK, width))
+        for top in range(0, height, _BLOCK)
+        for left in range(0, width, _BLOCK)
+    ]
+    while blocks:
+        top, left, bottom, right = blocks.pop()
+        block = classes[top:bottom, left:right]
+        if (block == UNKNOWN).all():
+            continue
+        quarter = ((bottom - top) // 2, (right - left) // 2)
+        middles = [((top + bottom) / 2, (left + right) / 2)]
+        middles += [(top + share * (bottom - top), left + share * (right - left)) for share in (0.25, 0.75)]
+        sizes = [_square_metres_at(place, *middle) for middle in middles]
+        if min(quarter) >= _SMALLEST and max(sizes) > _ALIKE * min(sizes):
+            rows, columns = (top, top + quarter[0], bottom), (left, left + quarter[1], right)
+            blocks += [(rows[i], columns[j], rows[i + 1], columns[j + 1]) for i in range(2) for j in range(2)]
+        else:
+            found += np.bincount(block.ravel(), minlength=256) * sizes[0]
     return found
+
+
+def _square_metres_at(place: Place, row: float, column: float) -> float:
+    """What a pixel covers there; 0 where that is not on Earth."""
+    try:
+        size = ground_resolution(moved(place, column - 0.5, row - 0.5), (1, 1)) ** 2
+    except InputError:
+        return 0.0
+    return size if np.isfinite(size) else 0.0  # A neighbour of the pixel is not on Earth.

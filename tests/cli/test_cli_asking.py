@@ -88,7 +88,7 @@ def test_an_empty_index_says_so(colours: Path, tmp_path: Path, server: str, comm
     empty.mkdir()
     (empty / "bad.png").write_text("no picture")
     to = tmp_path / "index"
-    assert command("index", empty, "--to", to, "--server", server).code == 0
+    assert command("index", empty, "--to", to, "--server", server).code == 1  # Nothing could be indexed.
     ended = command("query", colours / GOOD[0], "--index", to, "--server", server)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"rsir-tf: {to}: the index is still empty; index an archive into it first\n"

@@ -16,6 +16,7 @@ from pyarrow import parquet
 from rasterio.transform import Affine
 
 from rsir_tf.ranking import open_index
+from rsir_tf.rasters import path_of
 
 # The server with ranges belongs to the tests of rasters.
 sys.path.insert(0, str(Path(__file__).parent.parent / "rasters"))
@@ -206,7 +207,8 @@ def test_share_gives_vectors_and_footprints(
     read = geopandas.read_parquet(to)
     assert read.crs.to_authority() == ("OGC", "CRS84")
     assert read["id"].tolist() == list(opened.images.ids)
-    assert read["path"].tolist() == list(opened.images.paths)
+    assert read["address"].tolist() == list(opened.images.paths)
+    assert read["path"].tolist() == [path_of(address) for address in opened.images.paths]
     assert np.array_equal(np.stack(read["recnn_plus"]), opened.recnn_plus)
     assert shapely.to_wkb(read.geometry.values).tolist() == list(opened.images.footprints)
     about = json.loads(parquet.read_metadata(to).metadata[b"rsir_tf"])
