@@ -329,7 +329,8 @@ def _square_metres(classes: NDArray[np.uint8], place: Place) -> NDArray[np.float
 def _square_metres_at(place: Place, row: float, column: float) -> float:
     """What a pixel covers there; 0 where that is not on Earth."""
     try:
-        size = ground_resolution(moved(place, column - 0.5, row - 0.5), (1, 1)) ** 2
+        with np.errstate(invalid="ignore"):
+            size = ground_resolution(moved(place, column - 0.5, row - 0.5), (1, 1)) ** 2
     except InputError:
         return 0.0
     return size if np.isfinite(size) else 0.0  # A neighbour of the pixel is not on Earth.

@@ -335,7 +335,7 @@ def test_pixels_of_degrees_are_measured_where_they_are(tmp_path: Path) -> None:
     source = scene(tmp_path / "a.tif", np.full((3, 600, 1000), 10, np.uint8), **degrees)
     summary = segment_scene(source, Canned(), tmp_path / "c.tif")
     # Of a sphere with the Earth's surface, R = 6371.007 km: R² · 100° · π/180 · sin 60°. The Earth is flattened by
-    # 1/298, and a block of pixels that is measured at once is 3.2° high here.
+    # 1/298, and blocks are divided until their pixels differ by less than a hundredth.
     wanted = 6_371_007**2 * np.radians(100) * np.sin(np.radians(60))
     assert summary.classes[0].square_metres == pytest.approx(wanted, rel=0.01)
 
