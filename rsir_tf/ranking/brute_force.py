@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.images import image_at, image_blocks
+from rsir_tf.ranking.images import image_blocks
 from rsir_tf.ranking.scheme import Found, ImageFeatures, Scheme
-from rsir_tf.vector_rankings import nearest_first
 
 
 def nearest(
@@ -39,17 +38,6 @@ def all_distances(
         for places, block in blocks:
             distances[places] = scheme.distances(query, block)
         yield distances
-
-
-def rankings(
-    scheme: Scheme, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-) -> Iterator[NDArray[np.int64]]:
-    """Like `RanksArchives.rankings`, but for any scheme."""
-    wanted = np.zeros(len(stored), dtype=bool)
-    wanted[positions] = True
-    asked = (image_at(stored, position) for position in positions[queries.start : queries.stop].tolist())
-    for distances in all_distances(scheme, stored, asked, wanted):
-        yield nearest_first(distances[positions])
 
 
 def first(stored: StoredVectors, positions: NDArray[np.int64], distances: NDArray[np.float64], top: int) -> Found:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rsir_tf.errors import InputError
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import REGION_FIELDS, Field, Found, ImageFeatures, Match, Quick, RanksArchives, Scheme
-from rsir_tf.vector_rankings import nearest_first
+from rsir_tf.ranking.scheme import REGION_FIELDS, Field, Found, ImageFeatures, Match, Quick, Scheme
+from rsir_tf.ranking.whole_archives import all_distances, rankings_by_distance
 
 if TYPE_CHECKING:
     from rsir_tf.index.vectors import StoredVectors
@@ -43,21 +43,11 @@ class _Stage:
         """As the first scheme."""
         return self.first.metrics
 
-    def all_distances(
-        self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
-    ) -> Iterator[NDArray[np.float64]]:
-        """See `RanksArchives.all_distances`."""
-        raise NotImplementedError
-
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
     ) -> Iterator[NDArray[np.int64]]:
         """See `RanksArchives.rankings`."""
-        wanted = np.zeros(len(stored), dtype=bool)
-        wanted[positions] = True
-        asked = (image_at(stored, position) for position in positions[queries.start : queries.stop].tolist())
-        for distances in self.all_distances(stored, asked, wanted):
-            yield nearest_first(distances[positions])
+        return rankings_by_distance(self, stored, positions, queries)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -250,15 +240,6 @@ def nearest(
         else:
             found += brute_force.nearest(scheme, stored, [query], top, [mask])
     return found
-
-
-def all_distances(
-    scheme: Scheme, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
-) -> Iterator[NDArray[np.float64]]:
-    """Like `RanksArchives.all_distances`, for any scheme: quickly where it can."""
-    if isinstance(scheme, RanksArchives):
-        return scheme.all_distances(stored, queries, wanted)
-    return brute_force.all_distances(scheme, stored, queries, wanted)
 
 
 def _mask(length: int, found: Found) -> NDArray[np.bool_]:

@@ -24,6 +24,17 @@ def all_distances(
     return brute_force.all_distances(scheme, stored, queries, wanted)
 
 
+def rankings_by_distance(
+    scheme: Scheme, stored: StoredVectors, positions: NDArray[np.int64], queries: range
+) -> Iterator[NDArray[np.int64]]:
+    """Like `RanksArchives.rankings`, for any scheme, from its distances."""
+    wanted = np.zeros(len(stored), dtype=bool)
+    wanted[positions] = True
+    asked = (image_at(stored, position) for position in positions[queries.start : queries.stop].tolist())
+    for distances in all_distances(scheme, stored, asked, wanted):
+        yield nearest_first(distances[positions])
+
+
 def archive_rankings(
     index: StoredIndex, scheme: Scheme, rows: NDArray[np.int64], queries: range, *, sharing_first: bool = False
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -43,7 +54,7 @@ def archive_rankings(
     if isinstance(scheme, RanksArchives):
         ranked = scheme.rankings(index.vectors, positions, queries)
     else:
-        ranked = brute_force.rankings(scheme, index.vectors, positions, queries)
+        ranked = rankings_by_distance(scheme, index.vectors, positions, queries)
     found = zip(queries, ranked, strict=True)
     return _sharing_first(found, index.shown_classes[rows]) if sharing_first else found
 

@@ -22,6 +22,7 @@ from rsir_tf.ranking.bounds.blocks import ReadBlock, region_blocks
 from rsir_tf.ranking.images import image_blocks
 from rsir_tf.ranking.region_matching import area_shares, least_distances, match, require_vectors
 from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
+from rsir_tf.ranking.whole_archives import rankings_by_distance
 
 if TYPE_CHECKING:
     from rsir_tf.index.vectors import StoredVectors
@@ -100,7 +101,7 @@ class IRM:
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
     ) -> Iterator[NDArray[np.int64]]:
         """See `RanksArchives.rankings`."""
-        return brute_force.rankings(self, stored, positions, queries)
+        return rankings_by_distance(self, stored, positions, queries)
 
     def _nearest(self, stored: StoredVectors, query: ImageFeatures, top: int, wanted: NDArray[np.bool_]) -> Found:
         low = self._least(stored, query, wanted)
