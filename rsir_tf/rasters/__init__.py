@@ -24,30 +24,58 @@ previews       a scene in few pixels
 tile_names     where web map tiles lie, by their names
 """
 
-from rsir_tf.rasters.datasets import is_url, open_dataset
-from rsir_tf.rasters.decoding import Window
-from rsir_tf.rasters.files import Examined, FileSource, is_tiff, read_image
-from rsir_tf.rasters.kinds import SOURCE_KINDS, open_source
-from rsir_tf.rasters.pixels import (
-    FILL,
-    Pixels,
-    check_image,
-    content_hash,
-    pixel_hash,
-    read_pixels,
-    resize_image,
-    resize_pixels,
-)
-from rsir_tf.rasters.places import footprint, ground_resolution, ground_steps, lonlat_to_pixel, pixel_to_lonlat
-from rsir_tf.rasters.previews import preview
-from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
-from rsir_tf.rasters.scenes import RasterSource, path_of, with_path
-from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
-from rsir_tf.rasters.stored import IMAGE_SUFFIXES, MAX_PIXELS, MIN_SIDE, ORIENTATIONS, Stored, open_stored
-from rsir_tf.rasters.stored_parts import read_band
-from rsir_tf.rasters.stretching import percentile_stretch
-from rsir_tf.rasters.tile_names import web_tile_place
-from rsir_tf.rasters.windows import window_id, windows_of
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rsir_tf.lazy_attributes import attributes
+
+_HOMES = {
+    "Examined": "rsir_tf.rasters.files",
+    "FILL": "rsir_tf.rasters.pixels",
+    "FileSource": "rsir_tf.rasters.files",
+    "Fingerprint": "rsir_tf.rasters.source",
+    "IMAGE_SUFFIXES": "rsir_tf.rasters.stored",
+    "MAX_PIXELS": "rsir_tf.rasters.stored",
+    "MIN_SIDE": "rsir_tf.rasters.stored",
+    "MISSING": "rsir_tf.rasters.source",
+    "ORIENTATIONS": "rsir_tf.rasters.stored",
+    "Pixels": "rsir_tf.rasters.pixels",
+    "Place": "rsir_tf.rasters.source",
+    "RasterSource": "rsir_tf.rasters.scenes",
+    "Reading": "rsir_tf.rasters.recipe",
+    "Recipe": "rsir_tf.rasters.recipe",
+    "SOURCE_KINDS": "rsir_tf.rasters.kinds",
+    "Source": "rsir_tf.rasters.source",
+    "Stored": "rsir_tf.rasters.stored",
+    "Tiling": "rsir_tf.rasters.recipe",
+    "Window": "rsir_tf.rasters.decoding",
+    "check_image": "rsir_tf.rasters.pixels",
+    "content_hash": "rsir_tf.rasters.pixels",
+    "footprint": "rsir_tf.rasters.places",
+    "ground_resolution": "rsir_tf.rasters.places",
+    "ground_steps": "rsir_tf.rasters.places",
+    "is_tiff": "rsir_tf.rasters.files",
+    "is_url": "rsir_tf.rasters.datasets",
+    "lonlat_to_pixel": "rsir_tf.rasters.places",
+    "open_dataset": "rsir_tf.rasters.datasets",
+    "open_source": "rsir_tf.rasters.kinds",
+    "open_stored": "rsir_tf.rasters.stored",
+    "path_of": "rsir_tf.rasters.scenes",
+    "percentile_stretch": "rsir_tf.rasters.stretching",
+    "pixel_hash": "rsir_tf.rasters.pixels",
+    "pixel_to_lonlat": "rsir_tf.rasters.places",
+    "preview": "rsir_tf.rasters.previews",
+    "read_band": "rsir_tf.rasters.stored_parts",
+    "read_image": "rsir_tf.rasters.files",
+    "read_pixels": "rsir_tf.rasters.pixels",
+    "resize_image": "rsir_tf.rasters.pixels",
+    "resize_pixels": "rsir_tf.rasters.pixels",
+    "web_tile_place": "rsir_tf.rasters.tile_names",
+    "window_id": "rsir_tf.rasters.windows",
+    "windows_of": "rsir_tf.rasters.windows",
+    "with_path": "rsir_tf.rasters.scenes",
+}
 
 __all__ = [
     "FILL",
@@ -95,3 +123,35 @@ __all__ = [
     "windows_of",
     "with_path",
 ]
+
+if TYPE_CHECKING:
+    from rsir_tf.rasters.datasets import is_url, open_dataset
+    from rsir_tf.rasters.decoding import Window
+    from rsir_tf.rasters.files import Examined, FileSource, is_tiff, read_image
+    from rsir_tf.rasters.kinds import SOURCE_KINDS, open_source
+    from rsir_tf.rasters.pixels import (
+        FILL,
+        Pixels,
+        check_image,
+        content_hash,
+        pixel_hash,
+        read_pixels,
+        resize_image,
+        resize_pixels,
+    )
+    from rsir_tf.rasters.places import footprint, ground_resolution, ground_steps, lonlat_to_pixel, pixel_to_lonlat
+    from rsir_tf.rasters.previews import preview
+    from rsir_tf.rasters.recipe import Reading, Recipe, Tiling
+    from rsir_tf.rasters.scenes import RasterSource, path_of, with_path
+    from rsir_tf.rasters.source import MISSING, Fingerprint, Place, Source
+    from rsir_tf.rasters.stored import IMAGE_SUFFIXES, MAX_PIXELS, MIN_SIDE, ORIENTATIONS, Stored, open_stored
+    from rsir_tf.rasters.stored_parts import read_band
+    from rsir_tf.rasters.stretching import percentile_stretch
+    from rsir_tf.rasters.tile_names import web_tile_place
+    from rsir_tf.rasters.windows import window_id, windows_of
+
+__getattr__ = attributes(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
