@@ -14,7 +14,7 @@ CHANNELS = 8
 def narrow_convolutions(images: Any) -> Any:
     """Stand in for `network.convolutions`: layers of the same names and geometry.
 
-    conv5_3 alone keeps its 512 channels: descriptors are made of them.
+    conv4_3 and conv5_3 alone keep their 512 channels: descriptors are made of them.
     """
     import keras
 
@@ -22,7 +22,7 @@ def narrow_convolutions(images: Any) -> Any:
     for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
         for number in range(1, convolutions + 1):
             name = f"block{block}_conv{number}"
-            channels = 512 if name == "block5_conv3" else CHANNELS
+            channels = 512 if name in ("block4_conv3", "block5_conv3") else CHANNELS
             x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(x)
         x = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     return keras.Model(keras.utils.get_source_inputs(images), x)

@@ -17,6 +17,14 @@ def command(
     to: Annotated[
         Path, typer.Option(help="The model's folder, saved_models/NAME. The next free version number is taken.")
     ],
+    conv4: Annotated[
+        bool,
+        typer.Option(
+            "--conv4",
+            help="Let the model give the features of conv4_3 too, where they are asked for: `rsir-tf index --layers "
+            "conv4_3` keeps them. Without this option, and as before, it gives those of conv5_3 alone.",
+        ),
+    ] = False,
 ) -> None:
     """Write a run's best network as the next version of a served model.
 
@@ -28,5 +36,5 @@ def command(
     with console.quiet_tensorflow():
         from rsir_tf.segmentation import export_run, open_run
 
-        version = export_run(open_run(run), to)
+        version = export_run(open_run(run), to, conv4=conv4)
     console.put(str(version))

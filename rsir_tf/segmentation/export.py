@@ -15,9 +15,11 @@ import tensorflow as tf
 from rsir_tf.artifacts import content_hash, disk_errors, manifest, remove_leftovers, write_json, written_aside
 from rsir_tf.contract import (
     CLASS_NAMES,
+    CONV4_3,
     CONV5_3,
     DESCRIBE,
     FEATURES,
+    FURTHER_LAYERS,
     IDENTIFY,
     IMAGES,
     MODEL_ID,
@@ -41,7 +43,7 @@ LEFTOVER_AGE = 3600.0
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
-def export_run(run: Run, to: Path) -> Path:
+def export_run(run: Run, to: Path, *, conv4: bool = False) -> Path:
     """Export a run's best checkpoint as the next version of a served model.
 
     The finished version appears by rename: a server that polls the folder never sees a part of it. Before that, it is
@@ -50,6 +52,7 @@ def export_run(run: Run, to: Path) -> Path:
     Args:
         run: A run with at least one complete epoch.
         to: The model's folder, `saved_models/NAME`; versions are its numbered subfolders.
+        conv4: Whether `features` shall give conv4_3 too.
 
     Returns:
         The new version's folder.
@@ -70,12 +73,14 @@ def export_run(run: Run, to: Path) -> Path:
     remove_leftovers(to, older_than=LEFTOVER_AGE)
     target = to / str(_next_version(to))
     with written_aside(target) as aside:
-        export_network(network, run.label_set.names, aside, card=_card(run))
+        export_network(network, run.label_set.names, aside, card=_card(run), conv4=conv4)
         verify_export(aside, network, run.label_set.names)
     return target
 
 
-def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path, *, card: dict[str, Any]) -> str:
+def export_network(
+    network: keras.Model, class_names: tuple[str, ...], to: Path, *, card: dict[str, Any], conv4: bool = False
+) -> str:
     """Write one version: signatures, model card, warm-up request.
 
     Args:
@@ -83,6 +88,7 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
         class_names: One per class.
         to: A folder that does not exist yet.
         card: Further entries of the model card.
+        conv4: Whether `features` gives conv4_3 too. The model's id is the same.
 
     Returns:
         The model's id.
@@ -91,16 +97,16 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
         ArtifactError: The disk is full or read-only.
     """
     model_id = identity(network, class_names)
-    both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
+    answering = _answering(network, conv4=conv4)
     # The archive finds the variables that its endpoints use. With `track(network)` too, it would save each twice.
     archive = keras.export.ExportArchive()
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name=IMAGES)]
 
     def segmented(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {SEGMENTATION: _apply(both, images)[SEGMENTATION]}
+        return {SEGMENTATION: _apply(answering, images)[SEGMENTATION]}
 
     def featured(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {**_apply(both, images), MODEL_ID: tf.fill(tf.shape(images)[:1], tf.constant(model_id))}
+        return {**_apply(answering, images), MODEL_ID: tf.fill(tf.shape(images)[:1], tf.constant(model_id))}
 
     @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
     def described() -> dict[str, tf.Tensor]:
@@ -130,7 +136,9 @@ def export_network(network: keras.Model, class_names: tuple[str, ...], to: Path,
         SERVING_DEFAULT: {"in": "images uint8 [N,H,W,3] RGB", "out": "segmentation uint8 [N,H,W]"},
         FEATURES: {
             "in": "as above",
-            "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512], model_id string [N]",
+            "out": "segmentation as above, conv5_3 float32 [N,⌈H/16⌉,⌈W/16⌉,512], "
+            + ("conv4_3 float32 [N,⌈H/8⌉,⌈W/8⌉,512], " if conv4 else "")
+            + "model_id string [N]",
         },
         DESCRIBE: {"in": "nothing", "out": "class_names string [K], model_id string"},
         IDENTIFY: {"in": "images as above", "out": "class_names string [N,K], model_id string [N]"},
@@ -177,8 +185,9 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
             described, identified = answer(DESCRIBE, None), answer(IDENTIFY, image.repeat(2, axis=0))
     except (tf.errors.OpError, KeyError, ValueError) as error:
         raise ArtifactError(f"{path.name}: the export cannot be loaded as a server does it ({error})") from error
-    both = keras.Model(network.inputs, [network.outputs[0], network.get_layer("block5_conv3").output])
-    logits, conv5_3 = both.predict_on_batch(padded(image))
+    found_layers = [CONV5_3, *(layer for layer in FURTHER_LAYERS if layer in features)]
+    answering = _answering(network, conv4=CONV4_3 in found_layers)
+    logits, *maps = answering.predict_on_batch(padded(image))
     logits = np.asarray(logits, np.float64)[0, :80, :112] + tie_breaks(len(class_names))
     for name, found in ((SERVING_DEFAULT, default), (FEATURES, features)):
         chosen = np.take_along_axis(logits, found[SEGMENTATION][0, ..., None].astype(np.int64), axis=-1)[..., 0]
@@ -186,9 +195,11 @@ def verify_export(path: Path, network: keras.Model, class_names: tuple[str, ...]
         # best.
         if not np.allclose(chosen, logits.max(axis=-1), rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(logits).max()))):
             raise ArtifactError(f"{path.name}: signature {name!r} segments differently from the trained network")
-    wanted = np.asarray(conv5_3)[:, :5, :7]
-    if not np.allclose(features[CONV5_3], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
-        raise ArtifactError(f"{path.name}: signature {FEATURES!r} returns other features than the trained network")
+    for layer, cells in zip(found_layers, maps, strict=True):
+        stride = FURTHER_LAYERS.get(layer, STRIDE)
+        wanted = np.asarray(cells)[:, : 80 // stride, : 112 // stride]
+        if not np.allclose(features[layer], wanted, rtol=1e-3, atol=1e-3 * float(wanted.max())):
+            raise ArtifactError(f"{path.name}: signature {FEATURES!r} returns other features than the trained network")
     model_id, names = identity(network, class_names).encode(), [name.encode() for name in class_names]
     for name, output, found, said in (
         (FEATURES, MODEL_ID, features, [model_id]),
@@ -225,15 +236,21 @@ def loaded_as_server(path: Path) -> Iterator[Callable[[str, NDArray[np.uint8] | 
         yield answer
 
 
-def _apply(both: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
+def _answering(network: keras.Model, *, conv4: bool) -> keras.Model:
+    """The network with all outputs that are asked for: logits, conv5_3, and conv4_3 if wanted."""
+    names = ["block5_conv3", *(["block4_conv3"] if conv4 else [])]
+    return keras.Model(network.inputs, [network.outputs[0], *(network.get_layer(name).output for name in names)])
+
+
+def _apply(answering: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     mirrored = tf.pad(images, [[0, 0], *margins(height, width)], mode=PAD_MODE)
-    logits, conv5_3 = both(tf.cast(mirrored, tf.float32), training=False)
-    rows, columns = -(-height // STRIDE), -(-width // STRIDE)
-    return {
-        SEGMENTATION: tf.cast(tf.argmax(logits + tie_breaks(logits.shape[-1]), axis=-1), tf.uint8)[:, :height, :width],
-        CONV5_3: tf.cast(conv5_3, tf.float32)[:, :rows, :columns],
-    }
+    logits, *maps = answering(tf.cast(mirrored, tf.float32), training=False)
+    classes = tf.cast(tf.argmax(logits + tie_breaks(logits.shape[-1]), axis=-1), tf.uint8)
+    answer = {SEGMENTATION: classes[:, :height, :width]}
+    for cells, (layer, stride) in zip(maps, {CONV5_3: STRIDE, **FURTHER_LAYERS}.items(), strict=False):
+        answer[layer] = tf.cast(cells, tf.float32)[:, : -(-height // stride), : -(-width // stride)]
+    return answer
 
 
 def _write_warm_up(path: Path) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.contract import CONV5_3, MODEL_ID, SEGMENTATION, STRIDE, ModelDescription, Prediction
+from rsir_tf.contract import (
+    CONV4_3,
+    CONV5_3,
+    FURTHER_LAYERS,
+    MODEL_ID,
+    SEGMENTATION,
+    STRIDE,
+    ModelDescription,
+    Prediction,
+)
 from rsir_tf.errors import InputError, MismatchError, ModelError, RsirError
 from rsir_tf.rasters import MIN_SIDE
 
@@ -78,9 +87,24 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
         raise failure
 
 
+def check_layers(layers: Sequence[str], description: ModelDescription) -> None:
+    """Refuse to ask for layers that a model does not give.
+
+    Raises:
+        ModelError: It lacks one.
+    """
+    for layer in layers:
+        if layer not in description.layers:
+            raise ModelError(
+                f"model {description.model_id} gives no features of {layer}",
+                wanted=" or ".join(description.layers) or "none but those of conv5_3",
+                cure="export it again with `rsir-tf export --conv4`" if layer in FURTHER_LAYERS else None,
+            )
+
+
 def split_answer(
     segmentation: NDArray[Any],
-    conv5_3: NDArray[Any] | None,
+    maps: Mapping[str, NDArray[Any]],
     model_ids: Sequence[str],
     images: Sequence[NDArray[np.uint8]],
     description: ModelDescription,
@@ -89,8 +113,8 @@ def split_answer(
 
     Args:
         segmentation: Should be uint8 [N, H, W], indices of the model's classes.
-        conv5_3: Should be float32 [N, ⌈H/16⌉, ⌈W/16⌉, channels], finite; None where only the segmentation was asked
-            for.
+        maps: Features by layer, as far as they were asked for: conv5_3 should be float32 [N, ⌈H/16⌉, ⌈W/16⌉,
+            channels], conv4_3 float32 [N, ⌈H/8⌉, ⌈W/8⌉, channels], all finite.
         model_ids: The id of the model that answered, once per image.
         images: The N images of the request, each [H, W, 3].
         description: The model that should have answered.
@@ -109,23 +133,25 @@ def split_answer(
         raise ModelError(f"output {MODEL_ID!r} holds {len(model_ids)} values", wanted=f"{count}, one per image")
     if segmentation.dtype != np.uint8 or segmentation.shape != (count, height, width):
         raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
-    cells = (count, -(-height // STRIDE), -(-width // STRIDE), description.channels)
-    if conv5_3 is None:
-        conv5_3 = np.empty((count, 0, 0, description.channels), np.float32)
-    elif conv5_3.dtype != np.float32 or conv5_3.shape != cells:
-        raise _unlike(CONV5_3, conv5_3, f"float32 {list(cells)}")
-    if not np.isfinite(conv5_3).all():
-        raise ModelError(
-            f"output {CONV5_3!r} holds NaN or infinity",
-            cure="the model is damaged, or its training diverged; export another one",
-        )
+    for name, cells in maps.items():
+        stride = FURTHER_LAYERS.get(name, STRIDE)
+        shape = (count, -(-height // stride), -(-width // stride), description.channels)
+        if cells.dtype != np.float32 or cells.shape != shape:
+            raise _unlike(name, cells, f"float32 {list(shape)}")
+        if not np.isfinite(cells).all():
+            raise ModelError(
+                f"output {name!r} holds NaN or infinity",
+                cure="the model is damaged, or its training diverged; export another one",
+            )
     classes = len(description.class_names)
     if segmentation.max() >= classes:
         raise ModelError(
             f"output {SEGMENTATION!r} holds class {segmentation.max()}",
             wanted=f"0 to {classes - 1}, because the model has {classes} classes",
         )
-    return [Prediction(segmentation[place], conv5_3[place]) for place in range(count)]
+    conv5_3 = maps.get(CONV5_3, np.empty((count, 0, 0, description.channels), np.float32))
+    conv4_3 = maps.get(CONV4_3, [None] * count)
+    return [Prediction(segmentation[at], conv5_3[at], conv4_3[at]) for at in range(count)]
 
 
 def check_model(found: str, wanted: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsir_tf.artifacts import read_json
-from rsir_tf.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, SERVING_DEFAULT
+from rsir_tf.contract import CHANNELS, CONV5_3, DESCRIBE, FEATURES, FURTHER_LAYERS, SERVING_DEFAULT
 from rsir_tf.errors import ArtifactError, InputError, ModelError
 from rsir_tf.rasters import Reading
 
@@ -163,6 +163,15 @@ def conv5_3_channels(signatures: Mapping[str, Any], where: str) -> int:
             cure=EXPORT_CURE,
         )
     return int(shape.dim[3].size)
+
+
+def further_layers(signatures: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read from a model's signatures of which layers beside conv5_3 it gives features.
+
+    Args:
+        signatures: SignatureDef by name, from disk or from a server; `features` is among them.
+    """
+    return tuple(layer for layer in FURTHER_LAYERS if layer in signatures[FEATURES].outputs)
 
 
 def check_signatures(names: object, where: str) -> None:

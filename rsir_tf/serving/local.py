@@ -21,8 +21,8 @@ from rsir_tf.contract import (
     Prediction,
 )
 from rsir_tf.errors import ArtifactError, MismatchError, ModelError
-from rsir_tf.serving.checks import at, check_image, grouped, split_answer
-from rsir_tf.serving.exports import EXPORT_CURE, conv5_3_channels, find_export, read_signatures
+from rsir_tf.serving.checks import at, check_image, check_layers, grouped, split_answer
+from rsir_tf.serving.exports import EXPORT_CURE, conv5_3_channels, find_export, further_layers, read_signatures
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,7 +59,8 @@ class LoadedModel:
         except Exception as error:  # TensorFlow raises many types on damaged files
             first_line = str(error).strip().partition("\n")[0]
             raise ArtifactError(f"{folder}: cannot be loaded ({first_line})", cure=EXPORT_CURE) from error
-        self._channels = conv5_3_channels(read_signatures(folder), self._where)
+        signatures = read_signatures(folder)
+        self._channels, self._layers = conv5_3_channels(signatures, self._where), further_layers(signatures)
         # The loaded object owns the variables: signatures do not keep them alive.
         self._loaded: Any = loaded
         self._description: ModelDescription | None = None
@@ -71,16 +72,18 @@ class LoadedModel:
                 model_id=_texts(answer[MODEL_ID])[0],
                 class_names=tuple(_texts(answer[CLASS_NAMES])),
                 channels=self._channels,
+                layers=self._layers,
             )
         return self._description
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def predict(self, images: Sequence[NDArray[np.uint8]], layers: Sequence[str] = ()) -> list[Prediction]:
         for position, image in enumerate(images):
             check_image(image, position)
-        return list(self.predict_stream(images))
+        return list(self.predict_stream(images, layers))
 
-    def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        return self._stream(images, (SEGMENTATION, CONV5_3, MODEL_ID))
+    def predict_stream(self, images: Iterable[NDArray[np.uint8]], layers: Sequence[str] = ()) -> Iterator[Prediction]:
+        check_layers(layers, self.describe())
+        return self._stream(images, (SEGMENTATION, CONV5_3, *layers, MODEL_ID))
 
     def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         return (prediction.segmentation for prediction in self._stream(images, (SEGMENTATION, MODEL_ID)))
@@ -112,7 +115,8 @@ class LoadedModel:
         try:
             own = [description.model_id] * len(group)  # answers of older exports have no model id
             model_ids = _texts(answer[MODEL_ID]) if MODEL_ID in answer else own
-            return split_answer(answer[SEGMENTATION], answer.get(CONV5_3), model_ids, group, description)
+            maps = {name: array for name, array in answer.items() if name not in (SEGMENTATION, MODEL_ID)}
+            return split_answer(answer[SEGMENTATION], maps, model_ids, group, description)
         except (ModelError, MismatchError) as error:
             raise at(f"{self._where}, signature {FEATURES!r}", error) from error
 

@@ -128,10 +128,25 @@ def test_warm_up_requests_are_answered(version: Path, served: Answer) -> None:
         assert answer["segmentation"].shape == images.shape[:3]
 
 
-def test_versions_count_up_and_nothing_half_stays(run: Run, version: Path) -> None:
-    second = export_run(run, version.parent)
+def test_versions_count_up_and_conv4_3_is_given_where_it_is_wanted(
+    run: Run, network: keras.Model, version: Path, served: Answer
+) -> None:
+    second = export_run(run, version.parent, conv4=True)
     assert (version.name, second.name) == ("1", "2")
-    assert sorted(entry.name for entry in version.parent.iterdir()) == ["1", "2"]
+    assert sorted(entry.name for entry in version.parent.iterdir()) == ["1", "2"]  # Nothing half done stays.
+    image = np.random.default_rng(0).integers(0, 256, (1, 75, 41, 3), dtype=np.uint8)
+    before = served("features", image)
+    assert "conv4_3" not in before
+    with loaded_as_server(second) as answer:
+        found = answer("features", image)
+    for name, values in before.items():  # The same model otherwise, with the same id.
+        np.testing.assert_array_equal(found[name], values)
+    padded = np.pad(image, ((0, 0), (0, 21), (0, 23), (0, 0)), mode="symmetric").astype(np.float32)
+    cells = keras.Model(network.inputs, network.get_layer("block4_conv3").output).predict_on_batch(padded)
+    assert found["conv4_3"].shape == (1, 10, 6, 512)  # ⌈75/8⌉ and ⌈41/8⌉
+    np.testing.assert_allclose(found["conv4_3"], cells[:, :10, :6], rtol=1e-3, atol=1e-4 * float(cells.max()))
+    card = json.loads((second / "assets.extra" / "model_card.json").read_text())
+    assert "conv4_3 float32 [N,⌈H/8⌉,⌈W/8⌉,512]" in card["signatures"]["features"]["out"]
 
 
 def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) -> None:

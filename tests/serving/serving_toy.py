@@ -23,11 +23,20 @@ def toy_segmentation(image: np.ndarray) -> np.ndarray:
 
 def toy_conv5_3(image: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """Mean colour of each 16×16 cell (zeros beyond the border), times the weights, negatives cut off."""
+    return _toy_map(image, 16, scale)
+
+
+def toy_conv4_3(image: np.ndarray) -> np.ndarray:
+    """The same of each 8×8 cell, doubled."""
+    return _toy_map(image, 8, 2)
+
+
+def _toy_map(image: np.ndarray, stride: int, scale: float) -> np.ndarray:
     height, width, _ = image.shape
-    rows, columns = -(-height // 16), -(-width // 16)
-    padded = np.zeros((rows * 16, columns * 16, 3), np.float32)
+    rows, columns = -(-height // stride), -(-width // stride)
+    padded = np.zeros((rows * stride, columns * stride, 3), np.float32)
     padded[:height, :width] = image
-    means = padded.reshape(rows, 16, columns, 16, 3).mean(axis=(1, 3)) / 255
+    means = padded.reshape(rows, stride, columns, stride, 3).mean(axis=(1, 3)) / 255
     return np.maximum(means @ toy_weights(scale=scale), 0)
 
 
@@ -42,8 +51,8 @@ def export_toy(
 ) -> Path:
     """Write the toy model to `base/version`, by rename, as a publisher must.
 
-    `features` is "right", or "older" (without model id), or how the answer is wrong: "nan", "half" (float16), "small"
-    (a cell short), "class" (9), "another" (of two images the second is by another model).
+    `features` is "right", "older" (without model id), "conv4" (with conv4_3), or how the answer is wrong: "nan", "half"
+    (float16), "small" (a cell short), "class" (9), "another" (of two images the second is by another model).
     """
     import tensorflow as tf
 
@@ -73,6 +82,11 @@ def export_toy(
             elif features == "class":
                 segmentation = segmentation * 0 + 9
             answer = {"segmentation": segmentation, "conv5_3": conv5_3}
+            if features == "conv4":
+                below, right = -shape[1] % 8, -shape[2] % 8
+                finer = tf.pad(tf.cast(images, tf.float32), [[0, 0], [0, below], [0, right], [0, 0]])
+                finer = tf.nn.avg_pool2d(finer, 8, 8, "VALID") / 255.0
+                answer["conv4_3"] = 2 * tf.nn.relu(tf.tensordot(finer, self.weights, 1))
             if features == "older":
                 return answer
             model_ids = tf.fill(shape[:1], model_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from serving_live import embedded
-from serving_toy import CHANNELS, CLASSES, export_toy, random_image, toy_conv5_3, toy_segmentation
+from serving_toy import CHANNELS, CLASSES, export_toy, random_image, toy_conv4_3, toy_conv5_3, toy_segmentation
 
 from rsir_tf.errors import InputError, ModelError
 from rsir_tf.serving import Model, ModelDescription, connect, load
@@ -222,6 +223,37 @@ def content_address(toy_base: Path, external_server: str | None) -> Iterator[str
 def served_as_content(content_address: str) -> Iterator[Model]:
     with connect(content_address, model_name="toy", timeout=20) as model:
         yield model
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_gives_a_further_layer_where_it_is_asked_for(tmp_path: Path, served: bool) -> None:
+    base = tmp_path / "toy"
+    base.mkdir()
+    export_toy(base, features="conv4")
+    images = [random_image(*size) for size in ((33, 17), (64, 48), (64, 48))]
+    with contextlib.ExitStack() as stack:
+        if served:
+            model: Model = connect(stack.enter_context(embedded(base)).address, model_name="toy", timeout=20)
+        else:
+            model = load(base)
+        stack.enter_context(model)
+        assert model.describe().layers == ("conv4_3",)
+        for prediction, image in zip(model.predict(images, ["conv4_3"]), images, strict=True):
+            check(prediction, image)
+            assert prediction.conv4_3 is not None
+            assert prediction.conv4_3.shape == (-(-image.shape[0] // 8), -(-image.shape[1] // 8), CHANNELS)
+            np.testing.assert_allclose(prediction.conv4_3, toy_conv4_3(image), atol=1e-5)
+        for prediction, image in zip(model.predict(images), images, strict=True):
+            check(prediction, image)
+            assert prediction.conv4_3 is None
+
+
+def test_a_layer_that_a_model_lacks_is_refused(loaded: Model, served: Model) -> None:
+    for model in (loaded, served):
+        with pytest.raises(ModelError, match=r"gives no features of conv4_3; .*`rsir-tf export --conv4`"):
+            model.predict([random_image(32, 32)], ["conv4_3"])
+        with pytest.raises(ModelError, match=r"gives no features of fc7; wanted none but those of conv5_3$"):
+            model.predict([random_image(32, 32)], ["fc7"])
 
 
 def test_both_ways_agree(toy_base: Path, server_address: str) -> None:

@@ -20,7 +20,7 @@ from rsir_tf.errors import InputError, ModelError
 from rsir_tf.rasters import MIN_SIDE
 from rsir_tf.serving.checks import at
 from rsir_tf.serving.client.refusals import NeedsInputError
-from rsir_tf.serving.exports import conv5_3_channels, unpack_signatures
+from rsir_tf.serving.exports import conv5_3_channels, further_layers, unpack_signatures
 from rsir_tf.serving.messages import GetModelMetadataRequest, ModelSpec, PredictRequest
 from rsir_tf.serving.tensors import decode_strings, encode_images
 
@@ -32,7 +32,7 @@ Where = Callable[[str, Any], str]
 
 
 def ask_description(ask: Ask, spec: Any, where: Where) -> tuple[ModelDescription, bool]:
-    """Ask for model id, class names and the number of channels of conv5_3.
+    """Ask for model id, class names, the number of channels of conv5_3, and further layers.
 
     Args:
         ask: Asks one server.
@@ -62,7 +62,7 @@ def ask_description(ask: Ask, spec: Any, where: Where) -> tuple[ModelDescription
                 cure="export it again with `rsir-tf export`, or turn batching off (--enable_batching)",
             ) from unasked
         said = ask_identify(ask, spec, where)
-    return ModelDescription(*said, channels), MODEL_ID in signatures[FEATURES].outputs
+    return ModelDescription(*said, channels, further_layers(signatures)), MODEL_ID in signatures[FEATURES].outputs
 
 
 def ask_describe(ask: Ask, spec: Any, where: Where) -> tuple[str, tuple[str, ...]]:

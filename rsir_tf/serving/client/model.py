@@ -26,7 +26,7 @@ from rsir_tf.contract import (
     Prediction,
 )
 from rsir_tf.errors import InputError, MismatchError, ModelError, ServerUnavailableError
-from rsir_tf.serving.checks import BATCH_PIXELS, at, check_image, check_model, grouped, split_answer
+from rsir_tf.serving.checks import BATCH_PIXELS, at, check_image, check_layers, check_model, grouped, split_answer
 from rsir_tf.serving.client.calls import Deadline, Pauses, call
 from rsir_tf.serving.client.channel import parse_address
 from rsir_tf.serving.client.identity import ask_description, model_spec, output, predict_request
@@ -166,16 +166,16 @@ class ServedModel:
             raise errors[0]
         return self._known()
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+    def predict(self, images: Sequence[NDArray[np.uint8]], layers: Sequence[str] = ()) -> list[Prediction]:
         for position, image in enumerate(images):
             check_image(image, position)
-        return list(self.predict_stream(images))
+        return list(self.predict_stream(images, layers))
 
-    def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        return self._stream(images, self._in_flight, features=True)
+    def predict_stream(self, images: Iterable[NDArray[np.uint8]], layers: Sequence[str] = ()) -> Iterator[Prediction]:
+        return self._stream(images, self._in_flight, (CONV5_3, *layers))
 
     def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        stream = self._stream(images, min(SEGMENTING, self._in_flight), features=False)
+        stream = self._stream(images, min(SEGMENTING, self._in_flight), ())
         return (prediction.segmentation for prediction in stream)
 
     def close(self) -> None:
@@ -191,17 +191,18 @@ class ServedModel:
     ) -> None:
         self.close()
 
-    def _stream(self, images: Iterable[NDArray[np.uint8]], ahead: int, *, features: bool) -> Iterator[Prediction]:
+    def _stream(self, images: Iterable[NDArray[np.uint8]], ahead: int, layers: Sequence[str]) -> Iterator[Prediction]:
         if self._closed.is_set():
             raise closed_error(self._where(self._servers[0], FEATURES))
         if self._description is None:
             self.describe()
-        submit = functools.partial(self._submit, features=features)
+        check_layers([layer for layer in layers if layer != CONV5_3], self._known())
+        submit = functools.partial(self._submit, layers=layers)
         return self._in_order(submit, grouped(images, lambda: self._largest), ahead)
 
-    def _submit(self, group: Sequence[NDArray[np.uint8]], *, features: bool) -> Future[list[Prediction]]:
+    def _submit(self, group: Sequence[NDArray[np.uint8]], *, layers: Sequence[str]) -> Future[list[Prediction]]:
         try:
-            return self._workers.submit(self._predict_in_turn, group, features=features)
+            return self._workers.submit(self._predict_in_turn, group, layers=layers)
         except RuntimeError as error:
             if not self._closed.is_set():
                 raise
@@ -219,22 +220,22 @@ class ServedModel:
         except CancelledError as error:  # the group was still waiting when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]], *, features: bool) -> list[Prediction]:
+    def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]], *, layers: Sequence[str]) -> list[Prediction]:
         with self._pixels.taken(_pixels(group)):
             # The time counts from sending, not from waiting.
-            return self._predict_group(group, Deadline.after(self._timeout), features=features)
+            return self._predict_group(group, Deadline.after(self._timeout), layers=layers)
 
     def _predict_group(
-        self, group: Sequence[NDArray[np.uint8]], deadline: Deadline, *, features: bool
+        self, group: Sequence[NDArray[np.uint8]], deadline: Deadline, *, layers: Sequence[str]
     ) -> list[Prediction]:
         if len(group) > self._largest:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
-            return [
-                prediction for part in parts for prediction in self._predict_group(part, deadline, features=features)
-            ]
+            return [prediction for part in parts for prediction in self._predict_group(part, deadline, layers=layers)]
         request = predict_request(self._spec, FEATURES)
-        if not features:  # A server refuses to be asked for an output that the model lacks.
-            request.output_filter.extend([SEGMENTATION, MODEL_ID] if self._says_model else [SEGMENTATION])
+        if len(layers) < 1 + len(self._known().layers):  # Without a filter, a server gives all outputs of the model.
+            request.output_filter.extend([SEGMENTATION, *layers])
+            if self._says_model:  # A server refuses to be asked for an output that the model lacks.
+                request.output_filter.append(MODEL_ID)
         encode_images(group, request.inputs[IMAGES])
         try:
             server, response, model_ids = self._answer(request, group, deadline)
@@ -246,11 +247,11 @@ class ServedModel:
                     cure="cut it into tiles",
                 ) from error
             self._largest = min(self._largest, largest, len(group) - 1)
-            return self._predict_group(group, deadline, features=features)
+            return self._predict_group(group, deadline, layers=layers)
         try:
             segmentation = decode(output(response, SEGMENTATION), SEGMENTATION)
-            conv5_3 = decode(output(response, CONV5_3), CONV5_3) if features else None
-            return split_answer(segmentation, conv5_3, model_ids, group, self._known())
+            maps = {layer: decode(output(response, layer), layer) for layer in layers}
+            return split_answer(segmentation, maps, model_ids, group, self._known())
         except (ModelError, MismatchError) as error:
             raise at(self._where(server, FEATURES, response), error) from error
 
