@@ -57,6 +57,14 @@ def command(
         options.Convention,
         typer.Option(help="How conv5_3 is interpolated to the image's size before it is pooled over regions."),
     ] = options.Convention.half_pixel,
+    pooling: Annotated[
+        options.Pooling,
+        typer.Option(
+            help="How features are pooled over the pixels of a region, and over those of an image. max: the largest of "
+            "each channel, as in the paper. gem: their generalised mean (power 3), between mean and max. mean: their "
+            "mean. Queries are described in the same way."
+        ),
+    ] = options.Pooling.max,
     half: Annotated[bool, typer.Option("--float16", help="Store descriptors as float16, in half the space.")] = False,
     strict: Annotated[
         bool, typer.Option(help="Stop at the first image that cannot be read. By default it is skipped and listed.")
@@ -139,6 +147,7 @@ def command(
                 connectivity=int(connectivity.value),
                 min_area=min_area,
                 convention=convention.value,
+                pooling=pooling.value,
                 dtype="float16" if half else "float32",
                 resize=resize,
                 strict=strict,

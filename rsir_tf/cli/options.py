@@ -38,6 +38,14 @@ class Convention(str, Enum):
     aligned_corners = "aligned_corners"
 
 
+class Pooling(str, Enum):
+    """How features are pooled over the pixels of a region, and over those of an image."""
+
+    max = "max"
+    gem = "gem"
+    mean = "mean"
+
+
 # Text and no path, which would take one of the slashes of https://.
 Archive = Annotated[
     str,

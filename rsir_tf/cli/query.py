@@ -43,6 +43,10 @@ class RequiredSettings(OptionGroup):
         options.Convention | None,
         typer.Option(help="How conv5_3 was interpolated to the image's size.", rich_help_panel=_SETTINGS),
     ] = None
+    pooling: Annotated[
+        options.Pooling | None,
+        typer.Option(help="How features were pooled over the pixels of a region.", rich_help_panel=_SETTINGS),
+    ] = None
     resize: Annotated[
         tuple[int, int] | None,
         typer.Option(
@@ -59,6 +63,7 @@ class RequiredSettings(OptionGroup):
             "connectivity": int(self.connectivity.value) if self.connectivity else None,
             "min_area": self.min_area,
             "convention": self.convention.value if self.convention else None,
+            "pooling": self.pooling.value if self.pooling else None,
             "resize": self.resize,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -12,6 +12,11 @@ from rsir_tf.rasters import MAX_PIXELS, MIN_SIDE
 CONNECTIVITIES = (4, 8)
 CONVENTIONS = ("half_pixel", "aligned_corners")
 DTYPES = ("float32", "float16")
+POOLINGS = ("max", "gem", "mean")
+
+
+_LATER = ("resize", "pooling")
+"""Settings that manifests did not have at first: they are left out where they have the value that all had then."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class IndexSettings:
         dtype: Number type of the stored vectors, "float32" or "float16".
         channels: Length of one vector; 512 for conv5_3.
         resize: (height, width) in pixels to which images were resized for the model; None for their own size.
+        pooling: How features were pooled over regions and images: "max" (the paper's), "gem" (generalised mean with
+            p = 3) or "mean".
 
     Raises:
         InputError: No index can have such a value.
@@ -40,6 +47,7 @@ class IndexSettings:
     dtype: str = "float32"
     channels: int = 512
     resize: tuple[int, int] | None = None
+    pooling: str = "max"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -50,6 +58,7 @@ class IndexSettings:
         _require_one_of("connectivity", self.connectivity, CONNECTIVITIES)
         _require_one_of("convention", self.convention, CONVENTIONS)
         _require_one_of("dtype", self.dtype, DTYPES)
+        _require_one_of("pooling", self.pooling, POOLINGS)
         _require_count("min_area", self.min_area, smallest=0)
         _require_count("channels", self.channels, smallest=1)
         if self.resize is not None:
@@ -79,9 +88,9 @@ class IndexSettings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON types, for the manifest."""
         content = {**asdict(self), "class_names": list(self.class_names), "resize": list(self.resize or ())}
-        if self.resize is None:  # as in manifests from before this setting existed
-            del content["resize"]
-        return content
+        # As in manifests from before these settings existed.
+        plain = {name for name in _LATER if getattr(self, name) == getattr(type(self), name)}
+        return {name: value for name, value in content.items() if name not in plain}
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> IndexSettings:
@@ -97,7 +106,7 @@ class IndexSettings:
         names = {field.name for field in fields(cls)}
         if (
             not isinstance(content, dict)
-            or {*content, "resize"} != names
+            or {*content, *_LATER} != names
             or not isinstance(content["class_names"], list)
         ):
             raise ArtifactError(

@@ -1,17 +1,23 @@
-"""Regions of a segmentation and their descriptors: connected components, and exact max pooling of conv5_3."""
+"""Regions of a segmentation: connected components, and exact pooling of features over them."""
 
 from rsir_tf.regions.components import VOID, Regions, connected_regions
 from rsir_tf.regions.pooling import pool_image, pool_regions
+from rsir_tf.regions.poolings import POOLINGS, POWERS, pool
+from rsir_tf.regions.power_means import pool_power_means
 from rsir_tf.regions.sampling import CONVENTIONS, Convention
 from rsir_tf.regions.validity import pool_valid, without_void_cells
 
 __all__ = [
     "CONVENTIONS",
+    "POOLINGS",
+    "POWERS",
     "VOID",
     "Convention",
     "Regions",
     "connected_regions",
+    "pool",
     "pool_image",
+    "pool_power_means",
     "pool_regions",
     "pool_valid",
     "without_void_cells",

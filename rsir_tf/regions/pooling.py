@@ -55,9 +55,9 @@ def pool_regions(
         InputError: Shapes or types do not fit, features hold NaN or infinity, a label of 1..m is missing, a label is
             negative, or the convention is unknown.
     """
-    features = _checked_features(conv5_3)
-    count = _checked_count(labels)
-    rows, columns = _axes(features, labels.shape, convention, stride)
+    features = checked_features(conv5_3)
+    count = checked_count(labels)
+    rows, columns = sample_axes(features, labels.shape, convention, stride)
     return _maxima(features, deciding_samples(labels, rows, columns), rows, columns, count)
 
 
@@ -85,10 +85,10 @@ def pool_image(
     Raises:
         InputError: The size does not fit the map, features hold NaN or infinity, or the convention is unknown.
     """
-    features = _checked_features(conv5_3)
+    features = checked_features(conv5_3)
     if len(size) != 2 or min(size) < 1:
         raise InputError(f"size: is {tuple(size)}", wanted="(height, width) in pixels")
-    rows, columns = _axes(features, size, convention, stride)
+    rows, columns = sample_axes(features, size, convention, stride)
     row, column = (ends.ravel() for ends in np.meshgrid(rows.ends(), columns.ends(), indexing="ij"))
     maxima = _maxima(features, Samples(np.ones_like(row), row, column), rows, columns, 1)
     return maxima.reshape(-1)
@@ -157,7 +157,10 @@ def _weights(
     return weights
 
 
-def _axes(features: NDArray[np.float32], size: Sequence[int], convention: Convention, stride: int) -> tuple[Axis, Axis]:
+def sample_axes(
+    features: NDArray[np.float32], size: Sequence[int], convention: Convention, stride: int
+) -> tuple[Axis, Axis]:
+    """Place the pixels of an image of (height, width) on a map: its vertical and its horizontal axis."""
     height, width = size
     return (
         sample_axis(height, features.shape[0], stride, convention),
@@ -165,7 +168,12 @@ def _axes(features: NDArray[np.float32], size: Sequence[int], convention: Conven
     )
 
 
-def _checked_features(conv5_3: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def checked_features(conv5_3: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Check a map, and convert it to float32.
+
+    Raises:
+        InputError: It is not a floating array [h, w, C], is empty, or holds NaN or infinity.
+    """
     if not isinstance(conv5_3, np.ndarray) or conv5_3.ndim != 3 or not np.issubdtype(conv5_3.dtype, np.floating):
         found = getattr(conv5_3, "dtype", type(conv5_3).__name__)
         raise InputError(f"conv5_3: is {found} {list(np.shape(conv5_3))}", wanted="a floating array [h, w, C]")
@@ -177,8 +185,12 @@ def _checked_features(conv5_3: NDArray[np.floating[Any]]) -> NDArray[np.float32]
     return features
 
 
-def _checked_count(labels: NDArray[np.integer[Any]]) -> int:
-    """Check the labels and return the number of regions."""
+def checked_count(labels: NDArray[np.integer[Any]]) -> int:
+    """Check labels [H, W] and return the number of regions.
+
+    Raises:
+        InputError: They are no whole numbers, a label is negative, or one of 1..m is missing.
+    """
     if not isinstance(labels, np.ndarray) or labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
         found = getattr(labels, "dtype", type(labels).__name__)
         raise InputError(f"labels: is {found} {list(np.shape(labels))}", wanted="an integer array [H, W]")

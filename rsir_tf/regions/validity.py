@@ -35,18 +35,48 @@ def without_void_cells(
     Raises:
         InputError: The shapes do not fit each other.
     """
+    shown = _shown_cells(conv5_3, valid, stride)
+    return conv5_3 if shown.all() else np.where(shown[..., None], conv5_3, conv5_3.dtype.type(0))
+
+
+def continued_over_void(
+    features: NDArray[np.floating[Any]], valid: NDArray[np.bool_], *, stride: int = STRIDE
+) -> NDArray[np.floating[Any]]:
+    """Give cells in whose `stride` × `stride` pixels no pixel is valid the value of the nearest cell that has one.
+
+    Args:
+        features: floating [h, w, C].
+        valid: bool [H, W] with h = ⌈H / stride⌉ and w = ⌈W / stride⌉.
+        stride: Image pixels per cell of the map.
+
+    Returns:
+        The same type and shape; the array itself where no cell is void, or all are.
+
+    Raises:
+        InputError: The shapes do not fit each other.
+    """
+    shown = _shown_cells(features, valid, stride)
+    if shown.all() or not shown.any():
+        return features
+    from scipy.ndimage import distance_transform_edt
+
+    rows, columns = distance_transform_edt(~shown, return_distances=False, return_indices=True)
+    return np.asarray(features[rows, columns])
+
+
+def _shown_cells(features: NDArray[np.floating[Any]], valid: NDArray[np.bool_], stride: int) -> NDArray[np.bool_]:
+    """Which cells have a valid pixel: bool [h, w]."""
     height, width = valid.shape
     cells = (-(-height // stride), -(-width // stride))
-    if conv5_3.shape[:2] != cells:
+    if features.shape[:2] != cells:
         raise InputError(
-            f"a map of {conv5_3.shape[0]} × {conv5_3.shape[1]} cells for {height} × {width} pixels",
+            f"a map of {features.shape[0]} × {features.shape[1]} cells for {height} × {width} pixels",
             wanted=f"{cells[0]} × {cells[1]} cells (stride {stride})",
             cure="give features and validity of the same image",
         )
     padded = np.zeros((cells[0] * stride, cells[1] * stride), np.bool_)
     padded[:height, :width] = valid
-    shown = np.asarray(padded.reshape(cells[0], stride, cells[1], stride).any(axis=(1, 3)))
-    return conv5_3 if shown.all() else np.where(shown[..., None], conv5_3, conv5_3.dtype.type(0))
+    return np.asarray(padded.reshape(cells[0], stride, cells[1], stride).any(axis=(1, 3)))
 
 
 def pool_valid(

@@ -14,10 +14,7 @@ from rsir_tf.regions import (
     Convention,
     Regions,
     connected_regions,
-    pool_image,
-    pool_regions,
-    pool_valid,
-    without_void_cells,
+    pool,
 )
 
 if TYPE_CHECKING:
@@ -46,12 +43,12 @@ def describe_prediction(
 ) -> Described:
     """Cut a segmentation into regions and pool conv5_3 over each (paper, II.B).
 
-    Pixels that are not valid belong to no region, whatever the model took them for, and to no descriptor; cells of
-    conv5_3 without any valid pixel count as 0. An image without a valid pixel has no region, and ReCNN+ is all 0.
+    Pixels that are not valid belong to no region, whatever the model took them for, and to no descriptor. An image
+    without a valid pixel has no region, and ReCNN+ is all 0.
 
     Args:
         prediction: The answer of the model.
-        settings: Connectivity, minimum area and bilinear convention; one class index per name.
+        settings: Connectivity, minimum area, pooling and bilinear convention; one class index per name.
         valid: bool [H, W], which pixels of what the model saw show something; None where all of them do.
 
     Raises:
@@ -61,15 +58,9 @@ def describe_prediction(
     segmentation, features = prediction.segmentation, prediction.conv5_3
     if valid is not None:
         segmentation = void_where(segmentation, ~valid)
-        features = without_void_cells(features, valid)
     regions = connected_regions(segmentation, connectivity=settings.connectivity, min_area=settings.min_area)
-    return Described(
-        regions=regions,
-        recnn=pool_regions(features, regions.labels, convention=convention),
-        recnn_plus=pool_image(features, segmentation.shape, convention=convention)
-        if valid is None
-        else pool_valid(features, valid, convention=convention),
-    )
+    recnn, recnn_plus = pool(features, regions.labels, valid, pooling=settings.pooling, convention=convention)
+    return Described(regions=regions, recnn=recnn, recnn_plus=recnn_plus)
 
 
 def void_where(segmentation: NDArray[np.uint8], void: NDArray[np.bool_]) -> NDArray[np.uint8]:

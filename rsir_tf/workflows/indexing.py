@@ -66,6 +66,7 @@ def index_archive(
     connectivity: int = 8,
     min_area: int = 0,
     convention: str = "half_pixel",
+    pooling: str = "max",
     dtype: str = "float32",
     resize: tuple[int, int] | None = None,
     strict: bool = False,
@@ -92,6 +93,7 @@ def index_archive(
         connectivity: 4 or 8.
         min_area: Smallest region kept, in pixels.
         convention: Bilinear convention of region pooling.
+        pooling: "max" (the paper's), "gem" (generalised mean with power 3) or "mean".
         dtype: Number type of stored vectors.
         resize: (height, width) to which each image is resized for the model, so that all fit into one batch; its
             regions are then counted in these pixels. None keeps the size of each image.
@@ -124,6 +126,7 @@ def index_archive(
         dtype,
         description.channels,
         resize,
+        pooling,
     )
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():

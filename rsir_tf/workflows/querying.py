@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
+_OWN = ("connectivity", "min_area", "convention", "dtype", "resize", "pooling")
+"""Settings with which a query is described as the index was, unless others are asked for, which are refused."""
+
 IMAGES_AT_ONCE = 32
 """Number of queries that are described and then searched together."""
 
@@ -112,7 +115,7 @@ def query_image(
         limits: Where on Earth hits may lie; None for anywhere or nowhere known.
         part: Which part of the image asks, where it is a scene; None for all of it. `at` counts from its corner.
         reading: Fields of `rsir_tf.rasters.Recipe`, and "tile_names", that the image is read by and not as the index's.
-        asked: Settings that the index must have ("connectivity", "min_area", "convention", "resize").
+        asked: Settings that the index must have ("connectivity", "min_area", "convention", "pooling", "resize").
 
     Raises:
         InputError: The index is empty; the image cannot be used, has no region to ask with, or not the one that was
@@ -247,7 +250,7 @@ class _Asking:
     def _require_settings(self) -> None:
         """Refuse another model than the index's, or other settings than it has."""
         description, own = self.model.describe(), self.index.settings
-        kept = {name: getattr(own, name) for name in ("connectivity", "min_area", "convention", "dtype", "resize")}
+        kept = {name: getattr(own, name) for name in _OWN}
         settings = {"channels": description.channels, **kept, **(self.insisted or {})}
         wanted = IndexSettings(description.model_id, description.class_names, **settings)
         own.require_equal(wanted, whose="the query")

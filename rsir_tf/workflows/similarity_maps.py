@@ -92,8 +92,8 @@ def similarity_map(
     overlap, a place is bright if all windows around it are near. Windows whose descriptors the index has are not
     described again.
 
-    By cells, the vector of one region is measured against the maximum of conv5_3 over a square of cells, about as large
-    as the region, around each cell: by L2, as Eq. 3 measures two regions. A pixel of the map is 16 pixels of the scene.
+    By cells, the vector of one region is measured against conv5_3 pooled over a square of cells, about as large as the
+    region, around each cell: by L2, as Eq. 3 measures two regions. A pixel of the map is 16 pixels of the scene.
 
     Args:
         result: From `query_image`.
@@ -145,7 +145,8 @@ def _by_cells(
         )
     (region,) = result.features.recnn
     side = pooled_side(int(result.regions.areas[result.asked[0]]))
-    distances = cell_distances(region, side, whole, model, progress=progress)
+    pooling = index.settings.pooling
+    distances = cell_distances(region, side, whole, model, pooling=pooling, progress=progress)
     if not np.isfinite(distances).any():
         raise InputError(f"{whole}: has no valid pixel", wanted="a scene that shows something")
     place = _scaled(whole.place, (0, 0), STRIDE)

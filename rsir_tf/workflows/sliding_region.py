@@ -12,7 +12,7 @@ from rsir_tf.contract import STRIDE
 from rsir_tf.distances import distances_from
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import read_pixels
-from rsir_tf.regions import without_void_cells
+from rsir_tf.regions import POWERS, without_void_cells
 from rsir_tf.workflows.segmenting import plan_windows
 
 if TYPE_CHECKING:
@@ -42,24 +42,30 @@ def pooled_side(area: int) -> int:
 
 
 def cell_distances(
-    region: NDArray[np.float32], side: int, scene: RasterSource, model: Model, *, progress: Progress = silent
+    region: NDArray[np.float32],
+    side: int,
+    scene: RasterSource,
+    model: Model,
+    *,
+    pooling: str = "max",
+    progress: Progress = silent,
 ) -> NDArray[np.float32]:
     """Measure how far the surroundings of each cell of a scene are from a region.
 
-    Both are pooled alike: a region's descriptor is the maximum over its pixels, and that of a place is the maximum over
-    as large a square of cells. A single cell would be compared with the maximum of many, and lose even on the region's
-    own ground.
+    Both are pooled alike: a region's descriptor over its pixels, and that of a place over as large a square of cells. A
+    single cell would be compared with the maximum of many, and lose even on the region's own ground.
 
     Args:
         region: float32 [C], the region's ReCNN descriptor.
         side: Of the square in cells, an odd number; see `pooled_side`.
         scene: The whole scene.
         model: The one that described the region.
+        pooling: With which the region was described: one of `regions.POOLINGS`.
         progress: Called after each window.
 
     Returns:
         float32 [⌈H/16⌉, ⌈W/16⌉], the L2 distance between the two vectors, for the square around each cell; NaN for
-        cells in which no pixel is valid. Such cells, and what lies beyond the scene, are left out of the maximum.
+        cells in which no pixel is valid. Such cells, and what lies beyond the scene, are left out of the pooling.
 
     Raises:
         InputError: The scene cannot be read.
@@ -67,8 +73,6 @@ def cell_distances(
     """
     height, width = scene.shape
     distances = np.full((-(-height // STRIDE), -(-width // STRIDE)), np.nan, np.float32)
-    from scipy.ndimage import maximum_filter1d
-
     query = region.astype(np.float64)
     onto = None if scene.recipe.resolution is None else scene.place
     parts = plan_windows((height, width), TILE, MARGIN + side // 2 * STRIDE)
@@ -83,15 +87,33 @@ def cell_distances(
             features = prediction.conv5_3
             if pixels.valid is not None:
                 features = without_void_cells(features, pixels.valid)
-            for axis in (0, 1):
-                features = maximum_filter1d(features, side, axis=axis, mode="constant")  # 0 is the least after ReLU.
-            cells = features[own]
+            cells = _pooled(features, known, side, pooling)[own]
             found = distances_from(query, cells.reshape(-1, cells.shape[-1]), "l2").reshape(cells.shape[:2])
             if known is not None:
                 found[~known[own]] = np.nan
             distances[_cells(left, top, right, bottom)] = found
         progress(number, len(parts), str(scene))
     return distances
+
+
+def _pooled(
+    features: NDArray[np.floating], known: NDArray[np.bool_] | None, side: int, pooling: str
+) -> NDArray[np.floating]:
+    """Pool the square around each cell, [h, w, C]; cells that are not known are 0 and count nowhere."""
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    if pooling == "max":
+        for axis in (0, 1):
+            features = maximum_filter1d(features, side, axis=axis, mode="constant")  # 0 is the least after ReLU.
+        return features
+    powers = features.astype(np.float64) ** POWERS[pooling]
+    counted = np.ones(features.shape[:2]) if known is None else known.astype(np.float64)
+    for axis in (0, 1):
+        powers = uniform_filter1d(powers, side, axis=axis, mode="constant")
+        counted = uniform_filter1d(counted, side, axis=axis, mode="constant")
+    # Running sums may leave a little less than 0 of numbers that are 0.
+    means = np.maximum(powers, 0) / np.maximum(counted, 0.5 / side**2)[..., None]
+    return np.asarray(means ** (1 / POWERS[pooling]))
 
 
 def _cells(left: int, top: int, right: int, bottom: int) -> tuple[slice, slice]:

@@ -254,6 +254,7 @@ def test_a_damaged_list_of_skipped_images_is_refused(whole):
         ({"convention": "aligned_corners"}, "has convention 'aligned_corners'; wanted 'half_pixel'"),
         ({"dtype": "float16"}, "has dtype 'float16'; wanted 'float32'"),
         ({"channels": 5}, "has channels 5; wanted 4"),
+        ({"pooling": "gem"}, "has pooling 'gem'; wanted 'max'"),
         ({"class_names": CLASS_NAMES[:3]}, "has 3 classes; wanted 4 classes"),
         ({"class_names": (*CLASS_NAMES[:3], "boat")}, "has class 3 named 'boat'; wanted 'ship'"),
     ],
@@ -277,6 +278,7 @@ def test_other_settings_are_refused_with_both_values(change, words):
         ({"convention": "half-pixel"}, "convention is 'half-pixel'; wanted 'half_pixel' or 'aligned_corners'"),
         ({"dtype": "float64"}, "dtype is 'float64'"),
         ({"channels": 0}, "channels is 0"),
+        ({"pooling": "median"}, "pooling is 'median'; wanted 'max' or 'gem' or 'mean'"),
     ],
 )
 def test_impossible_settings_are_refused(change, words):

@@ -129,6 +129,23 @@ def test_cells_are_those_of_one_large_window(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, wanted.astype(np.float32))
 
 
+@pytest.mark.parametrize(("pooling", "power"), [("mean", 1), ("gem", 3)])
+def test_squares_are_pooled_as_the_region_was(tmp_path: Path, pooling: str, power: int) -> None:
+    pixels = blocks(100, 90)
+    pixels[:33, :50] = 0
+    scene = RasterSource(str(write_scene(tmp_path / "scene.tif", pixels, nodata=0)))
+    region = np.random.default_rng(1).random(CHANNELS, dtype=np.float32) * 500
+    found = cell_distances(region, 3, scene, Canned(), pooling=pooling)
+    (seen,) = Canned().predict([read_pixels(scene).values])
+    known = np.ones((7, 6), bool)
+    known[:2, :3] = False
+    cells = seen.conv5_3.astype(np.float64)
+    for row, column in ((0, 4), (3, 0), (6, 5), (2, 3)):  # Beside void cells, at borders, and in a corner.
+        square = np.s_[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        pooled = (cells[square][known[square]] ** power).mean(axis=0) ** (1 / power)
+        np.testing.assert_allclose(found[row, column], np.linalg.norm(pooled - region), rtol=1e-5)
+
+
 @pytest.mark.parametrize(("area", "side"), [(1, 1), (1023, 1), (1024, 3), (10_809, 7), (10**6, 15)])
 def test_squares_are_as_large_as_the_region(area: int, side: int) -> None:
     # 1024 pixels are 2 × 2 cells of 16 pixels, 10,809 are 6.5 × 6.5: the odd side that is nearest.
