@@ -37,14 +37,18 @@ def entry(image, recnn, *, classes=None, recnn_plus=None, content=None, **other)
 
 
 def random_entry(image, seed, *, regions=None, channels=4, high=4):
-    """As many as 4 regions, or none; values are whole numbers below `high`."""
+    """As many as 4 regions, or none; values are whole numbers below `high`. Which regions touch depends on the seed."""
     rng = np.random.default_rng(seed)
     m = int(rng.integers(0, 5)) if regions is None else regions
+    pairs = [(one, other) for one in range(m) for other in range(m) if one != other and (one + other + seed) % 3]
+    borders = [(one, other, 1 + (one * other + seed) % 7) for one, other in pairs]
     return entry(
         image,
         rng.integers(0, high, (m, channels)),
         classes=rng.integers(0, len(CLASS_NAMES), m),
         recnn_plus=rng.integers(0, high, channels),
+        borders=np.int32(borders).reshape(-1, 3),
+        edge=np.arange(m, dtype=np.int32) % 3,
         scene=f"scene {seed % 3}",
         tags=(None, (), ("sea", "ship"))[seed % 3],
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
+from rsir_tf.index.borders import UNKNOWN, checked_borders
 from rsir_tf.index.facts import ImageFacts
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.rasters import Place, footprint
@@ -34,6 +35,10 @@ class ImageEntry:
         recnn_plus: float32 [C], finite.
         centroids: float32 [m, 2], (y, x) of each region in the pixels of `boxes`, as `connected_regions` defines them;
             NaN where they are not known, as in segments of format 1. An entry that is made with None knows none.
+        borders: int32 [e, 3], rows of (region, another region that it touches, pixel edges between them), as
+            `region_adjacency` gives them. An entry that is made with None does not know which regions touch.
+        edge: int32 [m], pixel edges of each region at which the picture ends; −1 for all of them where it is not known
+            which regions touch, as in segments before format 4.
         archive: The name of its archive in the index, "" for the first; None where it is not known, as in segments of
             format 1: `path` is then an address.
         place: Where the image lies on Earth, for its `height` × `width` pixels; None where that is not known.
@@ -59,6 +64,8 @@ class ImageEntry:
     recnn: NDArray[np.float32]
     recnn_plus: NDArray[np.float32]
     centroids: NDArray[np.float32] = None  # type: ignore[assignment]
+    borders: NDArray[np.int32] = None  # type: ignore[assignment]
+    edge: NDArray[np.int32] = None  # type: ignore[assignment]
     archive: str | None = None
     place: Place | None = None
     placed: bool = False
@@ -67,6 +74,9 @@ class ImageEntry:
     def __post_init__(self) -> None:
         if self.centroids is None:
             object.__setattr__(self, "centroids", np.full((np.size(self.classes), 2), np.nan, "f4"))
+        if self.edge is None:
+            object.__setattr__(self, "borders", np.empty((0, 3), np.int32))
+            object.__setattr__(self, "edge", np.full(np.size(self.classes), UNKNOWN, np.int32))
         object.__setattr__(self, "placed", self.placed or self.place is not None)
 
     @property
@@ -89,8 +99,8 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
 
     Raises:
         InputError: A text is not valid Unicode, a number is impossible, a shape is wrong, the index does not have a
-            class, a box is outside the image, a centroid is outside its box, or a vector holds NaN, infinity or a value
-            that is too large for `settings.dtype`.
+            class, a box is outside the image, a centroid is outside its box, borders are impossible, or a vector holds
+            NaN, infinity or a value that is too large for `settings.dtype`.
     """
     _check_facts(entry)
     m = np.shape(entry.classes)[0] if np.ndim(entry.classes) == 1 else -1
@@ -116,12 +126,15 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
             f"{entry.id}: a region's box lies outside the image's {entry.height}×{entry.width} pixels",
             wanted="(top, left, bottom, right) within it",
         )
+    borders, edge = checked_borders(entry)
     return replace(
         entry,
         classes=classes,
         areas=areas,
         boxes=boxes,
         centroids=_centroids(entry, boxes),
+        borders=borders,
+        edge=edge,
         recnn=finite_vectors(entry.recnn, (m, settings.channels), settings.dtype, f"{entry.id}: recnn"),
         recnn_plus=finite_vectors(entry.recnn_plus, (settings.channels,), settings.dtype, f"{entry.id}: recnn_plus"),
         footprint=entry.footprint or _footprint(entry),

@@ -17,11 +17,14 @@ Format 2 adds the regions' centroids to regions.parquet; the archive that an ima
 paths are now relative to the folder of that archive; and to the manifest the folders of the archives, and whether a
 segment is a large one that merging made. Format 3 adds the place of an image on Earth and its footprint in longitude
 and latitude to images.parquet, and to the manifest how the images of an archive are read: bands, windows of scenes.
+Format 4 adds to regions.parquet which regions touch, along how much border, and how much of each lies at the end of the
+picture.
 
 A program that knows older formats alone could not merge segments of both, so the manifest's version keeps it away.
-Indexes of older formats open as they are; the first change that is written makes them format 3, segment by segment.
+Indexes of older formats open as they are; the first change that is written makes them format 4, segment by segment.
 What was written in format 1 has no centroids, no archive, and absolute paths; what was written in formats 1 and 2 has
-no places until `rsir-tf index` meets its images again.
+no places until `rsir-tf index` meets its images again. What was written before format 4 does not know which regions
+touch.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.rasters import Reading
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 SEGMENTS = "segments"
 SKIPPED = "skipped.json"
 LEFT_OUT = "left_out.json"

@@ -94,7 +94,7 @@ def write_merged(
     live_regions = [np.repeat(kept, np.diff(segment.offsets)) for segment, kept in zip(segments, live, strict=True)]
     regions = pa.concat_tables(
         [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)],
-        promote_options="default",  # Older segments have no centroids: they become null.
+        promote_options="default",  # Older segments lack columns: they become null.
     ).combine_chunks()
     counts = images.column("regions").to_numpy().astype(np.int64)
     owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)

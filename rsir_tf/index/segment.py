@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
+from rsir_tf.index.borders import borders_in
 from rsir_tf.index.derived import Content_co, DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.facts import ImageFacts, place_from
@@ -98,6 +99,28 @@ class Segment:
         columns = [self.regions.column(axis).to_numpy() for axis in CENTROID]
         return np.array(np.stack(columns, axis=1), dtype=np.float32)
 
+    @property
+    def borders(self) -> NDArray[np.int32]:
+        """int32 [e, 3], rows of (region, another that it touches, pixel edges); regions are rows of the table."""
+        return self._adjacency[0]
+
+    @cached_property
+    def border_starts(self) -> NDArray[np.int64]:
+        """int64 [images + 1]: image i's borders are the rows from border_starts[i] up to border_starts[i + 1]."""
+        return np.searchsorted(self.borders[:, 0], self.offsets)
+
+    @property
+    def edge(self) -> NDArray[np.int32]:
+        """int32 [regions], pixel edges at which the picture ends; −1 where the segment, or a part of it, is older."""
+        return self._adjacency[1]
+
+    @cached_property
+    def _adjacency(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        try:
+            return borders_in(self.regions, self.offsets)
+        except ValueError as error:
+            raise self.damaged(REGIONS, str(error)) from error
+
     @cached_property
     def shown_classes(self) -> NDArray[np.bool_]:
         """Whether an image has a region of a class: bool [images, classes]."""
@@ -138,6 +161,7 @@ class Segment:
             row: 0 ≤ row < images, removed ones included.
         """
         own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
+        first, last = self.border_starts[row : row + 2].tolist()
         return ImageEntry(
             **self._row(row),
             classes=self.classes[own].copy(),
@@ -146,6 +170,8 @@ class Segment:
             recnn=self.recnn[own].astype(np.float32),
             recnn_plus=self.recnn_plus[row].astype(np.float32),
             centroids=self.centroids[own].copy(),
+            borders=self.borders[first:last] - np.array([own.start, own.start, 0], np.int32),
+            edge=self.edge[own].copy(),
         )
 
     def _row(self, row: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rsir_tf.artifacts import file_hash, written_aside
+from rsir_tf.index.borders import border_columns
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.facts import transform_to_store
 from rsir_tf.index.layout import (
@@ -80,6 +81,7 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
             "area": np.concatenate([entry.areas for entry in entries]),
             **{side: np.ascontiguousarray(boxes[:, at]) for at, side in enumerate(BOX_SIDES)},
             **{axis: np.ascontiguousarray(centroids[:, at]) for at, axis in enumerate(CENTROID)},
+            **border_columns(entries),
         }
     )
     folder = segment_folder(index, name)

@@ -23,8 +23,8 @@ from rsir_tf.index.entry import ImageEntry, checked
 from rsir_tf.index.facts import place_from
 from rsir_tf.index.settings import IndexSettings
 
-FORMAT_VERSION = 2
-BY_REGION = ("classes", "areas", "boxes", "recnn", "centroids")
+FORMAT_VERSION = 3
+BY_REGION = ("classes", "areas", "boxes", "recnn", "centroids", "edge")
 
 
 def write_staged(file: Path, entries: Sequence[ImageEntry], next_segment: int) -> None:
@@ -39,13 +39,18 @@ def write_staged(file: Path, entries: Sequence[ImageEntry], next_segment: int) -
         ArtifactError: The disk is full or read-only.
     """
     numbers = {"format_version": FORMAT_VERSION, "next_segment": next_segment}
-    elsewhere = (*BY_REGION, "recnn_plus", "footprint")  # The footprint is derived again from the place.
+    elsewhere = (*BY_REGION, "borders", "recnn_plus", "footprint")  # The footprint is derived again from the place.
     facts = [
         {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in elsewhere}
-        | {"m": len(entry.classes), "place": entry.place and [entry.place.crs, entry.place.transform]}
+        | {
+            "m": len(entry.classes),
+            "e": len(entry.borders),
+            "place": entry.place and [entry.place.crs, entry.place.transform],
+        }
         for entry in entries
     ]
     stored: dict[str, Any] = {name: np.concatenate([getattr(entry, name) for entry in entries]) for name in BY_REGION}
+    stored["borders"] = np.concatenate([entry.borders for entry in entries])
     stored["recnn_plus"] = np.stack([entry.recnn_plus for entry in entries])
     stored["described"] = np.frombuffer(json.dumps({**numbers, "images": facts}).encode(), dtype=np.uint8)
     with written_aside(file, replace=True) as aside, aside.open("wb") as opened:
@@ -70,14 +75,16 @@ def read_staged(file: Path, next_segment: int, settings: IndexSettings) -> list[
         content: dict[str, Any] = json.loads(arrays.pop("described").tobytes())
         if (content["format_version"], content["next_segment"]) != (FORMAT_VERSION, next_segment):
             return []
-        entries, first = [], 0
+        entries, first, border = [], 0, 0
         for row, facts in enumerate(content["images"]):
             own = slice(first, first + facts.pop("m"))
+            touching = slice(border, border + facts.pop("e"))
             facts["place"] = place_from(*facts["place"] or (None, None))
             facts["tags"] = None if facts["tags"] is None else tuple(facts["tags"])
             by_region = {name: arrays[name][own] for name in BY_REGION}
-            entries.append(checked(ImageEntry(**facts, **by_region, recnn_plus=arrays["recnn_plus"][row]), settings))
-            first = own.stop
+            others = {"borders": arrays["borders"][touching], "recnn_plus": arrays["recnn_plus"][row]}
+            entries.append(checked(ImageEntry(**facts, **by_region, **others), settings))
+            first, border = own.stop, touching.stop
     except (OSError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, TypeError, IndexError, InputError):
         return []
     return entries

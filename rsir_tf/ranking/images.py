@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsir_tf.distances import to_float32
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.scheme import REGION_FIELDS, ImageFeatures
+from rsir_tf.ranking.scheme import REGION_FIELDS, ImageFeatures, joined_borders
 
 IMAGES_PER_BLOCK = 1024
 
@@ -81,6 +81,30 @@ class ImageBlock:
         return to_float32(self._segment.recnn_plus[self._rows])
 
     @cached_property
+    def borders(self) -> NDArray[np.int32]:
+        """int32 [e, 3], rows of (region, another region of its image that it touches, pixel edges between them)."""
+        if isinstance(self._regions, slice):
+            first, last = self._segment.border_starts[[self._rows[0], self._rows[-1] + 1]] if len(self) else (0, 0)
+            return self._segment.borders[first:last] - np.array([self._regions.start] * 2 + [0], np.int32)
+        begins, counts = self._segment.border_starts[self._rows], np.diff(self.border_starts)
+        chosen = np.arange(int(counts.sum())) + np.repeat(begins - self.border_starts[:-1], counts)
+        moved = np.repeat(self.starts[:-1] - self._segment.offsets[self._rows], counts)
+        found = self._segment.borders[chosen]
+        found[:, :2] += moved[:, None].astype(np.int32)
+        return found
+
+    @cached_property
+    def border_starts(self) -> NDArray[np.int64]:
+        """int64 [k + 1]: image i's borders are the rows from border_starts[i] up to border_starts[i + 1]."""
+        counts = self._segment.border_starts[self._rows + 1] - self._segment.border_starts[self._rows]
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+
+    @cached_property
+    def edge(self) -> NDArray[np.int32]:
+        """int32 [n], pixel edges of each region at which the picture ends; −1 where that is not known."""
+        return self._segment.edge[self._regions]
+
+    @cached_property
     def _regions(self) -> slice | NDArray[np.int64]:
         """Rows of the segment's regions: a slice, which copies nothing, where the images are neighbours."""
         begins = self._segment.offsets[self._rows]
@@ -102,6 +126,8 @@ class HeldBlock(ImageBlock):
         for name in REGION_FIELDS:
             setattr(self, name, np.concatenate([getattr(image, name) for image in images]))
         self.recnn_plus = np.stack([image.recnn_plus for image in images])
+        self.borders = joined_borders(images)
+        self.border_starts = np.searchsorted(self.borders[:, 0], self.starts)
 
     def __len__(self) -> int:
         return self._count
@@ -142,6 +168,16 @@ class _ImageOfBlock(ImageFeatures):
     @property
     def recnn(self) -> NDArray[np.float32]:
         return self._own("recnn")
+
+    @property
+    def borders(self) -> NDArray[np.int32]:
+        first, last = self._block.border_starts[self._at : self._at + 2].tolist()
+        start: int = self._block.starts[self._at]
+        return self._block.borders[first:last] - np.array([start, start, 0], np.int32)
+
+    @property
+    def edge(self) -> NDArray[np.int32]:
+        return self._own("edge")
 
     @property
     def recnn_plus(self) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ schemes that have a quicker way to the same answers.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -35,6 +36,9 @@ class ImageFeatures:
         centroids: float32 [m, 2], (y, x) of each region in the same pixels; NaN in segments of index format 1.
         recnn: float32 [m, C], one vector per region.
         recnn_plus: float32 [C], the vector of the whole image.
+        borders: int32 [e, 3], rows of (region, another region that it touches, pixel edges between them), each border
+            from both sides; None stands for not known, and becomes an empty array.
+        edge: int32 [m], pixel edges of each region at which the picture ends; −1 where borders are not known.
     """
 
     classes: NDArray[np.int32]
@@ -43,6 +47,13 @@ class ImageFeatures:
     centroids: NDArray[np.float32]
     recnn: NDArray[np.float32]
     recnn_plus: NDArray[np.float32]
+    borders: NDArray[np.int32] = None  # type: ignore[assignment]
+    edge: NDArray[np.int32] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.edge is None:
+            object.__setattr__(self, "borders", np.empty((0, 3), np.int32))
+            object.__setattr__(self, "edge", np.full(len(self.classes), -1, np.int32))
 
     def __len__(self) -> int:
         """The number of regions."""
@@ -51,17 +62,30 @@ class ImageFeatures:
     def only(self, regions: Sequence[int]) -> ImageFeatures:
         """The same image with some of its regions, in the order of `regions`."""
         chosen = list(regions)
-        return self.having(**{name: getattr(self, name)[chosen] for name in REGION_FIELDS})
+        number = np.full(len(self.edge), -1, np.int32)
+        number[chosen] = np.arange(len(chosen))
+        borders = np.column_stack([number[self.borders[:, :2]], self.borders[:, 2]])
+        kept = borders[(borders[:, :2] >= 0).all(axis=1)]
+        own = {name: getattr(self, name)[chosen] for name in REGION_FIELDS}
+        return self.having(**own, borders=kept[np.lexsort((kept[:, 1], kept[:, 0]))])
 
     def having(self, **others: NDArray[Any]) -> ImageFeatures:
         """The same image with other arrays in some fields."""
         return ImageFeatures(**{name: getattr(self, name) for name in FIELDS if name not in others}, **others)
 
 
-Field = Literal["classes", "areas", "boxes", "centroids", "recnn", "recnn_plus"]
+Field = Literal["classes", "areas", "boxes", "centroids", "recnn", "recnn_plus", "borders", "edge"]
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ImageFeatures))
-REGION_FIELDS = tuple(name for name in FIELDS if name != "recnn_plus")
+REGION_FIELDS = tuple(name for name in FIELDS if name not in ("recnn_plus", "borders"))
 """The fields that have one row per region."""
+
+
+def joined_borders(images: Iterable[ImageFeatures]) -> NDArray[np.int32]:
+    """The borders of several images, int32 [e, 3], where their regions are numbered one image after another."""
+    images = list(images)
+    firsts = itertools.accumulate((len(image) for image in images), initial=0)
+    moved = [image.borders + np.array([at, at, 0], np.int32) for image, at in zip(images, firsts, strict=False)]
+    return np.concatenate([np.empty((0, 3), np.int32), *moved])
 
 
 @dataclass(frozen=True, slots=True)

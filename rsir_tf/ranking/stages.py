@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rsir_tf.errors import InputError
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import REGION_FIELDS, Field, Found, ImageFeatures, Match, Quick, Scheme
+from rsir_tf.ranking.scheme import REGION_FIELDS, Field, Found, ImageFeatures, Match, Quick, Scheme, joined_borders
 from rsir_tf.ranking.whole_archives import all_distances, rankings_by_distance
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Expanded(_Stage):
         """The fields that the first scheme reads, and those that are needed to expand a query."""
         if self.first.reads == ("recnn_plus",):
             return self.first.reads
-        return ("classes", "areas", "boxes", "centroids", "recnn", "recnn_plus")
+        own: tuple[Field, ...] = ("classes", "areas", "boxes", "centroids", "recnn", "recnn_plus")
+        return tuple(dict.fromkeys((*own, *self.first.reads)))
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """The distances from the query alone, which find its first hits."""
@@ -146,7 +147,7 @@ class Expanded(_Stage):
             _AREA * weight * part.areas / max(1, part.areas.sum()) for weight, part in zip(weights, parts, strict=True)
         ]
         joined["areas"] = np.maximum(1, np.concatenate(shares)).astype(np.int64)
-        return query.having(**joined)
+        return query.having(**joined, borders=joined_borders(parts))
 
 
 @dataclass(frozen=True)

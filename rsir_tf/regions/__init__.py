@@ -1,5 +1,6 @@
-"""Regions of a segmentation: connected components, and exact pooling of features over them."""
+"""Regions of a segmentation: connected components, how they touch, and exact pooling of features over them."""
 
+from rsir_tf.regions.adjacency import Adjacency, region_adjacency
 from rsir_tf.regions.components import VOID, Regions, connected_regions
 from rsir_tf.regions.pooling import pool_image, pool_regions
 from rsir_tf.regions.poolings import POOLINGS, POWERS, pool
@@ -12,6 +13,7 @@ __all__ = [
     "POOLINGS",
     "POWERS",
     "VOID",
+    "Adjacency",
     "Convention",
     "Regions",
     "connected_regions",
@@ -20,5 +22,6 @@ __all__ = [
     "pool_power_means",
     "pool_regions",
     "pool_valid",
+    "region_adjacency",
     "without_void_cells",
 ]

@@ -43,10 +43,7 @@ class AskedImage:
 
     def features(self) -> ImageFeatures:
         """What is asked with: the whole image, or the regions that were picked."""
-        described, regions = self.described, self.described.regions
-        features = ImageFeatures(
-            regions.classes, regions.areas, regions.boxes, regions.centroids, described.recnn, described.recnn_plus
-        )
+        features = self.described.features()
         return features.only(self.regions) if self.regions else features
 
 

@@ -73,7 +73,7 @@ class IndexingRun:
             regions = described.regions
             arrays: dict[str, Any] = {
                 name: getattr(regions, name) for name in ("classes", "areas", "boxes", "centroids")
-            }
+            } | described.adjacency._asdict()
             self._add(read, recnn=described.recnn, recnn_plus=described.recnn_plus, **arrays)
             self.asked.discard(read.facts.content_hash)
             self.summary.added += 1
@@ -147,7 +147,7 @@ class IndexingRun:
         twin = self.writer.find_content(read.facts.content_hash)
         if twin is None:
             return False
-        names = ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids")
+        names = ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids", "borders", "edge")
         self._add(read, **{name: getattr(twin, name) for name in names})
         self.summary.reused += 1
         return True

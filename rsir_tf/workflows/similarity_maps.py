@@ -16,6 +16,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import HeldBlock, ImageFeatures, options_of
 from rsir_tf.ranking.candidates import wanted_positions
+from rsir_tf.ranking.scheme import FIELDS
 from rsir_tf.ranking.searching import checked_query
 from rsir_tf.ranking.whole_archives import all_distances
 from rsir_tf.rasters import (
@@ -285,8 +286,9 @@ class _Measuring:
 
 def _features(image: Described | ImageEntry) -> ImageFeatures:
     """What schemes read of an image that was described."""
-    of = image.regions if isinstance(image, Described) else image
-    return ImageFeatures(of.classes, of.areas, of.boxes, of.centroids, image.recnn, image.recnn_plus)
+    if isinstance(image, Described):
+        return image.features()
+    return ImageFeatures(**{name: getattr(image, name) for name in FIELDS})
 
 
 def spread(

@@ -85,7 +85,7 @@ def test_an_index_of_format_2_gets_places_by_refreshing(tmp_path: Path) -> None:
         writer.merge()
     index = open_index(tmp_path / "index")
     index.verify()
-    assert json.loads((tmp_path / "index/manifest.json").read_text())["format_version"] == 3
+    assert json.loads((tmp_path / "index/manifest.json").read_text())["format_version"] == 4
     assert index.images.places == (None, None, DEGREES, None, None)
     assert [index.facts_of(row).placed for row in range(5)] == [False, False, True, False, False]
     for query in (np.float32([1, 2, 0, 8]), np.float32([[0, 3, 0, 0], [2, 3, 0, 0]])):

@@ -40,7 +40,7 @@ def test_it_goes_on_with_what_was_staged(killed):
     assert index.images.ids == ("a", "b", "c")
     assert index.entry(0).recnn.tolist() == [[9, 9, 9, 9]]
     whole = random_entry("c", 3)
-    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids"):
+    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids", "borders", "edge"):
         np.testing.assert_array_equal(getattr(index.entry(2), name), getattr(whole, name))
     assert (index.entry(2).scene, index.entry(2).tags) == (whole.scene, whole.tags)
 
@@ -74,7 +74,7 @@ def test_a_damaged_file_is_passed_over(killed, damage):
     if damage == "newer":
         write_staged(file, [random_entry("z", 1)], 2)
         arrays = dict(np.load(file))
-        words = json.loads(arrays["described"].tobytes()) | {"format_version": 3}
+        words = json.loads(arrays["described"].tobytes()) | {"format_version": 4}
         np.savez(file, **{**arrays, "described": np.frombuffer(json.dumps(words).encode(), np.uint8)})
     elif damage == "flipped":
         at = content.index(np.float32([9, 9, 9, 9]).tobytes())

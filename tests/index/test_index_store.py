@@ -23,7 +23,7 @@ def fill(path, entries, **options):
 def assert_same(one, other):
     for name in ("id", "path", "height", "width", "scene", "tags", "content_hash", "file_size", "modified_ns"):
         assert getattr(one, name) == getattr(other, name)
-    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids"):
+    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids", "borders", "edge"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert getattr(one, name).dtype == getattr(other, name).dtype
 
@@ -185,7 +185,7 @@ def edit(path, change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(format_version=4), "has format version 4; wanted at most 3; use a newer rsir_tf"),
+        (lambda m: m.update(format_version=5), "has format version 5; wanted at most 4; use a newer rsir_tf"),
         (lambda m: m.update(kind="rsir_tf.run"), "is of kind 'rsir_tf.run'; wanted 'rsir_tf.index'"),
         (lambda m: m.pop("segments"), "its list of segments is damaged"),
         (lambda m: m.update(segments=3), "its list of segments is damaged"),
@@ -347,6 +347,50 @@ def test_an_index_of_format_2_opens_for_ever():
     assert moved.images.paths[4] == moved.address_of(4) == "/moved/Images/4.tif"
 
 
+def test_an_index_of_format_3_opens_for_ever_and_does_not_know_which_regions_touch(tmp_path):
+    # Image i has the regions (j, i, 0, 0) with j up to i, and ReCNN+ (i, 2i, 0, 8).
+    shutil.copytree(os.path.join(os.path.dirname(__file__), "frozen_format_3"), tmp_path / "index")
+    old = open_index(tmp_path / "index")
+    old.verify()
+    assert [place and place.transform[2] for place in old.images.places] == [None, 501000, 502000]
+    hits = old.search(np.float32([1, 2, 0, 8]), scheme="recnn+")
+    assert [(hit.id, hit.distance) for hit in hits] == [("1", 0), ("0", 3), ("2", 3)]
+    assert [old.entry(row).edge.tolist() for row in range(3)] == [[-1], [-1, -1], [-1, -1, -1]]
+    assert [old.entry(row).borders.shape for row in range(3)] == [(0, 3)] * 3
+    new = random_entry("new", 4, regions=3)
+    assert len(new.borders)
+    with IndexWriter.open(tmp_path / "index", None) as writer:
+        writer.add(new)
+        writer.merge()
+    index = open_index(tmp_path / "index")
+    index.verify()
+    assert len(index.vectors.segments) == 1
+    for row, each in enumerate([*map(old.entry, range(3)), new]):
+        assert_same(index.entry(row), each)
+
+
+BORDERS = np.int32([[0, 1, 3], [1, 0, 3]])
+
+
+@pytest.mark.parametrize(
+    ("borders", "edge", "words"),
+    [
+        (BORDERS[:1], [0, 0], "its borders are impossible"),
+        (BORDERS[::-1], [0, 0], "its borders are impossible"),
+        (BORDERS * 0, [0, 0], "its borders are impossible"),
+        (BORDERS + 1, [0, 0], "its borders are impossible"),
+        (np.int32([[0, 1, 3], [1, 0, 4]]), [0, 0], "its borders are impossible"),
+        (BORDERS, [0, -1], "edge holds -1; wanted at least 0, or -1 for all regions"),
+        (BORDERS, [-2, -2], "edge holds -2"),
+        (BORDERS, [0], r"edge is int32 \[1\]; wanted int32 \[2\]"),
+        (BORDERS * 1.0, [0, 0], r"borders is float64 \[2, 3\]; wanted int32 \[2, 3\]"),
+    ],
+)
+def test_borders_that_cannot_be_are_refused(tmp_path, borders, edge, words):
+    with IndexWriter.open(tmp_path / "index", settings()) as writer, pytest.raises(InputError, match=words):
+        writer.add(entry("a", np.ones((2, 4)), borders=borders, edge=np.int32(edge)))
+
+
 def test_an_older_index_is_continued_and_has_no_centroids_where_it_had_none(tmp_path):
     shutil.copytree(os.path.join(os.path.dirname(__file__), "frozen_format_1"), tmp_path / "index")
     old = open_index(tmp_path / "index")
@@ -370,7 +414,7 @@ def test_an_older_index_is_continued_and_has_no_centroids_where_it_had_none(tmp_
             ("harbor/2.tif", np.inf),
         ]
     assert len(index.vectors.segments) == 1
-    assert json.loads((tmp_path / "index" / "manifest.json").read_text())["format_version"] == 3
+    assert json.loads((tmp_path / "index" / "manifest.json").read_text())["format_version"] == 4
 
 
 @pytest.mark.parametrize(

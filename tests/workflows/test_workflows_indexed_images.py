@@ -93,6 +93,7 @@ def test_images_without_a_region_ask_in_no_figure_by_regions(archive: Archive, t
     index = indexed(archive, tmp_path / "index")
     none = {"classes": np.zeros(0, np.int32), "areas": np.zeros(0, np.int64), "boxes": np.zeros((0, 4), np.int32)}
     none |= {"recnn": np.zeros((0, 1), np.float32), "centroids": np.zeros((0, 2), np.float32)}
+    none |= {"borders": np.zeros((0, 3), np.int32), "edge": np.zeros(0, np.int32)}
     entries = [index.entry(row) for row in range(4)]
     for rows, words in (([0], "1 of 4"), ([0, 1], "2 of 4"), ([0, 1, 2, 3], "4 of 4")):
         with IndexWriter.open(tmp_path / "index", index.settings) as writer:
