@@ -11,9 +11,11 @@ from rsir_tf.lazy_attributes import attributes
 
 _HOMES = {
     "Answer": "rsir_tf.ranking.searching",
+    "ByExamples": "rsir_tf.ranking.examples",
     "Candidates": "rsir_tf.ranking.candidates",
     "DEFAULT_REGION_SCHEME": "rsir_tf.ranking.schemes",
     "DEFAULT_SCHEME": "rsir_tf.ranking.schemes",
+    "EXAMPLE_METHODS": "rsir_tf.ranking.examples",
     "Expanded": "rsir_tf.ranking.stages",
     "HeldBlock": "rsir_tf.ranking.images",
     "Hit": "rsir_tf.ranking.scheme",
@@ -24,7 +26,11 @@ _HOMES = {
     "Reranked": "rsir_tf.ranking.stages",
     "SCHEMES": "rsir_tf.ranking.schemes",
     "Scheme": "rsir_tf.ranking.scheme",
+    "Shown": "rsir_tf.ranking.content",
     "archive_rankings": "rsir_tf.ranking.whole_archives",
+    "archive_sample": "rsir_tf.ranking.examples",
+    "class_numbers": "rsir_tf.ranking.content",
+    "class_shares": "rsir_tf.ranking.content",
     "derived_files": "rsir_tf.ranking.schemes",
     "make_scheme": "rsir_tf.ranking.schemes",
     "make_schemes": "rsir_tf.ranking.schemes",
@@ -35,13 +41,17 @@ _HOMES = {
     "search": "rsir_tf.ranking.searching",
     "search_many": "rsir_tf.ranking.searching",
     "sharing_classes": "rsir_tf.ranking.candidates",
+    "showing_classes": "rsir_tf.ranking.candidates",
+    "with_examples": "rsir_tf.ranking.examples",
 }
 
 __all__ = [
     "DEFAULT_REGION_SCHEME",
     "DEFAULT_SCHEME",
+    "EXAMPLE_METHODS",
     "SCHEMES",
     "Answer",
+    "ByExamples",
     "Candidates",
     "Expanded",
     "HeldBlock",
@@ -52,7 +62,11 @@ __all__ = [
     "Match",
     "Reranked",
     "Scheme",
+    "Shown",
     "archive_rankings",
+    "archive_sample",
+    "class_numbers",
+    "class_shares",
     "derived_files",
     "make_scheme",
     "make_schemes",
@@ -63,10 +77,14 @@ __all__ = [
     "search",
     "search_many",
     "sharing_classes",
+    "showing_classes",
+    "with_examples",
 ]
 
 if TYPE_CHECKING:
-    from rsir_tf.ranking.candidates import Candidates, sharing_classes
+    from rsir_tf.ranking.candidates import Candidates, sharing_classes, showing_classes
+    from rsir_tf.ranking.content import Shown, class_numbers, class_shares
+    from rsir_tf.ranking.examples import EXAMPLE_METHODS, ByExamples, archive_sample, with_examples
     from rsir_tf.ranking.images import HeldBlock, ImageBlock
     from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme
     from rsir_tf.ranking.schemes import DEFAULT_SCHEME, SCHEMES, derived_files, make_scheme, make_schemes, options_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
+from rsir_tf.ranking.content import class_numbers, class_shares
+from rsir_tf.ranking.images import image_blocks
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -47,6 +49,30 @@ def sharing_classes(index: StoredIndex, classes: Collection[int]) -> Candidates:
         raise InputError(f"share_classes holds {asked.tolist()}", wanted=f"class indices from 0 to {known - 1}")
     rows = index.vectors.rows[index.vectors.with_classes(asked)]
     return Candidates(rows[rows >= 0], complete=True)
+
+
+def showing_classes(index: StoredIndex, shares: Mapping[str, float]) -> Candidates:
+    """The images whose segmentation shows all of these classes.
+
+    They are complete: the search then asks for the nearest of these images only.
+
+    Args:
+        index: The index that is searched.
+        shares: Name of a class → its least share of the area, 0 to 1; see `class_shares`. At 0 any region is enough.
+
+    Raises:
+        InputError: The index has no such class, or there is no such share.
+    """
+    numbers = class_numbers(index, shares)
+    least = np.array(list(shares.values()), dtype=np.float64)
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise InputError(f"class {name!r} is to cover {share} of an image", wanted="a share from 0 to 1")
+    rows = [np.empty(0, dtype=np.int64)]
+    for positions, block in image_blocks(index.vectors, index.vectors.live):
+        found = class_shares(block, numbers)
+        rows.append(index.vectors.rows[positions[((found > 0) & (found >= least)).all(axis=1)]])
+    return Candidates(np.sort(np.concatenate(rows)), complete=True)
 
 
 def wanted_positions(

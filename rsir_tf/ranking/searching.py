@@ -126,7 +126,7 @@ def checked_query(index: StoredIndex, query: Query, scheme: Scheme) -> ImageFeat
                 f"{what} is {type(query).__name__}",
                 wanted=f"ImageFeatures of an image, since {scheme.name} reads {', '.join(scheme.reads)}",
             )
-        query = _nothing(channels).having(**{field: finite_vectors(query, shapes[field], dtype, what)})
+        query = no_image(index).having(**{field: finite_vectors(query, shapes[field], dtype, what)})
     else:
         vectors = {
             field: finite_vectors(getattr(query, field), shape, dtype, f"the query's {field}")
@@ -139,7 +139,9 @@ def checked_query(index: StoredIndex, query: Query, scheme: Scheme) -> ImageFeat
     return query
 
 
-def _nothing(channels: int) -> ImageFeatures:
+def no_image(index: StoredIndex) -> ImageFeatures:
+    """An image without regions and with a vector of zeros, for searches that have no query image."""
+    channels = index.settings.channels
     return ImageFeatures(
         classes=np.empty(0, np.int32),
         areas=np.empty(0, np.int64),

@@ -1,6 +1,6 @@
 """Second stages: schemes that ask another scheme first, and then once more in the light of what it found.
 
-Both can be used wherever a scheme can, also around each other. An answer names them, because its distances are those of
+All can be used wherever a scheme can, also around each other. An answer names them, because its distances are those of
 the second question.
 """
 
@@ -27,8 +27,8 @@ _AREA = 1 << 40
 """What areas of an expanded query are shares of, so that whole numbers keep twelve digits."""
 
 
-class _Stage:
-    """What both stages take from their first scheme."""
+class Stage:
+    """What stages take from their first scheme."""
 
     first: Scheme
     derived_files: ClassVar[tuple[()]] = ()
@@ -51,7 +51,7 @@ class _Stage:
 
 
 @dataclass(frozen=True)
-class Expanded(_Stage):
+class Expanded(Stage):
     """Asks again with the query and its first hits together (query expansion).
 
     A hit counts with the cosine between its ReCNN+ and the query's, to a power (α query expansion: Radenović, Tolias
@@ -151,7 +151,7 @@ class Expanded(_Stage):
 
 
 @dataclass(frozen=True)
-class Reranked(_Stage):
+class Reranked(Stage):
     """Orders the first images that one scheme finds by another scheme.
 
     Attributes:

@@ -7,7 +7,8 @@ index_places     where the images of an index lie
 changing     an index → the same without some images, or with its archive named at another place
 segmenting   a scene → a map of its classes
 hit_pictures     are the pictures of hits still what was indexed?
-querying     an image (asked_images), or several → ranked hits (query_results)
+querying     an image (asked_images), or several (asking) → ranked hits (query_results)
+refining     images of an index (marked_examples), or classes → ranked hits, without a model
 query_windows   the part of a scene that asks             geographic_limits   where hits may lie (footprints)
 query_drawing, query_maps   … → a contact sheet of them; GeoJSON and GeoParquet (hit_regions: their outlines)
 sharing      an index → a table of its vectors for other programs
@@ -31,6 +32,10 @@ from typing import TYPE_CHECKING
 from rsir_tf.lazy_attributes import attributes
 
 _HOMES = {
+    "RankedHits": "rsir_tf.workflows.query_results",
+    "show_classes": "rsir_tf.workflows.refining",
+    "refine": "rsir_tf.workflows.refining",
+    "query_together": "rsir_tf.workflows.querying",
     "Comparison": "rsir_tf.workflows.comparing",
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
@@ -52,7 +57,7 @@ _HOMES = {
     "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
-    "query_scheme": "rsir_tf.workflows.querying",
+    "query_scheme": "rsir_tf.workflows.scheme_choice",
     "recorded_reading": "rsir_tf.workflows.archive_roots",
     "segment_scene": "rsir_tf.workflows.segmenting",
     "sets_of_split": "rsir_tf.workflows.query_sets",
@@ -75,6 +80,7 @@ __all__ = [
     "IndexSummary",
     "QueryResult",
     "QueryWindow",
+    "RankedHits",
     "RankingRecord",
     "SegmentSummary",
     "TrainingSummary",
@@ -91,10 +97,13 @@ __all__ = [
     "query_image",
     "query_images",
     "query_scheme",
+    "query_together",
     "recorded_reading",
+    "refine",
     "segment_scene",
     "sets_of_split",
     "share_index",
+    "show_classes",
     "similarity_map",
     "train_archive",
     "unlike_published",
@@ -124,11 +133,13 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.geographic_limits import GeographicLimits
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
     from rsir_tf.workflows.query_drawing import draw_query
-    from rsir_tf.workflows.query_results import QueryResult
+    from rsir_tf.workflows.query_results import QueryResult, RankedHits
     from rsir_tf.workflows.query_sets import sets_of_split
     from rsir_tf.workflows.query_windows import QueryWindow
-    from rsir_tf.workflows.querying import query_image, query_images, query_scheme
+    from rsir_tf.workflows.querying import query_image, query_images, query_together
     from rsir_tf.workflows.ranking_records import RankingRecord
+    from rsir_tf.workflows.refining import refine, show_classes
+    from rsir_tf.workflows.scheme_choice import query_scheme
     from rsir_tf.workflows.segmenting import SegmentSummary, segment_scene
     from rsir_tf.workflows.sharing import share_index
     from rsir_tf.workflows.similarity_maps import similarity_map, write_similarity_map

@@ -97,8 +97,11 @@ class LimitedIndex:
         self._limits = limits or GeographicLimits()
         self.without_place = int((~self._footprints.known).sum()) if limits else 0
 
-    def candidates(self, source: Source) -> Candidates | None:
+    def candidates(self, source: Source | None) -> Candidates | None:
         """The images that may be found for a query; None where there is no limit.
+
+        Args:
+            source: Of the query; None without a query image, where no limit is about its place.
 
         Raises:
             InputError: Its ground is asked for, and it has no place.
@@ -106,7 +109,7 @@ class LimitedIndex:
         if not self._limits:
             return None
         rows = self._everywhere
-        if self._limits.same_place or self._limits.elsewhere:
+        if source is not None and (self._limits.same_place or self._limits.elsewhere):
             ground = ground_of(source)
             if self._limits.elsewhere:
                 rows = np.setdiff1d(rows, self._footprints.sharing(ground, ELSEWHERE))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rsir_tf.contract import Model
     from rsir_tf.ranking import Index
-    from rsir_tf.workflows.query_results import QueryResult
+    from rsir_tf.workflows.query_results import QueryResult, RankedHits
 
 Missing = Callable[[str, str], None]
 """Called with a hit's id, and why it is not on the map."""
@@ -21,7 +21,7 @@ Missing = Callable[[str, str], None]
 NO_PLACE = "nothing says where on Earth it lies"
 
 
-def hit_features(result: QueryResult, missing: Missing = lambda *_: None) -> Iterator[Feature]:
+def hit_features(result: RankedHits, missing: Missing = lambda *_: None) -> Iterator[Feature]:
     """The footprints of a query's hits, nearest first.
 
     Args:
@@ -95,7 +95,7 @@ def table_fields(*, matched_regions: bool = False) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _properties(result: QueryResult, number: int) -> dict[str, Any]:
+def _properties(result: RankedHits, number: int) -> dict[str, Any]:
     hit, (scene, tags) = result.hits[number], result.facts[number]
     return {
         "query": result.query.encode("utf-8", "backslashreplace").decode(),  # A file's name may be no text.

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from rsir_tf.ranking.content import class_numbers
+from rsir_tf.workflows.hit_pictures import look_up
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,56 +16,63 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from rsir_tf.contract import Prediction
-    from rsir_tf.ranking import Hit, ImageFeatures, Scheme
+    from rsir_tf.ranking import Answer, Hit, ImageFeatures, Index, Scheme
     from rsir_tf.rasters import Source
     from rsir_tf.regions import Regions
     from rsir_tf.workflows.hit_pictures import HitPicture
 
 
 @dataclass(frozen=True, slots=True)
-class QueryResult:
-    """What a query found.
+class Examples:
+    """Which examples asked together with a query image, or instead of one.
 
     Attributes:
-        query: The query's path or source, as given.
+        likes: Ids in the index, or paths of further query images, of what hits shall be like.
+        unlikes: Ids in the index of what they shall not be like; these images are no hits.
+        method: How the examples ask together, one of `rsir_tf.ranking.EXAMPLE_METHODS`.
+    """
+
+    likes: tuple[str, ...]
+    unlikes: tuple[str, ...]
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedHits:
+    """Images of an index that were found, nearest first; of a search without a query image, this is the result.
+
+    Attributes:
+        query: The query's path or source, as given; without a query image, what was asked for in words.
         scheme: The scheme's name.
         exact: Whether no other image of the index could be among the hits.
-        image: uint8 [H, W, 3], the query as the model saw it.
-        content_hash: Identity of its source's pixels.
-        prediction: The model's answer for it.
-        regions: Its m regions; `asked` and matches use their numbers.
-        asked: The numbers of the query regions, ascending: all, or the chosen one; empty if the scheme asks with whole
-            images.
         class_names: One per class index.
         hits: Nearest first.
         facts: Scene and tags of each hit.
         pictures: Where each hit's picture lies, and whether it is still what was indexed.
-        features: What was asked with: the whole image, or the chosen region.
         ranking: The scheme with its options.
-        source: The query.
         footprints: The ground of each hit: WKB in longitude and latitude, cut at the antimeridian; None where it has no
             place.
         without_place: How many images of the index could be no hits because they have no place; 0 where hits were not
             limited to a part of the Earth.
+        examples: Which examples asked; None where one image asked alone.
+        shows: The classes that hits have to show, each with the least share of the area; empty where there is no such
+            limit.
+        shares: The shares of these classes in each hit, in the same order.
     """
 
     query: str
     scheme: str
     exact: bool
-    image: NDArray[np.uint8]
-    content_hash: str
-    prediction: Prediction
-    regions: Regions
-    asked: tuple[int, ...]
     class_names: tuple[str, ...]
     hits: tuple[Hit, ...]
     facts: tuple[tuple[str | None, tuple[str, ...] | None], ...]
     pictures: tuple[HitPicture, ...]
-    features: ImageFeatures
     ranking: Scheme
-    source: Source
     footprints: tuple[bytes | None, ...]
     without_place: int = 0
+    examples: Examples | None = None
+    shows: Mapping[str, float] = field(default_factory=dict)
+    shares: tuple[tuple[float, ...], ...] = ()
 
     def footprint(self, number: int) -> BaseGeometry | None:
         """The ground of a hit in longitude and latitude, cut at the antimeridian; None where it has no place.
@@ -94,15 +105,6 @@ class QueryResult:
         """
         from rsir_tf.presentation.maps.geojson import lonlat_box
 
-        regions = [
-            {
-                "region": number,
-                "class": self.class_names[self.regions.classes[number]],
-                "area": int(self.regions.areas[number]),
-                "box": self.regions.boxes[number].tolist(),
-            }
-            for number in self.asked
-        ]
         hits = []
         known = zip(self.hits, self.facts, self.pictures, strict=True)
         for rank, (hit, (scene, tags), picture) in enumerate(known, start=1):
@@ -117,6 +119,7 @@ class QueryResult:
                 }
                 for match in hit.matches
             ]
+            shown = {"shares": dict(zip(self.shows, self.shares[rank - 1], strict=True))} if self.shows else {}
             hits.append(
                 {
                     "rank": rank,
@@ -129,13 +132,86 @@ class QueryResult:
                     "problem": picture.problem,
                     "place": None if ground is None else list(lonlat_box(ground)),
                     "matches": matches,
+                    **shown,
                 }
             )
         return {
             "query": self.query,
             "scheme": self.scheme,
+            **({"examples": asdict(self.examples)} if self.examples else {}),
+            **({"shows": dict(self.shows)} if self.shows else {}),
             "exact": self.exact,
             "without_place": self.without_place,
-            "regions": regions,
+            "regions": self._asked_regions(),
             "hits": hits,
         }
+
+    def _asked_regions(self) -> list[dict[str, Any]]:
+        """The regions of the query image; there are none without one."""
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResult(RankedHits):
+    """What a query image found.
+
+    Attributes:
+        image: uint8 [H, W, 3], the query as the model saw it.
+        content_hash: Identity of its source's pixels.
+        prediction: The model's answer for it.
+        regions: Its m regions; `asked` and matches use their numbers.
+        asked: The numbers of the query regions, ascending: all, or the chosen one; empty if the scheme asks with whole
+            images.
+        features: What was asked with: the whole image, or the chosen region.
+        source: The query.
+    """
+
+    image: NDArray[np.uint8]
+    content_hash: str
+    prediction: Prediction
+    regions: Regions
+    asked: tuple[int, ...]
+    features: ImageFeatures
+    source: Source
+
+    def _asked_regions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "region": number,
+                "class": self.class_names[self.regions.classes[number]],
+                "area": int(self.regions.areas[number]),
+                "box": self.regions.boxes[number].tolist(),
+            }
+            for number in self.asked
+        ]
+
+
+def ranked_hits(
+    index: Index,
+    answer: Answer,
+    *,
+    shows: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """What a result says of the images that a search found, as fields of `RankedHits`.
+
+    Args:
+        index: That was searched.
+        answer: Of the search.
+        shows: The classes that hits have to show.
+    """
+    scenes, tags = index.images.scenes, index.images.tags
+    entries = [index.entry(hit.row) for hit in answer.hits]
+    numbers = class_numbers(index, shows or {})
+    shares = [
+        [entry.areas[entry.classes == at].sum() / max(1, entry.areas.sum()) for at in numbers] for entry in entries
+    ]
+    return {
+        "exact": answer.exact,
+        "class_names": index.settings.class_names,
+        "hits": answer.hits,
+        "facts": tuple((scenes[hit.row], tags[hit.row]) for hit in answer.hits),
+        "pictures": tuple(look_up(index, hit.row) for hit in answer.hits),
+        "footprints": tuple(entry.footprint for entry in entries),
+        "shows": dict(shows or {}),
+        "shares": tuple(map(tuple, shares)) if numbers else (),
+    }

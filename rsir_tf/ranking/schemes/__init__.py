@@ -45,6 +45,16 @@ def scheme_kind(name: str) -> type[Scheme]:
     return found
 
 
+def metrics_of(name: str) -> tuple[str, ...]:
+    """The values of a scheme's option `metric`, or the one metric that it always uses.
+
+    Raises:
+        InputError: There is no such scheme.
+    """
+    metrics: tuple[str, ...] = getattr(scheme_kind(name), "metrics", ())
+    return metrics
+
+
 def make_scheme(scheme: str | Scheme, **options: Any) -> Scheme:
     """Build a scheme from its name and options.
 
