@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import typer
 
-from rsir_tf.cli import check, compare, evaluate, export, index, info, query, segment, serve, share, split, synth, train
+from rsir_tf.cli import (
+    check,
+    compare,
+    evaluate,
+    export,
+    index,
+    info,
+    join,
+    query,
+    segment,
+    serve,
+    share,
+    split,
+    synth,
+    train,
+)
 from rsir_tf.cli.option_groups import with_groups
 from rsir_tf.cli.scene_options import SceneCommand
 
-MODULES = (synth, check, split, train, export, serve, index, query, segment, evaluate, compare, info, share)
+MODULES = (synth, check, split, train, export, serve, index, join, query, segment, evaluate, compare, info, share)
 
 
 def register(app: typer.Typer) -> None:

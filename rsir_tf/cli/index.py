@@ -16,6 +16,7 @@ from rsir_tf.errors import InputError
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
     from rsir_tf.rasters import Reading
+    from rsir_tf.workflows import IndexSummary
 
 NAME = "index"
 
@@ -49,6 +50,14 @@ def command(
         Path | None, typer.Option(help="A split file from `rsir-tf split`. Only one part of it is indexed.")
     ] = None,
     part: Annotated[Part, typer.Option(help="The part of --split to index.")] = Part.test,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART/PARTS",
+            help="Index one of several equal parts of the images, for example 3/16. Several machines can then work at "
+            "the same time, each with a --to of its own; `rsir-tf join` puts the parts together.",
+        ),
+    ] = None,
     connectivity: Annotated[
         options.Connectivity, typer.Option(help="How many neighbours of a pixel can belong to the same region.")
     ] = options.Connectivity.eight,
@@ -123,6 +132,12 @@ def command(
     if len(roots) > 1 or roots.keys() - {name or ""}:
         raise typer.BadParameter("beside an archive, --root names that archive's folder and no other")
     folder = roots.get(name or "")
+    own_part = None
+    if shard is not None:
+        from rsir_tf.workflows import Shard
+
+        with options.usage_errors():
+            own_part = Shard.parse(shard)
 
     def open_images() -> Archive:
         from rsir_tf.archives import read_split, select
@@ -157,8 +172,20 @@ def command(
                 rehash=rehash,
                 name=name,
                 root=folder,
+                shard=own_part,
                 progress=tell,
             )
+    _tell(summary)
+    if json:
+        console.put_json(summary.to_json())
+    else:
+        console.put(str(to))
+    # A program must be able to tell that nothing could be read.
+    raise typer.Exit(int(bool(summary.skipped) and not summary.images))
+
+
+def _tell(summary: IndexSummary) -> None:
+    """Say on stderr what was done."""
     if summary.moved_from is not None:
         console.say(f"the archive has been moved from {summary.moved_from}: the index names its new place")
     for dropped in summary.dropped:
@@ -183,12 +210,6 @@ def command(
             f"{summary.absent:,} images of the index are not among those given, and {summary.gone:,} of them have no "
             "file any more; --prune removes them"
         )
-    if json:
-        console.put_json(summary.to_json())
-    else:
-        console.put(str(to))
-    # A program must be able to tell that nothing could be read.
-    raise typer.Exit(int(bool(skipped) and not summary.images))
 
 
 def _compare_with_card(connection: Connection, reading: Reading) -> None:

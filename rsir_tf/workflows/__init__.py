@@ -3,6 +3,7 @@
 training     an archive → a run: a network that was trained, watched, scored and drawn
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk (indexing_run)     archive_roots   which of the index's archives it is
+shards       an archive → parts of it, to be indexed on several machines     joining   their indexes → one index
 index_places     where the images of an index lie
 changing     an index → the same without some images, or with its archive named at another place
 segmenting   a scene → a map of its classes
@@ -39,11 +40,13 @@ _HOMES = {
     "Comparison": "rsir_tf.workflows.comparing",
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
+    "JoinSummary": "rsir_tf.workflows.joining",
     "GeographicLimits": "rsir_tf.workflows.geographic_limits",
     "QueryResult": "rsir_tf.workflows.query_results",
     "QueryWindow": "rsir_tf.workflows.query_windows",
     "RankingRecord": "rsir_tf.workflows.ranking_records",
     "SegmentSummary": "rsir_tf.workflows.segmenting",
+    "Shard": "rsir_tf.workflows.shards",
     "TrainingSummary": "rsir_tf.workflows.training",
     "change_index": "rsir_tf.workflows.changing",
     "compare_archive": "rsir_tf.workflows.archive_comparison",
@@ -54,6 +57,7 @@ _HOMES = {
     "evaluate_index": "rsir_tf.workflows.evaluating",
     "index_archive": "rsir_tf.workflows.indexing",
     "is_uc_merced": "rsir_tf.workflows.comparison_report",
+    "join_parts": "rsir_tf.workflows.joining",
     "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
@@ -78,11 +82,13 @@ __all__ = [
     "Described",
     "GeographicLimits",
     "IndexSummary",
+    "JoinSummary",
     "QueryResult",
     "QueryWindow",
     "RankedHits",
     "RankingRecord",
     "SegmentSummary",
+    "Shard",
     "TrainingSummary",
     "change_index",
     "compare_archive",
@@ -93,6 +99,7 @@ __all__ = [
     "evaluate_index",
     "index_archive",
     "is_uc_merced",
+    "join_parts",
     "published_remarks",
     "query_image",
     "query_images",
@@ -132,6 +139,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.evaluation_report import write_evaluation
     from rsir_tf.workflows.geographic_limits import GeographicLimits
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
+    from rsir_tf.workflows.joining import JoinSummary, join_parts
     from rsir_tf.workflows.query_drawing import draw_query
     from rsir_tf.workflows.query_results import QueryResult, RankedHits
     from rsir_tf.workflows.query_sets import sets_of_split
@@ -141,6 +149,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.refining import refine, show_classes
     from rsir_tf.workflows.scheme_choice import query_scheme
     from rsir_tf.workflows.segmenting import SegmentSummary, segment_scene
+    from rsir_tf.workflows.shards import Shard
     from rsir_tf.workflows.sharing import share_index
     from rsir_tf.workflows.similarity_maps import similarity_map, write_similarity_map
     from rsir_tf.workflows.training import (

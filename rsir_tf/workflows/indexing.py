@@ -13,6 +13,7 @@ from rsir_tf.ranking import derived_files
 from rsir_tf.rasters import MISSING, open_source
 from rsir_tf.workflows.archive_roots import ArchiveInIndex, belongs, find_archive, named
 from rsir_tf.workflows.indexing_run import Fingerprints, IndexingRun, scene_of
+from rsir_tf.workflows.shards import Shard, forget_shard, note_shard
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -76,6 +77,7 @@ def index_archive(
     rehash: bool = False,
     name: str | None = None,
     root: Path | None = None,
+    shard: Shard | None = None,
     progress: Progress = silent,
 ) -> IndexSummary:
     """Describe each image of an archive with a model and keep its descriptors.
@@ -106,6 +108,7 @@ def index_archive(
         rehash: Read all images again, even if their sources have not changed.
         name: What to call the archive in the index, where that holds another one; its ids begin with "name/" then.
         root: The archive's folder, to say that it is the one of the index, moved; None finds out.
+        shard: The part of the archive to describe, for `join_parts`; None describes all of it.
         progress: Called after each image.
 
     Raises:
@@ -131,6 +134,9 @@ def index_archive(
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():
         summary.dropped = repair_index(to, settings)
+    forget_shard(to)
+    whole = archive
+    archive = archive if shard is None else shard.cut(archive)
     with IndexWriter.open(to, settings, derived=derived_files()) as writer:
         placed = find_archive(archive, writer, name=name, root=root)
         summary.moved_from = placed.moved_from
@@ -140,6 +146,8 @@ def index_archive(
             writer.merge()
         summary.images = len(writer)
         summary.skipped = writer.skipped
+    if shard is not None:
+        note_shard(to, shard, whole)
     return summary
 
 

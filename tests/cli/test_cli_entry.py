@@ -22,6 +22,7 @@ COMMANDS = [
     "export",
     "serve",
     "index",
+    "join",
     "query",
     "evaluate",
     "compare",
