@@ -11,13 +11,16 @@ import typer
 
 from rsir_tf.cli import console, options, query_output
 from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.example_options import ContentOptions, ExampleOptions
 from rsir_tf.cli.heatmap import Heatmap
+from rsir_tf.cli.marked_queries import ask, refuse_what_needs_an_image
 from rsir_tf.cli.option_groups import OptionGroup, Without
 from rsir_tf.cli.query_options import HitPlaces, MapFiles, SceneParts, own_reading, parse_within
 from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.cli.second_stages import SecondStages
 
 if TYPE_CHECKING:
+    from rsir_tf.contract import Model
     from rsir_tf.errors import RsirError
     from rsir_tf.ranking import Index, Scheme
     from rsir_tf.rasters import Source
@@ -110,6 +113,8 @@ def command(
     direction: options.Direction = None,
     vectors: options.Vectors = None,
     stages: SecondStages,
+    examples: ExampleOptions,
+    content: ContentOptions,
     region: Annotated[
         int | None,
         typer.Option(help="Search with one region of the query image: its number, as --scheme recnn --json prints it."),
@@ -153,26 +158,31 @@ def command(
 ) -> None:
     """Rank the images of an index by their distance to an image, or to one of its regions. The search is exact.
 
-    Of several images, those that cannot be used are named on stderr, the others are answered, and the exit code is 1.
-    A query is read as the images of the index were, but for the options that are given here.
+    Several examples ask together with --together, --like and --unlike; --shows asks for classes. Of several images that
+    ask one by one, those that cannot be used are named on stderr, the others are answered, and the exit code is 1. A
+    query is read as the images of the index were, but for the options that are given here.
     """
     from rsir_tf.cli.image_lists import expand, is_list
 
     files = expand(images) if images else []
-    several = len(files) > 1 or any(map(is_list, images or ()))
+    several = (len(files) > 1 or any(map(is_list, images or ()))) and not examples.together
     one_region = region is not None or at is not None
-    both = (("--region", region is not None and at is not None, "--at"), ("--json", json and jsonl, "--jsonl"))
-    for one, together, other in both:
-        if together:
-            raise typer.BadParameter(f"both {one} and {other} are given: name one")
-    if several and (one_region or montage is not None):
-        raise typer.BadParameter("--region, --at and --montage are for one image")
-    if not files and parts.lonlat is None:
-        raise typer.BadParameter("name an image to search with, or a place by --lonlat")
+    marked = not files and parts.lonlat is None
+    _refuse(
+        (region is not None and at is not None, "both --region and --at are given: name one"),
+        (json and jsonl, "both --json and --jsonl are given: name one"),
+        (several and (one_region or montage is not None), "--region, --at and --montage are for one image"),
+        (examples.together and (one_region or not files), "--together is for several whole images"),
+        (
+            marked and not (examples.several or content.any),
+            "name an image to search with, a place by --lonlat, images of the index by --like, or classes by --shows",
+        ),
+    )
     distance, areas = parse_within(within)
+    hits = 10 if top is None and distance is None and not places.same_place else top
     limits, part, reading = places.limits(areas), parts.part(alone=heat.heatmap is None), own_reading(scenes)
     query_output.check_targets(montage, maps, force=force)
-    heat.check(several=several, staged=stages.chosen, force=force)
+    heat.check(several=several, staged=stages.chosen or examples.several, force=force)
 
     def prepare() -> tuple[Scheme, Index]:
         from rsir_tf.ranking import open_index
@@ -187,21 +197,42 @@ def command(
                 direction=direction,
                 vectors=vectors,
                 one_region=one_region,
+                several=examples.several,
             )
             ranks = stages.around(ranks, top=top or 10)
         return ranks, open_index(index, roots=options.parse_roots(root))
+
+    pictures = montage is not None or maps.matched_regions or heat.heatmap is not None
+    if marked and not (pictures and examples.like):
+        refuse_what_needs_an_image(
+            {
+                "--region and --at": one_region,
+                "--tags-overlap": tags_overlap,
+                "--window, --bbox and --tile": part is not None,
+                "--montage, --matched-regions and --heatmap": pictures,
+                "how a query is read": reading,
+                "a setting that the index must have": required.named,
+            }
+        )
+        ranks, opened_index = prepare()
+        found = ask(opened_index, ranks, examples, content, top=hits, within=distance, limits=limits)
+        query_output.answer(found, json or jsonl, jsonl, paths, False)
+        query_output.Maps(maps, opened_index, None).write_all([found])
+        return
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is read while that answers.
     prepared = None if connection.saved_model is None else prepare()
     with connection.open() as opened:
         ranks, opened_index = prepared or prepare()
-        from rsir_tf.workflows import query_image, query_images
+        from rsir_tf.workflows import query_image, query_together
 
         settings: dict[str, Any] = {
             "scheme": ranks,
-            "top": 10 if top is None and distance is None and not places.same_place else top,
+            "top": hits,
             "within": math.inf if distance is None else distance,
             "tags_overlap": tags_overlap,
+            "shows": content.classes(opened_index),
+            **examples.arguments,
             "limits": limits,
             "part": part,
             "reading": reading,
@@ -209,27 +240,53 @@ def command(
         }
         drawn = query_output.Maps(maps, opened_index, opened)
         if several:
-            refused: list[str] = []
-
-            def refuse(image: str, error: RsirError) -> None:
-                refused.append(image)
-                console.complain(error)
-
-            results = query_images(files, opened_index, opened, **settings, refused=refuse)
-            query_output.answer_all(
-                drawn.noting(results), json, jsonl, paths, places.same_place, lambda: len(refused), len(files)
-            )
-            drawn.write()
+            refused = _ask_each(files, opened_index, opened, settings, drawn, json, jsonl, paths, places.same_place)
             raise typer.Exit(1 if refused else 0)
-        image: str | Source = files[0] if files else query_output.indexed_image(opened_index, parts)
+        image: str | Source = files[0] if files else query_output.indexed_image(opened_index, parts, examples)
         if not files:
             settings["part"] = None  # It is the whole image.
-        result = query_image(image, opened_index, opened, region=region, at=at, **settings)
+            if marked:
+                settings["likes"] = settings["likes"][1:]
+        if examples.together:
+            result = query_together(files, opened_index, opened, **settings)
+        else:
+            result = query_image(image, opened_index, opened, region=region, at=at, **settings)
         # Before the files: what was found is not lost to one that cannot be written.
         query_output.answer(result, json or jsonl, jsonl, paths, places.same_place)
-        for _ in drawn.noting([result]):
-            pass
-        drawn.write()
+        drawn.write_all([result])
         heat.write(result, opened_index, opened, reading, parts.tile, one_region)
         if montage is not None:
             query_output.draw(montage, force, result, opened_index, opened)
+
+
+def _refuse(*wrong: tuple[bool, str]) -> None:
+    """Refuse what cannot be asked: whether it is, and why."""
+    for found, why in wrong:
+        if found:
+            raise typer.BadParameter(why)
+
+
+def _ask_each(
+    files: list[str],
+    index: Index,
+    model: Model,
+    settings: dict[str, Any],
+    drawn: query_output.Maps,
+    json: bool,
+    jsonl: bool,
+    paths: bool,
+    changes: bool,
+) -> list[str]:
+    """Ask with each image by itself, and print and write what is found; gives those that cannot be asked with."""
+    from rsir_tf.workflows import query_images
+
+    refused: list[str] = []
+
+    def refuse(image: str, error: RsirError) -> None:
+        refused.append(image)
+        console.complain(error)
+
+    results = query_images(files, index, model, **settings, refused=refuse)
+    query_output.answer_all(drawn.noting(results), json, jsonl, paths, changes, lambda: len(refused), len(files))
+    drawn.write()
+    return refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -14,12 +14,15 @@ from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.presentation.tables import Table, console_table, visible
 
 if TYPE_CHECKING:
+    from rsir_tf.cli.example_options import ExampleOptions
     from rsir_tf.cli.query_options import MapFiles, SceneParts
     from rsir_tf.contract import Model
     from rsir_tf.presentation.maps.geojson import Feature
     from rsir_tf.ranking import Index
     from rsir_tf.rasters import Source
-    from rsir_tf.workflows import QueryResult
+    from rsir_tf.workflows import QueryResult, RankedHits
+
+Result = TypeVar("Result", bound="RankedHits")
 
 NO_PLACE = "nothing says where on Earth they lie"
 
@@ -50,7 +53,7 @@ def check_targets(montage: Path | None, maps: MapFiles, *, force: bool) -> None:
                     check(path, force=force)
 
 
-def answer(result: QueryResult, json: bool, one_line: bool, paths: bool, changes: bool) -> None:
+def answer(result: RankedHits, json: bool, one_line: bool, paths: bool, changes: bool) -> None:
     """Print the answer to one image.
 
     Args:
@@ -128,10 +131,10 @@ class Maps:
     Args:
         files: The options.
         index: That is asked.
-        model: That is asked.
+        model: That is asked; None where none is, and no matched regions are wanted.
     """
 
-    def __init__(self, files: MapFiles, index: Index, model: Model) -> None:
+    def __init__(self, files: MapFiles, index: Index, model: Model | None) -> None:
         self._files = files
         self._index = index
         self._model = model
@@ -140,14 +143,14 @@ class Maps:
         self._queries: list[str] = []
         self._scheme = ""
 
-    def noting(self, results: Iterable[QueryResult]) -> Iterator[QueryResult]:
+    def noting(self, results: Iterable[Result]) -> Iterator[Result]:
         """Let results pass, and keep what maps show of them."""
         for result in results:
             yield result
             if self._files.any:
                 self._note(result)
 
-    def _note(self, result: QueryResult) -> None:
+    def _note(self, result: RankedHits) -> None:
         from rsir_tf.workflows.query_maps import hit_features, region_features
 
         self._queries.append(result.query)
@@ -157,7 +160,14 @@ class Maps:
             return
         if result.hits and not any(hit.matches for hit in result.hits):
             raise InputError(f"--matched-regions: scheme {result.scheme} matches no regions", wanted="scheme recnn")
+        assert self._model is not None
         self._features += region_features(result, self._index, self._model, self._missing.__setitem__)
+
+    def write_all(self, results: Iterable[RankedHits]) -> None:
+        """Write the files of these results; see `write`."""
+        for _ in self.noting(results):
+            pass
+        self.write()
 
     def write(self) -> None:
         """Write the files.
@@ -191,12 +201,13 @@ class Maps:
             console.say(f"wrote {self._files.geoparquet}")
 
 
-def indexed_image(index: Index, parts: SceneParts) -> Source:
-    """The image of an index that shows a place, to search with; it is named on stderr."""
+def indexed_image(index: Index, parts: SceneParts, examples: ExampleOptions) -> Source:
+    """The image of an index that shows a place, or the first marked one, to search with; it is named on stderr."""
     from rsir_tf.rasters import open_source
     from rsir_tf.workflows.footprints import image_at
 
-    assert parts.lonlat is not None
+    if parts.lonlat is None:
+        return open_source(index.address_of(index.row_of((examples.like or [""])[0])))
     if parts.tile is not None:
         raise typer.BadParameter("--tile: is for a window of an image; name the image too")
     row = image_at(index, *parts.lonlat)
@@ -204,7 +215,7 @@ def indexed_image(index: Index, parts: SceneParts) -> Source:
     return open_source(index.address_of(row))
 
 
-def tell_problems(result: QueryResult) -> None:
+def tell_problems(result: RankedHits) -> None:
     """Say on stderr what is not as it may seem, and that there is no hit where there is none.
 
     How many hits have no picture any more, or another one than was indexed, and how many images could be no hits
@@ -212,7 +223,9 @@ def tell_problems(result: QueryResult) -> None:
     """
     if result.without_place:
         console.say(f"left out {result.without_place:,} images of the index, of which {NO_PLACE}")
-    if not result.hits:
+    if result.never_shown:
+        console.say(f"no image of the index shows {' or '.join(result.never_shown)}")
+    elif not result.hits:
         console.say("no image of the index is within the limits of this query")
     problems = [picture for picture in result.pictures if picture.problem is not None]
     if problems:
@@ -220,19 +233,29 @@ def tell_problems(result: QueryResult) -> None:
         console.say(f"{len(problems)} of {len(result.hits)} hits are not what was indexed ({first}); {MOVED}")
 
 
-def tables(result: QueryResult, paths: bool, changes: bool) -> str:
+def tables(result: RankedHits, paths: bool, changes: bool) -> str:
     """The hits as a table, and what has changed as another one; see `answer`."""
-    regions = any(hit.matches for hit in result.hits)
-    return f"{table(result, paths)}\n\n{change_table(result)}" if changes and regions else table(result, paths)
+    from rsir_tf.workflows import QueryResult
+
+    if changes and isinstance(result, QueryResult) and any(hit.matches for hit in result.hits):
+        return f"{table(result, paths)}\n\n{change_table(result)}"
+    return table(result, paths)
 
 
-def table(result: QueryResult, paths: bool) -> str:
+def table(result: RankedHits, paths: bool) -> str:
     """The hits as a table."""
-    header, right = ["rank", "distance", "id", "tags"], (0, 1)
+    header, right = ["rank", "distance", "id", "tags"], tuple(range(2))
     rows = [
         [f"{rank}", f"{hit.distance:.4f}", hit.id, ", ".join(tags or ())]
         for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1)
     ]
+    if result.shows:
+        header[3:3] = [f"share of {name}" for name in result.shows]
+        right = (*right, *range(3, 3 + len(result.shows)))
+        rows = [
+            [*row[:3], *(f"{share:.4f}" for share in shares), *row[3:]]
+            for row, shares in zip(rows, result.shares, strict=True)
+        ]
     if paths:
         header.append("path")
         rows = [[*row, picture.path] for row, picture in zip(rows, result.pictures, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -21,6 +22,12 @@ from rsir_tf.index.settings import IndexSettings
 from rsir_tf.index.skipped import read_notes, read_skipped
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.rasters import Reading
+
+_NEAR = 3
+"""How many ids are proposed in place of an unknown one."""
+
+_COMPARED = 20_000
+"""Among how many ids the most similar one is looked for: it takes about a second."""
 
 Kind = TypeVar("Kind", bound="StoredIndex")
 
@@ -89,8 +96,18 @@ class StoredIndex:
             InputError: There is no such image.
         """
         if image not in self._rows:
-            raise InputError(f"{self.path}: holds no image {image!r}", cure="check the id")
+            near = self._near(image)
+            cure = f"did you mean {' or '.join(near)}?" if near else "check the id"
+            raise InputError(f"{self.path}: holds no image {image!r}", cure=cure)
         return self._rows[image]
+
+    def _near(self, image: str) -> list[str]:
+        """Ids that may be meant: those that contain the text, or else the most similar one."""
+        ids = self.images.ids
+        inside = [each for each in ids if image and image.lower() in each.lower()]
+        if inside:
+            return inside[:_NEAR]
+        return difflib.get_close_matches(image, ids, n=1) if len(ids) <= _COMPARED else []
 
     def entry(self, row: int) -> ImageEntry:
         """Everything that the index has about one image.

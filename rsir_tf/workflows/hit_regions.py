@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rsir_tf.contract import Model
     from rsir_tf.ranking import Index
     from rsir_tf.rasters import Pixels
-    from rsir_tf.workflows.query_results import QueryResult
+    from rsir_tf.workflows.query_results import RankedHits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,7 @@ class SeenAgain:
     as_indexed: bool
 
 
-def look_again(result: QueryResult, index: Index, model: Model) -> list[SeenAgain | str]:
+def look_again(result: RankedHits, index: Index, model: Model) -> list[SeenAgain | str]:
     """Show the hits of a query to the model once more.
 
     Args:

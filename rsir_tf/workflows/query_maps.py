@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rsir_tf.contract import Model
     from rsir_tf.ranking import Index
-    from rsir_tf.workflows.query_results import QueryResult, RankedHits
+    from rsir_tf.workflows.query_results import RankedHits
 
 Missing = Callable[[str, str], None]
 """Called with a hit's id, and why it is not on the map."""
@@ -40,7 +40,7 @@ def hit_features(result: RankedHits, missing: Missing = lambda *_: None) -> Iter
 
 
 def region_features(
-    result: QueryResult, index: Index, model: Model, missing: Missing = lambda *_: None
+    result: RankedHits, index: Index, model: Model, missing: Missing = lambda *_: None
 ) -> Iterator[Feature]:
     """The outlines of the regions that matched, hit by hit, in the order of the query's regions.
 

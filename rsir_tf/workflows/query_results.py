@@ -58,6 +58,7 @@ class RankedHits:
         shows: The classes that hits have to show, each with the least share of the area; empty where there is no such
             limit.
         shares: The shares of these classes in each hit, in the same order.
+        never_shown: Those of these classes that no image of the index shows.
     """
 
     query: str
@@ -73,6 +74,7 @@ class RankedHits:
     examples: Examples | None = None
     shows: Mapping[str, float] = field(default_factory=dict)
     shares: tuple[tuple[float, ...], ...] = ()
+    never_shown: tuple[str, ...] = ()
 
     def footprint(self, number: int) -> BaseGeometry | None:
         """The ground of a hit in longitude and latitude, cut at the antimeridian; None where it has no place.
@@ -212,6 +214,9 @@ def ranked_hits(
         "facts": tuple((scenes[hit.row], tags[hit.row]) for hit in answer.hits),
         "pictures": tuple(look_up(index, hit.row) for hit in answer.hits),
         "footprints": tuple(entry.footprint for entry in entries),
+        "never_shown": tuple(
+            name for name, at in zip(shows or (), numbers, strict=True) if not index.shown_classes[:, at].any()
+        ),
         "shows": dict(shows or {}),
         "shares": tuple(map(tuple, shares)) if numbers else (),
     }
