@@ -86,7 +86,7 @@ class Heatmap(OptionGroup):
         if several:
             raise typer.BadParameter("--heatmap is for one image")
         if staged:
-            raise typer.BadParameter("--heatmap maps the distances of one scheme: leave --expand and --rerank out")
+            raise typer.BadParameter("--heatmap maps the distances of one scheme: leave --expand, --mix, --rerank out")
         from rsir_tf.presentation.maps.similarity import check_raster_target
         from rsir_tf.presentation.picture_files import check_picture_target
 

@@ -1,4 +1,4 @@
-"""Options of the second stages of a search: `--expand`, `--rerank`."""
+"""Options of the second stages of a search: `--expand`, `--mix`, `--rerank`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ class SecondStages(OptionGroup):
             rich_help_panel=_PANEL,
         ),
     ] = None
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCHEME:SHARE",
+            help="Let another scheme have this share of the distance, for example relations:0.1. Distances of both are "
+            "divided by their mean over the images searched. With --expand, it asks with the query as it is.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     rerank: Annotated[
         str | None,
         typer.Option(
@@ -44,7 +53,7 @@ class SecondStages(OptionGroup):
     @property
     def chosen(self) -> bool:
         """Whether there is any."""
-        return self.expand is not None or self.rerank is not None
+        return any(each is not None for each in (self.expand, self.mix, self.rerank))
 
     def around(self, scheme: Scheme, *, top: int | None = None) -> Scheme:
         """Put the chosen stages around a scheme.
@@ -54,13 +63,20 @@ class SecondStages(OptionGroup):
             top: How many hits are wanted; None where all images are ranked.
 
         Raises:
-            typer.BadParameter: More hits are wanted than are ordered again.
+            typer.BadParameter: More hits are wanted than are ordered again, or what is mixed is not SCHEME:SHARE.
             InputError: There is no such scheme.
         """
-        from rsir_tf.ranking import Expanded, Reranked, make_scheme
+        from rsir_tf.ranking import Expanded, Mixed, Reranked, make_scheme
 
         if self.rerank is not None and top is not None and top > self.rerank_top:
             raise typer.BadParameter(f"--top {top} is more than the {self.rerank_top} images of --rerank-top")
         if self.expand is not None:
             scheme = Expanded(scheme, self.expand)
+        if self.mix is not None:
+            name, _, share = self.mix.rpartition(":")
+            try:
+                number = float(share)
+            except ValueError:
+                raise typer.BadParameter(f"--mix is {self.mix!r}; wanted SCHEME:SHARE, as in relations:0.1") from None
+            scheme = Mixed(scheme, make_scheme(name), number)
         return scheme if self.rerank is None else Reranked(scheme, make_scheme(self.rerank), self.rerank_top)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.borders import borders_in
+from rsir_tf.index.borders import UNKNOWN, borders_in
 from rsir_tf.index.derived import Content_co, DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.facts import ImageFacts, place_from
@@ -113,6 +113,12 @@ class Segment:
     def edge(self) -> NDArray[np.int32]:
         """int32 [regions], pixel edges at which the picture ends; −1 where the segment, or a part of it, is older."""
         return self._adjacency[1]
+
+    @cached_property
+    def images_without_borders(self) -> NDArray[np.int64]:
+        """int64 [k], the images with regions of which it is not known where they touch; ascending."""
+        unknown = np.searchsorted(self.offsets, np.flatnonzero(self.edge == UNKNOWN), side="right") - 1
+        return np.unique(unknown)
 
     @cached_property
     def _adjacency(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

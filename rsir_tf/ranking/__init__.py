@@ -23,6 +23,7 @@ _HOMES = {
     "ImageFeatures": "rsir_tf.ranking.scheme",
     "Index": "rsir_tf.ranking.searchable_index",
     "Match": "rsir_tf.ranking.scheme",
+    "Mixed": "rsir_tf.ranking.mixing",
     "Reranked": "rsir_tf.ranking.stages",
     "SCHEMES": "rsir_tf.ranking.schemes",
     "Scheme": "rsir_tf.ranking.scheme",
@@ -60,6 +61,7 @@ __all__ = [
     "ImageFeatures",
     "Index",
     "Match",
+    "Mixed",
     "Reranked",
     "Scheme",
     "Shown",
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.content import Shown, class_numbers, class_shares
     from rsir_tf.ranking.examples import EXAMPLE_METHODS, ByExamples, archive_sample, with_examples
     from rsir_tf.ranking.images import HeldBlock, ImageBlock
+    from rsir_tf.ranking.mixing import Mixed
     from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme
     from rsir_tf.ranking.schemes import DEFAULT_SCHEME, SCHEMES, derived_files, make_scheme, make_schemes, options_of
     from rsir_tf.ranking.searchable_index import Index, open_index

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from rsir_tf.index.derived import DerivedFile
+    from rsir_tf.index.store import StoredIndex
     from rsir_tf.index.vectors import StoredVectors
     from rsir_tf.ranking.images import ImageBlock
 
@@ -191,6 +192,25 @@ class Quick(Protocol):
             wanted: bool [P] for each query, false for removed images.
         """
         ...
+
+
+@runtime_checkable
+class ChecksIndex(Protocol):
+    """A scheme that not every index is fit for."""
+
+    def check_index(self, index: StoredIndex) -> None:
+        """Refuse an index that lacks what the scheme reads.
+
+        Raises:
+            InputError: The text says what is lacking, and what to do.
+        """
+        ...
+
+
+def check_index(scheme: Scheme, index: StoredIndex) -> None:
+    """Refuse an index that a scheme is not fit for; see `ChecksIndex`."""
+    if isinstance(scheme, ChecksIndex):
+        scheme.check_index(index)
 
 
 @runtime_checkable

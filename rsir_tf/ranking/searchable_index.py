@@ -14,7 +14,7 @@ from rsir_tf.index.store import StoredIndex
 from rsir_tf.ranking import searching
 from rsir_tf.ranking.candidates import sharing_classes, wanted_positions
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import Hit, Scheme
+from rsir_tf.ranking.scheme import Hit, Scheme, check_index
 from rsir_tf.ranking.schemes import DEFAULT_SCHEME, make_scheme
 from rsir_tf.ranking.searching import Query
 from rsir_tf.ranking.whole_archives import all_distances
@@ -149,6 +149,7 @@ class Index(StoredIndex):
             InputError: The index does not have a row, or the scheme, metric or direction is unknown.
         """
         built = make_scheme(scheme, metric=metric, direction=direction)
+        check_index(built, self)
         asked = list(range(len(self))) if rows is None else [int(row) for row in rows]
         positions = [self.position_of(row) for row in asked]
         wanted, _ = wanted_positions(self, among)

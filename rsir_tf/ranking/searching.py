@@ -15,7 +15,7 @@ from rsir_tf.index.entry import finite_vectors
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.candidates import Candidates, wanted_positions
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import Hit, ImageFeatures, Quick, Scheme
+from rsir_tf.ranking.scheme import Hit, ImageFeatures, Quick, Scheme, check_index
 from rsir_tf.ranking.whole_archives import all_distances
 
 if TYPE_CHECKING:
@@ -114,8 +114,9 @@ def checked_query(index: StoredIndex, query: Query, scheme: Scheme) -> ImageFeat
     """Check a query, and round its vectors to the number type of the index.
 
     Raises:
-        InputError: As for `search`.
+        InputError: As for `search`; or the scheme reads what the index does not have.
     """
+    check_index(scheme, index)
     channels, dtype = index.settings.channels, index.settings.dtype
     what = f"the query's {scheme.name}"
     shapes: dict[str, tuple[int | None, ...]] = {"recnn": (None, channels), "recnn_plus": (channels,)}

@@ -16,10 +16,21 @@ from numpy.typing import NDArray
 from rsir_tf.errors import InputError
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import REGION_FIELDS, Field, Found, ImageFeatures, Match, Quick, Scheme, joined_borders
+from rsir_tf.ranking.scheme import (
+    REGION_FIELDS,
+    Field,
+    Found,
+    ImageFeatures,
+    Match,
+    Quick,
+    Scheme,
+    check_index,
+    joined_borders,
+)
 from rsir_tf.ranking.whole_archives import all_distances, rankings_by_distance
 
 if TYPE_CHECKING:
+    from rsir_tf.index.store import StoredIndex
     from rsir_tf.index.vectors import StoredVectors
     from rsir_tf.ranking.images import ImageBlock
 
@@ -42,6 +53,12 @@ class Stage:
     def metrics(self) -> tuple[str, ...]:
         """As the first scheme."""
         return self.first.metrics
+
+    def check_index(self, index: StoredIndex) -> None:
+        """See `ChecksIndex.check_index`: what each of its schemes says."""
+        for scheme in (self.first, getattr(self, "second", None)):
+            if scheme is not None:
+                check_index(scheme, index)
 
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
@@ -67,7 +84,7 @@ class Expanded(Stage):
         power: Of the cosine; 0 gives all hits the same weight.
 
     Raises:
-        InputError: Fewer than one hit, or a negative power.
+        InputError: Fewer than one hit, a negative power, or a scheme that reads the borders of regions.
     """
 
     first: Scheme
@@ -77,6 +94,11 @@ class Expanded(Stage):
     def __post_init__(self) -> None:
         if isinstance(self.hits, bool) or not isinstance(self.hits, int) or self.hits < 1:
             raise InputError(f"a query is expanded by {self.hits!r} hits", wanted="a whole number of at least 1")
+        if "borders" in self.first.reads:
+            raise InputError(
+                f"a query under {self.first.name} is to be expanded, and regions of several images have no relations",
+                cure="expand the scheme that finds, and mix or rerank by relations then",
+            )
         if not self.power >= 0:
             raise InputError(f"the power of similarities is {self.power}", wanted="at least 0")
 

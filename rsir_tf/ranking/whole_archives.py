@@ -11,7 +11,7 @@ from rsir_tf.index.store import StoredIndex
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import ImageFeatures, RanksArchives, Scheme
+from rsir_tf.ranking.scheme import ImageFeatures, RanksArchives, Scheme, check_index
 from rsir_tf.vector_rankings import nearest_first
 
 
@@ -50,6 +50,7 @@ def archive_rankings(
     Returns:
         For each query in order: its place in `rows`, and int64 [N], places in `rows`, nearest first.
     """
+    check_index(scheme, index)
     positions = index.vectors.positions[rows]
     if isinstance(scheme, RanksArchives):
         ranked = scheme.rankings(index.vectors, positions, queries)
@@ -79,6 +80,7 @@ def rankings_among(
     Returns:
         A query's row, in order, and int64 [G], rows of the gallery, nearest first.
     """
+    check_index(scheme, index)
     stored = index.vectors
     wanted = np.zeros(len(stored), dtype=bool)
     wanted[stored.positions[gallery]] = True

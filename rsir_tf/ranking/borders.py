@@ -1,0 +1,81 @@
+"""What the schemes that read borders of regions have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsir_tf.distances import pairwise_distances
+from rsir_tf.errors import InputError
+from rsir_tf.ranking.scheme import ImageFeatures, Match
+
+if TYPE_CHECKING:
+    from rsir_tf.index.store import StoredIndex
+
+EXPLAINED = 32
+"""How many regions of a query are matched at most, the largest, with as many of the hit."""
+
+
+def require_borders(index: StoredIndex, scheme: str) -> None:
+    """Refuse an index that does not know which regions touch, or that has only one class.
+
+    Raises:
+        InputError: With the number of images, and what to do.
+    """
+    names = index.settings.class_names
+    if len(names) < 2:
+        raise InputError(
+            f"{index.path}: has one class alone, {names[0]!r}", wanted=f"at least two classes, which {scheme} relates"
+        )
+    lacking = sum(
+        len(np.intersect1d(segment.images_without_borders, np.flatnonzero(index.vectors.live[positions])))
+        for positions, segment in index.vectors.parts()
+    )
+    if lacking:
+        raise InputError(
+            f"{index.path}: does not know which regions touch in {lacking:,} of {len(index):,} images, which "
+            f"scheme {scheme} reads, since an older version of rsir_tf made it",
+            cure="run rsir-tf index with the same archive and another folder for --to",
+        )
+
+
+def surroundings(image: ImageFeatures) -> NDArray[np.float64]:
+    """What lies around each region: float64 [m, 257], shares of its outline that sum to 1.
+
+    Column c is the share along regions of class c, and the last one the share where the picture ends. A region whose
+    outline meets nothing that was kept has zeros alone.
+    """
+    around = np.zeros((len(image), 257))
+    one, other, lengths = image.borders.T
+    np.add.at(around, (one, image.classes[other]), lengths)
+    around[:, -1] = image.edge
+    outline: NDArray[np.float64] = around / np.maximum(around.sum(axis=1, keepdims=True), 1)
+    return outline
+
+
+def matching_regions(query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
+    """Match the largest regions of a query with those of the same class in a hit that lie in similar surroundings.
+
+    The distance of a match is the mean of half the L1 distance between their `surroundings`, and of the difference
+    between the shares of their pictures that they cover: from 0 to 1.
+    """
+    own, others = _largest(query), _largest(hit)
+    if not len(own) or not len(others):
+        return ()
+    apart = pairwise_distances(surroundings(query)[own], surroundings(hit)[others], "l1") / 4
+    shares = [image.areas[chosen] / image.areas.sum() for image, chosen in ((query, own), (hit, others))]
+    apart = apart + np.abs(shares[0][:, None] - shares[1]) / 2
+    apart[query.classes[own][:, None] != hit.classes[others]] = np.inf
+    nearest = apart.argmin(axis=1)
+    boxes, classes = hit.boxes[others].tolist(), hit.classes[others].tolist()
+    return tuple(
+        Match(region, int(others[at]), float(row[at]), classes[at], tuple(boxes[at]))
+        for region, at, row in zip(own.tolist(), nearest.tolist(), apart, strict=True)
+        if np.isfinite(row[at])
+    )
+
+
+def _largest(image: ImageFeatures) -> NDArray[np.int64]:
+    return np.sort(np.argsort(-image.areas, kind="stable")[:EXPLAINED])
