@@ -44,3 +44,7 @@ class ModelError(RsirError):
 
 class ServerUnavailableError(ModelError):
     """No server answered in time; the same call may succeed later."""
+
+
+class ClusterError(RsirError):
+    """A cluster that cannot be reached, or whose workers cannot begin."""

@@ -114,6 +114,17 @@ class Connection(OptionGroup):
 
         return TLS(ca=self.tls_ca, certificate=self.tls_certificate, key=self.tls_key, server_name=self.tls_server_name)
 
+    def require_one(self) -> None:
+        """Make sure that one model is named.
+
+        Raises:
+            typer.BadParameter: Neither or both of server and saved model are.
+        """
+        if self.saved_model is not None and self.server_on_line:
+            raise typer.BadParameter("both --server and --saved-model are given: name one model")
+        if not self.named:
+            raise typer.BadParameter("name a model: --server HOST:PORT, or --saved-model saved_models/NAME")
+
     def open(self) -> Model:
         """Open the model; a server is asked at once which model it holds.
 
@@ -121,12 +132,10 @@ class Connection(OptionGroup):
             typer.BadParameter: Neither or both of server and saved model are named.
             RsirError: See `rsir_tf.connect` and `rsir_tf.load`.
         """
+        self.require_one()
         if self.saved_model is not None:
-            if self.server_on_line:
-                raise typer.BadParameter("both --server and --saved-model are given: name one model")
             return self._load(self.saved_model)
-        if not self.server:
-            raise typer.BadParameter("name a model: --server HOST:PORT, or --saved-model saved_models/NAME")
+        assert self.server  # `require_one` has seen it.
         _quiet_grpc()
         from rsir_tf.serving import connect
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +17,8 @@ from rsir_tf.errors import InputError
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
+    from rsir_tf.cluster import WorkerPool
+    from rsir_tf.contract import Model
     from rsir_tf.rasters import Reading
     from rsir_tf.workflows import IndexSummary
 
@@ -56,6 +60,30 @@ def command(
             metavar="PART/PARTS",
             help="Index one of several equal parts of the images, for example 3/16. Several machines can then work at "
             "the same time, each with a --to of its own; `rsir-tf join` puts the parts together.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Describe the images on the workers of a running Ray cluster: HOST:PORT of its head, or `auto` for "
+            "the cluster that this machine belongs to. Each worker asks --server, or loads --saved-model. The images, "
+            "the model and the index must lie on storage that all machines see at the same paths.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many workers of the Ray cluster to use. The default is one for each GPU, or one for each machine "
+            "if there are none.",
+        ),
+    ] = None,
+    staging: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for finished parts of a Ray cluster's work. It is removed at the end. The default is the "
+            "index's name with .parts at its end.",
         ),
     ] = None,
     connectivity: Annotated[
@@ -150,14 +178,14 @@ def command(
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
     archive = None if connection.saved_model is None else open_images()
-    with connection.open() as opened:
+    with _asked(connection, ray, workers) as (model, pool):
         archive = open_images() if archive is None else archive
         from rsir_tf.workflows import index_archive
 
         with console.progress("indexing") as tell:
             summary = index_archive(
                 archive,
-                opened,
+                model,
                 to,
                 connectivity=int(connectivity.value),
                 min_area=min_area,
@@ -173,6 +201,8 @@ def command(
                 name=name,
                 root=folder,
                 shard=own_part,
+                pool=pool,
+                staging=staging,
                 progress=tell,
             )
     _tell(summary)
@@ -182,6 +212,23 @@ def command(
         console.put(str(to))
     # A program must be able to tell that nothing could be read.
     raise typer.Exit(int(bool(summary.skipped) and not summary.images))
+
+
+@contextmanager
+def _asked(
+    connection: Connection, ray: str | None, workers: int | None
+) -> Iterator[tuple[Model, WorkerPool[Model] | None]]:
+    """The model to ask, and the workers of a cluster that ask it, where one is named."""
+    if ray is None:
+        with connection.open() as model:
+            yield model, None
+        return
+    from rsir_tf.cluster import WorkerPool
+    from rsir_tf.workflows import ModelOnWorkers
+
+    connection.require_one()
+    with WorkerPool(ray, connection.open, workers=workers) as pool:
+        yield ModelOnWorkers(pool), pool
 
 
 def _tell(summary: IndexSummary) -> None:

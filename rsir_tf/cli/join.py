@@ -34,8 +34,9 @@ def command(
     with console.progress("joining") as tell:
         summary = join_parts(parts, to, prune=prune, merge=merge, progress=tell)
     console.say(
-        f"{summary.images:,} images in the index: {summary.added:,} added, {summary.unchanged:,} unchanged, "
-        f"{summary.changed:,} changed, {summary.removed:,} removed, {summary.skipped:,} skipped"
+        f"{summary.images:,} images in the index: {summary.added:,} added, {summary.reused:,} with known "
+        f"content, {summary.unchanged:,} unchanged, {summary.refreshed:,} refreshed, {summary.removed:,} removed, "
+        f"{summary.skipped:,} skipped"
     )
     if summary.absent:
         console.say(f"{summary.absent:,} images of the index are in no part; --prune removes them")

@@ -110,6 +110,11 @@ class IndexWriter:
         return tuple(sorted({*self._committed.catalogue.slots, *self._pending.entries}))
 
     @property
+    def pending(self) -> int:
+        """How many images are not part of the index before the next `commit`."""
+        return len(self._pending.entries)
+
+    @property
     def skipped(self) -> dict[str, str]:
         """Images that could not be indexed, and why, by id."""
         return self._skipped.notes

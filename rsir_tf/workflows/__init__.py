@@ -3,6 +3,7 @@
 training     an archive → a run: a network that was trained, watched, scored and drawn
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk (indexing_run)     archive_roots   which of the index's archives it is
+clustered_indexing   the same on the workers of a Ray cluster
 shards       an archive → parts of it, to be indexed on several machines     joining   their indexes → one index
 index_places     where the images of an index lie
 changing     an index → the same without some images, or with its archive named at another place
@@ -41,6 +42,7 @@ _HOMES = {
     "Described": "rsir_tf.workflows.describing",
     "IndexSummary": "rsir_tf.workflows.indexing",
     "JoinSummary": "rsir_tf.workflows.joining",
+    "ModelOnWorkers": "rsir_tf.workflows.clustered_indexing",
     "GeographicLimits": "rsir_tf.workflows.geographic_limits",
     "QueryResult": "rsir_tf.workflows.query_results",
     "QueryWindow": "rsir_tf.workflows.query_windows",
@@ -83,6 +85,7 @@ __all__ = [
     "GeographicLimits",
     "IndexSummary",
     "JoinSummary",
+    "ModelOnWorkers",
     "QueryResult",
     "QueryWindow",
     "RankedHits",
@@ -126,6 +129,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.archive_comparison import compare_archive
     from rsir_tf.workflows.archive_roots import recorded_reading
     from rsir_tf.workflows.changing import change_index
+    from rsir_tf.workflows.clustered_indexing import ModelOnWorkers
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
     from rsir_tf.workflows.comparison_costs import describe_into_index
     from rsir_tf.workflows.comparison_report import (

@@ -12,11 +12,13 @@ from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import derived_files
 from rsir_tf.rasters import MISSING, open_source
 from rsir_tf.workflows.archive_roots import ArchiveInIndex, belongs, find_archive, named
+from rsir_tf.workflows.clustered_indexing import ClusteredRun
 from rsir_tf.workflows.indexing_run import Fingerprints, IndexingRun, scene_of
 from rsir_tf.workflows.shards import Shard, forget_shard, note_shard
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
+    from rsir_tf.cluster import WorkerPool
     from rsir_tf.contract import Model
 
 
@@ -78,6 +80,8 @@ def index_archive(
     name: str | None = None,
     root: Path | None = None,
     shard: Shard | None = None,
+    pool: WorkerPool[Model] | None = None,
+    staging: Path | None = None,
     progress: Progress = silent,
 ) -> IndexSummary:
     """Describe each image of an archive with a model and keep its descriptors.
@@ -109,6 +113,10 @@ def index_archive(
         name: What to call the archive in the index, where that holds another one; its ids begin with "name/" then.
         root: The archive's folder, to say that it is the one of the index, moved; None finds out.
         shard: The part of the archive to describe, for `join_parts`; None describes all of it.
+        pool: Workers of a cluster that read and describe the images; `model` then only says which model they have
+            (`ModelOnWorkers`).
+        staging: With a pool, the folder for finished parts, on storage that all machines see; None puts it beside the
+            index.
         progress: Called after each image.
 
     Raises:
@@ -117,6 +125,7 @@ def index_archive(
         InputError: Under `strict`, an image cannot be read; a setting is one that no index can have; or the index holds
             another archive, and `name` does not tell the two apart.
         ModelError: The model does not answer; what is done by then is kept.
+        ClusterError: A worker of the pool cannot begin, or does not see the staging folder.
         ArtifactError: The index cannot be written, or another process is writing it.
     """
     description = model.describe()
@@ -140,7 +149,11 @@ def index_archive(
     with IndexWriter.open(to, settings, derived=derived_files()) as writer:
         placed = find_archive(archive, writer, name=name, root=root)
         summary.moved_from = placed.moved_from
-        IndexingRun(placed, model, writer, summary, strict, rehash, progress).go()
+        run = IndexingRun(placed, model, writer, summary, strict, rehash, progress)
+        if pool is None:
+            run.go()
+        else:
+            ClusteredRun(run, archive, pool, staging or to.with_name(f"{to.name}.parts")).go()
         _compare_with_given(archive, placed, writer, summary, prune)
         if merge:
             writer.merge()

@@ -83,17 +83,13 @@ class IndexingRun:
     def _images(self) -> Iterator[NDArray[np.uint8]]:
         for record in self.archive.records:
             self._enter(scene_of(record))
+            if self.settled(record):
+                continue
             fingerprint = self.fingerprints.of(record.source)
             known = self.writer.facts_of(record.id)
-            if known is not None and not self.rehash and fingerprint == (known.file_size, known.modified_ns):
-                self._keep(record, fingerprint, known)
-                continue
-            if not self.rehash and self.writer.left_out_before(record.id, *fingerprint):
-                self._leave_out(record)
-                continue
             pixels = self._pixels(record)
             if pixels is None:
-                self._tell(record)
+                self.tell(record)
                 continue
             if why_left_out(pixels.valid, self.archive.reading) is not None:
                 self.writer.leave_out(record.id, *fingerprint)
@@ -115,6 +111,20 @@ class IndexingRun:
                 self.waiting.append(read)
                 yield seen.values
         self._enter("")
+
+    def settled(self, record: Record) -> bool:
+        """Whether an image's source is as the index knows it; what else it says of the image is brought up to date."""
+        if self.rehash:
+            return False
+        fingerprint = self.fingerprints.of(record.source)
+        known = self.writer.facts_of(record.id)
+        if known is not None and fingerprint == (known.file_size, known.modified_ns):
+            self._keep(record, fingerprint, known)
+            return True
+        if self.writer.left_out_before(record.id, *fingerprint):
+            self._leave_out(record)
+            return True
+        return False
 
     def _pixels(self, record: Record) -> Pixels | None:
         """Read an image; None where it cannot be read, which is noted."""
@@ -155,7 +165,7 @@ class IndexingRun:
     def _add(self, read: _Read, **arrays: Any) -> None:
         facts: dict[str, Any] = {field.name: getattr(read.facts, field.name) for field in fields(read.facts)}
         self.writer.add(ImageEntry(read.record.id, height=read.shape[0], width=read.shape[1], **facts, **arrays))
-        self._tell(read.record)
+        self.tell(read.record)
 
     def _keep(self, record: Record, fingerprint: Fingerprint, known: ImageFacts) -> None:
         """The pixels are those that the index has: bring up to date what else it says of the image."""
@@ -174,18 +184,19 @@ class IndexingRun:
             self.writer.refresh(record.id, facts)
             self.summary.refreshed += 1
         self.writer.unskip(record.id)
-        self._tell(record)
+        self.tell(record)
 
     def _leave_out(self, record: Record) -> None:
         self.summary.left_out += 1
-        self._tell(record)
+        self.tell(record)
 
     def _facts(self, record: Record, fingerprint: Fingerprint, content: str, place: Place | None) -> ImageFacts:
         path = path_to_store(record.source.address, self.archive.base)
         known = (self.archive.name, path, record.scene, record.tags, content, *fingerprint)
         return ImageFacts(*known, place=place, placed=True)
 
-    def _tell(self, record: Record) -> None:
+    def tell(self, record: Record) -> None:
+        """Count an image as done."""
         self.done += 1
         self.progress(self.done, len(self.archive.records), record.id)
 

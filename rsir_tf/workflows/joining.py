@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.index import ImageEntry, ImageFacts, IndexWriter, StoredIndex
@@ -25,8 +25,9 @@ class JoinSummary:
         index: The index's folder.
         images: Number of images in the index now.
         added: Number of images that were added.
+        reused: Number of images that were added with the descriptors of one with the same pixels.
         unchanged: Number of images that were in the index already.
-        changed: Number of images that were in the index with other pixels or facts.
+        refreshed: Number of images that were in the index with other pixels or facts.
         removed: Number of images that were removed, because no part has them.
         absent: Number of images of the index that no part has, and that were kept.
         skipped: Number of images that could not be read when the parts were made.
@@ -35,8 +36,9 @@ class JoinSummary:
     index: str
     images: int = 0
     added: int = 0
+    reused: int = 0
     unchanged: int = 0
-    changed: int = 0
+    refreshed: int = 0
     removed: int = 0
     absent: int = 0
     skipped: int = 0
@@ -82,7 +84,8 @@ def join_parts(
         for part in ordered:
             index = StoredIndex.open(part)
             for row, image in enumerate(index.images.ids):
-                _add(index.entry(row), writer, summary)
+                how = take_in(index.entry(row), writer)
+                setattr(summary, how, getattr(summary, how) + 1)
                 before.discard(image)
                 done += 1
                 progress(done, total, image)
@@ -103,20 +106,31 @@ def join_parts(
     return summary
 
 
-def _add(entry: ImageEntry, writer: IndexWriter, summary: JoinSummary) -> None:
+def take_in(entry: ImageEntry, writer: IndexWriter) -> Literal["added", "reused", "refreshed", "unchanged"]:
+    """Add an image of another index, unless the index has just that already.
+
+    If the index has an image of the same pixels, its descriptors are taken: equal pixels have distance 0 to the bit,
+    also where two machines described them.
+
+    Args:
+        entry: The image.
+        writer: Of the index.
+
+    Returns:
+        "unchanged" if the index has it; "refreshed" if it had one of the same id; "reused" if it has the pixels.
+
+    Raises:
+        ArtifactError: A segment was full and could not be written.
+    """
     known = writer.facts_of(entry.id)
     if known == entry.facts:
-        summary.unchanged += 1
-        return
+        return "unchanged"
     twin = writer.find_content(entry.content_hash)
-    if twin is not None and twin.id != entry.id:
+    if twin is not None:
         own = {field.name: getattr(entry, field.name) for field in fields(ImageFacts)}
         entry = replace(twin, id=entry.id, footprint=entry.footprint, **own)
     writer.add(entry)
-    if known is None:
-        summary.added += 1
-    else:
-        summary.changed += 1
+    return "refreshed" if known is not None else "added" if twin is None else "reused"
 
 
 def _in_order(parts: Sequence[Path]) -> list[Path]:

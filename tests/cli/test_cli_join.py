@@ -23,7 +23,10 @@ def test_parts_are_indexed_and_joined(tmp_path: Path, archive: Path, server: str
     ended = command("join", tmp_path / "part-2", tmp_path / "part-1", "--to", tmp_path / "index", "--merge")
     assert ended.code == 0, ended.err
     assert ended.out == f"{tmp_path / 'index'}\n"
-    assert "6 images in the index: 6 added, 0 unchanged, 0 changed, 0 removed, 0 skipped" in ended.err
+    assert (
+        "6 images in the index: 6 added, 0 with known content, 0 unchanged, 0 refreshed, 0 removed, 0 skipped"
+        in ended.err
+    )
     again = command("join", tmp_path / "part-2", tmp_path / "part-1", "--to", tmp_path / "index", "--json")
     assert '"unchanged": 6' in again.out
     # The joined index is an index like others: the archive can be indexed into it directly, and nothing is new.
