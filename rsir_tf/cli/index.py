@@ -17,10 +17,9 @@ from rsir_tf.errors import InputError
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
-    from rsir_tf.cluster import WorkerPool
     from rsir_tf.contract import Model
     from rsir_tf.rasters import Reading
-    from rsir_tf.workflows import IndexSummary
+    from rsir_tf.workflows import IndexSummary, ModelOnWorkers
 
 NAME = "index"
 
@@ -178,7 +177,7 @@ def command(
 
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
     archive = None if connection.saved_model is None else open_images()
-    with _asked(connection, ray, workers) as (model, pool):
+    with _asked(connection, ray, workers) as model:
         archive = open_images() if archive is None else archive
         from rsir_tf.workflows import index_archive
 
@@ -201,7 +200,6 @@ def command(
                 name=name,
                 root=folder,
                 shard=own_part,
-                pool=pool,
                 staging=staging,
                 progress=tell,
             )
@@ -215,20 +213,18 @@ def command(
 
 
 @contextmanager
-def _asked(
-    connection: Connection, ray: str | None, workers: int | None
-) -> Iterator[tuple[Model, WorkerPool[Model] | None]]:
-    """The model to ask, and the workers of a cluster that ask it, where one is named."""
+def _asked(connection: Connection, ray: str | None, workers: int | None) -> Iterator[Model | ModelOnWorkers]:
+    """The model to ask, in this process or on the workers of a cluster."""
     if ray is None:
         with connection.open() as model:
-            yield model, None
+            yield model
         return
     from rsir_tf.cluster import WorkerPool
     from rsir_tf.workflows import ModelOnWorkers
 
     connection.require_one()
     with WorkerPool(ray, connection.open, workers=workers) as pool:
-        yield ModelOnWorkers(pool), pool
+        yield ModelOnWorkers(pool)
 
 
 def _tell(summary: IndexSummary) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -180,7 +181,7 @@ def _connected(address: str) -> Any:
         raise ClusterError("Ray is not installed", cure="pip install 'rsir_tf[cluster]'") from error
     try:
         _require_listener(address)
-        ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     except Exception as error:
         raise ClusterError(
             f"{address}: no Ray cluster that this program can join ({_one_line(error)})",

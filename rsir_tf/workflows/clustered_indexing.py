@@ -67,6 +67,9 @@ class ModelOnWorkers:
     Args:
         pool: Workers that hold a model each.
 
+    Attributes:
+        pool: As given.
+
     Raises:
         MismatchError: They hold different models.
         ClusterError: A worker cannot be started, or cannot open its model.
@@ -169,8 +172,9 @@ class ClusteredRun:
         for own, record in images:
             if own.id in rows:
                 path = path_to_store(record.source.address, run.archive.base)
-                place = {"id": record.id, "archive": run.archive.name, "path": path}
-                how = take_in(dataclasses.replace(part.entry(rows[own.id]), **place), run.writer)
+                entry = part.entry(rows[own.id])
+                entry = dataclasses.replace(entry, id=record.id, archive=run.archive.name, path=path)
+                how = take_in(entry, run.writer)
                 setattr(run.summary, how, getattr(run.summary, how) + 1)
             elif own.id in left_out:
                 size, modified = map(int, left_out[own.id].split())

@@ -12,13 +12,12 @@ from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import derived_files
 from rsir_tf.rasters import MISSING, open_source
 from rsir_tf.workflows.archive_roots import ArchiveInIndex, belongs, find_archive, named
-from rsir_tf.workflows.clustered_indexing import ClusteredRun
+from rsir_tf.workflows.clustered_indexing import ClusteredRun, ModelOnWorkers
 from rsir_tf.workflows.indexing_run import Fingerprints, IndexingRun, scene_of
 from rsir_tf.workflows.shards import Shard, forget_shard, note_shard
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
-    from rsir_tf.cluster import WorkerPool
     from rsir_tf.contract import Model
 
 
@@ -63,7 +62,7 @@ class IndexSummary:
 
 def index_archive(
     archive: Archive,
-    model: Model,
+    model: Model | ModelOnWorkers,
     to: Path,
     *,
     connectivity: int = 8,
@@ -80,7 +79,6 @@ def index_archive(
     name: str | None = None,
     root: Path | None = None,
     shard: Shard | None = None,
-    pool: WorkerPool[Model] | None = None,
     staging: Path | None = None,
     progress: Progress = silent,
 ) -> IndexSummary:
@@ -94,7 +92,8 @@ def index_archive(
 
     Args:
         archive: Any; scenes and tags are kept with the images.
-        model: From `rsir_tf.connect` or `rsir_tf.load`.
+        model: From `rsir_tf.connect` or `rsir_tf.load`; or `ModelOnWorkers`, with which the workers of a cluster read
+            and describe the images.
         to: The index's folder; made, or continued.
         connectivity: 4 or 8.
         min_area: Smallest region kept, in pixels.
@@ -113,10 +112,8 @@ def index_archive(
         name: What to call the archive in the index, where that holds another one; its ids begin with "name/" then.
         root: The archive's folder, to say that it is the one of the index, moved; None finds out.
         shard: The part of the archive to describe, for `join_parts`; None describes all of it.
-        pool: Workers of a cluster that read and describe the images; `model` then only says which model they have
-            (`ModelOnWorkers`).
-        staging: With a pool, the folder for finished parts, on storage that all machines see; None puts it beside the
-            index.
+        staging: Where workers of a cluster describe the images, the folder for finished parts, on storage that all
+            machines see; None puts it beside the index.
         progress: Called after each image.
 
     Raises:
@@ -125,7 +122,7 @@ def index_archive(
         InputError: Under `strict`, an image cannot be read; a setting is one that no index can have; or the index holds
             another archive, and `name` does not tell the two apart.
         ModelError: The model does not answer; what is done by then is kept.
-        ClusterError: A worker of the pool cannot begin, or does not see the staging folder.
+        ClusterError: A worker of the cluster cannot begin, or does not see the staging folder.
         ArtifactError: The index cannot be written, or another process is writing it.
     """
     description = model.describe()
@@ -149,11 +146,11 @@ def index_archive(
     with IndexWriter.open(to, settings, derived=derived_files()) as writer:
         placed = find_archive(archive, writer, name=name, root=root)
         summary.moved_from = placed.moved_from
-        run = IndexingRun(placed, model, writer, summary, strict, rehash, progress)
-        if pool is None:
-            run.go()
+        run = IndexingRun(placed, writer, summary, strict, rehash, progress)
+        if isinstance(model, ModelOnWorkers):
+            ClusteredRun(run, archive, model.pool, staging or to.with_name(f"{to.name}.parts")).go()
         else:
-            ClusteredRun(run, archive, pool, staging or to.with_name(f"{to.name}.parts")).go()
+            run.go(model)
         _compare_with_given(archive, placed, writer, summary, prune)
         if merge:
             writer.merge()

@@ -49,14 +49,13 @@ class IndexingRun:
     def __init__(
         self,
         archive: ArchiveInIndex,
-        model: Model,
         writer: IndexWriter,
         summary: IndexSummary,
         strict: bool,
         rehash: bool,
         progress: Progress,
     ) -> None:
-        self.archive, self.model, self.writer = archive, model, writer
+        self.archive, self.writer = archive, writer
         self.summary, self.strict, self.rehash, self.progress = summary, strict, rehash, progress
         self.waiting: deque[_Read] = deque()
         self.asked: set[str] = set()
@@ -66,8 +65,8 @@ class IndexingRun:
         self.scene = ""
         self.failures = self.not_tried = 0
 
-    def go(self) -> None:
-        for prediction in self.model.predict_stream(self._images()):
+    def go(self, model: Model) -> None:
+        for prediction in model.predict_stream(self._images()):
             read = self.waiting.popleft()
             described = describe_prediction(prediction, self.writer.settings, read.valid)
             regions = described.regions

@@ -67,8 +67,8 @@ def test_the_index_is_that_of_one_machine_to_the_byte(tmp_path: Path, archive: A
     told = []
     with WorkerPool(address, Stand, workers=2) as pool:
         model = ModelOnWorkers(pool)
-        both = index_archive(archive, model, tmp_path / "both", pool=pool, progress=lambda *call: told.append(call))
-        again = index_archive(archive, model, tmp_path / "both", pool=pool)
+        both = index_archive(archive, model, tmp_path / "both", progress=lambda *call: told.append(call))
+        again = index_archive(archive, model, tmp_path / "both")
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
     assert (both.images, both.added, both.reused) == (alone.images, alone.added, alone.reused) == (39, 38, 1)
     assert both.skipped == alone.skipped
@@ -81,11 +81,11 @@ def test_the_index_is_that_of_one_machine_to_the_byte(tmp_path: Path, archive: A
 def test_only_what_is_new_is_described_and_names_are_kept(tmp_path: Path, archive: Archive, address: str) -> None:
     with WorkerPool(address, Stand, workers=1) as pool:
         model = ModelOnWorkers(pool)
-        index_archive(archive, model, tmp_path / "index", pool=pool, name="city")
+        index_archive(archive, model, tmp_path / "index", name="city")
         save_png(tmp_path / "archive/new.png", np.full((16, 16, 3), 7, np.uint8))
         (tmp_path / "archive/03.png").unlink()
         archive = open_archive(tmp_path / "archive")
-        summary = index_archive(archive, model, tmp_path / "index", pool=pool, name="city", prune=True)
+        summary = index_archive(archive, model, tmp_path / "index", name="city", prune=True)
     assert (summary.added, summary.unchanged, summary.removed) == (1, IMAGES - 1, 1)
     index = open_index(tmp_path / "index")
     assert index.images.ids[-1] == "city/new.png"
@@ -113,7 +113,7 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, archive: Archiv
     for life in range(2):
         (tmp_path / f"lives/{life}").touch()
     with WorkerPool(address, functools.partial(Dies, tmp_path / "lives"), workers=2) as pool:
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "both", pool=pool)
+        index_archive(archive, ModelOnWorkers(pool), tmp_path / "both")
     assert not list((tmp_path / "lives").iterdir())
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
 
@@ -132,9 +132,9 @@ def test_a_part_that_fails_three_times_is_listed(tmp_path: Path, archive: Archiv
     save_png(tmp_path / "archive/08.png", np.full((16, 16, 3), 9, np.uint8))
     with WorkerPool(address, Refuses, workers=2) as pool:
         model = ModelOnWorkers(pool)
-        summary = index_archive(archive, model, tmp_path / "index", pool=pool)
+        summary = index_archive(archive, model, tmp_path / "index")
         with pytest.raises(ModelError, match=r"06\.png and the 5 images after it could not be described: .*no memory"):
-            index_archive(archive, model, tmp_path / "strict", pool=pool, strict=True)
+            index_archive(archive, model, tmp_path / "strict", strict=True)
     assert list(summary.skipped) == [f"{number:02}.png" for number in range(6, 12)]
     assert "the part that it is in failed three times: the server has no memory for this" in summary.skipped["08.png"]
     assert summary.images == IMAGES - 6
@@ -147,7 +147,7 @@ class Always(Stand):
 
 def test_a_model_that_is_gone_ends_the_work(tmp_path: Path, archive: Archive, address: str) -> None:
     with WorkerPool(address, Always, workers=2) as pool, pytest.raises(ModelError, match="goes on where it stopped"):
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "index", pool=pool)
+        index_archive(archive, ModelOnWorkers(pool), tmp_path / "index")
 
 
 def model_of_process() -> Stand:
@@ -211,7 +211,7 @@ def test_the_driver_can_be_killed(tmp_path: Path, archive: Archive, address: str
         "from rsir_tf.workflows import ModelOnWorkers, clustered_indexing, index_archive\n"
         "clustered_indexing.IMAGES_PER_PART = 6\n"
         "with WorkerPool(sys.argv[1], functools.partial(Stand, seconds=0.05), workers=2) as pool:\n"
-        "    index_archive(open_archive(Path(sys.argv[2])), ModelOnWorkers(pool), Path(sys.argv[3]), pool=pool)\n"
+        "    index_archive(open_archive(Path(sys.argv[2])), ModelOnWorkers(pool), Path(sys.argv[3]))\n"
     )
     line = [sys.executable, "-c", program, address, str(tmp_path / "archive"), str(tmp_path / "both"), *sys.path]
     driver = subprocess.Popen(line, start_new_session=True)
@@ -223,5 +223,5 @@ def test_the_driver_can_be_killed(tmp_path: Path, archive: Archive, address: str
     driver.wait()
     assert len(list(parts.glob("*/segments/*"))) >= 2
     with WorkerPool(address, Stand, workers=2) as pool:
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "both", pool=pool)
+        index_archive(archive, ModelOnWorkers(pool), tmp_path / "both")
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
