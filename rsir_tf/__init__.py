@@ -24,6 +24,7 @@ This is the map of the package, from top to bottom. Imports go downwards only, a
     errors          what was found, what was wanted, what to do
     lazy_attributes public names that load their file at their first use
     progress        how long work reports its progress
+    wording         numbers in sentences
 
 Three exceptions: `segmentation` reads `archives`, `ranking` reads `index`, and `presentation` reads the results of
 `evaluation`. Attributes of this package load their room at their first use, so that `import rsir_tf` is quick.

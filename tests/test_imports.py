@@ -21,7 +21,7 @@ BOTTOM = {
     "pictures",
     "vector_rankings",
 }
-BOTTOM |= {"processors", "progress"}
+BOTTOM |= {"processors", "progress", "wording"}
 SHARED = {"rasters"}
 ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "ranking", "evaluation"}
 ROOMS |= {"presentation", "cluster"}

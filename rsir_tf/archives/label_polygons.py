@@ -16,6 +16,7 @@ from rsir_tf.archives.records import Archive
 from rsir_tf.artifacts import content_hash, file_hash
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.rasters.vectors import bounds_in, rasterise, transformed
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,8 +145,9 @@ def with_label_polygons(archive: Archive, labels: LabelPolygons) -> Archive:
     """
     masked = [record.id for record in archive if record.mask is not None]
     if masked:
+        have = counted(len(masked), "image has a mask", "images have masks")
         raise InputError(
-            f"{archive.root}: {len(masked)} images have masks (the first is {masked[0]}), and label polygons are given",
+            f"{archive.root}: {have} (the first is {masked[0]}), and label polygons are given",
             wanted="one of them",
             cure="leave --label-polygons out, or take all files for images with --images '**'",
         )

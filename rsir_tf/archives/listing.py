@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES
+from rsir_tf.wording import counted
 
 SCENE_SUFFIXES = IMAGE_SUFFIXES | {
     # JPEG 2000, GDAL's virtual rasters, Imagine, NITF, PCI Geomatica, ER Mapper, raw bands with a header beside them,
@@ -126,7 +127,7 @@ def list_images(root: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> Listi
 def refuse_empty(root: Path, listing: Listing, suffixes: Collection[str] = IMAGE_SUFFIXES) -> InputError:
     """Compose the error for a folder in which no image was found."""
     most = sorted(listing.others.items(), key=lambda item: (-item[1], item[0]))[:3]
-    held = ", ".join(f"{count} file{'s' * (count > 1)} with {name or 'no ending'}" for name, count in most)
+    held = ", ".join(f"{counted(count, 'file')} with {name or 'no ending'}" for name, count in most)
     if listing.left_out:
         first = listing.left_out[0]
         held += f"{', and ' if held else ''}{first.path}, which was left out: {first.why}"

@@ -16,6 +16,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.rasters import FileSource, RasterSource
 from rsir_tf.rasters.stored_parts import StoredPart, place_and_shape, read_onto, read_window
 from rsir_tf.rasters.warping import pixel_offset
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,9 +149,9 @@ def tell_resampled(records: Iterable[Record]) -> list[str]:
                 names.append(str(mask.path))
     if not names:
         return []
-    first = f"{len(names)} masks have" if len(names) > 1 else "1 mask has"
+    have = counted(len(names), "mask has", "masks have")
     return [
-        f"{first} another grid than the scene (the first is {names[0]}): each pixel gets the mask's value at its centre"
+        f"{have} another grid than the scene (the first is {names[0]}): each pixel gets the mask's value at its centre"
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rsir_tf.errors import InputError
+from rsir_tf.wording import counted
 
 DARK, BRIGHT = 16, 239
 """Of 255: a scene with a lower or a higher mean is nearly black or white. Its stretch is more likely wrong than it."""
@@ -160,13 +161,22 @@ class ArchiveReport:
         """Fill `problems` and `remarks` from the other fields."""
         masks, tags = "masks" in self.supervision, "tags" in self.supervision
         bare = [image for image in self.images_without_mask if not tags or image in self.images_without_tags]
+        untagged = " and no tags" if tags else ""
         self.problems = _lines(
-            (self.unreadable, "{} images cannot be read"),
-            (bare, "{} images have no mask" + (" and no tags" if tags else "")),
-            (self.unreadable_masks, "{} masks cannot be read"),
-            (self.masks_of_other_size, "{} masks are not as large as their image"),
-            (self.masks_of_other_orientation, "{} masks have another orientation tag than their image"),
-            (self.masks_with_unknown_values, "{} masks hold values that the label set does not have"),
+            (self.unreadable, "image cannot be read", "images cannot be read"),
+            (bare, f"image has no mask{untagged}", f"images have no mask{untagged}"),
+            (self.unreadable_masks, "mask cannot be read", "masks cannot be read"),
+            (self.masks_of_other_size, "mask is not as large as its image", "masks are not as large as their image"),
+            (
+                self.masks_of_other_orientation,
+                "mask has another orientation tag than its image",
+                "masks have another orientation tag than their image",
+            ),
+            (
+                self.masks_with_unknown_values,
+                "mask holds values that the label set does not have",
+                "masks hold values that the label set does not have",
+            ),
         )
         if self.masks_read and len(self.masks_void) == self.masks_read:
             self.problems.append(all_void(self.masks_read, f"that of {self.masks_void[0]}").found)
@@ -177,33 +187,65 @@ class ArchiveReport:
             self.problems.append("all windows are left out")
         if self.images == 1 and self.supervision:
             self.problems.append("one image alone cannot be divided into a part to train on and a part to test on")
-        untagged = _lines((self.images_without_tags, "{} images have no line in the tags file"))
+        untitled = _lines(
+            (
+                self.images_without_tags,
+                "image has no line in the tags file",
+                "images have no line in the tags file",
+            )
+        )
+        kind = "scene" if self.scene_files else "image"
         self.remarks = _lines(
-            (self.left_out, "{} files or folders are left out"),
-            (self.windows_left_out, "{} windows are left out"),
-            (self._ill_stretched(), "{} scenes are nearly black or white as they are read"),
-            (self._magnified(), "{} scenes are magnified more than twice by --resolution"),
-            (self.large, "{} images are as large as scenes: --tile 256 would cut them into windows"),
-            *(
-                (named, f"{{}} {'scenes' if self.scene_files else 'images'}: the file {note}")
-                for note, named in self.notes.items()
+            (self.left_out, "file or folder is left out", "files or folders are left out"),
+            (self.windows_left_out, "window is left out", "windows are left out"),
+            (
+                self._ill_stretched(),
+                "scene is nearly black or white as it is read",
+                "scenes are nearly black or white as they are read",
             ),
-            (self.masks_void if len(self.masks_void) < self.masks_read else [], "{} masks are void all over"),
-            (self.masks_without_image, "{} masks belong to no image"),
-            (self.tags_without_image, "{} lines of the tags file name no image"),
-            ([entry.name for entry in self.classes if not entry.pixels], "{} classes occur in no mask"),
-            ([name for name, count in self.tags.items() if not count], "{} tags occur at no image"),
+            (
+                self._magnified(),
+                "scene is magnified more than twice by --resolution",
+                "scenes are magnified more than twice by --resolution",
+            ),
+            (
+                self.large,
+                "image is as large as scenes are: --tile 256 would cut it into windows",
+                "images are as large as scenes are: --tile 256 would cut them into windows",
+            ),
+            *((named, f"{kind}: the file {note}", f"{kind}s: the file {note}") for note, named in self.notes.items()),
+            (
+                self.masks_void if len(self.masks_void) < self.masks_read else [],
+                "mask is void all over",
+                "masks are void all over",
+            ),
+            (self.masks_without_image, "mask belongs to no image", "masks belong to no image"),
+            (
+                self.tags_without_image,
+                "line of the tags file names no image",
+                "lines of the tags file name no image",
+            ),
+            (
+                [entry.name for entry in self.classes if not entry.pixels],
+                "class occurs in no mask",
+                "classes occur in no mask",
+            ),
+            (
+                [name for name, count in self.tags.items() if not count],
+                "tag occurs at no image",
+                "tags occur at no image",
+            ),
         )
         types = sorted({scene.dtype for scene in self.scene_files})
         if len(types) > 1 and "stretch" in self.reading.get("recipe", {}):
             self.remarks.append(f"scenes hold values of several types ({', '.join(types)}), and have one stretch")
         if len(bare) < len(self.images_without_mask):
-            some = _lines((self.images_without_mask, "{} images have no mask"))
+            some = _lines((self.images_without_mask, "image has no mask", "images have no mask"))
             self.remarks.insert(0, f"{some[0]}: training takes `--supervision mixed`, or tags alone")
         if masks:
-            self.remarks = untagged + self.remarks
+            self.remarks = untitled + self.remarks
         else:
-            self.problems += untagged
+            self.problems += untitled
         if self.supervision == ["tags"]:
             self.remarks.insert(0, "there are tags and no masks: training takes tags")
         if not self.supervision:
@@ -246,14 +288,14 @@ def one_class(name: str, part: str = "") -> InputError:
     )
 
 
-def _lines(*findings: tuple[Collection[str], str]) -> list[str]:
+def _lines(*findings: tuple[Collection[str], str, str]) -> list[str]:
     """Say how many there are and name the first, with its reason where there is one."""
     lines = []
-    for found, text in findings:
+    for found, one, several in findings:
         if not found:
             continue
         first = next(iter(found))
         reason = found[first] if isinstance(found, dict) else None
         named = f"{first}: {reason}" if reason else first
-        lines.append(f"{text.replace('{}', str(len(found)), 1)} (" + ("first " if len(found) > 1 else "") + f"{named})")
+        lines.append(f"{counted(len(found), one, several)} ({'first ' if len(found) > 1 else ''}{named})")
     return lines

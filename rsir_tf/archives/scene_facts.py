@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Container, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rsir_tf.archives.records import Archive
 from rsir_tf.archives.report import SceneFacts
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import Place, RasterSource, ground_resolution, open_dataset, path_of
+from rsir_tf.rasters.layouts import Layout, glance, layout_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+OFTEN = 0.1
+"""Of a scene's pixels: one value in as many may be nodata that the file does not declare."""
 
 
 class Seen(NamedTuple):
@@ -55,12 +60,14 @@ def describe_scenes(archive: Archive, seen: Mapping[str, Seen], left_out: Contai
         shares = [seen[record.id].valid_share for record in records]
         path = path_of(records[0].source.address) or ""
         # The file as it is, not as it is resampled.
-        own = dataclasses.replace(archive.reading.recipe, resolution=None)
-        source = RasterSource(path, own, tile_names=archive.reading.tile_names)
+        read = RasterSource(path, archive.reading.recipe, tile_names=archive.reading.tile_names)
+        own = dataclasses.replace(read, recipe=dataclasses.replace(read.recipe, resolution=None))
         try:
             with open_dataset(path) as opened:
                 bands, dtype, size = opened.count, str(opened.dtypes[0]), (opened.height, opened.width)
-            place, notes = source.place, source.notes
+                notes = (*read.notes, *_undeclared(opened, layout_of(path, read.recipe, read.tile_names)))
+            place = own.place
+            known = place or read.place  # Control points and RPCs give a place where there is a resolution.
         except InputError:  # It was there a moment ago; what its windows met is told of them.
             continue
         mean = sum(seen[record.id].mean * share for record, share in zip(records, shares, strict=True))
@@ -70,7 +77,7 @@ def describe_scenes(archive: Archive, seen: Mapping[str, Seen], left_out: Contai
                 size=f"{size[1]}x{size[0]}",
                 bands=bands,
                 dtype=dtype,
-                crs=None if place is None else _named(place.crs),
+                crs=None if known is None else _named(known.crs),
                 metres_a_pixel=_resolution(place, size),
                 windows=len(records),
                 windows_left_out=sum(record.id in left_out for record in records),
@@ -80,6 +87,22 @@ def describe_scenes(archive: Archive, seen: Mapping[str, Seen], left_out: Contai
             )
         )
     return scenes
+
+
+def _undeclared(dataset: Any, layout: Layout) -> tuple[str, ...]:
+    """A note on what may be nodata that nothing declares: the least or the largest value, at a corner and often."""
+    if layout.masked or layout.nodata is not None:
+        return ()
+    values = glance(dataset, layout.bands)
+    notes = []
+    for value in sorted({values.min().item(), values.max().item()}):
+        same = (values == value).all(axis=0)
+        if same.mean() >= OFTEN and same[[0, 0, -1, -1], [0, -1, 0, -1]].any() and not same.all():
+            notes.append(
+                f"has the value {value:g} in {same.mean():.0%} of its pixels, at a corner too, and declares no nodata: "
+                f"if they show nothing, say --nodata {value:g}"
+            )
+    return tuple(notes)
 
 
 def _resolution(place: Place | None, size: tuple[int, int]) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rsir_tf.archives.listing import LeftOut
 from rsir_tf.archives.record_masks import tell_resampled
 from rsir_tf.archives.records import Archive, Record
+from rsir_tf.archives.tile_neighbours import refuse_misplaced
 from rsir_tf.errors import InputError
 from rsir_tf.processors import in_threads
 from rsir_tf.progress import Progress, silent
@@ -39,12 +40,15 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False, progres
         progress: Called after each file.
 
     Raises:
-        InputError: No file can be read like this; or, with `strict`, one cannot.
+        InputError: No file can be read like this; or, with `strict`, one cannot; or web tiles do not lie where the
+            pattern of their names puts them.
     """
     parts = _parts_of_virtual(archive.records)
     records: list[Record] = []
     left_out = [LeftOut(record.id, f"is a part of {parts[record.id]}") for record in archive if record.id in parts]
     files = [record for record in archive if record.id not in parts]
+    if reading.tile_names is not None:
+        refuse_misplaced([path_of(record.source.address) or "" for record in files], reading.tile_names, reading.recipe)
     refused: dict[str, InputError] = {}
     opened = in_threads(lambda each: _images(each, reading), files, threads=THREADS)
     for done, (record, found) in enumerate(zip(files, opened, strict=True), start=1):

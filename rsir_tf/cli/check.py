@@ -9,6 +9,7 @@ import typer
 
 from rsir_tf.cli import console, options, polygon_options
 from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from rsir_tf.archives import ArchiveReport
@@ -26,7 +27,8 @@ def command(
 ) -> None:
     """Read every file of an archive, count what is in it, and name each file that training would fail at.
 
-    The exit code is 1 if training would fail.
+    The exit code is 1 if training would fail, as it does on an archive without masks and tags, which can only be
+    indexed and searched.
     """
     from rsir_tf.archives import check_archive
 
@@ -49,7 +51,7 @@ SCENES_SHOWN = 20
 def _text(report: ArchiveReport) -> str:
     from rsir_tf.presentation.tables import Table, console_table, visible
 
-    lines = [f"{report.root}: {report.images:,} images, format {report.format}"]
+    lines = [f"{report.root}: {counted(report.images, 'image')}, format {report.format}"]
     lines.append(f"layout   {report.understood}")
     if report.reading_in_words:
         lines.append(f"reading  {report.reading_in_words}")
@@ -69,15 +71,17 @@ def _text(report: ArchiveReport) -> str:
             lines.append(
                 f"{name:8} {len(counts)}, with {fewest} to {most} images"
                 if fewest < most
-                else f"{name:8} {len(counts)}, with {most} images each"
+                else f"{name:8} {len(counts)}, with {counted(most, 'image')} each"
             )
     if report.tags:
         lines.append(f"tags     {len(report.tags)}, {report.tags_per_image or 0:.2f} an image")
-        tags = Table(["", ""], [[name, f"{count:,} images"] for name, count in report.tags.items()], figures=True)
+        tags = Table(["", ""], [[name, counted(count, "image")] for name, count in report.tags.items()], figures=True)
         lines += console_table(tags, indent=2)
     if report.classes:
         lines.append(f"classes  {len(report.classes)} of label set {report.label_set}, void {report.void_share:.2%}")
-        shares = [[entry.name, f"{entry.share:.2%} of pixels", f"{entry.images:,} images"] for entry in report.classes]
+        shares = [
+            [entry.name, f"{entry.share:.2%} of pixels", counted(entry.images, "image")] for entry in report.classes
+        ]
         lines += console_table(Table(["", "", ""], shares, figures=True), indent=2)
     # A problem's own line names one example; all follow it here.
     lines += [f"problem  {line.partition(' (')[0]}" for line in report.problems]
@@ -89,7 +93,8 @@ def _text(report: ArchiveReport) -> str:
     lines += [f"left out {path}: {why}" for path, why in list(report.left_out.items())[:FAULTS_SHOWN]]
     if len(report.left_out) > FAULTS_SHOWN:
         lines.append(f"left out … and {len(report.left_out) - FAULTS_SHOWN:,} more; --json names all")
-    lines.append("fit for training" if report.trainable else "training would fail")
+    searchable = "fit for search; " if not report.supervision and not report.problems else ""
+    lines.append("fit for training" if report.trainable else f"{searchable}training would fail")
     return "\n".join(map(visible, lines))
 
 
@@ -103,10 +108,10 @@ def _scene_lines(report: ArchiveReport) -> list[str]:
         [
             scene.id,
             scene.size,
-            f"{scene.bands} band{'s' * (scene.bands != 1)} of {scene.dtype}",
+            f"{counted(scene.bands, 'band')} of {scene.dtype}",
             scene.crs or "no place",
             "" if scene.metres_a_pixel is None else f"{short_number(scene.metres_a_pixel)} m",
-            f"{(kept := scene.windows - scene.windows_left_out):,} window{'s' * (kept != 1)}",
+            counted(scene.windows - scene.windows_left_out, "window"),
             f"{scene.valid_share:.1%} valid",
         ]
         for scene in report.scene_files

@@ -11,6 +11,7 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.option_groups import OptionGroup
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,5 +141,5 @@ class Heatmap(OptionGroup):
         if found.place is None:
             console.say(f"{self.heatmap}: nothing says where on Earth it lies, so that the map has no place either")
         picture = write_similarity_map(found, self.to)
-        whence = "" if cells else f"; {found.held} windows from the index, {found.described} from the model"
+        whence = "" if cells else f"; {counted(found.held, 'window')} from the index, {found.described} from the model"
         console.say(f"wrote {self.to} and {picture}{whence}")

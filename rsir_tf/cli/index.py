@@ -14,6 +14,7 @@ from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.errors import InputError
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from rsir_tf.archives import Archive
@@ -233,7 +234,7 @@ def _tell(summary: IndexSummary) -> None:
         console.say(f"the archive has been moved from {summary.moved_from}: the index names its new place")
     for dropped in summary.dropped:
         console.say(
-            f"dropped damaged segment {dropped.segment} with {dropped.images:,} images, to be indexed again: "
+            f"dropped damaged segment {dropped.segment} with {counted(dropped.images, 'image')}, to be indexed again: "
             + ("their list is damaged too" if dropped.ids is None else ", ".join(dropped.ids))
         )
     skipped = summary.skipped or {}
@@ -242,17 +243,18 @@ def _tell(summary: IndexSummary) -> None:
     if len(skipped) > SKIPPED_SHOWN:
         console.say(f"skipped {len(skipped) - SKIPPED_SHOWN:,} more: skipped.json in the index's folder names them all")
     console.say(
-        f"{summary.images:,} images in the index: {summary.added:,} added, {summary.reused:,} with known content, "
-        f"{summary.unchanged:,} unchanged, {summary.refreshed:,} refreshed, {summary.removed:,} removed, "
-        f"{len(skipped):,} skipped"
+        f"{counted(summary.images, 'image')} in the index: {summary.added:,} added, "
+        f"{summary.reused:,} with known content, {summary.unchanged:,} unchanged, {summary.refreshed:,} refreshed, "
+        f"{summary.removed:,} removed, {len(skipped):,} skipped"
     )
     if summary.left_out:
-        console.say(f"{summary.left_out:,} windows are left out, because too few of their pixels are valid")
+        left_out = counted(summary.left_out, "window is left out", "windows are left out")
+        console.say(f"{left_out}: too few pixels are valid")
     if summary.absent:
-        console.say(
-            f"{summary.absent:,} images of the index are not among those given, and {summary.gone:,} of them have no "
-            "file any more; --prune removes them"
-        )
+        absent = counted(summary.absent, "image of the index is", "images of the index are")
+        gone = counted(summary.gone, "has", "have")
+        them = "it" if summary.absent == 1 else "them"
+        console.say(f"{absent} not among those given, and {gone} no file any more; --prune removes {them}")
 
 
 def _compare_with_card(connection: Connection, reading: Reading) -> None:
@@ -286,7 +288,7 @@ def _change(to: Path, remove: list[str], roots: dict[str, Path], json: bool) -> 
     from rsir_tf.workflows import change_index
 
     changed = change_index(to, remove=remove, roots=roots)
-    console.say(f"{changed['images']:,} images in the index: {changed['removed']:,} removed")
+    console.say(f"{counted(changed['images'], 'image')} in the index: {changed['removed']:,} removed")
     if json:
         console.put_json(changed)
     else:

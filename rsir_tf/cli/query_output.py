@@ -12,6 +12,7 @@ from rsir_tf import __version__
 from rsir_tf.cli import console, options
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.presentation.tables import Table, console_table, visible
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from rsir_tf.cli.example_options import ExampleOptions
@@ -222,7 +223,7 @@ def tell_problems(result: RankedHits) -> None:
     because they have no place.
     """
     if result.without_place:
-        console.say(f"left out {result.without_place:,} images of the index, of which {NO_PLACE}")
+        console.say(f"left out {counted(result.without_place, 'image')} of the index, of which {NO_PLACE}")
     if result.never_shown:
         console.say(f"no image of the index shows {' or '.join(result.never_shown)}")
     elif not result.hits:

@@ -156,11 +156,18 @@ class SceneOptions(OptionGroup):
             return self.reading()
         from rsir_tf.rasters import percentile_stretch
 
+        unread: list[InputError] = []
         with console.progress("computing --stretch") as tell:
-            ranges = percentile_stretch(files, self.percent, self.reading(()).recipe, tell)
+            ranges = percentile_stretch(files, self.percent, self.reading(()).recipe, tell, unread.append)
         numbers = " ".join(f"{value:g}" for pair in ranges for value in pair)
-        these = "this file" if len(files) == 1 else f"these {len(files):,} files"
+        read = len(files) - len(unread)
+        these = f"{read:,} of {len(files):,} files" if unread else "this file" if read == 1 else f"these {read:,} files"
         console.say(f"--stretch {self.stretch} of {these} is --stretch {numbers}")
+        if unread:
+            console.say(
+                f"not in it, because it cannot be read: {unread[0]}"
+                + (f" (and {len(unread) - 1:,} more)" if unread[1:] else "")
+            )
         return self.reading(ranges)
 
     def _require_together(self) -> None:

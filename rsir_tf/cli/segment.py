@@ -12,6 +12,7 @@ from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.option_groups import Without
 from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from rsir_tf.rasters import RasterSource
@@ -109,8 +110,8 @@ def command(
                 console.say(f"{source}: {note}")
             if summary.areas_left_out:
                 console.say(
-                    f"{polygons}: {summary.areas_left_out} areas are left out: they reach beyond the Earth, as the "
-                    "scene's projection shows it; a GeoPackage (.gpkg) holds them"
+                    f"{polygons}: {counted(summary.areas_left_out, 'area')} left out for reaching beyond the Earth, as "
+                    "the scene's projection shows it; a GeoPackage (.gpkg) holds all"
                 )
             if not json:
                 console.put(_text(summary))
@@ -173,7 +174,7 @@ def _text(summary: SegmentSummary) -> str:
         rows = [[*row, f"{area:,.0f}"] for row, area in zip(rows, areas, strict=True)]
     lines = list(console_table(Table(header, rows, right=tuple(range(1, len(header))))))
     if summary.unknown:
-        lines.append(f"{summary.unknown:,} pixels show nothing")
+        lines.append(counted(summary.unknown, "pixel shows nothing", "pixels show nothing"))
     if summary.polygons is not None:
-        lines.append(f"{summary.polygons}: {summary.areas:,} areas")
+        lines.append(f"{summary.polygons}: {counted(summary.areas or 0, 'area')}")
     return "\n".join(map(visible, [*lines, summary.to]))

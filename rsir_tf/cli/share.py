@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.wording import counted
 
 NAME = "share"
 
@@ -44,5 +45,7 @@ def command(
     if json:
         console.put_json(dataclasses.asdict(shared))
     else:
-        console.say(f"{shared.images:,} images, {shared.with_place:,} with a place, by model {shared.model_id}")
+        console.say(
+            f"{counted(shared.images, 'image')}, {shared.with_place:,} with a place, by model {shared.model_id}"
+        )
         console.put(shared.path)

@@ -10,6 +10,7 @@ import typer
 from rsir_tf.cli import console, options, polygon_options
 from rsir_tf.cli.option_groups import Without
 from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.wording import counted
 
 NAME = "split"
 
@@ -56,5 +57,7 @@ def command(
     drawn = draw_split(opened, test, test_group, seed=seed, validation=validation)
     write_split(drawn, to)
     held_out = f"{len(drawn.validation):,} to validate on, " if drawn.validation else ""
-    console.say(f"{len(drawn.train):,} images to train on, {held_out}{len(drawn.test):,} to test on, by {drawn.by}")
+    console.say(
+        f"{counted(len(drawn.train), 'image')} to train on, {held_out}{len(drawn.test):,} to test on, by {drawn.by}"
+    )
     console.put(str(to))

@@ -11,7 +11,7 @@ import numpy as np
 
 from rsir_tf.errors import InputError
 from rsir_tf.rasters.datasets import open_dataset, read_palette, stamp_of
-from rsir_tf.rasters.places import place_of
+from rsir_tf.rasters.places import footprint, place_of
 from rsir_tf.rasters.recipe import Recipe
 from rsir_tf.rasters.source import Place
 from rsir_tf.rasters.tile_names import web_tile_place
@@ -110,10 +110,16 @@ def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe
     flags = {flag.name for flag in dataset.mask_flag_enums[bands[0] - 1]}
     masked = ("per_dataset" in flags and "alpha" not in flags) or alpha is not None
     nodata = recipe.nodata if recipe.nodata is not None else (None if masked else dataset.nodatavals[bands[0] - 1])
-    place = web_tile_place(path, tile_names, dataset.shape) if tile_names else None
-    place = place or place_of(dataset)
+    own = place_of(dataset)
+    place = (_named_place(path, tile_names, dataset.shape, own) if tile_names else None) or own
     points = bool(dataset.gcps[0] or dataset.rpcs)
-    if place is None and not (points and recipe.resolution is not None):
+    if place is None and points and recipe.resolution is not None:
+        if not dataset.gcps[0]:
+            notes.append(
+                f"is placed by RPCs as if all its ground were {dataset.rpcs.height_off:g} m high (their HEIGHT_OFF): "
+                "no terrain model is used, and what is higher or lower is displaced"
+            )
+    elif place is None:
         why = _why_no_place(dataset, points)
         notes.append(f"does not have a name as in {tile_names}, and {why}" if tile_names else why)
     return Layout(
@@ -129,6 +135,21 @@ def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe
         place=place,
         notes=tuple(notes),
     )
+
+
+def _named_place(path: str, tile_names: str, shape: tuple[int, int], own: Place | None) -> Place | None:
+    """The place in a web tile's name, which is not far from the one that the file says itself, if it says one."""
+    place = web_tile_place(path, tile_names, shape)
+    if place is not None and own is not None:
+        import shapely
+
+        named, said = footprint(place, shape), footprint(own, shape)
+        if not said.is_empty and not shapely.intersects(named, said):
+            raise InputError(
+                f"{path}: lies elsewhere by its own reference system than by its name as in {tile_names}",
+                cure="leave --tile-names out, or check the order of {z}, {x} and {y} in it",
+            )
+    return place
 
 
 def _alpha(dataset: Any, notes: list[str]) -> int | None:

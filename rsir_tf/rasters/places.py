@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _LONLAT = "EPSG:4326"  # rasterio gives and takes longitude first, whatever the authority's order of axes is.
 _MOST_POINTS = 64  # an edge of a footprint
 _BEND = 0.1  # pixels that an edge of a footprint may be off
+_EQUATOR, _SQUASHED = 6_378_137.0, 0.0066943799901413165  # WGS 84: metres, and its squared eccentricity
 _HIGHEST = 91.0  # degrees of latitude: where the first pixel's centre is the pole, its corner lies beyond it
 
 
@@ -189,6 +191,30 @@ def ground_resolution(place: Place, shape: tuple[int, int]) -> float:
     return math.sqrt(abs(float(np.linalg.det(ground_steps(place, shape)))))
 
 
+def pixel_areas(place: Place, column: float | NDArray[Any], row: float | NDArray[Any]) -> NDArray[np.float64]:
+    """Square metres that pixels cover on the Earth's ellipsoid (WGS 84).
+
+    Args:
+        place: The image's place.
+        column: Of the pixels' middles, as `pixel_to_lonlat` takes it.
+        row: Of the pixels' middles.
+
+    Returns:
+        Shaped like the arguments; NaN of a pixel that is partly not on Earth.
+    """
+    columns, rows = np.broadcast_arrays(np.asarray(column, np.float64), np.asarray(row, np.float64))
+    sides = np.array([(-0.5, 0.0), (0.5, 0.0), (0.0, -0.5), (0.0, 0.5)])
+    lon, lat = pixel_to_lonlat(place, columns[..., None] + sides[:, 0], rows[..., None] + sides[:, 1])
+    with np.errstate(invalid="ignore"):  # Infinite where it is not on Earth.
+        lon, lat = np.radians(lon), np.radians(lat)
+        # In space around the Earth's centre neither a pole nor longitude 180 is a special case.
+        normal = _EQUATOR / np.sqrt(1 - _SQUASHED * np.sin(lat) ** 2)
+        ground = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), (1 - _SQUASHED) * np.sin(lat)
+        points = normal[..., None] * np.stack(ground, axis=-1)
+        across, down = points[..., 1, :] - points[..., 0, :], points[..., 3, :] - points[..., 2, :]
+        return np.asarray(np.linalg.norm(np.cross(across, down), axis=-1))
+
+
 def _fewest(outline: NDArray[np.float64], pixels: int) -> int:
     """The largest step through an outline's points at which no left-out point is off by more than `_BEND` pixels."""
     ring = outline.reshape(-1, 2)
@@ -220,11 +246,12 @@ def _transformed(
         except gdal_errors() as error:
             if not all(system.is_geographic or system.is_projected for system in systems):
                 raise InputError(f"there is no way from {source[:80]!r} to {target[:80]!r}") from error
-            # A point outside what a projection shows: the others are asked for alone.
+            # A point outside what a projection shows spoils the others that are asked for with it.
             if len(old_x) == 1:
                 return np.full(x.shape, np.inf), np.full(x.shape, np.inf)
-            points = [_transformed(source, target, old_x[[n]], old_y[[n]]) for n in range(len(old_x))]
-            new_x, new_y = [point[0][0] for point in points], [point[1][0] for point in points]
+            half = len(old_x) // 2
+            parts = [_transformed(source, target, old_x[part], old_y[part]) for part in (np.s_[:half], np.s_[half:])]
+            new_x, new_y = (np.concatenate(both) for both in zip(*parts, strict=True))
     return np.asarray(new_x, np.float64).reshape(x.shape), np.asarray(new_y, np.float64).reshape(y.shape)
 
 
@@ -236,6 +263,12 @@ def _turn(crs: str) -> float | None:
 
 
 def _crs(text: str) -> Any:
+    return _crs_of(text, threading.get_ident())
+
+
+@lru_cache(maxsize=256)
+def _crs_of(text: str, thread: int) -> Any:
+    """To parse one takes ten times as long as to transform a point; each thread has its own."""
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
 

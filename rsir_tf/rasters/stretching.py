@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from rsir_tf.rasters.datasets import open_dataset
 from rsir_tf.rasters.decoding import valid_pixels
 from rsir_tf.rasters.layouts import glance, layout_of
 from rsir_tf.rasters.recipe import Recipe
+from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,11 @@ _DIGITS = 6
 
 
 def percentile_stretch(
-    paths: Sequence[str], percent: float, recipe: Recipe, progress: Progress = silent
+    paths: Sequence[str],
+    percent: float,
+    recipe: Recipe,
+    progress: Progress = silent,
+    unread: Callable[[InputError], None] = lambda _: None,
 ) -> tuple[tuple[float, float], ...]:
     """Find the ranges below and above which a percentage of the valid values of each colour lie.
 
@@ -38,6 +43,7 @@ def percentile_stretch(
         percent: More than 0 and less than 50: 2 gives the 2nd and the 98th percentile.
         recipe: Its bands and nodata count; its stretch does not.
         progress: Called after each scene.
+        unread: Called for each file that is passed over.
 
     Returns:
         (low, high) for red, green and blue, with 6 significant digits.
@@ -54,10 +60,14 @@ def percentile_stretch(
             found.append(_valid_values(path, recipe, _MOST_VALUES // len(paths)))
         except InputError as error:
             refused = refused or error
+            unread(error)
         progress(done, len(paths), path)
     values = np.concatenate(found, axis=1) if found else np.empty((3, 0))
     if values.shape[1] == 0:
-        raise refused or InputError(f"{len(paths)} files: have no valid pixel", wanted="one to compute a stretch from")
+        raise refused or InputError(
+            counted(len(paths), "file: has no valid pixel", "files: have no valid pixel"),
+            wanted="one to compute a stretch from",
+        )
     low, high = np.percentile(values, [percent, 100 - percent], axis=1)
     return tuple(_range(*ends) for ends in zip(low, high, strict=True))
 

@@ -27,24 +27,35 @@ def web_tile_place(path: str, pattern: str, shape: tuple[int, int]) -> Place | N
     Raises:
         InputError: The pattern lacks one of z, x and y, or the name's numbers lie outside the world.
     """
-    match = check_pattern(pattern).search(path.replace("\\", "/"))
-    if match is None:
+    numbers = tile_numbers(path, pattern)
+    if numbers is None:
         return None
     import mercantile
 
-    zoom, column, row = (int(match[name]) for name in "zxy")
-    if zoom > _MAX_ZOOM or max(column, row) >= 2**zoom:
-        raise InputError(
-            f"{path}: would be tile {column}, {row} of zoom {zoom}, which is outside the world",
-            cure=f"check the pattern of tile names, {pattern}: x and y may be swapped",
-        )
-    if "{-y}" in pattern:
-        row = 2**zoom - 1 - row
+    zoom, column, row = numbers
     box = mercantile.xy_bounds(column, row, zoom)
     height, width = shape
     return Place(
         "EPSG:3857", ((box.right - box.left) / width, 0.0, box.left, 0.0, -(box.top - box.bottom) / height, box.top)
     )
+
+
+def tile_numbers(path: str, pattern: str) -> tuple[int, int, int] | None:
+    """Find the (zoom, column, row) in a tile's name, rows counted from the north; None where it has another name.
+
+    Raises:
+        InputError: As for `web_tile_place`.
+    """
+    match = check_pattern(pattern).search(path.replace("\\", "/"))
+    if match is None:
+        return None
+    zoom, column, row = (int(match[name]) for name in "zxy")
+    if zoom > _MAX_ZOOM or max(column, row) >= 2**zoom:
+        raise InputError(
+            f"{path}: would be tile {column}, {row} of zoom {zoom}, which is outside the world",
+            cure=f"check the order of {{z}}, {{x}} and {{y}} in the pattern of tile names, {pattern}",
+        )
+    return zoom, column, 2**zoom - 1 - row if "{-y}" in pattern else row
 
 
 @lru_cache(maxsize=16)

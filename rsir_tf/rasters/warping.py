@@ -66,7 +66,7 @@ def scene_grid(
         side = resolution / unit
         from rasterio.vrt import WarpedVRT
 
-        with WarpedVRT(source, crs=crs) as warped:
+        with WarpedVRT(source, crs=crs, **_height(source)) as warped:
             bounds = tuple(warped.bounds)
     if not common and layout.place is not None and layout.place.crs == crs_text(crs):
         a, b, _, d, e, _ = layout.place.transform
@@ -142,6 +142,7 @@ def _from_points(
         gdal().band(source, list(range(1, bands + 1))),
         values,
         **({"gcps": points, "src_crs": crs} if points else {"rpcs": source.rpcs, "src_crs": "EPSG:4326"}),
+        **_height(source),
         src_nodata=source.nodata,
         src_alpha=bands + 1 if layout.masked else 0,
         dst_transform=Affine(*grid.transform),
@@ -151,6 +152,11 @@ def _from_points(
         **extras,
     )
     return values
+
+
+def _height(source: Any) -> dict[str, float]:
+    """GDAL's option for the height at which RPCs place a scene: that of their middle, since no terrain is known."""
+    return {} if source.gcps[0] or not source.rpcs else {"RPC_HEIGHT": source.rpcs.height_off}
 
 
 @contextlib.contextmanager
@@ -268,7 +274,7 @@ def _middle(path: str, source: Any, layout: Layout) -> tuple[float, float]:
         place = Place(crs_text(source.gcps[1]), (1.0, 0.0, float(x), 0.0, 1.0, float(y)))
         lon, lat = (float(angle) for angle in pixel_to_lonlat(place, 0, 0))
     elif source.rpcs:
-        with RPCTransformer(source.rpcs) as transformer:
+        with RPCTransformer(source.rpcs, **_height(source)) as transformer:
             lon, lat = (float(angle) for angle in transformer.xy(row, column))
     else:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -14,8 +15,8 @@ from rsir_tf.errors import InputError
 from rsir_tf.presentation.maps.class_raster import UNKNOWN, Classes, class_raster
 from rsir_tf.presentation.maps.vector_files import check_areas, write_areas
 from rsir_tf.progress import Progress, silent
-from rsir_tf.rasters import MIN_SIDE, RasterSource, ground_resolution, read_pixels
-from rsir_tf.rasters.places import moved
+from rsir_tf.rasters import MIN_SIDE, RasterSource, read_pixels
+from rsir_tf.rasters.places import moved, pixel_areas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,8 @@ large window, where windows have 1024 pixels a side or more. A window of `WINDOW
 that a scene costs at most (2624 / 2304)² = 1.3 times what it would without a margin.
 """
 
-_BLOCK, _SMALLEST = 256, 8  # pixels a side of blocks in which the size of a pixel on the ground is measured
+_BLOCK, _SMALLEST = 256, 16  # pixels a side of blocks in which the size of a pixel on the ground is measured
+_DOWN, _ACROSS = np.array([(0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75), (0.5, 0.5)]).T  # where in a block
 _ALIKE = 1.01  # the largest ratio of pixels in a block that are taken to be equally large
 
 STRIDE = 32
@@ -301,36 +303,46 @@ def _predicted(
 
 
 def _square_metres(classes: NDArray[np.uint8], place: Place) -> NDArray[np.float64]:
-    """Square metres on the ground of each value, float64 [256]; blocks are divided where the projection bends them."""
+    """Square metres on the ground of each value, float64 [256].
+
+    Blocks whose pixels differ in size are divided, and at last each pixel is measured. One that is partly not on Earth
+    counts 0.
+    """
     found = np.zeros(256)
-    height, width = classes.shape
-    blocks = [
-        (top, left, min(top + _BLOCK, height), min(left + _BLOCK, width))
-        for top in range(0, height, _BLOCK)
-        for left in range(0, width, _BLOCK)
-    ]
-    while blocks:
-        top, left, bottom, right = blocks.pop()
-        block = classes[top:bottom, left:right]
-        if (block == UNKNOWN).all():
-            continue
-        quarter = ((bottom - top) // 2, (right - left) // 2)
-        middles = [((top + bottom) / 2, (left + right) / 2)]
-        middles += [(top + share * (bottom - top), left + share * (right - left)) for share in (0.25, 0.75)]
-        sizes = [_square_metres_at(place, *middle) for middle in middles]
-        if min(quarter) >= _SMALLEST and max(sizes) > _ALIKE * min(sizes):
-            rows, columns = (top, top + quarter[0], bottom), (left, left + quarter[1], right)
-            blocks += [(rows[i], columns[j], rows[i + 1], columns[j + 1]) for i in range(2) for j in range(2)]
-        else:
-            found += np.bincount(block.ravel(), minlength=256) * sizes[0]
+    uneven: list[_Block] = []
+    blocks = _cut((0, 0, *classes.shape), _BLOCK)
+    while blocks := [block for block in blocks if (classes[_within(block)] != UNKNOWN).any()]:
+        top, left, bottom, right = np.array(blocks).T[..., None]
+        sizes = pixel_areas(place, left + _ACROSS * (right - left), top + _DOWN * (bottom - top))
+        alike = sizes.max(axis=1) <= _ALIKE * sizes.min(axis=1)  # NaN is not.
+        for block, size in zip(itertools.compress(blocks, alike), sizes[alike].mean(axis=1), strict=True):
+            found += np.bincount(classes[_within(block)].ravel(), minlength=256) * size
+        others = list(itertools.compress(blocks, ~alike))
+        small = [max(low - y, last - x) <= _SMALLEST for y, x, low, last in others]
+        uneven += itertools.compress(others, small)
+        large = itertools.compress(others, np.logical_not(small))
+        blocks = [part for block in large for part in _cut(block, max(block[2] - block[0], block[3] - block[1]) // 2)]
+    for block in uneven:
+        rows, columns = np.mgrid[_within(block)]
+        areas = pixel_areas(place, columns + 0.5, rows + 0.5)
+        found += np.bincount(classes[_within(block)].ravel(), np.nan_to_num(areas).ravel(), minlength=256)
     return found
 
 
-def _square_metres_at(place: Place, row: float, column: float) -> float:
-    """What a pixel covers there; 0 where that is not on Earth."""
-    try:
-        with np.errstate(invalid="ignore"):
-            size = ground_resolution(moved(place, column - 0.5, row - 0.5), (1, 1)) ** 2
-    except InputError:
-        return 0.0
-    return size if np.isfinite(size) else 0.0  # A neighbour of the pixel is not on Earth.
+_Block = tuple[int, int, int, int]
+"""(top, left, bottom, right), half-open."""
+
+
+def _cut(block: _Block, side: int) -> list[_Block]:
+    """Divide a block into blocks of at most a side."""
+    top, left, bottom, right = block
+    return [
+        (y, x, min(y + side, bottom), min(x + side, right))
+        for y in range(top, bottom, side)
+        for x in range(left, right, side)
+    ]
+
+
+def _within(block: _Block) -> tuple[slice, slice]:
+    top, left, bottom, right = block
+    return slice(top, bottom), slice(left, right)

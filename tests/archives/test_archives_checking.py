@@ -60,14 +60,14 @@ def test_every_fault_is_named_and_none_stops_it(archive_with_every_fault: Path) 
     assert "id 9 in 480 pixels" in report.masks_with_unknown_values["t1/unknown.png"]
     assert [line.split(" (")[0] for line in report.problems] == [
         "2 images cannot be read",
-        "1 images have no mask",
-        "1 masks cannot be read",
-        "1 masks are not as large as their image",
-        "1 masks hold values that the label set does not have",
+        "1 image has no mask",
+        "1 mask cannot be read",
+        "1 mask is not as large as its image",
+        "1 mask holds values that the label set does not have",
     ]
     assert report.remarks == [
-        "1 masks belong to no image (t1/masks/no_image.png)",
-        "1 classes occur in no mask (c)",
+        "1 mask belongs to no image (t1/masks/no_image.png)",
+        "1 class occurs in no mask (c)",
     ]
     assert not report.trainable
 
@@ -108,7 +108,7 @@ def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
     assert report.trainable
     assert report.remarks == [
         "there are tags and no masks: training takes tags",
-        "1 tags occur at no image (tanks)",
+        "1 tag occurs at no image (tanks)",
         "by default the split leaves 3 images to train and 0 to test on: choose --test",
     ]
     path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbaech01\t1\t0\nocean07\t0\t0\nriver00\t0\t0\n")
@@ -116,7 +116,7 @@ def test_tags_alone(tmp_path: Path, draw_image: Draw) -> None:
     assert report.images_without_tags == {"beach/beach01.tif": "is 'baech01' meant?"}
     assert report.tags_without_image == ["baech01", "ocean07"]
     assert report.problems == [
-        "1 images have no line in the tags file (beach/beach01.tif: is 'baech01' meant?)",
+        "1 image has no line in the tags file (beach/beach01.tif: is 'baech01' meant?)",
     ]
     assert not report.trainable
 
@@ -135,7 +135,7 @@ def test_images_without_a_mask_may_have_tags(tmp_path: Path, draw_image: Draw, d
     )
     path.write_text("IMAGE\tsea\tsand\nbeach00\t1\t1\nbeach01\t1\t0\n")
     report = check_archive(open_archive(tmp_path))
-    assert report.problems == ["1 images have no mask and no tags (river/river00.tif)"]
+    assert report.problems == ["1 image has no mask and no tags (river/river00.tif)"]
 
 
 def test_neither_masks_nor_tags(tmp_path: Path, draw_image: Draw) -> None:
@@ -180,9 +180,9 @@ def test_an_image_that_is_turned_on_its_mask(tmp_path: Path, draw_image: Draw, d
         "as they are stored; turn the pixels as the tag says, and save them without it"
     )
     assert [line.partition(" (")[0] for line in report.problems] == [
-        "1 masks have another orientation tag than their image"
+        "1 mask has another orientation tag than its image"
     ]
-    assert report.remarks[0].startswith("1 images: the file has the orientation tag 3 (to be shown turned by 180°)")
+    assert report.remarks[0].startswith("1 image: the file has the orientation tag 3 (to be shown turned by 180°)")
     assert not report.trainable
 
 

@@ -223,7 +223,7 @@ def test_an_archive_that_polygons_cannot_label_is_refused(written: Written) -> N
     ):
         with_label_polygons(archive(Scene(far)), labels)
     masked = Archive(Path("scenes"), "masks", (Record("a.tif", Scene(), Path("a.png")),))
-    with pytest.raises(InputError, match=r"1 images have masks \(the first is a\.tif\), and label polygons are given"):
+    with pytest.raises(InputError, match=r"1 image has a mask \(the first is a\.tif\), and label polygons are given"):
         with_label_polygons(masked, labels)
 
 

@@ -282,7 +282,7 @@ def test_scenes_that_are_magnified_are_remarked(write_scene: WriteScene, tmp_pat
     for resolution, magnified in ((4, True), (6, False)):  # Metres a pixel; the file has 10.
         reading = Reading(Recipe(resolution=resolution), Tiling(64))
         remarks = check_archive(open_archive(tmp_path, reading=reading)).remarks
-        wanted = "1 scenes are magnified more than twice by --resolution (a.tif: it has 10 m a pixel)"
+        wanted = "1 scene is magnified more than twice by --resolution (a.tif: it has 10 m a pixel)"
         assert (wanted in remarks) == magnified
 
 

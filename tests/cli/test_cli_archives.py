@@ -222,7 +222,7 @@ def test_a_split_by_groups(tmp_path: Path, command) -> None:
     ended = command(*line, tmp_path / "drawn.json", "--test", 0.4)  # round(0.4 · 3) = 1 group
     assert ended.err == "2 images to train on, 1 to test on, by group\n"
     ended = command(*line, tmp_path / "three.json", "--test", 0.4, "--validation", 0.3)
-    assert ended.err == "1 images to train on, 1 to validate on, 1 to test on, by group\n"
+    assert ended.err == "1 image to train on, 1 to validate on, 1 to test on, by group\n"
     ended = command(*line, tmp_path / "both.json", "--test-group", "tile 2", "--validation", 0.3)
     drawn = json.loads((tmp_path / "both.json").read_text())
     assert drawn["test"] == ["tile 2/a.png"]

@@ -41,7 +41,7 @@ def test_scenes_are_indexed_told_of_and_gone_on_with(scenes: Path, tmp_path: Pat
     assert ended.code == 0
     said = json.loads(ended.out)
     assert (said["added"], said["left_out"], said["images"]) == (2, 1, 2)
-    assert "1 windows are left out, because too few of their pixels are valid" in ended.err
+    assert "1 window is left out: too few pixels are valid" in ended.err
     assert json.loads(command(*line, "--stretch", 0, 3000, "--json").out)["unchanged"] == 2
     ended = command(*line, "--stretch", 0, 2000)
     assert ended.code == 1

@@ -38,7 +38,7 @@ def test_index_prints_its_path_and_goes_on_where_it_was(
     (colours / "fire/0.png").unlink()
     ended = command("index", colours, "--to", to, "--server", server)
     assert ended.err.splitlines()[-1] == (
-        "1 images of the index are not among those given, and 1 of them have no file any more; --prune removes them"
+        "1 image of the index is not among those given, and 1 has no file any more; --prune removes it"
     )
     ended = command("index", colours, "--to", to, "--server", server, "--prune", "--json")
     assert json.loads(ended.out)["images"] == 4

@@ -115,7 +115,7 @@ def test_bad_usage_ends_with_2(scenes: Path, command: Command) -> None:
 def test_check_of_scenes(scenes: Path, command: Command) -> None:
     line = ("check", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000)
     ended = command(*line)
-    assert ended.err == ""
+    assert (ended.code, ended.err) == (1, "")
     assert ended.out.splitlines() == [
         f"{scenes}: 10 images, format scenes",
         "layout   a folder of images; each file is cut into windows, which are the images, and it is their group",
@@ -127,7 +127,7 @@ def test_check_of_scenes(scenes: Path, command: Command) -> None:
         "sizes    32x32 (10)",
         "remark   there are neither masks nor tags: it can be indexed and searched; training needs one of them",
         "remark   2 windows are left out (first 2.tif/32_0: none of its pixels is valid)",
-        "training would fail",
+        "fit for search; training would fail",
     ]
     found = json.loads(command(*line, "--json").out)
     assert found["reading"] == {
@@ -156,7 +156,7 @@ def test_check_without_a_tile_names_it(tmp_path: Path, command: Command) -> None
         ).close()
     ended = command("check", tmp_path)
     assert (
-        "remark   1 images are as large as scenes: --tile 256 would cut them into windows (large.tif: 4100x4100)"
+        "remark   1 image is as large as scenes are: --tile 256 would cut it into windows (large.tif: 4100x4100)"
         in (ended.out.splitlines())
     )
     assert "read it as a scene, which is cut into windows: --tile 256" in ended.out
@@ -181,10 +181,12 @@ def test_check_names_a_damaged_scene_once(tmp_path: Path, command: Command) -> N
 
 
 def test_check_of_tiles_with_other_names(tmp_path: Path, command: Command) -> None:
-    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", count=3, height=32, width=32, dtype="uint8"):
-        pass
+    (tmp_path / "1/0").mkdir(parents=True)
+    for name in ("a.tif", "1/0/1.tif"):
+        with rasterio.open(tmp_path / name, "w", driver="GTiff", count=3, height=32, width=32, dtype="uint8"):
+            pass
     ended = command("check", tmp_path, "--tile-names", "{z}/{x}/{y}.tif")
-    assert "remark   1 images: the file does not have a name as in {z}/{x}/{y}.tif, and has no reference" in ended.out
+    assert "remark   1 image: the file does not have a name as in {z}/{x}/{y}.tif, and has no reference" in ended.out
 
 
 def test_a_percentage_is_told_in_numbers(scenes: Path, command: Command) -> None:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import shapely
@@ -24,6 +25,7 @@ from rsir_tf.rasters import (
     pixel_to_lonlat,
     web_tile_place,
 )
+from rsir_tf.rasters.places import pixel_areas
 
 # Pixels of 10 m, turned by 30° clockwise, in UTM zone 33.
 TURNED = Place("EPSG:32633", (8.660254, -5.0, 500000.0, -5.0, -8.660254, 5000000.0))
@@ -188,8 +190,33 @@ def test_web_tiles_lie_where_their_names_say(path: str, pattern: str) -> None:
 
 def test_names_that_are_no_tiles() -> None:
     assert web_tile_place("a.tif", "OAM-{x}-{y}-{z}.tif", (512, 512)) is None
-    with pytest.raises(InputError, match="x and y may be swapped"):
+    with pytest.raises(InputError, match="outside the world; check the order"):
         web_tile_place("OAM-1-5-1.tif", "OAM-{x}-{y}-{z}.tif", (512, 512))
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:32632", (10, 0, 500_000, 0, -10, 5_500_000)),
+        ("EPSG:3857", (100, 0, 20_037_400, 0, -100, 8_000_000)),  # Its middle is beyond longitude 180.
+        ("EPSG:4326", (0.1, 0.02, 30, 0.03, -0.1, 60)),
+        ("EPSG:3413", (25_000, 0, -1_250_000, 0, -25_000, 1_250_000)),  # Around the pole.
+        ("+proj=geos +h=35785831 +lon_0=-75 +sweep=y", (20_000, 0, -1_000_000, 0, -20_000, 5_000_000)),
+    ],
+)
+def test_pixels_cover_what_their_outlines_do(crs: str, transform: tuple[float, ...]) -> None:
+    # Against the area of the geodesic polygon with 32 points; geodesics and lines of the grid differ by less than 1e-4.
+    place = Place(crs, transform)
+    sides = np.linspace(0, 1, 8, endpoint=False)
+    for column, row in ((0, 0), (40, 20), (49, 49), (50, 49), (70, 30)):
+        x, y = (
+            np.concatenate([sides, 0 * sides + 1, 1 - sides, 0 * sides]),
+            np.concatenate([0 * sides, sides, 0 * sides + 1, 1 - sides]),
+        )
+        lon, lat = pixel_to_lonlat(place, column + x, row + y)
+        wanted = abs(pyproj.Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0])
+        assert pixel_areas(place, column + 0.5, row + 0.5) == pytest.approx(wanted, rel=1e-3)
+    assert np.isnan(pixel_areas(Place("EPSG:4326", (1, 0, 0, 0, -1, 100)), 0.5, 0.5))
 
 
 def test_a_world_file_and_a_reference_system_beside_a_picture_place_it(tmp_path: Path) -> None:

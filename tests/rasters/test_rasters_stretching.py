@@ -54,11 +54,14 @@ def test_what_cannot_be_read_is_passed_over(tmp_path: Path, values: np.ndarray) 
     one = write(tmp_path / "one.tif", values[:1])
     good = write(tmp_path / "good.tif", values)
     recipe = Recipe((1, 2, 3))
-    assert percentile_stretch([one, good], 2, recipe) == percentile_stretch([good], 2, recipe)
+    unread: list[InputError] = []
+    found = percentile_stretch([one, good], 2, recipe, unread=unread.append)
+    assert found == percentile_stretch([good], 2, recipe)
+    assert [error.found for error in unread] == [f"{one}: has no band 2"]
     with pytest.raises(InputError, match=r"one\.tif: has no band 2"):
         percentile_stretch([one], 2, recipe)
     void = write(tmp_path / "void.tif", values * 0, nodata=0)
-    with pytest.raises(InputError, match="1 files: have no valid pixel"):
+    with pytest.raises(InputError, match="1 file: has no valid pixel"):
         percentile_stretch([void], 2, recipe)
     with pytest.raises(InputError, match="more than 0% and less than 50%"):
         percentile_stretch([good], 0, recipe)
