@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Container, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rsir_tf.archives.records import Archive
 from rsir_tf.archives.report import SceneFacts
@@ -65,8 +65,7 @@ def describe_scenes(archive: Archive, seen: Mapping[str, Seen], left_out: Contai
         try:
             with open_dataset(path) as opened:
                 bands, dtype, size = opened.count, str(opened.dtypes[0]), (opened.height, opened.width)
-                notes = (*read.notes, *_undeclared(opened, layout_of(path, read.recipe, read.tile_names)))
-            place = own.place
+            place, notes = own.place, (*read.notes, *_undeclared(path, layout_of(path, read.recipe, read.tile_names)))
             known = place or read.place  # Control points and RPCs give a place where there is a resolution.
         except InputError:  # It was there a moment ago; what its windows met is told of them.
             continue
@@ -89,15 +88,19 @@ def describe_scenes(archive: Archive, seen: Mapping[str, Seen], left_out: Contai
     return scenes
 
 
-def _undeclared(dataset: Any, layout: Layout) -> tuple[str, ...]:
+def _undeclared(path: str, layout: Layout) -> tuple[str, ...]:
     """A note on what may be nodata that nothing declares: the least or the largest value, at a corner and often."""
     if layout.masked or layout.nodata is not None:
         return ()
-    values = glance(dataset, layout.bands)
+    try:
+        with open_dataset(path) as dataset:
+            values = glance(dataset, layout.bands)
+    except InputError:  # Damaged, which its windows tell.
+        return ()
     notes = []
     for value in sorted({values.min().item(), values.max().item()}):
         same = (values == value).all(axis=0)
-        if same.mean() >= OFTEN and same[[0, 0, -1, -1], [0, -1, 0, -1]].any() and not same.all():
+        if OFTEN <= same.mean() <= 1 - OFTEN / 2 and same[[0, 0, -1, -1], [0, -1, 0, -1]].any():
             notes.append(
                 f"has the value {value:g} in {same.mean():.0%} of its pixels, at a corner too, and declares no nodata: "
                 f"if they show nothing, say --nodata {value:g}"

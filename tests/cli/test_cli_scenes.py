@@ -243,3 +243,34 @@ def test_compare_leaves_out_void_windows(scenes: Path, tmp_path: Path, command: 
     ended = command(*line, "--tile", 40, *cut[2:], "--to", tmp_path / "other", "--split", split)
     assert ended.code == 1
     assert "cut into the same windows; check the path, --tile, --overlap and --grid, or make a new split" in ended.err
+
+
+def test_what_may_be_nodata_is_told(tmp_path: Path, command: Command) -> None:
+    values = np.random.default_rng(0).integers(1, 255, (3, 64, 64), np.uint8)
+    values[:, :, :16] = 255
+    for name, nodata in (("undeclared.tif", None), ("declared.tif", 255)):
+        with rasterio.open(
+            tmp_path / name, "w", driver="GTiff", count=3, height=64, width=64, dtype="uint8", nodata=nodata
+        ) as opened:
+            opened.write(values)
+    lines = [line for line in command("check", tmp_path, "--tile", 32).out.splitlines() if "--nodata" in line]
+    assert lines == [
+        "remark   1 scene: the file has the value 255 in 25% of its pixels, at a corner too, and declares no nodata: if "
+        "they show nothing, say --nodata 255 (undeclared.tif)"
+    ]
+
+
+def test_a_percentage_says_which_files_it_is_not_of(scenes: Path, command: Command) -> None:
+    with rasterio.open(scenes / "one.tif", "w", driver="GTiff", count=1, height=64, width=64, dtype="uint16"):
+        pass
+    told = command("check", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", "2%").err.splitlines()
+    assert told[0].startswith("--stretch 2% of 3 of 4 files is --stretch ")
+    assert told[1].startswith(f"not in it, because it cannot be read: {scenes / 'one.tif'}: has no band 2")
+
+
+def test_a_tile_that_lies_elsewhere_than_its_name_says_is_refused(scenes: Path, command: Command) -> None:
+    # Central Europe in UTM; tile 0, 0 of zoom 3 is the north of the Pacific.
+    (scenes / "3/0").mkdir(parents=True)
+    (scenes / "0.tif").rename(scenes / "3/0/0.tif")
+    line = ("check", scenes, "--tile-names", "{z}/{x}/{y}.tif", "--bands", 1, 2, 3, "--stretch", 0, 1000)
+    assert "lies elsewhere by its own reference system than by its name as in {z}/{x}/{y}.tif" in command(*line).out
