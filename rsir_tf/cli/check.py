@@ -62,7 +62,8 @@ def _text(report: ArchiveReport) -> str:
     lines += _scene_lines(report)
     sizes = [f"{size} ({count:,})" for size, count in report.sizes.items()]
     more = f" and {len(sizes) - SIZES_SHOWN} other sizes" if len(sizes) > SIZES_SHOWN else ""
-    lines.append(f"sizes    {', '.join(sizes[:SIZES_SHOWN])}{more}")
+    if sizes:
+        lines.append(f"sizes    {', '.join(sizes[:SIZES_SHOWN])}{more}")
     # Of windows, groups are the files that are listed above, and what are scenes otherwise are folders.
     divisions = {"folders": report.scenes} if report.scene_files else {"scenes": report.scenes, "groups": report.groups}
     for name, counts in divisions.items():

@@ -255,8 +255,8 @@ def test_what_may_be_nodata_is_told(tmp_path: Path, command: Command) -> None:
             opened.write(values)
     lines = [line for line in command("check", tmp_path, "--tile", 32).out.splitlines() if "--nodata" in line]
     assert lines == [
-        "remark   1 scene: the file has the value 255 in 25% of its pixels, at a corner too, and declares no nodata: if "
-        "they show nothing, say --nodata 255 (undeclared.tif)"
+        "remark   1 scene: the file has the value 255 in 25% of its pixels, at a corner too, and declares no nodata: "
+        "if they show nothing, say --nodata 255 (undeclared.tif)"
     ]
 
 
