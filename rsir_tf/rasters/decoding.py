@@ -63,9 +63,8 @@ def valid_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layo
     if raw.dtype.kind == "f":
         valid &= np.isfinite(raw).all(axis=0)
     if layout.nodata is not None:
-        missing = raw == np.asarray(layout.nodata).astype(raw.dtype) if _fits(layout.nodata, raw.dtype) else None
-        if missing is not None:
-            valid &= ~(missing.all(axis=0) if raw.dtype == np.uint8 else missing.any(axis=0))
+        missing = raw == np.asarray(layout.nodata).astype(raw.dtype)
+        valid &= ~(missing.all(axis=0) if raw.dtype == np.uint8 else missing.any(axis=0))
     return valid
 
 
@@ -95,10 +94,3 @@ def _stretched(values: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.
 def _table(dtype: str, limits: tuple[float, float]) -> NDArray[np.uint8]:
     """What each value of an unsigned type becomes; to look it up is ten times as quick as to compute it."""
     return _stretched(np.arange(np.iinfo(dtype).max + 1), limits).astype(np.uint8)
-
-
-def _fits(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        return True
-    limits = np.iinfo(dtype)
-    return value == int(value) and limits.min <= value <= limits.max

@@ -110,6 +110,10 @@ def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe
     flags = {flag.name for flag in dataset.mask_flag_enums[bands[0] - 1]}
     masked = ("per_dataset" in flags and "alpha" not in flags) or alpha is not None
     nodata = recipe.nodata if recipe.nodata is not None else (None if masked else dataset.nodatavals[bands[0] - 1])
+    if nodata is not None and not _fits(nodata, np.dtype(dtype)):
+        if recipe.nodata is not None and not math.isnan(nodata):
+            notes.append(f"holds {dtype}, which has no value {nodata:g}: by this nodata none of its pixels is left out")
+        nodata = None
     own = place_of(dataset)
     place = (_named_place(path, tile_names, dataset.shape, own) if tile_names else None) or own
     points = bool(dataset.gcps[0] or dataset.rpcs)
@@ -131,10 +135,18 @@ def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe
         ranges=None if recipe.stretch is None else recipe.stretch * (3 // len(recipe.stretch)),
         palette=palette,
         masked=masked,
-        nodata=None if nodata is not None and math.isnan(nodata) else nodata,
+        nodata=nodata,
         place=place,
         notes=tuple(notes),
     )
+
+
+def _fits(value: float, dtype: np.dtype[Any]) -> bool:
+    """Whether a type of numbers has a value; NaN, which is never equal to anything, is none."""
+    if dtype.kind == "f":
+        return not math.isnan(value)
+    limits = np.iinfo(dtype)
+    return math.isfinite(value) and value == int(value) and limits.min <= value <= limits.max
 
 
 def _named_place(path: str, tile_names: str, shape: tuple[int, int], own: Place | None) -> Place | None:

@@ -63,7 +63,7 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
     """Make a regular expression of a pattern of tile names.
 
     Raises:
-        InputError: It lacks one of z, x and y, or names one twice.
+        InputError: It lacks one of z, x and y, names one twice, or lets two follow each other directly.
     """
     parts = re.split(r"(\{-?[a-z]+\})", pattern)
     named = [part for part in parts if part.startswith("{")]
@@ -71,6 +71,11 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
         raise InputError(
             f"the pattern of tile names {pattern!r}",
             wanted="{z}, {x} and {y} (or {-y}) once each, as in {z}/{x}/{y}.png",
+        )
+    if "}{" in pattern:
+        raise InputError(
+            f"the pattern of tile names {pattern!r}: nothing tells where one number ends and the next begins",
+            wanted="a letter or sign between them, as in {z}/{x}/{y}.png",
         )
     text = "".join(rf"(?P<{part.strip('{-}')}>\d+)" if part in _FIELDS else re.escape(part) for part in parts)
     # The pattern begins where a name begins, or in the middle of one only after what is no digit.

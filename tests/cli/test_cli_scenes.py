@@ -274,3 +274,9 @@ def test_a_tile_that_lies_elsewhere_than_its_name_says_is_refused(scenes: Path, 
     (scenes / "0.tif").rename(scenes / "3/0/0.tif")
     line = ("check", scenes, "--tile-names", "{z}/{x}/{y}.tif", "--bands", 1, 2, 3, "--stretch", 0, 1000)
     assert "lies elsewhere by its own reference system than by its name as in {z}/{x}/{y}.tif" in command(*line).out
+
+
+@pytest.mark.parametrize("nodata", ["inf", "1e99", "0.5"])
+def test_nodata_that_no_pixel_can_have_is_told(nodata: str, scenes: Path, command: Command) -> None:
+    line = ("check", scenes, "--tile", 32, "--bands", 1, 2, 3, "--stretch", 0, 1000, "--nodata", nodata)
+    assert "the file holds uint16, which has no value " in command(*line).out

@@ -189,6 +189,8 @@ def test_web_tiles_lie_where_their_names_say(path: str, pattern: str) -> None:
 
 
 def test_names_that_are_no_tiles() -> None:
+    with pytest.raises(InputError, match="nothing tells where one number ends"):
+        web_tile_place("19386690220241.png", "{z}{x}{y}.png", (256, 256))
     assert web_tile_place("a.tif", "OAM-{x}-{y}-{z}.tif", (512, 512)) is None
     with pytest.raises(InputError, match="outside the world; check the order"):
         web_tile_place("OAM-1-5-1.tif", "OAM-{x}-{y}-{z}.tif", (512, 512))
