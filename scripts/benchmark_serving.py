@@ -32,6 +32,7 @@ from rsir_tf.serving.messages import (
     GetModelMetadataResponse,
     PredictRequest,
     PredictResponse,
+    RawReply,
     SignatureDefMap,
 )
 from rsir_tf.serving.tensors import decode, encode_images, encode_reply
@@ -135,12 +136,10 @@ def throughput(address: str, file: Path, options: argparse.Namespace, in_flight:
 def split(address: str, file: Path) -> dict[str, float]:
     """Milliseconds of each step for one image, one step after the other."""
     image, reply = read_image(file), canned(1)
-    response = PredictResponse.FromString(reply)
+    response = RawReply.FromString(reply)
 
     def encode() -> None:
-        request = PredictRequest()
-        encode_images([image], request.inputs["images"])
-        request.SerializeToString()
+        b"".join([PredictRequest().SerializeToString(), *encode_images("images", [image])])
 
     found = {
         "read": milliseconds(file.read_bytes),
@@ -149,7 +148,7 @@ def split(address: str, file: Path) -> dict[str, float]:
     }
     with connect(address, batch_size=1) as model:
         whole = milliseconds(lambda: model.predict([image]))
-    parse = milliseconds(lambda: PredictResponse.FromString(reply))
+    parse = milliseconds(lambda: RawReply.FromString(reply))
     decoded = milliseconds(lambda: [decode(response.outputs[name], name) for name in response.outputs])
     found["decode_jpeg"] -= found["read"]
     found["wire"] = whole - found["encode"] - parse - decoded

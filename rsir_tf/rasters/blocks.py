@@ -24,6 +24,7 @@ Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels; right and bottom are the first that do not belong to it."""
 
 _SIDE = 512  # pixels: smaller blocks are read several at once
+_LARGE = 4  # blocks a side: to read those at the sides of such a window again takes less than to keep all of it
 _LEAST, _MOST = 64 << 20, 512 << 20  # bytes that are kept
 _SCRATCH = 4 << 20  # bytes of a window, at most, whose raw values are put where those of the one before were
 
@@ -99,7 +100,8 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
     rows, columns = _block_shape(path, layout)
     count = len(read_bands(layout.bands)[0])
     pixel = count * np.dtype(layout.dtype).itemsize + layout.masked
-    if rows * columns * pixel > _MOST // 4:  # They are too large to be kept.
+    is_large = bottom - top >= _LARGE * rows and right - left >= _LARGE * columns and not is_url(path)
+    if is_large or rows * columns * pixel > _MOST // 4:  # The blocks are too many, or too large, to be kept.
         return _load(path, layout, box)
     capacity = min(max(_LEAST, 2 * (rows + 1) * width * pixel), _MOST)
     values = np.empty((count, bottom - top, right - left), layout.dtype)

@@ -12,9 +12,15 @@ import importlib.util
 import sys
 import types
 from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 MAX_MESSAGE = (1 << 31) - 1
 """Bytes: the limit of gRPC and protobuf. Without this option, Python's client refuses replies over 4 MiB."""
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
+"""The method, for calls without the stub: that one reads an answer into a `PredictResponse`."""
 
 
 @contextlib.contextmanager
@@ -63,11 +69,43 @@ with _bare_tensorflow():
         add_PredictionServiceServicer_to_server,
     )
 
+
+
+def _raw(package: str = "rsir_tf") -> Iterator[Any]:
+    """Make the classes `RawTensor` and `RawReply` of the messages `TensorProto` and `PredictResponse`.
+
+    Packed numbers are one run of bytes on the wire, just as a field of type `bytes` is. Fields declared as that give
+    this run as it is. Of a segmentation, protobuf would make four bytes of each pixel's one.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}/raw.proto", package=package, syntax="proto3")
+    for original, name in ((TensorProto, "RawTensor"), (PredictResponse, "RawReply")):
+        file.dependency.extend(each.name for each in original.DESCRIPTOR.file.dependencies)
+        file.dependency.append(original.DESCRIPTOR.file.name)
+        made = file.message_type.add()
+        original.DESCRIPTOR.CopyToProto(made)
+        made.name = name
+    tensor, reply = file.message_type
+    for field in tensor.field:
+        if field.options.packed:
+            field.type, field.label = field.TYPE_BYTES, field.LABEL_OPTIONAL
+            field.ClearField("options")
+    (outputs,) = (field for field in reply.field if field.name == "outputs")
+    outputs.type_name = f".{package}.RawReply.OutputsEntry"
+    reply.nested_type[0].field[1].type_name = f".{package}.RawTensor"
+    pool = descriptor_pool.Default()
+    pool.AddSerializedFile(file.SerializeToString())
+    for name in ("RawTensor", "RawReply"):
+        yield message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+
+
+RawTensor, RawReply = _raw()
+
 __all__ = [
     "DT_FLOAT",
     "DT_STRING",
     "DT_UINT8",
     "MAX_MESSAGE",
+    "PREDICT",
     "DataType",
     "GetModelMetadataRequest",
     "GetModelMetadataResponse",
@@ -81,6 +119,8 @@ __all__ = [
     "PredictResponse",
     "PredictionServiceServicer",
     "PredictionServiceStub",
+    "RawReply",
+    "RawTensor",
     "SavedModel",
     "SignatureDefMap",
     "TensorProto",

@@ -51,7 +51,7 @@ def request(signature: str = "features", images=IMAGE, name: str = "toy") -> Pre
     message.model_spec.name = name
     message.model_spec.signature_name = signature
     if images is not None:
-        encode_images([images], message.inputs["images"])
+        message.MergeFromString(b"".join(encode_images("images", [images])))
     return message
 
 
@@ -86,7 +86,7 @@ def test_describe_takes_no_input(predict) -> None:
 
 def test_identify_answers_for_each_image(predict) -> None:
     message = request("identify", None)
-    encode_images([IMAGE, IMAGE], message.inputs["images"])
+    message.MergeFromString(b"".join(encode_images("images", [IMAGE, IMAGE])))
     response = predict(message)
     assert decode_strings(response.outputs["class_names"], "") == ["red", "green", "blue"] * 2
     assert decode_strings(response.outputs["model_id"], "") == ["toy-1"] * 2
@@ -173,7 +173,7 @@ def test_a_signature_that_is_none(predict) -> None:
 
 def test_wrong_input_name(predict) -> None:
     message = request(images=None)
-    encode_images([IMAGE], message.inputs["q"])
+    message.MergeFromString(b"".join(encode_images("q", [IMAGE])))
     details = refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT)
     assert details.startswith(
         "Signature input alias: images(feed name: features_images:0) not found in request and no "
@@ -187,7 +187,7 @@ def test_missing_and_extra_inputs(predict) -> None:
         "Sent extra: {}. Missing but required: {images}."
     )
     message = request()
-    encode_images([IMAGE], message.inputs["q"])
+    message.MergeFromString(b"".join(encode_images("q", [IMAGE])))
     assert refused(predict, message, grpc.StatusCode.INVALID_ARGUMENT) == (
         "input size does not match signature: 2!=1 len({images,q}) != len({images}). "
         "Sent extra: {q}. Missing but required: {}."

@@ -85,7 +85,7 @@ def test_more_calls_than_the_server_takes(overloaded: Live, external_server: str
     request = PredictRequest()
     request.model_spec.name = overloaded.name
     request.model_spec.signature_name = "features"
-    encode_images([random_image(512, 512)], request.inputs["images"])
+    request.MergeFromString(b"".join(encode_images("images", [random_image(512, 512)])))
     with open_channel(overloaded.address, None) as channel:
         asked = [PredictionServiceStub(channel).Predict.future(request, timeout=120) for _ in range(64)]
         refused = [future for future in asked if future.exception() is not None]

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from serving_toy import random_image
 
 from rsir_tf.errors import ModelError
-from rsir_tf.serving.messages import DT_STRING, TensorProto
+from rsir_tf.serving.messages import DT_STRING, PredictRequest, PredictResponse, RawReply, RawTensor, TensorProto
 from rsir_tf.serving.tensors import decode, decode_strings, encode_content, encode_images, encode_reply
 
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
@@ -45,9 +45,34 @@ def test_decodes_tensor_content(array: np.ndarray) -> None:
 
 def test_images_read_as_tensorflow_reads_them() -> None:
     images = [random_image(20, 30, seed=seed)[:, ::-1] for seed in range(3)]
-    tensor = TensorProto()
-    encode_images(images, tensor)
-    np.testing.assert_array_equal(tf.make_ndarray(tensor), np.stack(images))
+    request = PredictRequest(output_filter=["y"])
+    request.model_spec.name = "toy"
+    packed = b"".join([request.SerializeToString(), *encode_images("x", images)])
+    whole = PredictRequest.FromString(packed)
+    np.testing.assert_array_equal(tf.make_ndarray(whole.inputs["x"]), np.stack(images))
+    del whole.inputs["x"]
+    assert whole == request
+
+
+@given(ARRAYS)
+@settings(deadline=None, max_examples=50)
+def test_raw_replies_hold_what_replies_hold(array: np.ndarray) -> None:
+    response = PredictResponse()
+    response.model_spec.version.value = 3
+    response.outputs["x"].CopyFrom(encode_reply(array))
+    response.outputs["y"].CopyFrom(encode_reply(np.array([b"toy-1"], dtype=object)))
+    raw = RawReply.FromString(response.SerializeToString())
+    np.testing.assert_array_equal(decode(raw.outputs["x"], "x"), array)
+    assert decode_strings(raw.outputs["y"], "y") == ["toy-1"]
+    assert raw.model_spec == response.model_spec
+    assert raw.SerializeToString(deterministic=True) == response.SerializeToString(deterministic=True)
+
+
+def test_raw_replies_are_not_taken_apart() -> None:
+    # 130 = 0b1_0000010 takes two bytes: the low seven bits with a mark, and 1.
+    raw = RawTensor.FromString(encode_reply(np.array([1, 130], np.uint8)).SerializeToString())
+    assert raw.int_val == b"\x01\x82\x01"
+    assert RawTensor.FromString(encode_reply(np.ones(1, np.float32)).SerializeToString()).float_val == b"\0\0\x80?"
 
 
 def test_strings() -> None:

@@ -115,7 +115,7 @@ def test_calls_beyond_the_bound(base: Path, monkeypatch: pytest.MonkeyPatch) -> 
     request = PredictRequest()
     request.model_spec.name = "toy"
     request.model_spec.signature_name = "features"
-    encode_images([IMAGE], request.inputs["images"])
+    request.MergeFromString(b"".join(encode_images("images", [IMAGE])))
     with embedded(base, max_calls=2) as server, open_channel(server.address, None) as channel:
         stub = PredictionServiceStub(channel)
         held = [stub.Predict.future(request, timeout=20) for _ in range(2)]

@@ -14,7 +14,7 @@ from rsir_tf.serving.messages import PredictRequest
 from rsir_tf.serving.tensors import encode_images
 model = connect("localhost:8500")
 request = PredictRequest()
-encode_images([np.zeros((256, 256, 3), np.uint8)], request.inputs["images"])
+request.MergeFromString(b"".join(encode_images("images", [np.zeros((256, 256, 3), np.uint8)])))
 size = len(request.SerializeToString())
 heavy = [name for name in sys.modules if name == "tensorflow" or name.startswith(("tensorflow.python", "keras"))]
 model.close()

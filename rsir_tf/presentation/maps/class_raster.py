@@ -143,7 +143,8 @@ class ClassRaster:
         """Write a part: uint8 [h, w], whose first pixel is pixel (x, y) of the raster."""
         height, width = part.shape
         self._write(part, 1, window=((y, y + height), (x, x + width)))
-        self.counts += np.bincount(part.ravel(), minlength=256)
+        for top in range(0, height, _BLOCK):  # NumPy makes eight bytes of each pixel that it counts.
+            self.counts += np.bincount(part[top : top + _BLOCK].ravel(), minlength=256)
 
     def then(self, work: Callable[[Path], None]) -> None:
         """Have something done with the complete raster, a TIFF without a place, before it appears."""

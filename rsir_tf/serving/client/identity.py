@@ -78,7 +78,7 @@ def ask_describe(ask: Ask, spec: Any, where: Where) -> tuple[str, tuple[str, ...
 def ask_identify(ask: Ask, spec: Any, where: Where) -> tuple[str, tuple[str, ...]]:
     """Ask a server that batches requests for model id and class names, with an image."""
     request = predict_request(spec, IDENTIFY)
-    encode_images([np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)], request.inputs[IMAGES])
+    request.MergeFromString(b"".join(encode_images(IMAGES, [np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)])))
     response = ask(IDENTIFY, request)
     return _read(response, where(IDENTIFY, response))
 

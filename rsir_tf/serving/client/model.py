@@ -34,7 +34,7 @@ from rsir_tf.serving.client.inflight import Budget, side_by_side
 from rsir_tf.serving.client.older_exports import ask_giver
 from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
 from rsir_tf.serving.client.servers import Outage, Server
-from rsir_tf.serving.messages import PredictionServiceStub, PredictRequest
+from rsir_tf.serving.messages import PREDICT, GetModelMetadataRequest, PredictionServiceStub, RawReply
 from rsir_tf.serving.tensors import decode, decode_strings, encode_images
 from rsir_tf.serving.tls import TLS
 
@@ -236,9 +236,9 @@ class ServedModel:
             request.output_filter.extend([SEGMENTATION, *layers])
             if self._says_model:  # A server refuses to be asked for an output that the model lacks.
                 request.output_filter.append(MODEL_ID)
-        encode_images(group, request.inputs[IMAGES])
+        packed = b"".join([request.SerializeToString(), *encode_images(IMAGES, group)])
         try:
-            server, response, model_ids = self._answer(request, group, deadline)
+            server, response, model_ids = self._answer(packed, group, deadline)
         except BatchTooLargeError as error:
             largest = error.largest or len(group) // 2
             if largest == 0 or len(group) == 1:
@@ -256,7 +256,7 @@ class ServedModel:
             raise at(self._where(server, FEATURES, response), error) from error
 
     def _answer(
-        self, request: Any, group: Sequence[NDArray[np.uint8]], deadline: Deadline
+        self, request: bytes, group: Sequence[NDArray[np.uint8]], deadline: Deadline
     ) -> tuple[Server, Any, list[str]]:
         """Send images; the answer comes with the id of the model that gave it, once per image."""
         pauses = Pauses()
@@ -313,9 +313,19 @@ class ServedModel:
     ) -> tuple[Server, Any]:
         if self._closed.is_set():
             raise closed_error(self._where(servers[0], signature))
-        method = "Predict" if isinstance(request, PredictRequest) else "GetModelMetadata"
+        if isinstance(request, GetModelMetadataRequest):
+
+            def attempt(server: Server, seconds: float) -> Any:
+                return PredictionServiceStub(server.channel).GetModelMetadata(request, timeout=seconds)
+        else:
+            packed = request if isinstance(request, bytes) else request.SerializeToString()
+
+            def attempt(server: Server, seconds: float) -> Any:
+                predict = server.channel.unary_unary(PREDICT, response_deserializer=RawReply.FromString)
+                return predict(packed, timeout=seconds)
+
         return call(
-            lambda server, seconds: getattr(PredictionServiceStub(server.channel), method)(request, timeout=seconds),
+            attempt,
             servers,
             deadline=deadline,
             closed=self._closed,
