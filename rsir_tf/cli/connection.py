@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from rsir_tf.serving.client.inspection import ServedModelReport
 
 PANEL = "Which model to ask"
+
+_M_MMAP_THRESHOLD = -3  # in malloc.h
+_LARGE = 1 << 20  # bytes
 
 SERVER_VARIABLE = "RSIR_TF_SERVER"
 """Environment variable with the servers to ask where none is named, separated by spaces."""
@@ -174,6 +179,22 @@ class Connection(OptionGroup):
         from rsir_tf.serving.client.inspection import inspect_server
 
         return inspect_server(address, model_name=self.model, timeout=self.timeout, tls=self.encryption)
+
+
+def return_memory() -> None:
+    """Have the C library give memory of large arrays back to the system as soon as they are freed.
+
+    The GNU C library keeps memory of arrays of up to 32 MiB for later, once one of that size has been freed, and keeps
+    it for each thread: images, requests and answers are such arrays. This is for commands that make them without end
+    and ask a server; a model in this process would take longer. What MALLOC_MMAP_THRESHOLD_ or GLIBC_TUNABLES say
+    counts before this.
+    """
+    if not sys.platform.startswith("linux") or {"MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"} & os.environ.keys():
+        return
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):  # Other C libraries do without this function.
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def _quiet_grpc() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsir_tf.cli import console, options
-from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.connection import Connection, return_memory
 from rsir_tf.cli.option_groups import Without
 from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.errors import ArtifactError, InputError
@@ -95,6 +95,8 @@ def command(
     targets = _targets(found, to, several, force)
     summaries: list[SegmentSummary] = []
     failed = len(paths) - len(targets)
+    if connection.saved_model is None:
+        return_memory()
     with connection.open() as model, console.progress("segmenting") as tell:
         for source, target in targets:
             try:

@@ -70,7 +70,6 @@ with _bare_tensorflow():
     )
 
 
-
 def _raw(package: str = "rsir_tf") -> Iterator[Any]:
     """Make the classes `RawTensor` and `RawReply` of the messages `TensorProto` and `PredictResponse`.
 

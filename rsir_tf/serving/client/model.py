@@ -232,9 +232,11 @@ class ServedModel:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
             return [prediction for part in parts for prediction in self._predict_group(part, deadline, layers=layers)]
         request = predict_request(self._spec, FEATURES)
-        if len(layers) < 1 + len(self._known().layers):  # Without a filter, a server gives all outputs of the model.
+        # Without a filter, a server gives all outputs of the model. With one, TensorFlow Serving computes and sends the
+        # named ones alone, and refuses a name that the signature lacks (`PreProcessPrediction` in its predict_util.cc).
+        if len(layers) < 1 + len(self._known().layers):
             request.output_filter.extend([SEGMENTATION, *layers])
-            if self._says_model:  # A server refuses to be asked for an output that the model lacks.
+            if self._says_model:
                 request.output_filter.append(MODEL_ID)
         packed = b"".join([request.SerializeToString(), *encode_images(IMAGES, group)])
         try:
