@@ -41,6 +41,27 @@ def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> bytes:
     return _png(figure)
 
 
+def rounds_plot(curves: Mapping[str, Sequence[float]], ylabel: str) -> bytes:
+    """A figure after each round of marking.
+
+    Args:
+        curves: Title of a method → its figure, 0..1, before the first round and after each one; NaN where there is
+            none.
+        ylabel: What the figure is.
+
+    Returns:
+        A PNG file.
+    """
+    figure, axes = _canvas(7.0, 4.2)
+    for number, (name, curve) in enumerate(curves.items()):
+        axes.plot(range(len(curve)), curve, clip_on=False, zorder=3, **_style(number), label=_plain(name))
+    axes.set(xlabel="Rounds of marking", ylabel=ylabel, ylim=(0, 1))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color="#dddddd", linewidth=0.8)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    return _png(figure)
+
+
 def scene_plot(anmrr: Mapping[str, Mapping[str, float]]) -> bytes:
     """ANMRR of each scene class: one row per scene and one mark per descriptor, sorted by the first descriptor.
 

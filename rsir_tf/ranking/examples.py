@@ -202,9 +202,14 @@ def archive_sample(index: StoredIndex, without: Sequence[int] = (), *, seed: int
         without: Rows that are not drawn, such as those of the examples.
         seed: The same seed draws the same images again.
     """
-    rows = np.setdiff1d(np.arange(len(index)), np.asarray(without, dtype=np.int64))
-    drawn = np.random.default_rng(seed).choice(rows, min(SAMPLE, len(rows)), replace=False)
-    return tuple(image_at(index.vectors, index.position_of(row)) for row in np.sort(drawn).tolist())
+    rows = sample_rows(len(index), without, seed=seed)
+    return tuple(image_at(index.vectors, index.position_of(row)) for row in rows.tolist())
+
+
+def sample_rows(images: int, without: Sequence[int] = (), *, seed: int = 0) -> NDArray[np.int64]:
+    """The rows that `archive_sample` draws from an index with so many images, ascending."""
+    rows = np.setdiff1d(np.arange(images), np.asarray(without, dtype=np.int64))
+    return np.sort(np.random.default_rng(seed).choice(rows, min(SAMPLE, len(rows)), replace=False))
 
 
 def with_examples(

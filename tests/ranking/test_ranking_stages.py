@@ -109,6 +109,19 @@ def test_stages_stand_around_each_other_and_are_named(index):
     assert 0 < evaluation.schemes[scheme.name].map <= 1
 
 
+def test_stages_beyond_the_index(index, entries):
+    query, cosine, irm = features(entries[3]), make_scheme("recnn+", metric="cosine"), make_scheme("irm")
+    every = found(search(index, query, irm, top=None))
+    assert found(search(index, query, Reranked(cosine, irm, 1000), top=None)) == every
+    assert found(search(index, query, Expanded(cosine, 1000), top=None)) == found(
+        search(index, query, Expanded(cosine, 39), top=None)
+    )
+    assert found(search(index, query, Expanded(irm, 1000), top=3, among=[5])) == found(
+        search(index, query, Expanded(irm, 1), top=3, among=[5])
+    )
+    assert search(index, query, Reranked(Expanded(irm, 5), irm, 5), among=[]).hits == ()
+
+
 def test_refusals():
     scheme = make_scheme("recnn+")
     with pytest.raises(InputError, match="expanded by 0 hits"):
