@@ -79,7 +79,7 @@ def test_a_scene_at_a_url_asks(scenes: tuple[Path, Path], options: tuple, comman
         (("{scene}", "--lonlat", 0, 100), 2, "the longitude first"),
         (("{plain}", "--lonlat", 9, 49), 1, "plain.tif: nothing in the file says where on Earth each pixel lies"),
         (("{scene}", "--tile", 64), 2, "--lonlat with --tile"),
-        ((), 2, "name an image to search with, or a place by --lonlat"),
+        ((), 2, "name an image to search with, a place by --lonlat,"),
         (("--lonlat", 0, 0), 1, "none of its images shows longitude 0.0, latitude 0.0"),
         (("{scene}", "--within", "none.gpkg"), 2, "wanted a distance, or a file of areas that exists"),
         (("{scene}", "--within", 1, "--within", 2), 2, "--within 1 and 2: wanted one distance"),
