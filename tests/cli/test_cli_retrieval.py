@@ -226,7 +226,8 @@ def test_info_of_an_index_and_of_a_server(index: Path, server: str, command) -> 
     assert (found["kind"], found["images"], found["settings"]["model_id"]) == ("rsir_tf.index", 6, "toy-1")
     found = json.loads(command("info", server, "--json").out)
     assert (found["kind"], found["model_name"]) == ("server", "fcn8s")
-    assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
+    described = {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512, "layers": []}
+    assert found["description"] == described
     assert [(version["version"], version["state"]) for version in found["versions"]] == [(1, "AVAILABLE")]
     assert "toy-1" in command("info", server).out
 
