@@ -33,7 +33,7 @@ class SecondStages(OptionGroup):
         str | None,
         typer.Option(
             metavar="SCHEME:SHARE",
-            help="Let another scheme have this share of the distance, for example relations:0.1. Distances of both are "
+            help="Give another scheme this share of the distance, for example relations:0.05. Distances of both are "
             "divided by their mean over the images searched. With --expand, it asks with the query as it is.",
             rich_help_panel=_PANEL,
         ),
@@ -77,6 +77,6 @@ class SecondStages(OptionGroup):
             try:
                 number = float(share)
             except ValueError:
-                raise typer.BadParameter(f"--mix is {self.mix!r}; wanted SCHEME:SHARE, as in relations:0.1") from None
+                raise typer.BadParameter(f"--mix is {self.mix!r}; wanted SCHEME:SHARE, as in relations:0.05") from None
             scheme = Mixed(scheme, make_scheme(name), number)
         return scheme if self.rerank is None else Reranked(scheme, make_scheme(self.rerank), self.rerank_top)

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from rsir_tf.distances import pairwise_distances
 from rsir_tf.errors import InputError
+from rsir_tf.ranking.images import HeldBlock
 from rsir_tf.ranking.scheme import ImageFeatures, Match
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
+    from rsir_tf.ranking.images import ImageBlock
 
 EXPLAINED = 32
 """How many regions of a query are matched at most, the largest, with as many of the hit."""
@@ -41,18 +43,28 @@ def require_borders(index: StoredIndex, scheme: str) -> None:
         )
 
 
-def surroundings(image: ImageFeatures) -> NDArray[np.float64]:
-    """What lies around each region: float64 [m, 257], shares of its outline that sum to 1.
+def surroundings(images: ImageFeatures | ImageBlock) -> NDArray[np.float64]:
+    """What lies around each region: float64 [n, 257], shares of its outline that sum to 1.
 
     Column c is the share along regions of class c, and the last one the share where the picture ends. A region whose
     outline meets nothing that was kept has zeros alone.
+
+    Args:
+        images: One image or a block of them, with n regions together.
     """
-    around = np.zeros((len(image), 257))
-    one, other, lengths = image.borders.T
-    np.add.at(around, (one, image.classes[other]), lengths)
-    around[:, -1] = image.edge
+    around = np.zeros((len(images.edge), 257))
+    one, other, lengths = images.borders.T
+    np.add.at(around, (one, images.classes[other]), lengths)
+    around[:, -1] = images.edge
     outline: NDArray[np.float64] = around / np.maximum(around.sum(axis=1, keepdims=True), 1)
     return outline
+
+
+def largest_regions(block: ImageBlock, most: int) -> NDArray[np.int64]:
+    """At most so many regions of each image, the largest, in the order of the block: int64 [n]."""
+    by_area = np.lexsort((-block.areas, block.images))
+    rank = np.arange(len(by_area)) - block.starts[block.images[by_area]]
+    return np.sort(by_area[rank < most])
 
 
 def matching_regions(query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
@@ -61,7 +73,7 @@ def matching_regions(query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, .
     The distance of a match is the mean of half the L1 distance between their `surroundings`, and of the difference
     between the shares of their pictures that they cover: from 0 to 1.
     """
-    own, others = _largest(query), _largest(hit)
+    own, others = (largest_regions(HeldBlock([image]), EXPLAINED) for image in (query, hit))
     if not len(own) or not len(others):
         return ()
     apart = pairwise_distances(surroundings(query)[own], surroundings(hit)[others], "l1") / 4
@@ -75,7 +87,3 @@ def matching_regions(query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, .
         for region, at, row in zip(own.tolist(), nearest.tolist(), apart, strict=True)
         if np.isfinite(row[at])
     )
-
-
-def _largest(image: ImageFeatures) -> NDArray[np.int64]:
-    return np.sort(np.argsort(-image.areas, kind="stable")[:EXPLAINED])

@@ -42,7 +42,7 @@ class Mixed(Stage):
 
     first: Scheme
     second: Scheme
-    share: float = 0.1
+    share: float = 0.05
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
@@ -50,12 +50,12 @@ class Mixed(Stage):
 
     @property
     def name(self) -> str:
-        """For example "irm with 0.1 relations"."""
+        """For example "irm with 0.05 relations"."""
         return f"{self.first.name} with {self.share:g} {self.second.name}"
 
     @property
     def title(self) -> str:
-        """For example "IRM with 0.1 Relations"."""
+        """For example "IRM with 0.05 Relations"."""
         return f"{self.first.title} with {self.share:g} {self.second.title}"
 
     @property

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rsir_tf.ranking.borders import largest_regions
 from rsir_tf.ranking.enclosure import enclosing
 
 if TYPE_CHECKING:
@@ -138,9 +139,7 @@ def _within(block: ImageBlock) -> _Counts:
 def _apart(block: ImageBlock) -> Iterator[_Counts]:
     """Pairs of regions, a few images at a time, summed by image, kind and classes."""
     counts = np.minimum(np.diff(block.starts), MOST_REGIONS)
-    by_area = np.lexsort((-block.areas, block.images))
-    rank = np.arange(len(by_area)) - block.starts[block.images[by_area]]
-    regions = np.sort(by_area[rank < MOST_REGIONS])
+    regions = largest_regions(block, MOST_REGIONS)
     begins = np.cumsum(counts) - counts
     shares = _shares(block)
     side = np.sqrt(np.bincount(block.images, weights=block.areas, minlength=len(block)))

@@ -20,7 +20,7 @@ def test_stages_are_put_around_each_other() -> None:
 
 @pytest.mark.parametrize("mix", ["relations", "relations:much", ":", ""])
 def test_a_mixture_without_a_share_is_refused(mix: str) -> None:
-    with pytest.raises(typer.BadParameter, match=r"wanted SCHEME:SHARE, as in relations:0\.1"):
+    with pytest.raises(typer.BadParameter, match=r"wanted SCHEME:SHARE, as in relations:0\.05"):
         SecondStages(mix=mix).around(make_scheme("irm"))
 
 

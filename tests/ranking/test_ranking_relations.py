@@ -28,6 +28,7 @@ from rsir_tf.ranking import search as search_index
 from rsir_tf.ranking.enclosure import enclosing
 from rsir_tf.ranking.images import image_at
 from rsir_tf.ranking.relation_histograms import relation_histograms
+from rsir_tf.ranking.schemes.relations_graph import RelationsGraph
 from rsir_tf.regions import connected_regions, region_adjacency
 
 RELATIONS = make_scheme("relations")
@@ -279,3 +280,56 @@ def test_what_is_refused(index, tmp_path):
         writer.add(entry("a", np.ones((1, 4))))
     with pytest.raises(InputError, match="has one class alone, 'sea'; wanted at least two classes"):
         search_index(open_index(tmp_path / "one"), query, RELATIONS)
+
+
+GRAPH = make_scheme("relations-graph")
+
+
+def with_vectors(image, seed):
+    vectors = np.random.default_rng(seed).random((len(image), 4)).astype(np.float32)
+    return image.having(recnn=vectors)
+
+
+def test_a_graph_without_its_surroundings_is_integrated_region_matching():
+    images = [with_vectors(features(np.random.default_rng(at).integers(0, 3, (4, 5))), at) for at in range(6)]
+    images.append(features(np.full((2, 2), 255)))
+    irm, plain = make_scheme("irm"), RelationsGraph(share=0)
+    for query in images:
+        block = HeldBlock(images)
+        np.testing.assert_allclose(plain.distances(query, block), irm.distances(query, block))
+        for image in images:
+            assert plain.matches(query, image) == irm.matches(query, image)
+
+
+def test_a_graph_of_two_regions_by_hand():
+    # A meadow with a pond within, and a meadow of the same size beside a lake: the vectors of both images are the same.
+    within = np.zeros((4, 4), np.uint8)
+    within[1:3, 1:3] = 1
+    beside = np.zeros((4, 4), np.uint8)
+    beside[3] = 1
+    vectors = np.float32([[1, 0, 0, 0], [0, 1, 0, 0]])
+    one, other = (features(each).having(recnn=vectors) for each in (within, beside))
+    # Outlines: meadow 8 edges along the pond and 16 at the end, pond 8 along the meadow; meadow 4 along the lake and
+    # 10 at the end, lake 4 along the meadow and 6 at the end.
+    of_meadow, of_water = 1 / 3 - 4 / 14, 6 / 10
+    wanted = 0.2 * (12 * of_meadow + 4 * of_water) / 16
+    assert GRAPH.distances(one, HeldBlock([other, one])).tolist() == pytest.approx([wanted, 0])
+    matches = [(match.query_region, match.region, match.distance) for match in GRAPH.matches(one, other)]
+    assert matches == [(0, 0, pytest.approx(0.2 * of_meadow)), (1, 1, pytest.approx(0.2 * of_water))]
+
+
+def test_a_graph_of_ten_thousand_regions():
+    image = features(np.indices((100, 100)).sum(axis=0) % 2, connectivity=4)
+    image = image.having(recnn=np.ones((10_000, 4), np.float32))
+    assert GRAPH.distances(image, HeldBlock([image])).tolist() == [0]
+    assert len(GRAPH.matches(image, image)) == 512
+
+
+def test_the_first_hits_are_ordered_by_their_graphs(index):
+    query = image_at(index.vectors, index.position_of(9))
+    first = search_index(index, query, make_scheme("irm"), top=5).hits
+    answer = search_index(index, query, Reranked(make_scheme("irm"), GRAPH, 5), top=5)
+    distances = index.distances(query, GRAPH)
+    assert [hit.row for hit in answer.hits] == sorted((hit.row for hit in first), key=lambda row: (distances[row], row))
+    with pytest.raises(InputError, match="the share of surroundings is 2; wanted a number from 0 to 1"):
+        RelationsGraph(share=2)

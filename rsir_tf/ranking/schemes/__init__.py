@@ -18,6 +18,7 @@ SCHEMES = {
     "recnn": "rsir_tf.ranking.schemes.recnn.ReCNN",
     "recnn+": "rsir_tf.ranking.schemes.recnn_plus.ReCNNPlus",
     "irm": "rsir_tf.ranking.schemes.irm.IRM",
+    "relations-graph": "rsir_tf.ranking.schemes.relations_graph.RelationsGraph",
     "relations": "rsir_tf.ranking.schemes.relations.Relations",
 }
 """Name → class, in the order in which reports show them; as text, so that `--help` lists the names without imports."""
