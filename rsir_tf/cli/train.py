@@ -155,7 +155,8 @@ class Settings(OptionGroup):
         str,
         typer.Option(
             help="The figure that chooses the best epoch: mean_iu when learning from masks; micro_f1 (the default), "
-            "macro_f1 or map when learning from tags; any of them with mixed supervision.",
+            "macro_f1, tag_map (mean average precision of the tags) or map (of the images as queries) when learning "
+            "from tags; any of them with mixed supervision.",
             rich_help_panel=_FITTING,
         ),
     ] = ""
@@ -316,12 +317,14 @@ def _options_kept(run: Path, context: typer.Context, *, leave_out: Collection[st
 
 
 def _scores(scores: dict[str, Any]) -> list[str]:
+    from rsir_tf.presentation.tables import number
+
     lines = []
     if "mean_iu" in scores:
         figures = ", ".join(f"{name.replace('_', ' ')} {{{name}:.4f}}" for name in ("pixel_accuracy", "mean_accuracy"))
         lines.append(f"{figures}, mean IU {{mean_iu:.4f}} on {{images}} test images".format(**scores))
     if "tags" in scores:
-        lines.append(
-            "tags: micro F1 {micro_f1:.4f}, macro F1 {macro_f1:.4f} on {images} test images".format(**scores["tags"])
-        )
+        titles = {"micro F1": "micro_f1", "macro F1": "macro_f1", "mAP": "tag_map"}
+        figures = ", ".join(f"{title} {number(scores['tags'][name], 4)}" for title, name in titles.items())
+        lines.append(f"tags: {figures} on {scores['tags']['images']} test images")
     return lines

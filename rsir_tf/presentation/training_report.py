@@ -138,9 +138,10 @@ def _mask_lines(scores: dict[str, Any]) -> list[str]:
 
 
 def _tag_lines(scores: dict[str, Any]) -> list[str]:
-    means = Table(["micro F1", "macro F1"], [[number(scores[name], DIGITS) for name in ("micro_f1", "macro_f1")]])
+    names = ("micro_f1", "macro_f1", "tag_map")
+    means = Table(["micro F1", "macro F1", "mAP"], [[number(scores[name], DIGITS) for name in names]])
     rows = [
-        [name, *(number(entry[key], DIGITS) for key in ("precision", "recall", "f1"))]
+        [name, *(number(entry[key], DIGITS) for key in ("precision", "recall", "f1", "average_precision"))]
         for name, entry in scores["tags"].items()
     ]
     found = f"Tags of {scores['images']} whole test images, predicted where the pooled score is above 0."
@@ -149,7 +150,7 @@ def _tag_lines(scores: dict[str, Any]) -> list[str]:
             f" Macro F1 leaves out {len(absent)} of {len(scores['tags'])} tags, which no test image has and the "
             f"network predicts for none: {markdown_text(', '.join(absent))}."
         )
-    table = Table(["tag", "precision", "recall", "F1"], rows, figures=True)
+    table = Table(["tag", "precision", "recall", "F1", "average precision"], rows, figures=True)
     return [found, "", *markdown_table(means), "", *markdown_table(table)]
 
 

@@ -135,7 +135,7 @@ def _score_tags(
         image = records[i].source.read()
         own, found = named(truth[i]), named(logits[i] > 0)
         examples.append(Example(records[i].id, image, segment(network, image), tags=own, predicted_tags=found))
-    return tag_scores(truth, logits > 0).to_json(label_set.names), examples
+    return tag_scores(truth, logits).to_json(label_set.names), examples
 
 
 def _chosen(images: int) -> set[int]:

@@ -15,7 +15,7 @@ from rsir_tf.segmentation.precision import PRECISIONS, Precision
 if TYPE_CHECKING:
     from rsir_tf.segmentation.network import Stride
 
-_OF_TAGS = ("micro_f1", "macro_f1", "map")
+_OF_TAGS = ("micro_f1", "macro_f1", "tag_map", "map")
 FIGURES = {"masks": ("mean_iu",), "tags": _OF_TAGS, "mixed": (*_OF_TAGS, "mean_iu")}
 """By which the best epoch can be chosen; the first is the default."""
 
@@ -46,8 +46,8 @@ class TrainingSettings:
         precision: Of the layers' computations: "float32", "mixed_float16" or "mixed_bfloat16"; weights, logits and loss
             are float32 in all of them, and so is what is exported.
         best_by: Figure on the held-out images that chooses the best epoch, one of `FIGURES`: "mean_iu" with masks;
-            with tags "micro_f1" or "macro_f1" of the tags, or "map" of the images as queries; where both are mixed any
-            of them. "" stands for the first.
+            with tags "micro_f1", "macro_f1" or "tag_map" (mean average precision) of the tags, or "map" of the images
+            as queries; where both are mixed any of them. "" stands for the first.
         patience: Epochs without a better figure on the held-out images after which the run ends; 0 for never.
         validation: Fraction of the training images that is held out to choose the best epoch by; the test images
             have no say in it. 0 trains on all and takes the last epoch.

@@ -1,4 +1,4 @@
-"""F1 of predicted tags, from counts over the whole set."""
+"""F1 of predicted tags, and the average precision of the images that each tag ranks, over the whole set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from rsir_tf.segmentation.scoring import json_number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+OF_A_TAG = ("precision", "recall", "f1", "average_precision")
+"""The figures of each tag."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagScores:
@@ -29,6 +32,9 @@ class TagScores:
         precision: TP / (TP + FP) of each tag.
         recall: TP / (TP + FN) of each tag.
         f1: F1 of each tag; NaN for a tag that is nowhere true or predicted.
+        average_precision: Average precision of each tag: the images are ranked by its score; NaN for a tag that no
+            image has.
+        tag_map: Multi-label mAP, the mean of the average precision of the tags that some image has.
         images: Number of scored images.
     """
 
@@ -37,6 +43,8 @@ class TagScores:
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     f1: tuple[float, ...]
+    average_precision: tuple[float, ...]
+    tag_map: float
     images: int
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
@@ -48,34 +56,52 @@ class TagScores:
         return {
             "micro_f1": json_number(self.micro_f1),
             "macro_f1": json_number(self.macro_f1),
+            "tag_map": json_number(self.tag_map),
             "tags": {
-                name: {"precision": json_number(precision), "recall": json_number(recall), "f1": json_number(f1)}
-                for name, precision, recall, f1 in zip(names, self.precision, self.recall, self.f1, strict=True)
+                name: dict(zip(OF_A_TAG, map(json_number, figures), strict=True))
+                for name, *figures in zip(names, *(getattr(self, figure) for figure in OF_A_TAG), strict=True)
             },
             "images": self.images,
         }
 
 
-def tag_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> TagScores:
+def tag_scores(truth: NDArray[np.bool_], scores: NDArray[np.floating[Any]]) -> TagScores:
     """Score predicted tags.
+
+    Average precision is not interpolated, and images of equal scores count as one step: this is scikit-learn's
+    definition, by which the field reports multi-label mAP.
 
     Args:
         truth: bool [N, K].
-        predicted: bool [N, K].
+        scores: float [N, K]; a tag is predicted above 0.
     """
+    from sklearn.metrics import average_precision_score
+
+    predicted = scores > 0
     hits = (truth & predicted).sum(axis=0).astype(np.float64)
     true, said = truth.sum(axis=0), predicted.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision, recall, f1 = hits / said, hits / true, 2 * hits / (true + said)
         micro = 2 * hits.sum() / np.float64(true.sum() + said.sum())
+    ranked = [
+        float(average_precision_score(column, values)) if column.any() else float("nan")
+        for column, values in zip(truth.T, scores.T, strict=True)
+    ]
     return TagScores(
         micro_f1=float(micro),
-        macro_f1=float("nan") if np.isnan(f1).all() else float(np.nanmean(f1)),
+        macro_f1=_mean(f1),
         precision=tuple(precision.tolist()),
         recall=tuple(recall.tolist()),
         f1=tuple(f1.tolist()),
+        average_precision=tuple(ranked),
+        tag_map=_mean(np.array(ranked)),
         images=len(truth),
     )
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Of the values that are numbers; NaN if none is."""
+    return float("nan") if np.isnan(values).all() else float(np.nanmean(values))
 
 
 def read_tags_of(

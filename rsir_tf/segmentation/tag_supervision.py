@@ -139,8 +139,8 @@ class TagSupervision:
         return images, targets, {TAGS: known, DESCRIPTOR_TAGS: known, LOGITS: weights}
 
     def evaluate(self, network: keras.Model) -> HeldOutScores:
-        """Micro and macro F1 of the tags of whole images, the figures of `watch`, and those of masks, if any."""
-        figures: dict[str, float | None] = dict.fromkeys(("micro_f1", "macro_f1"))
+        """F1 and mAP of the tags of whole images, the figures of `watch`, and those of masks, if any."""
+        figures: dict[str, float | None] = dict.fromkeys(("micro_f1", "macro_f1", "tag_map"))
         if not len(self.validation):
             return HeldOutScores(figures)
         logits, descriptors = read_tags_of(
@@ -150,7 +150,7 @@ class TagSupervision:
             batch=self.settings.crops.batch,
         )
         known = self.held_tags[:, 0] >= 0
-        scores = tag_scores(self.held_tags[known] > 0, logits[known] > 0).to_json(self.label_set.names)
+        scores = tag_scores(self.held_tags[known] > 0, logits[known]).to_json(self.label_set.names)
         figures = {name: scores[name] for name in figures}
         if self.watch:
             figures |= self.watch(descriptors, self.validation.records)

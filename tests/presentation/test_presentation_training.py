@@ -35,11 +35,11 @@ def test_class_names_are_no_markup_in_the_report(tmp_path: Path) -> None:
     tiles = example_tiles("a", image, classes, [(1, 2, 3)], tags=("x",), predicted_tags=())
     assert [list(tile.caption) for tile in tiles] == [["a", "tags: x"], ["predicted: none"]]
     epoch = {"epoch": 1, "loss": 0.5, "learning_rate": 1e-3, "images_per_second": 2.5, "seconds": 3.0, "micro_f1": 0.25}
-    figures = {"precision": 0.5, "recall": None, "f1": 0.25}
-    tags = {"micro_f1": 0.25, "macro_f1": None, "images": 1, "tags": {"a|<b>": figures}}
+    figures = {"precision": 0.5, "recall": None, "f1": 0.25, "average_precision": 0.75}
+    tags = {"micro_f1": 0.25, "macro_f1": None, "tag_map": 0.75, "images": 1, "tags": {"a|<b>": figures}}
     scores = {"tags": tags, "epochs": 1, "checkpoint": "best-0001"}
     write_training_report(tmp_path, scores=scores, history=[epoch], examples=[tiles], legend=[("a|<b>", (1, 2, 3))])
     text = (tmp_path / "report.md").read_text("utf-8")
-    assert "| a\\|\\<b> | 0.5000 | – | 0.2500 |" in text
+    assert "| a\\|\\<b> | 0.5000 | – | 0.2500 | 0.7500 |" in text
     assert "| 1 | 0.5000 | 0.2500 | 0.001 | 2.5 | 3.0 |" in text
     assert "![image, prediction](examples.png)" in text

@@ -75,17 +75,29 @@ def test_what_is_fitted_starts_without_an_opinion_and_shares_the_networks_layers
 def test_f1_by_hand() -> None:
     truth = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], bool)
     said = np.array([[1, 0, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
-    scores = tag_scores(truth, said)
+    scores = tag_scores(truth, np.where(said, 1.0, -1.0))
     # Tag 0: TP 2, FP 1, FN 0 → F1 4/5. Tag 1: TP 1, FP 0, FN 1 → 2/3. Tag 2: TP 0, FP 1 → 0. Tag 3: neither, left out.
     np.testing.assert_allclose(scores.f1, [4 / 5, 2 / 3, 0, np.nan])
     np.testing.assert_allclose(scores.precision, [2 / 3, 1, 0, np.nan])
     np.testing.assert_allclose(scores.recall, [1, 1 / 2, np.nan, np.nan])
     assert scores.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 3)
     assert scores.micro_f1 == pytest.approx(2 * 3 / (2 * 3 + 2 + 1))
-    assert scores.to_json("abcd")["tags"]["d"] == {"precision": None, "recall": None, "f1": None}
-    nothing = tag_scores(np.zeros((0, 2), bool), np.zeros((0, 2), bool))
+    assert set(scores.to_json("abcd")["tags"]["d"].values()) == {None}
+    nothing = tag_scores(np.zeros((0, 2), bool), np.zeros((0, 2)))
     assert math.isnan(nothing.micro_f1)
     assert math.isnan(nothing.macro_f1)
+    assert math.isnan(nothing.tag_map)
+
+
+def test_average_precision_of_tags_by_hand() -> None:
+    truth = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
+    scores = np.array([[-1.0, 2, 1], [-2, 2, 2], [-3, 1, 3], [-4, 2, 4]])
+    # Tag 0: true at ranks 1 and 3, so (1/1 + 2/3)/2; no score is above 0, which F1 sees and AP does not. Tag 1: three
+    # images share the first step, two of them true, so 2/3. Tag 2: no image has it, left out.
+    found = tag_scores(truth, scores)
+    np.testing.assert_allclose(found.average_precision, [5 / 6, 2 / 3, np.nan])
+    assert found.tag_map == pytest.approx((5 / 6 + 2 / 3) / 2)
+    assert found.f1[0] == 0
 
 
 def test_images_of_several_sizes_keep_their_order(network: keras.Model) -> None:
