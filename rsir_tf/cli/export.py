@@ -25,6 +25,21 @@ def command(
             "conv4_3` keeps them. Without this option, and as before, it gives those of conv5_3 alone.",
         ),
     ] = False,
+    blend: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="The share of the trained weights in the features; the rest are the weights that training started "
+            "from. 1 takes the trained weights alone, as the paper does. The segmentation is always that of the "
+            "trained network. The default is 0.4 if the run learned from tags alone, starting from VGG-16's weights, "
+            "and 1 otherwise.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="The weights file that training started from, if it is no longer where it was."),
+    ] = None,
 ) -> None:
     """Write a run's best network as the next version of a served model.
 
@@ -36,5 +51,5 @@ def command(
     with console.quiet_tensorflow():
         from rsir_tf.segmentation import export_run, open_run
 
-        version = export_run(open_run(run), to, conv4=conv4)
+        version = export_run(open_run(run), to, conv4=conv4, blend=blend, weights=weights)
     console.put(str(version))

@@ -134,6 +134,22 @@ class Settings(OptionGroup):
             rich_help_panel=_FITTING,
         ),
     ] = 0.0
+    decay_to_start: Annotated[
+        float,
+        typer.Option(
+            help="Let VGG-16's weights decay towards those that training starts from, not towards zero: in each step "
+            "their distance shrinks by this value times the learning rate.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = 0.0
+    average_weights: Annotated[
+        float,
+        typer.Option(
+            help="Score, choose and export a moving average of the weights. Each step keeps this share of it, for "
+            "example 0.99. 0 takes the weights themselves.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = 0.0
     class_weights: Annotated[
         ClassWeights,
         typer.Option(

@@ -12,6 +12,7 @@ optimizers   AdamW, layer-wise               precision          of computations 
 views        a frozen trunk's outputs, kept  inference          whole images
 scoring      confusion matrix, its figures   tag_scoring        F1 of tags
 run_scores   what a run reached              export             SavedModel
+blending     what descriptors remember
 
 Attributes load their file at their first use: settings are checked before TensorFlow is loaded, which takes seconds.
 """

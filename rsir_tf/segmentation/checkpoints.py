@@ -13,6 +13,7 @@ import numpy as np
 from rsir_tf.artifacts import is_leftover, write_json, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.network import build_fcn, build_trunk
+from rsir_tf.segmentation.optimizers import averaged
 from rsir_tf.segmentation.precision import computing_in
 from rsir_tf.segmentation.resuming import HISTORY
 from rsir_tf.segmentation.runs import CHECKPOINTS, Run
@@ -62,7 +63,7 @@ def save_epoch(
         model: The fitted model with its optimizer, after the epoch.
         network: The FCN, which shares its layers with the model or is the model.
         history: The history, including this epoch.
-        best: Whether this epoch is the best so far.
+        best: Whether this epoch is the best so far. Of weights that are averaged, the best checkpoint has the averages.
 
     Raises:
         ArtifactError: The disk is full or read-only; the checkpoints of the epoch before stay.
@@ -73,7 +74,7 @@ def save_epoch(
         model.save(str(aside))
     if best or kept is None:
         kept = folder / f"best-{number:04}.weights.h5"
-        with _writing(kept) as aside:
+        with _writing(kept) as aside, averaged(model):
             # Without the optimizer: Keras would write its state too.
             keras.Model(network.inputs, network.outputs).save_weights(str(aside))
     content = {"epochs": history, "last": last.name, "best": kept.name, "software": _software_of_epochs(run, number)}

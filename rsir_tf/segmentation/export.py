@@ -28,6 +28,7 @@ from rsir_tf.contract import (
     STRIDE,
 )
 from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation.blending import blended, describing_layer, starting_trunk
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.inference import PAD_MODE, margins, padded, tie_breaks
 from rsir_tf.segmentation.runs import Run
@@ -40,10 +41,15 @@ MODEL_CARD = "assets.extra/model_card.json"
 LEFTOVER_AGE = 3600.0
 """Seconds after which an unfinished version is removed: no export takes an hour."""
 
+BLEND = 0.4
+"""Share of the trained weights in descriptors, if none is chosen, tags supervised and training began with VGG-16's."""
+
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
-def export_run(run: Run, to: Path, *, conv4: bool = False) -> Path:
+def export_run(
+    run: Run, to: Path, *, conv4: bool = False, blend: float | None = None, weights: Path | None = None
+) -> Path:
     """Export a run's best checkpoint as the next version of a served model.
 
     The finished version appears by rename: a server that polls the folder never sees a part of it. Before that, it is
@@ -53,11 +59,16 @@ def export_run(run: Run, to: Path, *, conv4: bool = False) -> Path:
         run: A run with at least one complete epoch.
         to: The model's folder, `saved_models/NAME`; versions are its numbered subfolders.
         conv4: Whether `features` shall give conv4_3 too.
+        blend: Share of the trained weights in those that descriptors are computed with, 0 to 1; the others are those
+            that training started from. None for `usual_blend`. The segmentation is always that of the trained network.
+        weights: The weights file that the run started from, if it is no longer where it was.
 
     Returns:
         The new version's folder.
 
     Raises:
+        InputError: The share is not from 0 to 1, or the weights to blend with are not there.
+        MismatchError: The weights file is not that which the run started from.
         ArtifactError: The run has no checkpoint, the folder cannot be written, the answers of the export differ from
             those of the trained network, or the backend of Keras is not TensorFlow.
     """
@@ -66,14 +77,18 @@ def export_run(run: Run, to: Path, *, conv4: bool = False) -> Path:
             f"{run.path}: only TensorFlow can write a SavedModel, but Keras uses {keras.backend.backend()} here",
             cure="export with KERAS_BACKEND=tensorflow: the weights of a run work with every backend",
         )
+    share = usual_blend(run) if blend is None else blend
+    start = starting_trunk(run, weights) if share != 1 else None
     network = load_best(run)
+    if start is not None:
+        network = blended(network, start, share)
     for entry in (to, to / "saved_model.pb", to / "manifest.json"):
         if entry.is_file():
             raise ArtifactError(f"{entry}: is a file", wanted="--to saved_models/NAME, a folder of numbered versions")
     remove_leftovers(to, older_than=LEFTOVER_AGE)
     target = to / str(_next_version(to))
     with written_aside(target) as aside:
-        export_network(network, run.label_set.names, aside, card=_card(run), conv4=conv4)
+        export_network(network, run.label_set.names, aside, card=_card(run, share), conv4=conv4)
         verify_export(aside, network, run.label_set.names)
     return target
 
@@ -84,7 +99,7 @@ def export_network(
     """Write one version: signatures, model card, warm-up request.
 
     Args:
-        network: From `build_fcn`.
+        network: From `build_fcn`, or `blended`.
         class_names: One per class.
         to: A folder that does not exist yet.
         card: Further entries of the model card.
@@ -154,7 +169,7 @@ def identity(network: keras.Model, class_names: tuple[str, ...]) -> str:
     """Hash of a network's weights, scales, class names and tie-breaking: models with equal ids give equal answers.
 
     Args:
-        network: From `build_fcn`.
+        network: From `build_fcn`, or `blended`.
         class_names: One per class.
 
     Returns:
@@ -239,7 +254,9 @@ def loaded_as_server(path: Path) -> Iterator[Callable[[str, NDArray[np.uint8] | 
 def _answering(network: keras.Model, *, conv4: bool) -> keras.Model:
     """The network with all outputs that are asked for: logits, conv5_3, and conv4_3 if wanted."""
     names = ["block5_conv3", *(["block4_conv3"] if conv4 else [])]
-    return keras.Model(network.inputs, [network.outputs[0], *(network.get_layer(name).output for name in names)])
+    return keras.Model(
+        network.inputs, [network.outputs[0], *(describing_layer(network, name).output for name in names)]
+    )
 
 
 def _apply(answering: keras.Model, images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -275,10 +292,16 @@ def _next_version(to: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def _card(run: Run) -> dict[str, Any]:
+def usual_blend(run: Run) -> float:
+    """The share of the trained weights in descriptors if none is chosen: it was measured with tags alone."""
+    learned = run.settings.get("supervision") == "tags" and run.settings["weights"] != "none"
+    return BLEND if learned else 1.0
+
+
+def _card(run: Run, share: float) -> dict[str, Any]:
     """Where the model comes from, and how the files that it was trained on were read, where that was chosen."""
     reading = run.manifest["archive"].get("reading")
-    return {"run": _origin(run), **({"reading": reading} if reading else {})}
+    return {"run": _origin(run), "blend": share, **({"reading": reading} if reading else {})}
 
 
 def _origin(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rsir_tf.segmentation.optimizers import is_bias, rate_factor, require_addons
+from rsir_tf.segmentation.optimizers import is_bias, is_trunk, rate_factor, require_addons
 
 
 class LayerwiseAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
@@ -23,18 +23,29 @@ class LayerwiseAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
         weight_decay: Times the learning rate, the relative decrease of each weight, except biases, per step.
         trunk_rate: Factor on the learning rate of VGG-16's layers.
         clip_norm: The largest norm of all gradients together; 0 for no limit.
+        decay_to_start: As there.
+        average: As there.
 
     Raises:
         InputError: The trunk has another rate and TensorFlow Addons is not installed.
     """
 
     def __init__(
-        self, learning_rate: Callable[[float], Any], *, weight_decay: float, trunk_rate: float, clip_norm: float
+        self,
+        learning_rate: Callable[[float], Any],
+        *,
+        weight_decay: float,
+        trunk_rate: float,
+        clip_norm: float,
+        decay_to_start: float = 0.0,
+        average: float = 0.0,
     ) -> None:
         super().__init__(name="LayerwiseAdamW")
         self._learning_rate = self._build_learning_rate(learning_rate(1.0))
         self.learning_rate_by = learning_rate
         self.decoupled_decay, self.trunk_rate, self.clip_norm = weight_decay, trunk_rate, clip_norm
+        self.decay_to_start, self.average = decay_to_start, average
+        self.averages: list[tf.Variable] = []
         self.addons = require_addons() if trunk_rate != 1 else None
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
@@ -43,10 +54,13 @@ class LayerwiseAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
             return
         self._built = True
         self.gradient_norm = self.add_variable((), name="gradient_norm")
+        pulled = [variable.name for variable in var_list if self.decay_to_start and is_trunk(variable.name)]
+        self.starts = {v.name: self._copy(v, "start") for v in var_list if v.name in pulled}
+        self.averages = [self._copy(variable, "average") for variable in var_list] if self.average else []
         specifications = []
         for factor in sorted({rate_factor(variable.name, self.trunk_rate) for variable in var_list}):
             adam = keras.optimizers.AdamW(self.learning_rate_by(factor), weight_decay=self.decoupled_decay)
-            adam.exclude_from_weight_decay([variable for variable in var_list if is_bias(variable.name)])
+            adam.exclude_from_weight_decay([v for v in var_list if is_bias(v.name) or v.name in pulled])
             group = [variable for variable in var_list if rate_factor(variable.name, self.trunk_rate) == factor]
             adam.build(group)
             self._variables.extend(adam.variables)
@@ -68,13 +82,26 @@ class LayerwiseAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
         self.gradient_norm.assign(norm)
         if self.clip_norm:
             gradients, _norm = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
+        for variable in variables:
+            if (start := self.starts.get(variable.name)) is not None:
+                rate = self.learning_rate_by(rate_factor(variable.name, self.trunk_rate))
+                rate = rate(self.iterations) if callable(rate) else rate
+                variable.assign_sub((variable - start) * (rate * self.decay_to_start))
         self.apply_all(zip(gradients, variables, strict=True))
         self._compute_current_learning_rate()
+        # Less is kept in the first steps, so that the start is forgotten.
+        step = tf.cast(self.iterations + 1, tf.float32)
+        kept = tf.minimum(self.average, (1.0 + step) / (10.0 + step))
+        for copy, variable in zip(self.averages, variables if self.average else (), strict=True):
+            copy.assign(copy * kept + variable * (1 - kept))
         return self.iterations.assign_add(1)
+
+    def _copy(self, variable: tf.Variable, name: str) -> tf.Variable:
+        return self.add_variable_from_reference(variable, name, initial_value=variable)
 
     def update_step(self, gradient: Any, variable: Any) -> None:
         raise NotImplementedError("the optimizers of the groups do this")
 
     def get_config(self) -> dict[str, Any]:
         own = {"weight_decay": self.decoupled_decay, "trunk_rate": self.trunk_rate, "clip_norm": self.clip_norm}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "decay_to_start": self.decay_to_start, "average": self.average}

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rsir_tf.segmentation.optimizers import is_bias, rate_factor
+from rsir_tf.segmentation.optimizers import is_bias, is_trunk, rate_factor
 
 
 @keras.saving.register_keras_serializable(package="rsir_tf")
@@ -21,6 +21,9 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         weight_decay: Times the learning rate, the relative decrease of each weight, except biases, per step.
         trunk_rate: Factor on the learning rate of VGG-16's layers.
         clip_norm: The largest norm of all gradients together; 0 for no limit.
+        decay_to_start: Times the learning rate, the relative decrease of the distance between a weight of VGG-16's
+            layers and its value when this was built, per step; these weights do not decay towards zero then.
+        average: Share of the averaged copy of all weights that a step keeps; 0 for no copy.
         **options: Options of Keras's Adam, except for the two below.
 
     Raises:
@@ -28,19 +31,37 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
     """
 
     def __init__(
-        self, learning_rate: Any, *, weight_decay: float, trunk_rate: float, clip_norm: float, **options: Any
+        self,
+        learning_rate: Any,
+        *,
+        weight_decay: float,
+        trunk_rate: float,
+        clip_norm: float,
+        decay_to_start: float = 0.0,
+        average: float = 0.0,
+        **options: Any,
     ) -> None:
         if options.get("amsgrad") or options.get("gradient_accumulation_steps"):
             raise ValueError("this optimizer has neither amsgrad nor gradient_accumulation_steps")
         super().__init__(learning_rate, **options)
         self.decoupled_decay, self.trunk_rate, self.clip_norm = weight_decay, trunk_rate, clip_norm
+        self.decay_to_start, self.average = decay_to_start, average
+        self.averages: list[Any] = []
 
     def build(self, variables: list[Any]) -> None:
         if self.built:
             return
         super().build(variables)
         self.factors = tuple(rate_factor(variable.path, self.trunk_rate) for variable in variables)
-        self.decays = tuple(0.0 if is_bias(variable.path) else self.decoupled_decay for variable in variables)
+        self.starts = [
+            self._copy(variable, "start") if self.decay_to_start and is_trunk(variable.path) else None
+            for variable in variables
+        ]
+        self.decays = tuple(
+            0.0 if is_bias(variable.path) or start is not None else self.decoupled_decay
+            for variable, start in zip(variables, self.starts, strict=True)
+        )
+        self.averages = [self._copy(variable, "average") for variable in variables] if self.average else []
         self.gradient_norm = self.add_variable((), name="gradient_norm")
 
     def apply(self, grads: list[Any], trainable_variables: list[Any] | None = None) -> None:
@@ -49,6 +70,17 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         if there := [gradient for gradient in grads if gradient is not None]:
             self.assign(self.gradient_norm, _norm(there))
         super().apply(grads, trainable_variables)
+        for variable in (trainable_variables or self._trainable_variables) if self.average else ():
+            copy = self.averages[self._get_variable_index(variable)]
+            # Less is kept in the first steps, so that the start is forgotten.
+            step = keras.ops.cast(self.iterations, copy.dtype)
+            kept = keras.ops.minimum(self.average, (1 + step) / (10 + step))
+            self.assign(copy, copy * kept + variable * (1 - kept))
+
+    def _copy(self, variable: Any, name: str) -> Any:
+        copy = self.add_variable_from_reference(variable, name)
+        copy.assign(variable)
+        return copy
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Keras's Adam with clipping and decay, in few passes over memory, because these take most of the time."""
@@ -60,6 +92,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         kept = 1 - rate * self.decays[index]
         clip = self.clip_norm / ops.maximum(self.gradient_norm, self.clip_norm) if self.clip_norm else 1.0
         gradient = gradient * clip
+        if self.starts[index] is not None:
+            self.assign(variable, variable - (variable - self.starts[index]) * (rate * self.decay_to_start))
         if _has_kernels():
             if self.decays[index]:
                 self.assign(variable, variable * kept)
@@ -83,7 +117,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         own = {"weight_decay": self.decoupled_decay, "trunk_rate": self.trunk_rate, "clip_norm": self.clip_norm}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "decay_to_start": self.decay_to_start, "average": self.average}
 
 
 def _norm(gradients: list[Any]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -17,11 +19,16 @@ if TYPE_CHECKING:
 def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
     """Make the optimizer that the settings of a run describe; its variable `gradient_norm` holds the last norm.
 
+    It has to be built when the weights are those that training starts from: `decay_to_start` and `average_weights` copy
+    them into variables of the optimizer, which are saved and restored with it.
+
     This is AdamW of Loshchilov and Hutter (ICLR 2019): each step decreases a weight w by learning rate · weight decay ·
     w in addition to Adam's update; biases do not decay. For VGG-16's layers, the learning rate is multiplied by
-    `trunk_rate` in both. In Keras 3 this is a subclass of Keras's Adam, for every backend. In Keras 2 it is Keras's
-    AdamW, one for each rate, combined by TensorFlow Addons' MultiOptimizer. "mixed_float16" adds loss scaling here,
-    because Keras adds it only to models that were made in that precision, not to those for tags or cached views.
+    `trunk_rate` in both. With `decay_to_start`, these layers, also their biases, decay towards their starting weights
+    instead of towards zero (L2-SP of Li, Grandvalet and Davoine, ICML 2018, decoupled like the rest). In Keras 3 this
+    is a subclass of Keras's Adam, for every backend. In Keras 2 it is Keras's AdamW, one for each rate, combined by
+    TensorFlow Addons' MultiOptimizer. "mixed_float16" adds loss scaling here, because Keras adds it only to models that
+    were made in that precision, not to those for tags or cached views.
 
     Args:
         settings: The settings of the run.
@@ -34,6 +41,8 @@ def build_optimizer(settings: TrainingSettings, steps: int) -> keras.optimizers.
         "weight_decay": settings.weight_decay,
         "trunk_rate": settings.trunk_rate,
         "clip_norm": settings.clip_norm,
+        "decay_to_start": settings.decay_to_start,
+        "average": settings.average_weights,
     }
     if keras.__version__.startswith("2."):
         from rsir_tf.segmentation.optimizer_keras2 import LayerwiseAdamW as LayerwiseAdamW2
@@ -77,8 +86,33 @@ def learning_rate_at(settings: TrainingSettings, steps: int, step: int) -> float
 
 def gradient_norm(optimizer: keras.optimizers.Optimizer) -> float:
     """Norm of all gradients together in the last step, before clipping."""
-    # In mixed precision, the loss-scaling optimizer contains it.
-    return float(getattr(optimizer, "inner_optimizer", optimizer).gradient_norm.numpy())
+    return float(_inner(optimizer).gradient_norm.numpy())
+
+
+def _inner(optimizer: keras.optimizers.Optimizer) -> Any:
+    """In mixed precision, the loss-scaling optimizer contains ours."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Within this block, a model has the averaged copy of its weights, if its optimizer keeps one.
+
+    Args:
+        model: With a built optimizer from `build_optimizer`. Its weights are as they were when the block ends.
+    """
+    averages = _inner(model.optimizer).averages
+    if not averages:
+        yield
+        return
+    fitted = [np.array(variable.numpy()) for variable in model.trainable_variables]
+    try:
+        for variable, average in zip(model.trainable_variables, averages, strict=True):
+            variable.assign(average.numpy())
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, fitted, strict=True):
+            variable.assign(value)
 
 
 def rate_factor(path: str, trunk_rate: float) -> float:
@@ -88,7 +122,12 @@ def rate_factor(path: str, trunk_rate: float) -> float:
         path: For example "block5_conv3/kernel", possibly with a prefix.
         trunk_rate: For VGG-16's convolutions.
     """
-    return trunk_rate if re.search(r"(^|/)block\d_conv\d/", path) else 1.0
+    return trunk_rate if is_trunk(path) else 1.0
+
+
+def is_trunk(path: str) -> bool:
+    """Whether a weight is of one of VGG-16's convolutions, by its name."""
+    return re.search(r"(^|/)block\d_conv\d/", path) is not None
 
 
 def is_bias(path: str) -> bool:

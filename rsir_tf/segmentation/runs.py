@@ -99,6 +99,7 @@ def create_run(
     settings: dict[str, Any],
     archive: dict[str, Any],
     supervision: dict[str, Any],
+    starting_weights: dict[str, str] | None = None,
 ) -> Run:
     """Begin a run.
 
@@ -109,6 +110,7 @@ def create_run(
         settings: Everything that changes the result, JSON types.
         archive: What it is trained on: path, format, hash, counts.
         supervision: Its kind, the figure that the best epoch is chosen by, and what was measured for it.
+        starting_weights: Path and SHA-256 of the file that it starts from, if there is one.
 
     Raises:
         ArtifactError: The folder holds something else, or cannot be written.
@@ -124,6 +126,7 @@ def create_run(
         archive=archive,
         supervision=supervision,
         software=software(),
+        **({"starting_weights": starting_weights} if starting_weights else {}),
     )
     write_json(path / MANIFEST, content)
     return open_run(path)

@@ -36,6 +36,10 @@ class TrainingSettings:
         schedule: "cosine" (down to zero) or "constant".
         warm_up: Fraction of the steps in which the learning rate rises from zero to its highest.
         weight_decay: Decoupled (AdamW): times the learning rate, what a weight shrinks by a step; biases do not.
+        decay_to_start: Decay of VGG-16's weights towards those that training starts from, instead of towards zero:
+            times the learning rate, what their distance shrinks by a step.
+        average_weights: 0, or how much of an averaged copy of the weights a step keeps (0.99 averages about the last
+            hundred steps). The copy is what is scored, chosen and exported.
         trunk_rate: Factor on the learning rate of VGG-16's layers.
         freeze: Blocks of VGG-16 that stay as they are, counted from the image (0 to 5).
         cached_views: 0 computes the frozen blocks anew for each crop. N keeps their outputs of the crops of the first N
@@ -72,6 +76,8 @@ class TrainingSettings:
     schedule: Literal["cosine", "constant"] = "cosine"
     warm_up: float = 0.05
     weight_decay: float = 0.0
+    decay_to_start: float = 0.0
+    average_weights: float = 0.0
     trunk_rate: float = 1.0
     freeze: int = 0
     cached_views: int = 0
@@ -101,6 +107,8 @@ class TrainingSettings:
             "schedule": (self.schedule in ("cosine", "constant"), "'cosine' or 'constant'"),
             "warm_up": (0 <= self.warm_up < 1, "0 or more, below 1"),
             "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more"),
+            "decay_to_start": (0 <= self.decay_to_start < float("inf"), "0 or more"),
+            "average_weights": (0 <= self.average_weights < 1, "0 (none) or more, below 1"),
             "trunk_rate": (0 < self.trunk_rate < float("inf"), "a positive number; freeze keeps layers as they are"),
             "class_weights": (self.class_weights in ("none", "balanced"), "'none' or 'balanced'"),
             "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
@@ -124,6 +132,12 @@ class TrainingSettings:
                 f"class_weights {self.class_weights!r} with supervision by tags",
                 wanted="'none': they balance pixels of masks",
             )
+        if self.decay_to_start and self.weights == "none":
+            raise InputError(
+                f"decay_to_start is {self.decay_to_start} and training starts from random weights",
+                wanted="weights that are worth keeping",
+                cure="use --weight-decay, or start from VGG-16's weights",
+            )
         if self.xla and version("keras").startswith("2."):
             raise InputError(
                 f"XLA under Keras {version('keras')}",
@@ -136,6 +150,19 @@ class TrainingSettings:
         """The one that chooses the best epoch, the higher the better."""
         return self.best_by or FIGURES[self.supervision][0]
 
+    def starting_weights(self) -> dict[str, str] | None:
+        """The path and the SHA-256 of the weights file; None if there is no file.
+
+        Raises:
+            InputError: The file is missing.
+        """
+        if self.weights in ("imagenet", "none"):
+            return None
+        file = Path(self.weights)
+        if not file.is_file():
+            raise InputError(f"{file}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
+        return {"path": str(file.absolute()), "sha256": file_hash(file)}
+
     def to_json(self) -> dict[str, Any]:
         """As JSON types: what changes a run's result.
 
@@ -144,10 +171,10 @@ class TrainingSettings:
         """
         content = {**asdict(self), "best_by": self.figure}
         content["crops"] = {**asdict(self.crops), "augmentation": self.crops.augmentation.to_json()}
-        if self.weights not in ("imagenet", "none"):
-            file = Path(self.weights)
-            if not file.is_file():
-                raise InputError(f"{file}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
-            content["weights"] = f"{file.name} (SHA-256 {file_hash(file)[:16]})"
+        if file := self.starting_weights():
+            content["weights"] = f"{Path(file['path']).name} (SHA-256 {file['sha256'][:16]})"
         del content["keep_in_memory"]
+        for name in ("decay_to_start", "average_weights"):  # Runs that were begun before there were these go on.
+            if not content[name]:
+                del content[name]
         return content

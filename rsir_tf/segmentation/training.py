@@ -26,7 +26,7 @@ from rsir_tf.segmentation.checkpoints import load_last, save_epoch
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
 from rsir_tf.segmentation.monitoring import Drawing, TrainingError, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
-from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, learning_rate_at
+from rsir_tf.segmentation.optimizers import averaged, build_optimizer, gradient_norm, learning_rate_at
 from rsir_tf.segmentation.origin import Digests, describe_origin, digest_files
 from rsir_tf.segmentation.precision import computing_in
 from rsir_tf.segmentation.resuming import FILES, VIEWS, require_same
@@ -101,7 +101,15 @@ def train(
         with supervision.failures(), _memory(settings):
             network, architecture = _build(label_set, settings, supervision, run)
             if run is None:
-                run = create_run(path, architecture, label_set, settings.to_json(), origin, supervision.record)
+                run = create_run(
+                    path,
+                    architecture,
+                    label_set,
+                    settings.to_json(),
+                    origin,
+                    supervision.record,
+                    settings.starting_weights(),
+                )
                 write_json(path / FILES, digests)
             write_split(split, path / SPLIT)
             _fit(run, network, settings, supervision, progress, drawing)
@@ -312,7 +320,8 @@ def _fit(
         trained, norm = time.monotonic() - fitting, gradient_norm(model.optimizer)
         # Loss was finite before the last step, weights may not be after it.
         require_finite(norm, f"{run.path}: the gradients' norm became {norm} at the end of epoch {epoch + 1}")
-        held_out = supervision.evaluate(network)
+        with averaged(model):
+            held_out = supervision.evaluate(network)
         figures = {name: None if value is None else round(value, 5) for name, value in held_out.figures.items()}
         entry: dict[str, Any] = {
             "epoch": epoch + 1,

@@ -14,7 +14,14 @@ import tensorflow as tf
 
 from rsir_tf.errors import InputError
 from rsir_tf.segmentation import optimizers
-from rsir_tf.segmentation.optimizers import build_optimizer, gradient_norm, is_bias, learning_rate_at, rate_factor
+from rsir_tf.segmentation.optimizers import (
+    averaged,
+    build_optimizer,
+    gradient_norm,
+    is_bias,
+    learning_rate_at,
+    rate_factor,
+)
 from rsir_tf.segmentation.precision import computing_in
 from rsir_tf.segmentation.settings import TrainingSettings
 
@@ -46,18 +53,23 @@ def by_the_formulas(settings: TrainingSettings, steps: int) -> list[np.ndarray]:
     """Loshchilov and Hutter, algorithm 2, in float64, with Keras's place for epsilon; returns the weights."""
     weights = [weight.astype(np.float64) for weight in small_model().get_weights()]
     means, squares = [[np.zeros(shape) for shape in SHAPES] for _ in range(2)]
+    starts, averages = [[weight.copy() for weight in weights] for _ in range(2)]
     for step in range(steps):
         norm = math.sqrt(sum(float((gradient.astype(np.float64) ** 2).sum()) for gradient in gradients(step)))
         for i, gradient in enumerate(gradients(step)):
             clipped = gradient / max(1.0, norm / settings.clip_norm)
             rate = learning_rate_at(settings, STEPS, step) * (settings.trunk_rate if i < 2 else 1.0)
-            if PATHS[i].endswith("kernel"):
+            if i < 2 and settings.decay_to_start:
+                weights[i] = weights[i] - rate * settings.decay_to_start * (weights[i] - starts[i])
+            elif PATHS[i].endswith("kernel"):
                 weights[i] = weights[i] * (1 - rate * settings.weight_decay)
             means[i] = 0.9 * means[i] + 0.1 * clipped
             squares[i] = 0.999 * squares[i] + 0.001 * clipped**2
             size = rate * math.sqrt(1 - 0.999 ** (step + 1)) / (1 - 0.9 ** (step + 1))
             weights[i] = weights[i] - size * means[i] / (np.sqrt(squares[i]) + 1e-7)
-    return weights
+            kept = min(settings.average_weights, (2 + step) / (11 + step))
+            averages[i] = kept * averages[i] + (1 - kept) * weights[i]
+    return averages if settings.average_weights else weights
 
 
 def take_steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, first: int, last: int) -> None:
@@ -91,6 +103,28 @@ def test_updates_are_those_of_the_formulas(
     norm = math.sqrt(sum(float((gradient.astype(np.float64) ** 2).sum()) for gradient in gradients(3)))
     assert gradient_norm(optimizer) == pytest.approx(norm, rel=1e-5)
     assert int(np.asarray(optimizer.iterations)) == 4
+
+
+@pytest.mark.parametrize("trunk_rate", [1.0, 0.25])
+def test_weights_decay_to_the_start_and_the_average_goes_on_from_a_checkpoint(
+    trunk_rate: float, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, schedule="cosine", trunk_rate=trunk_rate, decay_to_start=2.0, average_weights=0.5)
+    first, second = small_model(), small_model()
+    first.compile(build_optimizer(settings, STEPS), "mse")
+    take_steps(first, first.optimizer, 0, 2)
+    first.save(tmp_path / "last.keras")
+    second.set_weights([weight + 1 for weight in second.get_weights()])  # Nothing of the start is known here.
+    second.compile(build_optimizer(settings, STEPS), "mse")
+    second.optimizer.build(second.trainable_variables)
+    second.load_weights(str(tmp_path / "last.keras"))
+    take_steps(second, second.optimizer, 2, 4)
+    fitted = by_the_formulas(replace(settings, average_weights=0.0), 4)
+    with averaged(second):
+        for found, wanted in zip(second.get_weights(), by_the_formulas(settings, 4), strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
+    for found, wanted in zip(second.get_weights(), fitted, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("option", [{"amsgrad": True}, {"gradient_accumulation_steps": 2}])
