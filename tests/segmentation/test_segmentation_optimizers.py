@@ -127,6 +127,11 @@ def test_weights_decay_to_the_start_and_the_average_goes_on_from_a_checkpoint(
         np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
 
 
+def test_random_weights_are_no_start_to_decay_to() -> None:
+    with pytest.raises(InputError, match=r"decay_to_start is 0\.5 and training starts from random weights"):
+        replace(SETTINGS, weights="none", decay_to_start=0.5)
+
+
 @pytest.mark.parametrize("option", [{"amsgrad": True}, {"gradient_accumulation_steps": 2}])
 def test_options_that_the_update_does_not_know_are_refused(option: dict[str, Any]) -> None:
     if keras.__version__.startswith("2."):
