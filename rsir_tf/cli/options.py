@@ -85,8 +85,8 @@ Vectors = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Which vectors of regions are compared, for irm. unit (the default): those scaled to length 1. raw: those "
-        "of the model.",
+        help="Which vectors of regions are compared, for recnn and irm. unit: those scaled to length 1, so that only "
+        "their direction counts (the default of irm). raw: those of the model (the default of recnn, as in the paper).",
     ),
 ]
 Roots = Annotated[

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.distances import QUERIES_AT_ONCE
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.images import image_blocks
+from rsir_tf.processors import in_threads
+from rsir_tf.ranking.images import ImageBlock, image_blocks
 from rsir_tf.ranking.scheme import Found, ImageFeatures, Scheme
 
 
@@ -38,6 +42,30 @@ def all_distances(
         for places, block in blocks:
             distances[places] = scheme.distances(query, block)
         yield distances
+
+
+def all_distances_in_threads(
+    measure: Callable[[Sequence[ImageFeatures], ImageBlock], NDArray[np.float64]],
+    stored: StoredVectors,
+    queries: Iterable[ImageFeatures],
+    wanted: NDArray[np.bool_],
+) -> Iterator[NDArray[np.float64]]:
+    """Like `RanksArchives.all_distances`: blocks of images are spread over the cores, several queries at a time.
+
+    Args:
+        measure: Gives float64 [Q, k], the distances from queries to the images of a block.
+        stored: The vectors of the index.
+        queries: Any number.
+        wanted: bool [P].
+    """
+    blocks = image_blocks(stored, wanted)
+    waiting = iter(queries)
+    while asked := list(itertools.islice(waiting, QUERIES_AT_ONCE)):
+        distances = np.full((len(asked), len(wanted)), np.nan)
+        work = functools.partial(measure, asked)
+        for (places, _), found in zip(blocks, in_threads(work, (block for _, block in blocks)), strict=True):
+            distances[:, places] = found
+        yield from distances
 
 
 def first(stored: StoredVectors, positions: NDArray[np.int64], distances: NDArray[np.float64], top: int) -> Found:

@@ -65,7 +65,7 @@ def evaluate_index(
         query_counts: Whether the query itself is ranked and counts as relevant, as in the paper.
         metric: For "recnn+": "l1" (default), "l2" or "cosine".
         direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
-        vectors: For "irm": "unit" (the default) or "raw".
+        vectors: For "recnn" and "irm": "unit" or "raw"; None takes the default of each, "raw" and "unit".
         tags_overlap: Put images whose segmentation shares no class with the query's last (paper, IV: the coarse filter
             by overlapping labels).
         intervals: Whether to add 95% bootstrap intervals over queries.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rsir_tf.ranking import options_of
 from rsir_tf.ranking.content import class_numbers
 from rsir_tf.workflows.hit_pictures import look_up
 
@@ -140,6 +141,7 @@ class RankedHits:
         return {
             "query": self.query,
             "scheme": self.scheme,
+            "scheme_options": options_of(self.ranking),
             **({"examples": asdict(self.examples)} if self.examples else {}),
             **({"shows": dict(self.shows)} if self.shows else {}),
             "exact": self.exact,

@@ -62,7 +62,7 @@ def query_image(
         within: The largest distance of a hit; what lies farther away is no hit.
         metric: For "recnn+": "l1" (default), "l2" or "cosine", which is the default with further examples.
         direction: For "recnn": "query" (Eq. 3, the default) or "both" (the mean of Eq. 3 in both directions).
-        vectors: For "irm": "unit" (the default) or "raw".
+        vectors: For "recnn" and "irm": "unit" or "raw"; None takes the default, "raw" and "unit".
         region: Under a scheme that asks with regions, ask with this region of the query alone, numbered from 0.
         at: Ask with the region at this point (x, y) of the query alone, in pixels from its top left corner.
         tags_overlap: Leave out images whose segmentation shares no class with the query's (paper, IV: the coarse filter

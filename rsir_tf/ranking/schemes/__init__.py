@@ -126,6 +126,8 @@ def _refuse_other(kind: type[Scheme], name: str, value: object) -> None:
         allowed: list[object] = [*getattr(kind, "metrics", ())]
     else:
         allowed = list(dict.fromkeys(defaults.values()))
+        if len(allowed) > 1:  # Which of them would have no effect?
+            allowed = []
     if value not in allowed:
         raise InputError(
             f"{name} is {value!r} for {kind.name}",

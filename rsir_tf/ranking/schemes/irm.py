@@ -6,8 +6,6 @@ and then matches images in order of these bounds, until no image that is left ca
 
 from __future__ import annotations
 
-import functools
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.distances import QUERIES_AT_ONCE, pairwise_distances, to_float64, unit_vectors
+from rsir_tf.distances import pairwise_distances, to_float64, unit_vectors
 from rsir_tf.processors import in_threads
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.bounds.blocks import ReadBlock, region_blocks
@@ -50,7 +48,6 @@ class IRM:
     vectors: str = "unit"
 
     name: ClassVar[str] = "irm"
-    title: ClassVar[str] = "IRM"
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
     reads: ClassVar[tuple[Field, ...]] = ("recnn", "classes", "areas", "boxes")
     metrics: ClassVar[tuple[str, ...]] = ("l2",)
@@ -58,6 +55,11 @@ class IRM:
 
     def __post_init__(self) -> None:
         require_vectors(self.vectors)
+
+    @property
+    def title(self) -> str:
+        """ "IRM"; with vectors as they are it says so."""
+        return "IRM" if self.vectors == "unit" else "IRM, raw vectors"
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """Match the query with each image; infinite where one of them has no region."""
@@ -88,14 +90,7 @@ class IRM:
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
         """See `RanksArchives.all_distances`. Blocks of images are spread over the cores."""
-        blocks = image_blocks(stored, wanted)
-        waiting = iter(queries)
-        while asked := list(itertools.islice(waiting, QUERIES_AT_ONCE)):
-            distances = np.full((len(asked), len(wanted)), np.nan)
-            work = functools.partial(self._measured, asked)
-            for (places, _), found in zip(blocks, in_threads(work, (block for _, block in blocks)), strict=True):
-                distances[:, places] = found
-            yield from distances
+        return brute_force.all_distances_in_threads(self._measured, stored, queries, wanted)
 
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
