@@ -102,6 +102,13 @@ def command(
             "mean. Queries are described in the same way."
         ),
     ] = options.Pooling.max,
+    layers: Annotated[
+        list[options.Layer] | None,
+        typer.Option(
+            help="Keep vectors of this layer too, beside those of conv5_3, for the schemes multiscale and multiscale+. "
+            "They take as much space again. The model must have been exported with --conv4.",
+        ),
+    ] = None,
     half: Annotated[bool, typer.Option("--float16", help="Store descriptors as float16, in half the space.")] = False,
     strict: Annotated[
         bool, typer.Option(help="Stop at the first image that cannot be read. By default it is skipped and listed.")
@@ -191,6 +198,7 @@ def command(
                 min_area=min_area,
                 convention=convention.value,
                 pooling=pooling.value,
+                layers=[layer.value for layer in layers or ()],
                 dtype="float16" if half else "float32",
                 resize=resize,
                 strict=strict,

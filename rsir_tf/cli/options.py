@@ -46,6 +46,12 @@ class Pooling(str, Enum):
     mean = "mean"
 
 
+class Layer(str, Enum):
+    """A layer of the network beside conv5_3."""
+
+    conv4_3 = "conv4_3"
+
+
 # Text and no path, which would take one of the slashes of https://.
 Archive = Annotated[
     str,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rsir_tf.contract import FURTHER_LAYERS
 from rsir_tf.errors import InputError
 from rsir_tf.index.borders import UNKNOWN, checked_borders
 from rsir_tf.index.facts import ImageFacts
-from rsir_tf.index.settings import IndexSettings
+from rsir_tf.index.settings import IndexSettings, vector_names
 from rsir_tf.rasters import Place, footprint
 
 
@@ -39,6 +40,8 @@ class ImageEntry:
             `region_adjacency` gives them. An entry that is made with None does not know which regions touch.
         edge: int32 [m], pixel edges of each region at which the picture ends; −1 for all of them where it is not known
             which regions touch, as in segments before format 4.
+        recnn_conv4_3: float32 [m, C], finite, of conv4_3; None where the index keeps conv5_3 alone.
+        recnn_plus_conv4_3: float32 [C], finite; None likewise.
         archive: The name of its archive in the index, "" for the first; None where it is not known, as in segments of
             format 1: `path` is then an address.
         place: Where the image lies on Earth, for its `height` × `width` pixels; None where that is not known.
@@ -66,6 +69,8 @@ class ImageEntry:
     centroids: NDArray[np.float32] = None  # type: ignore[assignment]
     borders: NDArray[np.int32] = None  # type: ignore[assignment]
     edge: NDArray[np.int32] = None  # type: ignore[assignment]
+    recnn_conv4_3: NDArray[np.float32] | None = None
+    recnn_plus_conv4_3: NDArray[np.float32] | None = None
     archive: str | None = None
     place: Place | None = None
     placed: bool = False
@@ -138,7 +143,24 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
         recnn=finite_vectors(entry.recnn, (m, settings.channels), settings.dtype, f"{entry.id}: recnn"),
         recnn_plus=finite_vectors(entry.recnn_plus, (settings.channels,), settings.dtype, f"{entry.id}: recnn_plus"),
         footprint=entry.footprint or _footprint(entry),
+        **_further(entry, m, settings),
     )
+
+
+def _further(entry: ImageEntry, m: int, settings: IndexSettings) -> dict[str, NDArray[np.float32]]:
+    """The vectors of further layers, checked: those of the index's layers, and no others."""
+    found = {}
+    for layer in FURTHER_LAYERS:
+        for name, shape in zip(vector_names(layer), ((m, settings.channels), (settings.channels,)), strict=True):
+            values = getattr(entry, name)
+            if (values is not None) != (layer in settings.layers):
+                raise InputError(
+                    f"{entry.id}: has {'no' if values is None else 'a'} {name}",
+                    wanted=f"vectors of {' and '.join(settings.layers)}, which the index keeps",
+                )
+            if values is not None:
+                found[name] = finite_vectors(values, shape, settings.dtype, f"{entry.id}: {name}")
+    return found
 
 
 def finite_vectors(

@@ -36,8 +36,9 @@ from pathlib import Path
 from typing import Any
 
 from rsir_tf import artifacts
+from rsir_tf.contract import FURTHER_LAYERS
 from rsir_tf.errors import ArtifactError, InputError
-from rsir_tf.index.settings import IndexSettings
+from rsir_tf.index.settings import IndexSettings, vector_names
 from rsir_tf.rasters import Reading
 
 FORMAT_VERSION = 4
@@ -51,6 +52,8 @@ REGIONS = "regions.parquet"
 RECNN = "recnn.npy"
 RECNN_PLUS = "recnn_plus.npy"
 SEGMENT_FILES = (IMAGES, RECNN, RECNN_PLUS, REGIONS)
+LAYER_FILES = tuple(f"{name}.npy" for layer in FURTHER_LAYERS for name in vector_names(layer))
+"""Vectors of further layers; a segment has them if its index's settings name their layer."""
 
 REBUILD = "restore it from a copy, or run rsir-tf index again with another folder"
 REPAIR = "restore it from a copy, or run rsir-tf index with --repair"
@@ -64,7 +67,8 @@ class SegmentRecord:
         name: Its folder's name, a number of at least six digits.
         images: Rows of images.parquet.
         regions: Rows of regions.parquet.
-        sizes: Bytes of each of `SEGMENT_FILES`, and of the derived files that are there.
+        sizes: Bytes of each of `SEGMENT_FILES`, and of the vectors of further layers and the derived files that are
+            there.
         hashes: SHA-256 of the same files, hexadecimal.
         removed: Rows of images.parquet that no longer belong to the index, ascending.
         merged: Whether it is a large one that merging made.
@@ -84,11 +88,12 @@ class SegmentRecord:
         return self.images - len(self.removed)
 
     def without_derived_files(self) -> SegmentRecord:
-        """The same segment with the files alone that every segment has; it is merged once more, which makes others."""
+        """The same segment with the files alone that are not derived; it is merged once more, which makes others."""
+        kept = [name for name in self.sizes if name in SEGMENT_FILES or name in LAYER_FILES]
         return replace(
             self,
-            sizes={name: self.sizes[name] for name in SEGMENT_FILES},
-            hashes={name: self.hashes[name] for name in SEGMENT_FILES},
+            sizes={name: self.sizes[name] for name in kept},
+            hashes={name: self.hashes[name] for name in kept},
             merged=False,
         )
 

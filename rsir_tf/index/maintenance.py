@@ -10,6 +10,7 @@ from pathlib import Path
 from rsir_tf.artifacts import file_hash
 from rsir_tf.index.layout import (
     IMAGES,
+    LAYER_FILES,
     LOCK,
     REPAIR,
     SEGMENT_FILES,
@@ -101,7 +102,8 @@ def repair_index(path: str | os.PathLike[str], settings: IndexSettings | None = 
             damaged.setdefault(problem.segment, set()).add(problem.file)
         if not damaged:
             return []
-        lost = [record for record in layout.segments if damaged.get(record.name, set()) & {*SEGMENT_FILES}]
+        needed = {*SEGMENT_FILES, *LAYER_FILES}
+        lost = [record for record in layout.segments if damaged.get(record.name, set()) & needed]
         dropped = [_dropped(folder, record, damaged[record.name]) for record in lost]
         kept = [
             record.without_derived_files() if record.name in damaged else record

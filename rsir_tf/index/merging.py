@@ -109,6 +109,9 @@ def write_merged(
         pa.default_memory_pool().release_unused()  # Arrow would keep tens of megabytes while files are derived.
         _write_vectors(aside, RECNN, segments, live_regions)
         _write_vectors(aside, RECNN_PLUS, segments, live)
+        for of_regions, of_image in segments[0].further_names:
+            _write_vectors(aside, f"{of_regions}.npy", segments, live_regions)
+            _write_vectors(aside, f"{of_image}.npy", segments, live)
         large = _is_large(len(counts), len(owners))
         made = [kind for kind in derived if kind.worth(len(counts), len(owners), large)]
         if made:

@@ -39,11 +39,18 @@ class Segment:
         self.record = record
         self.folder = segment_folder(index, record.name)
         self._known_classes = len(settings.class_names)
+        self.further_names = settings.further_vectors
         self._buffers = {name: self._map(name) for name in record.sizes}
         self.recnn = self._vectors(RECNN, record.regions, settings)
         """[regions, C] in the index's number type, memory-mapped."""
         self.recnn_plus = self._vectors(RECNN_PLUS, record.images, settings)
         """[images, C] in the index's number type, memory-mapped."""
+        self.further = {
+            name: self._vectors(f"{name}.npy", rows, settings)
+            for names in settings.further_vectors
+            for name, rows in zip(names, (record.regions, record.images), strict=True)
+        }
+        """Vectors of further layers in the same form, by the names of the fields of `ImageEntry`."""
         self._derived: dict[str, Any] = {}
 
     @cached_property
@@ -178,6 +185,11 @@ class Segment:
             centroids=self.centroids[own].copy(),
             borders=self.borders[first:last] - np.array([own.start, own.start, 0], np.int32),
             edge=self.edge[own].copy(),
+            **{
+                name: vectors[own if at == 0 else row].astype(np.float32)
+                for names in self.further_names
+                for at, (name, vectors) in enumerate((name, self.further[name]) for name in names)
+            },
         )
 
     def _row(self, row: int) -> dict[str, Any]:
@@ -211,6 +223,8 @@ class Segment:
             raise self.damaged(name, f"cannot be read ({error})") from error
 
     def _vectors(self, name: str, rows: int, settings: IndexSettings) -> NDArray[np.floating]:
+        if name not in self._buffers:
+            raise self.damaged(name, "is not listed in the manifest, whose settings name its layer")
         buffer = self._buffers[name]
         head = io.BytesIO(memoryview(buffer)[:256])
         try:

@@ -14,6 +14,7 @@ from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.facts import transform_to_store
 from rsir_tf.index.layout import (
     IMAGES,
+    LAYER_FILES,
     RECNN,
     RECNN_PLUS,
     REGIONS,
@@ -93,6 +94,11 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
         np.save(aside / RECNN, recnn, allow_pickle=False)
         recnn_plus = np.stack([entry.recnn_plus for entry in entries]).astype(settings.dtype, copy=False)
         np.save(aside / RECNN_PLUS, recnn_plus, allow_pickle=False)
+        for of_regions, of_image in settings.further_vectors:
+            vectors = np.concatenate([getattr(entry, of_regions) for entry in entries])
+            np.save(aside / f"{of_regions}.npy", vectors.astype(settings.dtype, copy=False), allow_pickle=False)
+            vectors = np.stack([getattr(entry, of_image) for entry in entries])
+            np.save(aside / f"{of_image}.npy", vectors.astype(settings.dtype, copy=False), allow_pickle=False)
         return describe_segment(aside, name, images=len(entries), regions=sum(counts))
 
 
@@ -108,7 +114,7 @@ def describe_segment(
     folder: Path, name: str, *, images: int, regions: int, derived: Sequence[str] = (), merged: bool = False
 ) -> SegmentRecord:
     """Measure and hash the files of a written segment."""
-    files = (*SEGMENT_FILES, *sorted(derived))
+    files = (*SEGMENT_FILES, *(file for file in LAYER_FILES if (folder / file).exists()), *sorted(derived))
     return SegmentRecord(
         name=name,
         images=images,

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from rsir_tf.contract import CONV5_3, FURTHER_LAYERS
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
 from rsir_tf.rasters import MAX_PIXELS, MIN_SIDE
 
@@ -15,7 +16,7 @@ DTYPES = ("float32", "float16")
 POOLINGS = ("max", "gem", "mean")
 
 
-_LATER = ("resize", "pooling")
+_LATER = ("resize", "pooling", "layers")
 """Settings that manifests did not have at first: they are left out where they have the value that all had then."""
 
 
@@ -34,6 +35,7 @@ class IndexSettings:
         resize: (height, width) in pixels to which images were resized for the model; None for their own size.
         pooling: How features were pooled over regions and images: "max" (the paper's), "gem" (generalised mean with
             p = 3) or "mean".
+        layers: The layers of which vectors are kept: "conv5_3", and after it any of `contract.FURTHER_LAYERS`.
 
     Raises:
         InputError: No index can have such a value.
@@ -48,6 +50,7 @@ class IndexSettings:
     channels: int = 512
     resize: tuple[int, int] | None = None
     pooling: str = "max"
+    layers: tuple[str, ...] = (CONV5_3,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_names", tuple(self.class_names))
@@ -59,10 +62,26 @@ class IndexSettings:
         _require_one_of("convention", self.convention, CONVENTIONS)
         _require_one_of("dtype", self.dtype, DTYPES)
         _require_one_of("pooling", self.pooling, POOLINGS)
+        object.__setattr__(self, "layers", tuple(self.layers))
+        first, further = self.layers[:1], self.layers[1:]
+        if first != (CONV5_3,) or len(set(further)) < len(further) or not set(further) <= set(FURTHER_LAYERS):
+            raise InputError(
+                f"layers is {self.layers!r}", wanted=f"{CONV5_3}, and after it any of {', '.join(FURTHER_LAYERS)}"
+            )
         _require_count("min_area", self.min_area, smallest=0)
         _require_count("channels", self.channels, smallest=1)
         if self.resize is not None:
             object.__setattr__(self, "resize", _require_size("resize", self.resize))
+
+    @property
+    def further_layers(self) -> tuple[str, ...]:
+        """The layers beside conv5_3."""
+        return self.layers[1:]
+
+    @property
+    def further_vectors(self) -> tuple[tuple[str, str], ...]:
+        """The names of vectors of further layers: for each, that of the regions' vectors and that of the image's."""
+        return tuple(vector_names(layer) for layer in self.further_layers)
 
     def require_equal(self, other: IndexSettings, *, ignore: Collection[str] = (), whose: str = "the other") -> None:
         """Refuse descriptors that were made with other settings.
@@ -88,6 +107,7 @@ class IndexSettings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON types, for the manifest."""
         content = {**asdict(self), "class_names": list(self.class_names), "resize": list(self.resize or ())}
+        content["layers"] = list(self.layers)
         # As in manifests from before these settings existed.
         plain = {name for name in _LATER if getattr(self, name) == getattr(type(self), name)}
         return {name: value for name, value in content.items() if name not in plain}
@@ -118,7 +138,14 @@ class IndexSettings:
             raise ArtifactError(f"{where}: {error.found}", wanted=error.wanted) from error
 
 
+def vector_names(layer: str) -> tuple[str, str]:
+    """What the vectors of a further layer are called: those of regions, and that of an image."""
+    return f"recnn_{layer}", f"recnn_plus_{layer}"
+
+
 def _describe_difference(name: str, theirs: Any, mine: Any) -> tuple[str, str]:
+    if name == "layers":
+        return f"vectors of {' and '.join(theirs)}", f"{' and '.join(mine)}"
     if name != "class_names":
         return f"{name} {theirs!r}", f"{mine!r}"
     if len(theirs) != len(mine):

@@ -7,6 +7,7 @@ images are asked for again.
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 from collections.abc import Sequence
@@ -18,10 +19,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from rsir_tf.artifacts import written_aside
+from rsir_tf.contract import FURTHER_LAYERS
 from rsir_tf.errors import InputError
 from rsir_tf.index.entry import ImageEntry, checked
 from rsir_tf.index.facts import place_from
-from rsir_tf.index.settings import IndexSettings
+from rsir_tf.index.settings import IndexSettings, vector_names
 
 FORMAT_VERSION = 3
 BY_REGION = ("classes", "areas", "boxes", "recnn", "centroids", "edge")
@@ -39,7 +41,10 @@ def write_staged(file: Path, entries: Sequence[ImageEntry], next_segment: int) -
         ArtifactError: The disk is full or read-only.
     """
     numbers = {"format_version": FORMAT_VERSION, "next_segment": next_segment}
-    elsewhere = (*BY_REGION, "borders", "recnn_plus", "footprint")  # The footprint is derived again from the place.
+    known = [vector_names(layer) for layer in FURTHER_LAYERS]
+    further = [names for names in known if getattr(entries[0], names[0]) is not None]
+    # The footprint is derived again from the place.
+    elsewhere = {*BY_REGION, "borders", "recnn_plus", "footprint", *itertools.chain(*known)}
     facts = [
         {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in elsewhere}
         | {
@@ -52,6 +57,9 @@ def write_staged(file: Path, entries: Sequence[ImageEntry], next_segment: int) -
     stored: dict[str, Any] = {name: np.concatenate([getattr(entry, name) for entry in entries]) for name in BY_REGION}
     stored["borders"] = np.concatenate([entry.borders for entry in entries])
     stored["recnn_plus"] = np.stack([entry.recnn_plus for entry in entries])
+    for of_regions, of_image in further:
+        stored[of_regions] = np.concatenate([getattr(entry, of_regions) for entry in entries])
+        stored[of_image] = np.stack([getattr(entry, of_image) for entry in entries])
     stored["described"] = np.frombuffer(json.dumps({**numbers, "images": facts}).encode(), dtype=np.uint8)
     with written_aside(file, replace=True) as aside, aside.open("wb") as opened:
         np.savez(opened, **stored)
@@ -83,6 +91,8 @@ def read_staged(file: Path, next_segment: int, settings: IndexSettings) -> list[
             facts["tags"] = None if facts["tags"] is None else tuple(facts["tags"])
             by_region = {name: arrays[name][own] for name in BY_REGION}
             others = {"borders": arrays["borders"][touching], "recnn_plus": arrays["recnn_plus"][row]}
+            for of_regions, of_image in settings.further_vectors:
+                others |= {of_regions: arrays[of_regions][own], of_image: arrays[of_image][row]}
             entries.append(checked(ImageEntry(**facts, **by_region, **others), settings))
             first, border = own.stop, touching.stop
     except (OSError, EOFError, BadZipFile, zlib.error, ValueError, KeyError, TypeError, IndexError, InputError):

@@ -33,12 +33,14 @@ _HOMES = {
     "class_numbers": "rsir_tf.ranking.content",
     "class_shares": "rsir_tf.ranking.content",
     "derived_files": "rsir_tf.ranking.schemes",
+    "layers_read": "rsir_tf.ranking.further_layers",
     "make_scheme": "rsir_tf.ranking.schemes",
     "make_schemes": "rsir_tf.ranking.schemes",
     "open_index": "rsir_tf.ranking.searchable_index",
     "options_of": "rsir_tf.ranking.schemes",
     "rankings_among": "rsir_tf.ranking.whole_archives",
     "region_set_distance": "rsir_tf.ranking.set_distance",
+    "require_layers": "rsir_tf.ranking.further_layers",
     "search": "rsir_tf.ranking.searching",
     "search_many": "rsir_tf.ranking.searching",
     "sharing_classes": "rsir_tf.ranking.candidates",
@@ -70,12 +72,14 @@ __all__ = [
     "class_numbers",
     "class_shares",
     "derived_files",
+    "layers_read",
     "make_scheme",
     "make_schemes",
     "open_index",
     "options_of",
     "rankings_among",
     "region_set_distance",
+    "require_layers",
     "search",
     "search_many",
     "sharing_classes",
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.candidates import Candidates, sharing_classes, showing_classes
     from rsir_tf.ranking.content import Shown, class_numbers, class_shares
     from rsir_tf.ranking.examples import EXAMPLE_METHODS, ByExamples, archive_sample, with_examples
+    from rsir_tf.ranking.further_layers import layers_read, require_layers
     from rsir_tf.ranking.images import HeldBlock, ImageBlock
     from rsir_tf.ranking.mixing import Mixed
     from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsir_tf.distances import to_float32
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.scheme import REGION_FIELDS, ImageFeatures, joined_borders
+from rsir_tf.ranking.scheme import IMAGE_FIELDS, REGION_FIELDS, ImageFeatures, joined_borders
 
 IMAGES_PER_BLOCK = 1024
 
@@ -81,6 +81,18 @@ class ImageBlock:
         return to_float32(self._segment.recnn_plus[self._rows])
 
     @cached_property
+    def recnn_conv4_3(self) -> NDArray[np.float32] | None:
+        """float32 [n, C], like `recnn`, of conv4_3; None where the index keeps conv5_3 alone."""
+        vectors = self._segment.further.get("recnn_conv4_3")
+        return None if vectors is None else to_float32(vectors[self._regions])
+
+    @cached_property
+    def recnn_plus_conv4_3(self) -> NDArray[np.float32] | None:
+        """float32 [k, C], like `recnn_plus`; None likewise."""
+        vectors = self._segment.further.get("recnn_plus_conv4_3")
+        return None if vectors is None else to_float32(vectors[self._rows])
+
+    @cached_property
     def borders(self) -> NDArray[np.int32]:
         """int32 [e, 3], rows of (region, another region of its image that it touches, pixel edges between them)."""
         if isinstance(self._regions, slice):
@@ -123,9 +135,10 @@ class HeldBlock(ImageBlock):
     def __init__(self, images: Sequence[ImageFeatures]) -> None:
         self._count = len(images)
         self.starts = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(image) for image in images])])
-        for name in REGION_FIELDS:
-            setattr(self, name, np.concatenate([getattr(image, name) for image in images]))
-        self.recnn_plus = np.stack([image.recnn_plus for image in images])
+        for names, put in ((REGION_FIELDS, np.concatenate), (IMAGE_FIELDS, np.stack)):
+            for name in names:
+                arrays = [getattr(image, name) for image in images]
+                setattr(self, name, None if any(array is None for array in arrays) else put(arrays))
         self.borders = joined_borders(images)
         self.border_starts = np.searchsorted(self.borders[:, 0], self.starts)
 
@@ -182,6 +195,15 @@ class _ImageOfBlock(ImageFeatures):
     @property
     def recnn_plus(self) -> NDArray[np.float32]:
         return np.asarray(self._block.recnn_plus[self._at], dtype=np.float32)
+
+    @property
+    def recnn_conv4_3(self) -> NDArray[np.float32] | None:
+        return None if self._block.recnn_conv4_3 is None else self._own("recnn_conv4_3")
+
+    @property
+    def recnn_plus_conv4_3(self) -> NDArray[np.float32] | None:
+        vectors = self._block.recnn_plus_conv4_3
+        return None if vectors is None else vectors[self._at]
 
 
 def image_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.int64], ImageBlock]]:

@@ -40,6 +40,8 @@ class ImageFeatures:
         borders: int32 [e, 3], rows of (region, another region that it touches, pixel edges between them), each border
             from both sides; None stands for not known, and becomes an empty array.
         edge: int32 [m], pixel edges of each region at which the picture ends; −1 where borders are not known.
+        recnn_conv4_3: float32 [m, C], like `recnn`, of conv4_3; None where the index keeps conv5_3 alone.
+        recnn_plus_conv4_3: float32 [C], like `recnn_plus`; None likewise.
     """
 
     classes: NDArray[np.int32]
@@ -50,6 +52,8 @@ class ImageFeatures:
     recnn_plus: NDArray[np.float32]
     borders: NDArray[np.int32] = None  # type: ignore[assignment]
     edge: NDArray[np.int32] = None  # type: ignore[assignment]
+    recnn_conv4_3: NDArray[np.float32] | None = None
+    recnn_plus_conv4_3: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.edge is None:
@@ -67,7 +71,8 @@ class ImageFeatures:
         number[chosen] = np.arange(len(chosen))
         borders = np.column_stack([number[self.borders[:, :2]], self.borders[:, 2]])
         kept = borders[(borders[:, :2] >= 0).all(axis=1)]
-        own = {name: getattr(self, name)[chosen] for name in REGION_FIELDS}
+        arrays = {name: getattr(self, name) for name in REGION_FIELDS}
+        own = {name: array[chosen] for name, array in arrays.items() if array is not None}
         return self.having(**own, borders=kept[np.lexsort((kept[:, 1], kept[:, 0]))])
 
     def having(self, **others: NDArray[Any]) -> ImageFeatures:
@@ -75,9 +80,22 @@ class ImageFeatures:
         return ImageFeatures(**{name: getattr(self, name) for name in FIELDS if name not in others}, **others)
 
 
-Field = Literal["classes", "areas", "boxes", "centroids", "recnn", "recnn_plus", "borders", "edge"]
+Field = Literal[
+    "classes",
+    "areas",
+    "boxes",
+    "centroids",
+    "recnn",
+    "recnn_plus",
+    "borders",
+    "edge",
+    "recnn_conv4_3",
+    "recnn_plus_conv4_3",
+]
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ImageFeatures))
-REGION_FIELDS = tuple(name for name in FIELDS if name not in ("recnn_plus", "borders"))
+IMAGE_FIELDS = ("recnn_plus", "recnn_plus_conv4_3")
+"""The fields that hold one vector of the whole image."""
+REGION_FIELDS = tuple(name for name in FIELDS if name not in (*IMAGE_FIELDS, "borders"))
 """The fields that have one row per region."""
 
 

@@ -17,6 +17,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.images import image_at
 from rsir_tf.ranking.scheme import (
+    IMAGE_FIELDS,
     REGION_FIELDS,
     Field,
     Found,
@@ -115,7 +116,7 @@ class Expanded(Stage):
     @property
     def reads(self) -> tuple[Field, ...]:
         """The fields that the first scheme reads, and those that are needed to expand a query."""
-        if self.first.reads == ("recnn_plus",):
+        if self._whole:
             return self.first.reads
         own: tuple[Field, ...] = ("classes", "areas", "boxes", "centroids", "recnn", "recnn_plus")
         return tuple(dict.fromkeys((*own, *self.first.reads)))
@@ -148,22 +149,30 @@ class Expanded(Stage):
 
         return all_distances(self.first, stored, again(), wanted)
 
+    @property
+    def _whole(self) -> bool:
+        """Whether the first scheme compares whole images, by vectors alone."""
+        return set(self.first.reads) <= set(IMAGE_FIELDS)
+
     def _expanded(self, stored: StoredVectors, query: ImageFeatures, hits: Found) -> ImageFeatures:
         near = [image_at(stored, position) for position, distance in hits if np.isfinite(distance)]
         images = [image for image in near if not np.array_equal(image.recnn_plus, query.recnn_plus)][: self.hits]
         cosines = np.array([_cosine(query.recnn_plus, image.recnn_plus) for image in images])
         weights = np.concatenate([[1.0], np.maximum(cosines, 0) ** self.power])
-        if self.first.reads == ("recnn_plus",):
-            vectors = np.array([query.recnn_plus, *(image.recnn_plus for image in images)], dtype=np.float64)
-            if getattr(self.first, "metric", None) == "cosine":
-                vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(float).tiny)
-            mean = weights @ vectors / weights.sum()
-            return query.having(recnn_plus=mean.astype(np.float32))
+        if self._whole:
+            unit = getattr(self.first, "metric", "cosine") == "cosine"
+            means = {
+                name: _mean([getattr(each, name) for each in (query, *images)], weights, unit)
+                for name in self.first.reads
+            }
+            return query.having(**means)
         if self.first.asks_with == "regions":
             images = [image.only([each.region for each in self.first.matches(query, image)]) for image in images]
         parts = [query, *images]
         joined: dict[str, NDArray[Any]] = {
-            name: np.concatenate([getattr(part, name) for part in parts]) for name in REGION_FIELDS
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in REGION_FIELDS
+            if all(getattr(part, name) is not None for part in parts)
         }
         shares = [
             _AREA * weight * part.areas / max(1, part.areas.sum()) for weight, part in zip(weights, parts, strict=True)
@@ -269,6 +278,14 @@ def _mask(length: int, found: Found) -> NDArray[np.bool_]:
     mask = np.zeros(length, dtype=bool)
     mask[[position for position, _ in found]] = True
     return mask
+
+
+def _mean(vectors: Sequence[NDArray[np.float32]], weights: NDArray[np.float64], unit: bool) -> NDArray[np.float32]:
+    """The weighted mean of vectors, which are scaled to length 1 first if `unit`."""
+    stacked = np.array(vectors, dtype=np.float64)
+    if unit:
+        stacked /= np.maximum(np.linalg.norm(stacked, axis=1, keepdims=True), np.finfo(float).tiny)
+    return np.asarray(weights @ stacked / weights.sum(), dtype=np.float32)
 
 
 def _cosine(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:

@@ -95,7 +95,8 @@ def _described(content: str, prediction: Prediction, index: Index, valid: NDArra
     known = index.find_content(content)
     if known is None or not np.array_equal(known.areas, described.regions.areas):
         return described
-    return dataclasses.replace(described, recnn=known.recnn, recnn_plus=known.recnn_plus)
+    names = ("recnn", "recnn_plus", "recnn_conv4_3", "recnn_plus_conv4_3")
+    return dataclasses.replace(described, **{name: getattr(known, name) for name in names})
 
 
 def _moved(

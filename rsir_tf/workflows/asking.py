@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rsir_tf.errors import InputError, ModelError, RsirError, ServerUnavailableError
 from rsir_tf.index import IndexSettings
-from rsir_tf.ranking import Answer, Candidates, Scheme, search, search_many, sharing_classes, showing_classes
+from rsir_tf.ranking import (
+    Answer,
+    Candidates,
+    Scheme,
+    layers_read,
+    search,
+    search_many,
+    sharing_classes,
+    showing_classes,
+)
+from rsir_tf.ranking.scheme import check_index
 from rsir_tf.rasters import Source, read_pixels, resize_pixels
 from rsir_tf.workflows.asked_images import AskedImage, describe_asked
 from rsir_tf.workflows.geographic_limits import LimitedIndex, both_of
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-_OWN = ("connectivity", "min_area", "convention", "dtype", "resize", "pooling")
+_OWN = ("connectivity", "min_area", "convention", "dtype", "resize", "pooling", "layers")
 """Settings with which a query is described as the index was, unless others are asked for, which are refused."""
 
 
@@ -113,19 +123,21 @@ class Asking:
         settings = {"channels": description.channels, **kept, **(self.insisted or {})}
         wanted = IndexSettings(description.model_id, description.class_names, **settings)
         own.require_equal(wanted, whose="the query")
+        check_index(self.scheme, self.index)
 
     def _predictions(self, pixels: list[Pixels]) -> Iterator[tuple[Pixels, Prediction | RsirError]]:
         """What the model saw and answered, image by image: one that it refuses does not take the others along."""
         seen = [resize_pixels(each, self.index.settings.resize) for each in pixels]
         values = [each.values for each in seen]
+        layers = [read] if (read := layers_read(self.scheme)) else []
         try:
-            return zip(seen, self.model.predict(values), strict=True)
+            return zip(seen, self.model.predict(values, *layers), strict=True)
         except ServerUnavailableError:
             raise
         except ModelError:
             if len(seen) < 2:
                 raise
-            answers = _each(lambda image: self.model.predict([image])[0], values)
+            answers = _each(lambda image: self.model.predict([image], *layers)[0], values)
             if all(isinstance(answer, RsirError) for answer in answers):
                 raise
             return zip(seen, answers, strict=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsir_tf.contract import CONV4_3, FURTHER_LAYERS
 from rsir_tf.errors import InputError
 from rsir_tf.index import IndexSettings
 from rsir_tf.ranking import ImageFeatures
 from rsir_tf.regions import (
     VOID,
     Adjacency,
-    Convention,
     Regions,
     connected_regions,
     pool,
@@ -35,12 +35,16 @@ class Described:
         recnn: float32 [m, 512], ReCNN: one row per region (paper, Eq. 2).
         recnn_plus: float32 [512], ReCNN+: over the whole image.
         adjacency: Which of the regions touch, and how much of each lies at the end of the picture.
+        recnn_conv4_3: float32 [m, 512], like `recnn`, of conv4_3; None where the model was not asked for that.
+        recnn_plus_conv4_3: float32 [512], like `recnn_plus`; None likewise.
     """
 
     regions: Regions
     recnn: NDArray[np.float32]
     recnn_plus: NDArray[np.float32]
     adjacency: Adjacency
+    recnn_conv4_3: NDArray[np.float32] | None = None
+    recnn_plus_conv4_3: NDArray[np.float32] | None = None
 
     def features(self) -> ImageFeatures:
         """What ranking schemes read of the image."""
@@ -54,6 +58,8 @@ class Described:
             self.recnn_plus,
             self.adjacency.borders,
             self.adjacency.edge,
+            self.recnn_conv4_3,
+            self.recnn_plus_conv4_3,
         )
 
 
@@ -73,14 +79,18 @@ def describe_prediction(
     Raises:
         InputError: The features hold NaN or infinity, or the validity is of another shape than the segmentation.
     """
-    convention = cast(Convention, settings.convention)
-    segmentation, features = prediction.segmentation, prediction.conv5_3
+    segmentation = prediction.segmentation
     if valid is not None:
         segmentation = void_where(segmentation, ~valid)
     regions = connected_regions(segmentation, connectivity=settings.connectivity, min_area=settings.min_area)
-    recnn, recnn_plus = pool(features, regions.labels, valid, pooling=settings.pooling, convention=convention)
+    how: dict[str, Any] = {"pooling": settings.pooling, "convention": settings.convention}
+    recnn, recnn_plus = pool(prediction.conv5_3, regions.labels, valid, **how)
     adjacency = region_adjacency(regions.labels, segmentation == VOID)
-    return Described(regions=regions, recnn=recnn, recnn_plus=recnn_plus, adjacency=adjacency)
+    described = Described(regions, recnn, recnn_plus, adjacency)
+    if prediction.conv4_3 is None:
+        return described
+    recnn, recnn_plus = pool(prediction.conv4_3, regions.labels, valid, stride=FURTHER_LAYERS[CONV4_3], **how)
+    return replace(described, recnn_conv4_3=recnn, recnn_plus_conv4_3=recnn_plus)
 
 
 def void_where(segmentation: NDArray[np.uint8], void: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import MANIFEST
+from rsir_tf.contract import CONV5_3
 from rsir_tf.index import Dropped, IndexSettings, IndexWriter, address_of, repair_index
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import derived_files
 from rsir_tf.rasters import MISSING, open_source
+from rsir_tf.serving.checks import check_layers
 from rsir_tf.workflows.archive_roots import ArchiveInIndex, belongs, find_archive, named
 from rsir_tf.workflows.clustered_indexing import ClusteredRun, ModelOnWorkers
 from rsir_tf.workflows.indexing_run import Fingerprints, IndexingRun, scene_of
@@ -69,6 +72,7 @@ def index_archive(
     min_area: int = 0,
     convention: str = "half_pixel",
     pooling: str = "max",
+    layers: Sequence[str] = (),
     dtype: str = "float32",
     resize: tuple[int, int] | None = None,
     strict: bool = False,
@@ -99,6 +103,7 @@ def index_archive(
         min_area: Smallest region kept, in pixels.
         convention: Bilinear convention of region pooling.
         pooling: "max" (the paper's), "gem" (generalised mean with power 3) or "mean".
+        layers: Further layers of which vectors are kept beside those of conv5_3: "conv4_3".
         dtype: Number type of stored vectors.
         resize: (height, width) to which each image is resized for the model, so that all fit into one batch; its
             regions are then counted in these pixels. None keeps the size of each image.
@@ -121,7 +126,7 @@ def index_archive(
             way; both values are named.
         InputError: Under `strict`, an image cannot be read; a setting is one that no index can have; or the index holds
             another archive, and `name` does not tell the two apart.
-        ModelError: The model does not answer; what is done by then is kept.
+        ModelError: The model lacks a layer or does not answer; what is done by then is kept.
         ClusterError: A worker of the cluster cannot begin, or does not see the staging folder.
         ArtifactError: The index cannot be written, or another process is writing it.
     """
@@ -136,7 +141,9 @@ def index_archive(
         description.channels,
         resize,
         pooling,
+        (CONV5_3, *layers),
     )
+    check_layers(settings.further_layers, description)
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():
         summary.dropped = repair_index(to, settings)

@@ -29,6 +29,9 @@ FAILURES = 3
 takes the time of several attempts, and there may be thousands."""
 
 
+_VECTORS = ("recnn", "recnn_plus", "recnn_conv4_3", "recnn_plus_conv4_3")
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A record whose pixels have been read; the colours themselves are only sent to the model.
@@ -66,14 +69,15 @@ class IndexingRun:
         self.failures = self.not_tried = 0
 
     def go(self, model: Model) -> None:
-        for prediction in model.predict_stream(self._images()):
+        layers = self.writer.settings.further_layers
+        for prediction in model.predict_stream(self._images(), *([layers] if layers else [])):
             read = self.waiting.popleft()
             described = describe_prediction(prediction, self.writer.settings, read.valid)
             regions = described.regions
             arrays: dict[str, Any] = {
                 name: getattr(regions, name) for name in ("classes", "areas", "boxes", "centroids")
             } | described.adjacency._asdict()
-            self._add(read, recnn=described.recnn, recnn_plus=described.recnn_plus, **arrays)
+            self._add(read, **{name: getattr(described, name) for name in _VECTORS}, **arrays)
             self.asked.discard(read.facts.content_hash)
             self.summary.added += 1
         for read in self.twins:
@@ -156,7 +160,7 @@ class IndexingRun:
         twin = self.writer.find_content(read.facts.content_hash)
         if twin is None:
             return False
-        names = ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids", "borders", "edge")
+        names = ("classes", "areas", "boxes", "centroids", "borders", "edge", *_VECTORS)
         self._add(read, **{name: getattr(twin, name) for name in names})
         self.summary.reused += 1
         return True

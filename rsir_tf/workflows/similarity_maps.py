@@ -14,7 +14,7 @@ import numpy as np
 from rsir_tf.contract import STRIDE
 from rsir_tf.errors import InputError
 from rsir_tf.progress import Progress, silent
-from rsir_tf.ranking import HeldBlock, ImageFeatures, options_of
+from rsir_tf.ranking import HeldBlock, ImageFeatures, layers_read, options_of
 from rsir_tf.ranking.candidates import wanted_positions
 from rsir_tf.ranking.scheme import FIELDS
 from rsir_tf.ranking.searching import checked_query
@@ -259,7 +259,8 @@ class _Measuring:
                 else:
                     found[at] = self._distance(_features(twin))
 
-        for prediction in self.model.predict_stream(images()):
+        layers = layers_read(self.scheme)
+        for prediction in self.model.predict_stream(images(), *([layers] if layers else [])):
             at, valid = waiting.popleft()
             described = describe_prediction(prediction, self.index.settings, valid)
             found[at] = self._distance(_features(described))

@@ -20,6 +20,8 @@ SCHEMES = {
     "irm": "rsir_tf.ranking.schemes.irm.IRM",
     "relations-graph": "rsir_tf.ranking.schemes.relations_graph.RelationsGraph",
     "relations": "rsir_tf.ranking.schemes.relations.Relations",
+    "multiscale": "rsir_tf.ranking.schemes.multiscale.MultiScale",
+    "multiscale+": "rsir_tf.ranking.schemes.multiscale_plus.MultiScalePlus",
 }
 """Name → class, in the order in which reports show them; as text, so that `--help` lists the names without imports."""
 

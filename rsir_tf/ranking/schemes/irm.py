@@ -58,7 +58,7 @@ class IRM:
 
     @property
     def title(self) -> str:
-        """ "IRM"; with vectors as they are it says so."""
+        """Says so where vectors are compared as they are."""
         return "IRM" if self.vectors == "unit" else "IRM, raw vectors"
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ class ReCNN:
 
     @property
     def title(self) -> str:
-        """ "ReCNN"; with vectors of length 1 it says so."""
+        """Says so where vectors of length 1 are compared."""
         return "ReCNN" if self.vectors == "raw" else "ReCNN, unit vectors"
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
