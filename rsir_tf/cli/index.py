@@ -99,7 +99,8 @@ def command(
         typer.Option(
             help="How features are pooled over the pixels of a region, and over those of an image. max: the largest of "
             "each channel, as in the paper. gem: their generalised mean (power 3), between mean and max. mean: their "
-            "mean. Queries are described in the same way."
+            "mean. rmac: the largest in each of 14 windows, summed up as vectors of length 1 (R-MAC). Queries are "
+            "described in the same way."
         ),
     ] = options.Pooling.max,
     layers: Annotated[

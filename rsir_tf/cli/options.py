@@ -44,6 +44,7 @@ class Pooling(str, Enum):
     max = "max"
     gem = "gem"
     mean = "mean"
+    rmac = "rmac"
 
 
 class Layer(str, Enum):

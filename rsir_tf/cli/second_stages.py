@@ -29,6 +29,15 @@ class SecondStages(OptionGroup):
             rich_help_panel=_PANEL,
         ),
     ] = None
+    expand_both: Annotated[
+        bool,
+        typer.Option(
+            "--expand-both",
+            help="With --expand K: order the first --rerank-top images by vectors that are expanded too, each by its "
+            "own K nearest images. For recnn+ and multiscale+.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
     mix: Annotated[
         str | None,
         typer.Option(
@@ -47,7 +56,10 @@ class SecondStages(OptionGroup):
         ),
     ] = None
     rerank_top: Annotated[
-        int, typer.Option(min=1, help="How many images --rerank orders; no others are hits.", rich_help_panel=_PANEL)
+        int,
+        typer.Option(
+            min=1, help="How many images --rerank and --expand-both order; no others are hits.", rich_help_panel=_PANEL
+        ),
     ] = 100
 
     @property
@@ -66,12 +78,18 @@ class SecondStages(OptionGroup):
             typer.BadParameter: More hits are wanted than are ordered again, or what is mixed is not SCHEME:SHARE.
             InputError: There is no such scheme.
         """
-        from rsir_tf.ranking import Expanded, Mixed, Reranked, make_scheme
+        from rsir_tf.ranking import Expanded, ExpandedBoth, Mixed, Reranked, make_scheme
 
-        if self.rerank is not None and top is not None and top > self.rerank_top:
+        if self.expand_both and self.expand is None:
+            raise typer.BadParameter("--expand-both stands beside --expand K")
+        if (self.rerank is not None or self.expand_both) and top is not None and top > self.rerank_top:
             raise typer.BadParameter(f"--top {top} is more than the {self.rerank_top} images of --rerank-top")
         if self.expand is not None:
-            scheme = Expanded(scheme, self.expand)
+            scheme = (
+                ExpandedBoth(scheme, self.expand, top=self.rerank_top)
+                if self.expand_both
+                else Expanded(scheme, self.expand)
+            )
         if self.mix is not None:
             name, _, share = self.mix.rpartition(":")
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ def checked(entry: ImageEntry, settings: IndexSettings) -> ImageEntry:
     )
 
 
-def _further(entry: ImageEntry, m: int, settings: IndexSettings) -> dict[str, NDArray[np.float32]]:
+def _further(entry: ImageEntry, m: int, settings: IndexSettings) -> dict[str, Any]:
     """The vectors of further layers, checked: those of the index's layers, and no others."""
     found = {}
     for layer in FURTHER_LAYERS:

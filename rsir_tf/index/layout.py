@@ -18,7 +18,7 @@ paths are now relative to the folder of that archive; and to the manifest the fo
 segment is a large one that merging made. Format 3 adds the place of an image on Earth and its footprint in longitude
 and latitude to images.parquet, and to the manifest how the images of an archive are read: bands, windows of scenes.
 Format 4 adds to regions.parquet which regions touch, along how much border, and how much of each lies at the end of the
-picture.
+picture; and it may have vectors of further layers beside those of conv5_3, which the settings in the manifest name.
 
 A program that knows older formats alone could not merge segments of both, so the manifest's version keeps it away.
 Indexes of older formats open as they are; the first change that is written makes them format 4, segment by segment.

@@ -175,6 +175,10 @@ class Segment:
         """
         own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         first, last = self.border_starts[row : row + 2].tolist()
+        further: dict[str, Any] = {}
+        for of_regions, of_image in self.further_names:
+            further[of_regions] = self.further[of_regions][own].astype(np.float32)
+            further[of_image] = self.further[of_image][row].astype(np.float32)
         return ImageEntry(
             **self._row(row),
             classes=self.classes[own].copy(),
@@ -185,11 +189,7 @@ class Segment:
             centroids=self.centroids[own].copy(),
             borders=self.borders[first:last] - np.array([own.start, own.start, 0], np.int32),
             edge=self.edge[own].copy(),
-            **{
-                name: vectors[own if at == 0 else row].astype(np.float32)
-                for names in self.further_names
-                for at, (name, vectors) in enumerate((name, self.further[name]) for name in names)
-            },
+            **further,
         )
 
     def _row(self, row: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rsir_tf.rasters import MAX_PIXELS, MIN_SIDE
 CONNECTIVITIES = (4, 8)
 CONVENTIONS = ("half_pixel", "aligned_corners")
 DTYPES = ("float32", "float16")
-POOLINGS = ("max", "gem", "mean")
+POOLINGS = ("max", "gem", "mean", "rmac")
 
 
 _LATER = ("resize", "pooling", "layers")
@@ -34,7 +34,7 @@ class IndexSettings:
         channels: Length of one vector; 512 for conv5_3.
         resize: (height, width) in pixels to which images were resized for the model; None for their own size.
         pooling: How features were pooled over regions and images: "max" (the paper's), "gem" (generalised mean with
-            p = 3) or "mean".
+            p = 3), "mean" or "rmac" (regional maxima).
         layers: The layers of which vectors are kept: "conv5_3", and after it any of `contract.FURTHER_LAYERS`.
 
     Raises:

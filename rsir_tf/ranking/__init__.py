@@ -17,6 +17,7 @@ _HOMES = {
     "DEFAULT_SCHEME": "rsir_tf.ranking.schemes",
     "EXAMPLE_METHODS": "rsir_tf.ranking.examples",
     "Expanded": "rsir_tf.ranking.stages",
+    "ExpandedBoth": "rsir_tf.ranking.expanded_images",
     "HeldBlock": "rsir_tf.ranking.images",
     "Hit": "rsir_tf.ranking.scheme",
     "ImageBlock": "rsir_tf.ranking.images",
@@ -57,6 +58,7 @@ __all__ = [
     "ByExamples",
     "Candidates",
     "Expanded",
+    "ExpandedBoth",
     "HeldBlock",
     "Hit",
     "ImageBlock",
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.candidates import Candidates, sharing_classes, showing_classes
     from rsir_tf.ranking.content import Shown, class_numbers, class_shares
     from rsir_tf.ranking.examples import EXAMPLE_METHODS, ByExamples, archive_sample, with_examples
+    from rsir_tf.ranking.expanded_images import ExpandedBoth
     from rsir_tf.ranking.further_layers import layers_read, require_layers
     from rsir_tf.ranking.images import HeldBlock, ImageBlock
     from rsir_tf.ranking.mixing import Mixed

@@ -49,7 +49,7 @@ def side_by_side(
     layers = [to_float64(conv5_3), to_float64(conv4_3)]
     if vectors == "unit":
         layers = [unit_vectors(layer) for layer in layers]
-    return np.concatenate([layers[0], weight * layers[1]], axis=1) / np.sqrt(1 + weight**2)
+    return np.asarray(np.concatenate([layers[0], weight * layers[1]], axis=1) / np.sqrt(1 + weight**2))
 
 
 def layers_read(scheme: Scheme) -> tuple[str, ...]:

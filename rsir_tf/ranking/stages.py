@@ -116,7 +116,7 @@ class Expanded(Stage):
     @property
     def reads(self) -> tuple[Field, ...]:
         """The fields that the first scheme reads, and those that are needed to expand a query."""
-        if self._whole:
+        if self.compares_whole_images:
             return self.first.reads
         own: tuple[Field, ...] = ("classes", "areas", "boxes", "centroids", "recnn", "recnn_plus")
         return tuple(dict.fromkeys((*own, *self.first.reads)))
@@ -150,7 +150,7 @@ class Expanded(Stage):
         return all_distances(self.first, stored, again(), wanted)
 
     @property
-    def _whole(self) -> bool:
+    def compares_whole_images(self) -> bool:
         """Whether the first scheme compares whole images, by vectors alone."""
         return set(self.first.reads) <= set(IMAGE_FIELDS)
 
@@ -159,7 +159,7 @@ class Expanded(Stage):
         images = [image for image in near if not np.array_equal(image.recnn_plus, query.recnn_plus)][: self.hits]
         cosines = np.array([_cosine(query.recnn_plus, image.recnn_plus) for image in images])
         weights = np.concatenate([[1.0], np.maximum(cosines, 0) ** self.power])
-        if self._whole:
+        if self.compares_whole_images:
             unit = getattr(self.first, "metric", "cosine") == "cosine"
             means = {
                 name: _mean([getattr(each, name) for each in (query, *images)], weights, unit)

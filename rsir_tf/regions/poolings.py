@@ -10,6 +10,7 @@ from rsir_tf.contract import STRIDE
 from rsir_tf.errors import InputError
 from rsir_tf.regions.pooling import pool_image, pool_regions
 from rsir_tf.regions.power_means import pool_power_means
+from rsir_tf.regions.regional_maxima import pool_regional_maxima
 from rsir_tf.regions.validity import continued_over_void, pool_valid, without_void_cells
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ POWERS = {"gem": 3, "mean": 1}
 """Poolings that are generalised means, and their power p; 3 is what Radenović et al. start from and about what networks
 learn."""
 
-POOLINGS = ("max", *POWERS)
-"""The paper's maximum, the generalised mean with p = 3, and the mean."""
+POOLINGS = ("max", *POWERS, "rmac")
+"""The paper's maximum, the generalised mean with p = 3, the mean, and regional maxima."""
 
 
 def pool(
@@ -37,7 +38,7 @@ def pool(
     """Pool the bilinearly upsampled features of one image over its regions, and over all its pixels.
 
     Pixels that are not valid count nowhere. Cells without any valid pixel show nothing, but bilinear sampling would mix
-    them into pixels beside them: under the maximum they count as 0, which never wins; under a mean, where 0 would pull
+    them into pixels beside them: under maxima they count as 0, which never wins; under a mean, where 0 would pull
     down the pixels beside them, they take the value of the nearest cell that shows something, as pixels at the border
     of an image do.
 
@@ -55,8 +56,12 @@ def pool(
     Raises:
         InputError: As for `pool_regions`; or the pooling is unknown.
     """
-    if pooling == "max":
+    shown = np.ones(labels.shape, np.int32) if valid is None else valid.astype(np.int32)
+    if pooling in ("max", "rmac"):
         cells = features if valid is None else without_void_cells(features, valid, stride=stride)
+        if pooling == "rmac":
+            regions = pool_regional_maxima(cells, labels, convention, stride=stride)
+            return regions, _only(pool_regional_maxima(cells, shown, convention, stride=stride))
         regions = pool_regions(cells, labels, convention, stride=stride)
         if valid is None:
             return regions, pool_image(cells, labels.shape, convention, stride=stride)
@@ -65,7 +70,10 @@ def pool(
         raise InputError(f"pooling is {pooling!r}", wanted=" or ".join(POOLINGS))
     cells = features if valid is None else continued_over_void(features, valid, stride=stride)
     power = POWERS[pooling]
-    shown = np.ones(labels.shape, np.int32) if valid is None else valid.astype(np.int32)
-    whole = pool_power_means(cells, shown, convention, power=power, stride=stride)
-    every = whole[0] if len(whole) else np.zeros(features.shape[2], np.float32)
-    return pool_power_means(cells, labels, convention, power=power, stride=stride), every
+    regions = pool_power_means(cells, labels, convention, power=power, stride=stride)
+    return regions, _only(pool_power_means(cells, shown, convention, power=power, stride=stride))
+
+
+def _only(pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vector of all valid pixels; zeros where there is none."""
+    return pooled[0] if len(pooled) else np.zeros(pooled.shape[1], np.float32)

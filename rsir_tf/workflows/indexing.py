@@ -102,7 +102,7 @@ def index_archive(
         connectivity: 4 or 8.
         min_area: Smallest region kept, in pixels.
         convention: Bilinear convention of region pooling.
-        pooling: "max" (the paper's), "gem" (generalised mean with power 3) or "mean".
+        pooling: "max" (the paper's), "gem" (generalised mean with power 3), "mean" or "rmac".
         layers: Further layers of which vectors are kept beside those of conv5_3: "conv4_3".
         dtype: Number type of stored vectors.
         resize: (height, width) to which each image is resized for the model, so that all fit into one batch; its
@@ -141,7 +141,7 @@ def index_archive(
         description.channels,
         resize,
         pooling,
-        (CONV5_3, *layers),
+        (CONV5_3, *(layer for layer in layers if layer != CONV5_3)),
     )
     check_layers(settings.further_layers, description)
     summary = IndexSummary(str(to))

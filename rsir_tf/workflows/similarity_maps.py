@@ -144,6 +144,12 @@ def _by_cells(
             wanted="images of their own size where cells are compared",
             cure="compare windows, which are resized as the index's images were",
         )
+    if index.settings.pooling == "rmac":
+        raise InputError(
+            f"{index.path}: pools by rmac, which needs windows of a whole image",
+            wanted="another pooling where cells are compared",
+            cure="compare windows, or make an index with --pooling max, gem or mean",
+        )
     (region,) = result.features.recnn
     side = pooled_side(int(result.regions.areas[result.asked[0]]))
     pooling = index.settings.pooling

@@ -278,7 +278,7 @@ def test_other_settings_are_refused_with_both_values(change, words):
         ({"convention": "half-pixel"}, "convention is 'half-pixel'; wanted 'half_pixel' or 'aligned_corners'"),
         ({"dtype": "float64"}, "dtype is 'float64'"),
         ({"channels": 0}, "channels is 0"),
-        ({"pooling": "median"}, "pooling is 'median'; wanted 'max' or 'gem' or 'mean'"),
+        ({"pooling": "median"}, "pooling is 'median'; wanted 'max' or 'gem' or 'mean' or 'rmac'"),
     ],
 )
 def test_impossible_settings_are_refused(change, words):

@@ -120,7 +120,7 @@ def test_an_index_without_these_vectors_is_refused_with_the_option_that_makes_th
         with pytest.raises(InputError, match=said):
             next(iter(archive_rankings(index, make_scheme(name), np.arange(1), range(1))))
         with pytest.raises(InputError, match="no vectors of conv4_3"):
-            make_scheme(name).distances(query, index.vectors.segments and _block(index))
+            make_scheme(name).distances(query, _block(index))
 
 
 def _block(index):

@@ -8,7 +8,16 @@ from index_samples import random_entry, settings
 
 from rsir_tf.errors import InputError
 from rsir_tf.index import IndexWriter
-from rsir_tf.ranking import Expanded, ImageFeatures, Reranked, archive_rankings, make_scheme, open_index, search
+from rsir_tf.ranking import (
+    Expanded,
+    ExpandedBoth,
+    ImageFeatures,
+    Reranked,
+    archive_rankings,
+    make_scheme,
+    open_index,
+    search,
+)
 from rsir_tf.workflows import evaluate_index
 
 
@@ -130,3 +139,34 @@ def test_refusals():
         Expanded(scheme, 3, -1)
     with pytest.raises(InputError, match="0 images are to be ranked again"):
         Reranked(scheme, scheme, 0)
+
+
+def test_both_sides_are_expanded_alike(index, entries):
+    """Ordering by expanded vectors, spelt out in NumPy: every image stands for itself and its 3 nearest ones."""
+    unit = np.array([each.recnn_plus / np.linalg.norm(each.recnn_plus.astype(float)) for each in entries])
+    cosines = unit @ unit.T
+    means = []
+    for at in range(len(entries)):
+        near = [other for other in np.argsort(-cosines[at], kind="stable") if other != at][:3]
+        means.append(unit[at] + sum(cosines[at, other] ** 3 * unit[other] for other in near))
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    scheme = ExpandedBoth(make_scheme("recnn+", metric="cosine"), 3)
+    for asked in (4, 7, 21):
+        far = 1 - means @ means[asked]
+        hits = search(index, features(entries[asked]), scheme, top=None).hits
+        assert [hit.id for hit in hits] == [entries[at].id for at in np.argsort(far, kind="stable")]
+        np.testing.assert_allclose([hit.distance for hit in hits], np.sort(far), atol=1e-6)
+        ((_, order),) = archive_rankings(index, scheme, np.arange(len(index)), range(asked, asked + 1))
+        assert [index.images.ids[row] for row in order] == [hit.id for hit in hits]
+    few = ExpandedBoth(make_scheme("recnn+", metric="cosine"), 3, top=6)
+    ((_, order),) = archive_rankings(index, few, np.arange(len(index)), range(7, 8))
+    ids = [index.images.ids[row] for row in order]
+    assert ids[:6] == [hit.id for hit in search(index, features(entries[7]), few, top=None).hits]
+    assert sorted(ids) == sorted(each.id for each in entries)
+
+
+def test_regions_on_both_sides_are_refused():
+    with pytest.raises(InputError, match="scheme irm compares regions"):
+        ExpandedBoth(make_scheme("irm"))
+    with pytest.raises(InputError, match="0 images are to be expanded"):
+        ExpandedBoth(make_scheme("recnn+"), top=0)

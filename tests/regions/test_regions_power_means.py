@@ -97,6 +97,6 @@ def test_poolings_by_name_are_what_they_say() -> None:
         whole = literal_means(features, np.ones_like(labels), 16, "half_pixel", power)
         np.testing.assert_allclose(image, whole[0], rtol=1e-5)
     np.testing.assert_array_equal(pool(features, labels)[0], pool_regions(features, labels))
-    with pytest.raises(InputError, match="pooling is 'median'; wanted max or gem or mean"):
+    with pytest.raises(InputError, match="pooling is 'median'; wanted max or gem or mean or rmac"):
         pool(features, labels, pooling="median")
     assert POOLINGS == STORED

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
-from serving_toy import CLASSES, random_image, toy_conv5_3, toy_segmentation
+from serving_toy import CLASSES, random_image, toy_conv4_3, toy_conv5_3, toy_segmentation
 
 from rsir_tf.serving.messages import (
     GetModelMetadataResponse,
@@ -29,14 +29,15 @@ class FakeService(PredictionServiceServicer):
     """Answers as the toy model; `before` may abort or wait, `change` may spoil the answer.
 
     With `batching` it refuses calls without inputs, as TensorFlow Serving does with --enable_batching; with `strict`
-    calls for another version than its own. An `older` export's answers do not say which model gave them.
+    calls for another version than its own. An `older` export's answers do not say which model gave them; one with
+    `conv4` gives conv4_3 too.
     """
 
     def __init__(self) -> None:
         self.model_id = "toy-1"
         self.version = 1
         self.channels = 512
-        self.batching = self.strict = self.older = False
+        self.batching = self.strict = self.older = self.conv4 = False
         self.signatures = ("serving_default", "describe", "features", "identify")
         self.before: Callable = lambda request, context: None
         self.change: Callable = lambda response: None
@@ -75,6 +76,8 @@ class FakeService(PredictionServiceServicer):
         outputs = signatures.signature_def["features"].outputs
         for name in ("segmentation",) if self.older else ("segmentation", "model_id"):
             outputs[name].name = name
+        if self.conv4:
+            outputs["conv4_3"].name = "conv4_3"
         shape = outputs["conv5_3"].tensor_shape
         for side in (-1, -1, -1, self.channels):
             shape.dim.add(size=side)
@@ -105,6 +108,9 @@ class FakeService(PredictionServiceServicer):
             conv5_3 = np.stack([toy_conv5_3(image) for image in images])
             response.outputs["segmentation"].CopyFrom(encode_reply(segmentation))
             response.outputs["conv5_3"].CopyFrom(encode_reply(conv5_3))
+            if self.conv4:
+                conv4_3 = np.stack([toy_conv4_3(image) for image in images])
+                response.outputs["conv4_3"].CopyFrom(encode_reply(conv4_3))
             if not self.older:
                 model_ids = np.array([self.model_id.encode()] * len(images), dtype=object)
                 response.outputs["model_id"].CopyFrom(encode_reply(model_ids))
