@@ -52,6 +52,7 @@ def by_nothing(apart: np.ndarray, likes: list[int], unlikes: list[int]) -> np.nd
 
 
 METHODS: dict[str, Method] = {"none": by_nothing, "rocchio": by_rocchio, "classifier": by_classifier}
+TITLES = {"none": "marking alone"}
 
 
 def simulate(
@@ -141,7 +142,7 @@ def main() -> int:
         print(json.dumps(found, indent=2))
     for figure, words in (("all", "mAP of all images"), ("unmarked", "mAP of unmarked images")):
         if options.plot:
-            curves = {f"{each['scheme']}, {each['method']}": each[figure] for each in found}
+            curves = {f"{each['scheme']}, {TITLES.get(each['method'], each['method'])}": each[figure] for each in found}
             Path(f"{options.plot}-{figure}.png").write_bytes(rounds_plot(curves, words))
     return 0
 

@@ -12,6 +12,7 @@ import pytest
 from rsir_tf.errors import InputError
 from rsir_tf.evaluation import PUBLISHED_UC_MERCED, Evaluation, PairedTests, SchemeFigures
 from rsir_tf.presentation import ShownImage, extremes_sheet, heat_map
+from rsir_tf.presentation.plots import rounds_plot
 from rsir_tf.presentation.retrieval_report import markdown_report
 from rsir_tf.presentation.retrieval_tables import figures_csv, paired_test_sentence
 
@@ -22,6 +23,14 @@ def test_extremes_sheet_frames_what_is_relevant() -> None:
     sheet = extremes_sheet([("AP 0.5", *shown)], title="worst", side=64)
     colours = {tuple(colour) for colour in sheet.reshape(-1, 3).tolist()}
     assert {(30, 90, 200), (34, 139, 68), (200, 44, 52)} <= colours
+
+
+def test_a_plot_of_rounds_draws_each_curve_in_its_colour() -> None:
+    from PIL import Image
+
+    png = rounds_plot({"A, none": [0.2, 0.4], "B": [0.2, np.nan, 0.9]}, "mAP")
+    colours = set(map(tuple, np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).reshape(-1, 3).tolist()))
+    assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)} <= colours
 
 
 def test_heat_map_is_darker_where_values_are_higher() -> None:
