@@ -1,11 +1,13 @@
 #!/usr/bin/env python
 """The time of an exact search, compared with brute force and with reading all vectors once, for several sizes.
 
-    python scripts/benchmark_search.py --maps MAPS.npy [--images 10000 30000 109161] [--work DIR] [--json] [--plot FILE]
+    python scripts/benchmark_search.py --maps MAPS.npy [MAPS.npy …] [--images 10000 30000 109161] [--work DIR] [--json]
 
-MAPS is float [n, h, w, C], conv5_3 of n real images (`model.predict(images)[i].conv5_3`, stacked). Each is cut into
-regions in several ways. An indexed image has the regions of one such cut, with some of them replaced by regions of
-another image, and each channel changed by about a tenth. The queries come from maps that no indexed image was made of.
+MAPS is float [n, h, w, C], conv5_3 of n real images (`model.predict(images)[i].conv5_3`, stacked). Maps of a network
+that was trained on such images and of one that was not, like VGG-16 as downloaded, are two different cases: the vectors
+of the second do not compress. Each map is cut into regions in several ways. An indexed image has the regions of one
+such cut, with some of them replaced by regions of another image, and each channel changed by about a tenth. The queries
+come from maps that no indexed image was made of.
 Without --maps the vectors are random: they are much farther from each other than real ones, and only show that
 everything works.
 
@@ -34,11 +36,21 @@ import numpy as np
 
 from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 from rsir_tf.processors import usable_cores
-from rsir_tf.ranking import Index, derived_files, open_index, region_set_distance
+from rsir_tf.ranking import (
+    ImageFeatures,
+    Index,
+    brute_force,
+    derived_files,
+    make_scheme,
+    open_index,
+    region_set_distance,
+    search,
+)
 
 HELD_BACK = 40
 CUTS = 6
 CLASSES = 17
+PIXELS_PER_CELL = 256
 THREADS = usable_cores()
 
 COLD = """
@@ -65,10 +77,10 @@ class Material:
         channels = maps.shape[-1]
         self.noise = np.exp(self.rng.normal(0, 0.1, (8192, channels))).astype(np.float32)
         self.axes = self.rng.normal(size=(channels, CLASSES)).astype(np.float32)
-        self.mean = np.concatenate([cut[0] for cut in self.cuts]).mean(axis=0)
+        self.mean = np.concatenate([cuts[0][0] for cuts in self.cuts]).mean(axis=0)
 
-    def _cut(self, features: np.ndarray) -> np.ndarray:
-        """Cut a map into about ten regions around random places, and pool each."""
+    def _cut(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a map into about ten regions around random places; pool each, and count its pixels."""
         height, width, channels = features.shape
         count = min(60, 1 + int(self.rng.negative_binomial(2, 2 / 13)))
         places = self.rng.uniform(0, (height, width), (count, 2))
@@ -76,15 +88,16 @@ class Material:
         apart = (rows[..., None] - places[:, 0]) ** 2 + (columns[..., None] - places[:, 1]) ** 2
         label = apart.argmin(axis=-1).ravel()
         cells = features.reshape(-1, channels)
-        return np.stack([cells[label == each].max(axis=0) for each in np.unique(label)])
+        numbers, sizes = np.unique(label, return_counts=True)
+        return np.stack([cells[label == each].max(axis=0) for each in numbers]), sizes * PIXELS_PER_CELL
 
-    def image(self, first: int, last: int) -> np.ndarray:
-        """float32 [m, C], an image made of maps first to last."""
-        one, other = (self.cuts[at][self.rng.integers(CUTS)] for at in self.rng.integers(first, last, 2))
+    def image(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """An image made of maps first to last: vectors float32 [m, C] and areas int64 [m]."""
+        (one, areas), (other, _) = (self.cuts[at][self.rng.integers(CUTS)] for at in self.rng.integers(first, last, 2))
         regions = np.array(one)
         mixed = np.flatnonzero(self.rng.random(len(regions)) < 0.2)
         regions[mixed] = other[self.rng.integers(0, len(other), len(mixed))]
-        return regions * self.noise[self.rng.integers(0, len(self.noise), len(regions))]
+        return regions * self.noise[self.rng.integers(0, len(self.noise), len(regions))], areas
 
     def classes(self, regions: np.ndarray) -> np.ndarray:
         return ((regions - self.mean) @ self.axes).argmax(axis=1).astype(np.int32)
@@ -95,7 +108,7 @@ def build(path: Path, material: Material, images: int, dtype: str) -> None:
     settings = IndexSettings("benchmark", names, dtype=dtype, channels=len(material.mean))
     with IndexWriter.open(path, settings, derived=derived_files()) as writer:
         for at in range(images):
-            regions = material.image(HELD_BACK, len(material.cuts))
+            regions, areas = material.image(HELD_BACK, len(material.cuts))
             writer.add(
                 ImageEntry(
                     id=f"scene_{at % 46:02d}/image_{at:06d}.jpg",
@@ -108,7 +121,7 @@ def build(path: Path, material: Material, images: int, dtype: str) -> None:
                     file_size=50_000,
                     modified_ns=at,
                     classes=material.classes(regions),
-                    areas=np.full(len(regions), 100),
+                    areas=areas,
                     boxes=np.tile([0, 0, 64, 64], (len(regions), 1)),
                     recnn=regions,
                     recnn_plus=regions.max(axis=0),
@@ -124,17 +137,31 @@ def read_once(arrays: list[np.ndarray]) -> None:
         list(pool.map(lambda chunk: chunk.view(np.uint8).reshape(-1).view(np.uint64).max(), chunks))
 
 
-def brute_recnn(index: Index, query: np.ndarray, top: int) -> np.ndarray:
+def norms_of(index: Index) -> list[np.ndarray]:
+    """Squared norms of all regions, which the product of `brute_recnn` needs; they are computed once."""
+    return [
+        np.concatenate(
+            [
+                np.einsum("ij,ij->i", block, block)
+                for at in range(0, len(segment.recnn), 8192)
+                for block in [segment.recnn[at : at + 8192].astype(np.float32, copy=False)]
+            ]
+        )
+        for segment in index.vectors.segments
+    ]
+
+
+def brute_recnn(index: Index, norms: list[np.ndarray], query: np.ndarray, top: int) -> np.ndarray:
     """The first positions by Eq. 3, from matrix products block by block, without care for ties and rounding."""
     distances = []
     squared = np.einsum("ij,ij->i", query, query)
-    for segment in index.vectors.segments:
+    for segment, kept in zip(index.vectors.segments, norms, strict=True):
         offsets = segment.offsets
         for begin in range(0, len(offsets) - 1, 512):
             bounds = offsets[begin : begin + 513]
             vectors = segment.recnn[bounds[0] : bounds[-1]].astype(np.float32, copy=False)
             products = vectors @ (query.T * -2)
-            products += np.einsum("ij,ij->i", vectors, vectors)[:, None]
+            products += kept[bounds[0] : bounds[-1], None]
             nearest = np.minimum.reduceat(products, bounds[:-1] - bounds[0], axis=0) + squared
             distances.append(np.sqrt(np.maximum(nearest, 0)).mean(axis=1))
     return np.argsort(np.concatenate(distances), kind="stable")[:top]
@@ -156,15 +183,31 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
     return time.perf_counter() - wall, time.process_time() - cpu, answer
 
 
-def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], top: int, brute_too: bool) -> dict:
+def as_image(regions: np.ndarray, areas: np.ndarray) -> ImageFeatures:
+    """A query that is a whole image."""
+    m = len(regions)
+    return ImageFeatures(
+        classes=np.zeros(m, np.int32),
+        areas=areas,
+        boxes=np.zeros((m, 4), np.int32),
+        centroids=np.zeros((m, 2), np.float32),
+        recnn=regions,
+        recnn_plus=regions.max(axis=0),
+    )
+
+
+def measure(path: Path, images: list[ImageFeatures], classes: list[np.ndarray], top: int, brute_too: bool) -> dict:
     index = open_index(path)
+    queries = [image.recnn for image in images]
+    norms = norms_of(index)
+    irm = {f"irm_{vectors}_vectors": make_scheme("irm", vectors=vectors) for vectors in ("unit", "raw")}
     vectors = [segment.recnn for segment in index.vectors.segments]
     whole = [segment.recnn_plus for segment in index.vectors.segments]
     raw = sum(each.nbytes for each in (*vectors, *whole))
     disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     walls: dict[str, list[float]] = {}
     cpus: dict[str, list[float]] = {}
-    for at, (query, shared) in enumerate(zip(queries, classes, strict=True)):
+    for at, (image, query, shared) in enumerate(zip(images, queries, classes, strict=True)):
         plus = query.max(axis=0)
         works: dict[str, Callable[[], Any]] = {
             "read_recnn": lambda: read_once(vectors),
@@ -174,11 +217,15 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
             ),
             "recnn_both_directions": lambda query=query: index.search(query, top=top, direction="both", scheme="recnn"),
             "recnn_ten_queries_at_once": lambda: index.search_many(queries[:10], top=top, scheme="recnn"),
+            **{
+                name: lambda image=image, scheme=scheme: search(index, image, scheme, top=top)
+                for name, scheme in irm.items()
+            },
             "read_recnn_plus": lambda: read_once(whole),
             "recnn_plus_l1": lambda plus=plus: index.search(plus, scheme="recnn+", top=top),
         }
         if brute_too:
-            works["brute_recnn"] = lambda query=query: brute_recnn(index, query, top)
+            works["brute_recnn"] = lambda query=query: brute_recnn(index, norms, query, top)
             works["brute_recnn_plus_l1"] = lambda plus=plus: brute_recnn_plus(index, plus, top)
         answers = {}
         for name, work in works.items():
@@ -188,6 +235,8 @@ def measure(path: Path, queries: list[np.ndarray], classes: list[np.ndarray], to
                 cpus.setdefault(name, []).append(cpu)
         if brute_too:
             check(index, query, answers["recnn"], answers["brute_recnn"])
+            if not at:
+                check_irm(index, image, irm["irm_unit_vectors"], answers["irm_unit_vectors"].hits)
     found: dict[str, Any] = {
         "images": len(index),
         "regions": sum(map(len, vectors)),
@@ -214,6 +263,13 @@ def check(index: Index, query: np.ndarray, hits: list, brute: np.ndarray) -> Non
     for hit, reference in zip(hits, exact, strict=True):
         if hit.distance > reference:
             raise SystemExit(f"{hit.id} at {hit.distance} where brute force found {reference}")
+
+
+def check_irm(index: Index, image: ImageFeatures, scheme: Any, hits: tuple) -> None:
+    """Check that these are the hits of a search that measures every image, with the same distances."""
+    (slow,) = brute_force.nearest(scheme, index.vectors, [image], len(hits), [index.vectors.live])
+    if [(int(index.vectors.positions[hit.row]), hit.distance) for hit in hits] != slow:
+        raise SystemExit(f"integrated matching found {hits} where brute force found {slow}")
 
 
 def cold_process(path: Path, query: np.ndarray, scheme: str) -> dict[str, float]:
@@ -262,7 +318,7 @@ def all_against_all(path: Path) -> dict[str, float]:
 
 def show(found: dict) -> None:
     for size in found["sizes"]:
-        print(f"{size['images']:,} images, {size['regions']:,} regions, {found['dtype']}")
+        print(f"{found['maps']}: {size['images']:,} images, {size['regions']:,} regions, {found['dtype']}")
         print(f"  on disk {size['disk_per_raw_vectors']:.3f} of the raw vectors")
         for scheme, cold in size["cold_process"].items():
             print(
@@ -302,7 +358,7 @@ def plot(found: dict, file: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--maps", type=Path)
+    parser.add_argument("--maps", type=Path, nargs="+", default=[None], metavar="FILE")
     parser.add_argument("--images", type=int, nargs="+", default=[10_000, 30_000, 109_161])
     parser.add_argument("--queries", type=int, default=9)
     parser.add_argument("--top", type=int, default=10)
@@ -312,50 +368,58 @@ def main() -> None:
     )
     parser.add_argument("--no-brute", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--plot", type=Path, help="draw the figures of the first maps")
     options = parser.parse_args()
-    if options.maps is None:
-        maps = np.random.default_rng(0).gamma(0.1, 8, (400, 8, 8, 512)).astype(np.float16)
-    else:
-        maps = np.load(options.maps, mmap_mode="r")
     work = options.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     try:
-        material = Material(maps)
-        asked = []
-        while len(asked) < options.queries + 1:
-            regions = material.image(0, HELD_BACK)
-            if 9 <= len(regions) <= 11:
-                asked.append(regions.astype(options.dtype).astype(np.float32))  # As the index rounds a query.
-        sizes = []
-        for images in [2100, *options.images]:
-            path = work / f"{images}-{options.dtype}"
-            if not path.exists():
-                build(path, material, images, options.dtype)
-            if images not in options.images:
-                continue
-            first = {
-                scheme: min((cold_process(path, asked[0], scheme) for _ in range(2)), key=lambda one: one["seconds"])
-                for scheme in ("recnn", "recnn+")
-            }
-            classes = [np.unique(material.classes(query)) for query in asked]
-            size = measure(path, asked, classes, options.top, not options.no_brute)
-            sizes.append({**size, "cold_process": first})
-        found = {
-            "dtype": options.dtype,
-            "threads": THREADS,
-            "sizes": sizes,
-            "all_against_all": all_against_all(work / f"2100-{options.dtype}"),
-        }
+        cases = [run(file, work, options) for file in options.maps]
     finally:
         if options.work is None:
             shutil.rmtree(work)
     if options.plot:
-        plot(found, options.plot)
+        plot(cases[0], options.plot)
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(cases, indent=2))
     else:
-        show(found)
+        for found in cases:
+            show(found)
+
+
+def run(file: Path | None, work: Path, options: argparse.Namespace) -> dict:
+    """Measure everything on the maps of one file."""
+    if file is None:
+        maps = np.random.default_rng(0).gamma(0.1, 8, (400, 8, 8, 512)).astype(np.float16)
+    else:
+        maps = np.load(file, mmap_mode="r")
+    name = file.stem if file else "random"
+    material = Material(maps)
+    asked = []
+    while len(asked) < options.queries + 1:
+        regions, areas = material.image(0, HELD_BACK)
+        if 9 <= len(regions) <= 11:
+            asked.append(as_image(regions.astype(options.dtype).astype(np.float32), areas))  # As the index rounds them.
+    sizes = []
+    for images in [2100, *options.images]:
+        path = work / f"{name}-{images}-{options.dtype}"
+        if not path.exists():
+            build(path, material, images, options.dtype)
+        if images not in options.images:
+            continue
+        first = {
+            scheme: min((cold_process(path, asked[0].recnn, scheme) for _ in range(2)), key=lambda one: one["seconds"])
+            for scheme in ("recnn", "recnn+")
+        }
+        classes = [np.unique(material.classes(image.recnn)) for image in asked]
+        size = measure(path, asked, classes, options.top, not options.no_brute)
+        sizes.append({**size, "cold_process": first})
+    return {
+        "maps": name,
+        "dtype": options.dtype,
+        "threads": THREADS,
+        "sizes": sizes,
+        "all_against_all": all_against_all(work / f"{name}-2100-{options.dtype}"),
+    }
 
 
 if __name__ == "__main__":

@@ -56,22 +56,35 @@ class StoredVectors:
         Returns:
             float32 [n].
         """
-        counts = self.region_counts[positions]
-        begins = self._region_starts[positions]
-        inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        shares: NDArray[np.float32] = self._area_shares[np.repeat(begins, counts) + inside]
+        shares: NDArray[np.float32] = self._area_shares[self._regions(positions)]
         return shares
+
+    def areas(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64 [n], pixels of each region of some images (int64 [k]), one image after another."""
+        areas: NDArray[np.int64] = self._areas[self._regions(positions)]
+        return areas
+
+    def _regions(self, positions: NDArray[np.int64]) -> NDArray[np.int64] | slice:
+        """Numbers of the images' regions, counted over all segments: a slice where the images are neighbours."""
+        counts, begins = self.region_counts[positions], self._region_starts[positions]
+        if len(positions) and (np.diff(positions) == 1).all():
+            return slice(int(begins[0]), int(begins[-1] + counts[-1]))
+        inside = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(begins, counts) + inside
 
     @cached_property
     def _region_starts(self) -> NDArray[np.int64]:
         return np.cumsum(self.region_counts) - self.region_counts
 
     @cached_property
+    def _areas(self) -> NDArray[np.int64]:
+        return np.concatenate([np.empty(0, np.int64), *(segment.areas for segment in self.segments)])
+
+    @cached_property
     def _area_shares(self) -> NDArray[np.float32]:
-        areas = np.concatenate([np.empty(0, np.int64), *(segment.areas for segment in self.segments)])
-        ends = np.concatenate([[0], np.cumsum(areas)])
+        ends = np.concatenate([[0], np.cumsum(self._areas)])
         sums = ends[self._region_starts + self.region_counts] - ends[self._region_starts]
-        return np.asarray(areas / np.repeat(sums, self.region_counts), dtype=np.float32)
+        return np.asarray(self._areas / np.repeat(sums, self.region_counts), dtype=np.float32)
 
     @cached_property
     def global_vectors(self) -> NDArray[np.float32]:

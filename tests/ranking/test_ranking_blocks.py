@@ -21,12 +21,11 @@ def index(request, tmp_path_factory):
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("limit", [3, 10, 4096])  # 3 is less than some images have
 def test_blocks_hold_each_wanted_image_once_with_its_vectors(index, share, limit, monkeypatch):
-    monkeypatch.setattr(blocks, "REGIONS_PER_BLOCK", limit)
     every = index.vectors
     wanted = np.random.default_rng(int(10 * share)).random(len(every.rows)) < share
     room = np.full((limit, index.settings.channels), np.nan, np.float32)
     seen = []
-    for read in blocks.region_blocks(every, wanted):
+    for read in blocks.region_blocks(every, wanted, regions_at_once=limit):
         block = read(room)
         ends = [*block.starts[1:], len(block.vectors)]
         assert len(block.vectors) <= limit or len(block.positions) == 1

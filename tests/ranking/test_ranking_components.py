@@ -4,7 +4,7 @@ from hypothesis import given, settings, strategies
 from hypothesis.extra.numpy import arrays
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.ranking.bounds import component_bounds
+from rsir_tf.ranking.bounds import component_layout
 from rsir_tf.ranking.bounds import components as module
 from rsir_tf.ranking.bounds.component_bounds import Components
 from rsir_tf.ranking.bounds.components import write_components
@@ -44,7 +44,7 @@ def of_few_directions(rng, count):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_bounds_hold_the_distance_and_are_narrow(tmp_path, direction, dtype, monkeypatch):
     monkeypatch.setattr(module, "COORDINATES", 12)
-    monkeypatch.setattr(component_bounds, "_ROWS", 40)
+    monkeypatch.setattr(component_layout, "_ROWS", 40)
     monkeypatch.setattr(module, "_SAMPLE", 100)  # the sample is every fifth vector, and there are six chunks to write
     rng = np.random.default_rng(5)
     # 0 to 6 regions, so that images with equal numbers lie apart; and one image of more regions than a product has.
@@ -79,6 +79,65 @@ def test_bounds_hold_whatever_the_numbers(tmp_path_factory, coordinates, vectors
         components = components_of(images, tmp_path_factory.mktemp("components"))
     least = components.least_distances(side_by_side([query, vectors[2:5]], direction))
     assert (least <= judged(images, [query, vectors[2:5]], direction)).all()
+
+
+def relaxed(image, query, masses, shares, unit):
+    """The relaxed bound of integrated matching from distances in long double, literally."""
+    one, other = query.astype(np.longdouble), image.astype(np.longdouble)
+    if unit:
+        one, other = (each / np.sqrt(np.square(each).sum(axis=1, keepdims=True)) for each in (one, other))
+        one, other = np.nan_to_num(one), np.nan_to_num(other)
+    apart = np.sqrt(np.square(one[:, None] - other).sum(axis=-1))
+    return max(apart.min(axis=1) @ masses, apart.min(axis=0) @ shares)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_matchings_are_bounded_closely_too(tmp_path, unit, monkeypatch):
+    monkeypatch.setattr(module, "COORDINATES", 12)
+    monkeypatch.setattr(component_layout, "_ROWS", 40)
+    rng = np.random.default_rng(6)
+    counts = [*rng.integers(0, 7, 150).tolist(), 90]
+    images = [of_few_directions(rng, count).astype(np.float32) for count in counts]
+    query, masses = of_few_directions(rng, 4), np.array([0.1, 0.2, 0.3, 0.4])
+    areas = [rng.dirichlet(np.ones(count)) if count else np.empty(0) for count in counts]
+    shares = np.concatenate(areas).astype(np.float32)
+    found = components_of(images, tmp_path)
+    least = found.least_matchings(query, masses, shares, unit=unit)
+    wanted = np.array(
+        [
+            relaxed(image, query, masses, own, unit) if len(image) else np.inf
+            for image, own in zip(images, areas, strict=True)
+        ]
+    )
+    assert (least <= wanted).all()
+    some = np.array(counts) > 0
+    assert np.isinf(least[~some]).all()
+    assert 0.8 < np.median(least[some] / wanted[some]) < 0.99
+    sampled = found.least_matchings(query, masses, shares, unit=unit, sample=True)
+    looked = np.isfinite(sampled)
+    assert 0 < looked.sum() < some.sum()
+    np.testing.assert_array_equal(sampled[looked], least[looked])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays(np.float32, (7, 4), elements=numbers), arrays(np.float32, (2, 4), elements=numbers), strategies.booleans()
+)
+def test_matchings_are_bounded_whatever_the_numbers(tmp_path_factory, vectors, query, unit):
+    images = [vectors[:1], vectors[1:1], vectors[1:3], vectors[3:4], vectors[4:]]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "COORDINATES", 3)
+        components = components_of(images, tmp_path_factory.mktemp("components"))
+    areas = [np.full(len(image), 1 / max(1, len(image))) for image in images]
+    for asked in (query, vectors[2:4]):
+        masses = np.array([0.25, 0.75])
+        with np.errstate(invalid="ignore"):
+            wanted = [
+                relaxed(image, asked, masses, own, unit) if len(image) else np.inf
+                for image, own in zip(images, areas, strict=True)
+            ]
+        shares = np.concatenate(areas).astype(np.float32)
+        assert (components.least_matchings(asked.astype(float), masses, shares, unit=unit) <= wanted).all()
 
 
 @pytest.mark.parametrize("scale", [1e-38, 1e-20, 1e18, 3e37])

@@ -11,8 +11,18 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import cdist
 
 from rsir_tf.errors import InputError
-from rsir_tf.index import IndexWriter
-from rsir_tf.ranking import ImageFeatures, Match, archive_rankings, brute_force, make_scheme, open_index, search
+from rsir_tf.index import IndexWriter, merging
+from rsir_tf.ranking import (
+    ImageFeatures,
+    Match,
+    archive_rankings,
+    brute_force,
+    derived_files,
+    make_scheme,
+    open_index,
+    search,
+)
+from rsir_tf.ranking.bounds import components, sampling
 from rsir_tf.ranking.images import image_at
 from rsir_tf.ranking.region_matching import least_distances, match
 from rsir_tf.ranking.schemes import irm
@@ -95,13 +105,29 @@ def test_it_lies_between_the_relaxed_bound_and_no_cheaper_than_the_earth_movers_
     assert back == pytest.approx(total)
 
 
-@pytest.fixture(scope="module", params=["float32", "float16"])
+@pytest.fixture(scope="module", params=["float32", "float16", "components", "sample says yes", "sample says no"])
 def many(request, tmp_path_factory):
-    """60 images with 0 to 4 regions of small whole numbers, many of them equal; in segments of 7, five removed."""
+    """60 images with 0 to 4 regions of small whole numbers, many of them equal; in segments of 7, five removed.
+
+    With components, the segments are merged into two and what is left.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        if not request.param.startswith("float"):
+            patched.setattr(merging, "MERGED_IMAGES", 21)
+            patched.setattr(components, "COORDINATES", 3)
+        if request.param.startswith("sample"):
+            patched.setattr(irm, "WORTH_SAMPLING", 1)
+            patched.setattr(sampling, "_MEASURED", 1)
+            patched.setattr(sampling, "_WORTH_SHARE", 1 if request.param.endswith("yes") else -1)
+        yield fill_many(request.param if request.param.startswith("float") else "float32", tmp_path_factory)
+
+
+def fill_many(dtype, tmp_path_factory):
     path = tmp_path_factory.mktemp("irm") / "index"
     entries = [random_entry(f"image {seed * 37 % 60:02d}", seed, high=3) for seed in range(55)]
     entries += [entry(f"twin {at}", entries[at].recnn) for at in range(5)]
-    with IndexWriter.open(path, settings(dtype=request.param), images_per_segment=7) as writer:
+    made = derived_files()
+    with IndexWriter.open(path, settings(dtype=dtype), images_per_segment=7, derived=made) as writer:
         for each in entries:
             writer.add(each)
         writer.remove([each.id for each in entries[3:45:9]])
@@ -113,6 +139,7 @@ def many(request, tmp_path_factory):
 @pytest.mark.parametrize("top", [1, 7, 1000])
 def test_search_equals_brute_force(many, vectors, top, monkeypatch):
     monkeypatch.setattr(irm, "_FIRST", 2)  # several batches
+    monkeypatch.setattr(irm, "_TRIED", 1)
     index, entries = many
     scheme = make_scheme("irm", vectors=vectors)
     for query in [each for each in entries if len(each.recnn)][::6]:

@@ -8,7 +8,7 @@ from rsir_tf.distances import global_distance
 from rsir_tf.errors import InputError
 from rsir_tf.index import IndexWriter, merging
 from rsir_tf.ranking import Match, derived_files, open_index, region_set_distance
-from rsir_tf.ranking.bounds import components, search_bounds
+from rsir_tf.ranking.bounds import component_bounds, components, sampling, search_bounds
 
 
 def make(path, entries, **options):
@@ -27,17 +27,23 @@ def found(hits):
     return [(hit.distance, hit.id) for hit in hits]
 
 
-@pytest.fixture(scope="module", params=["small segments", "merged segments"])
+@pytest.fixture(scope="module", params=["small segments", "merged segments", "sample says yes", "sample says no"])
 def many(request, tmp_path_factory):
     """90 images of small whole numbers, some without regions, some equal to others, in segments of 7, some removed.
 
-    Merged, 84 of them are in three segments with what makes search quick, and 6 are not.
+    Merged, 84 of them are in three segments with what makes search quick, and 6 are not. A sample may tell whether it
+    does.
     """
     with pytest.MonkeyPatch.context() as patched:
-        if request.param == "merged segments":
+        if request.param != "small segments":
             patched.setattr(merging, "MERGED_IMAGES", 28)
             patched.setattr(search_bounds, "_FIRST", 1)
             patched.setattr(components, "COORDINATES", 3)
+        if request.param.startswith("sample"):
+            patched.setattr(search_bounds, "WORTH_SAMPLING", 1)
+            patched.setattr(sampling, "_SEGMENTS", 2)
+            patched.setattr(sampling, "_MEASURED", 1)
+            patched.setattr(sampling, "_WORTH_SHARE", 1 if request.param.endswith("yes") else -1)
         yield fill_many(tmp_path_factory)
 
 
@@ -244,6 +250,30 @@ def test_filtered_images_are_never_scored(tmp_path, monkeypatch):
         "8",
     ]
     assert scored == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("spread", [1, 64])
+def test_components_are_looked_at_only_where_a_sample_says_that_they_save_time(tmp_path, spread, monkeypatch):
+    # Vectors that vary in 1 direction of 64 are told apart by 3 coordinates; where they vary in all, nearly nothing is.
+    monkeypatch.setattr(components, "COORDINATES", 3)
+    monkeypatch.setattr(merging, "MERGED_IMAGES", 200)
+    monkeypatch.setattr(search_bounds, "_FIRST", 1)
+    monkeypatch.setattr(search_bounds, "WORTH_SAMPLING", 1)
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(400, 64)) * (np.arange(64) < spread)).astype(np.float32)
+    entries = [entry(f"{at:03d}", each[None]) for at, each in enumerate(vectors)]
+    index = make(tmp_path / "index", entries, settings=settings(channels=64))
+    looked = []
+    least = component_bounds.Components.least_distances
+
+    def look(self, queries, *, sample=False):
+        looked.append(sample)
+        return least(self, queries, sample=sample)
+
+    monkeypatch.setattr(component_bounds.Components, "least_distances", look)
+    query = vectors[:1] + np.float32(0.01)
+    assert found(index.search(query, scheme="recnn", top=3)) == brute_force(query, entries)[:3]
+    assert looked == ([True, False] if spread == 1 else [True])
 
 
 def test_half_precision_is_exact_about_what_it_stores(tmp_path):

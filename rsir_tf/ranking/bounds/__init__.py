@@ -1,1 +1,1 @@
-"""What makes the paper's two schemes quick: proven bounds of their distances, so that few must be computed."""
+"""What makes searches quick: proven bounds of the distances, so that few must be computed."""

@@ -25,12 +25,15 @@ ReadBlock = Callable[["NDArray[np.float32] | None"], RegionBlock]
 """Reads a block, into the given memory or into new memory; see `region_blocks`."""
 
 
-def region_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> Iterator[ReadBlock]:
+def region_blocks(
+    stored: StoredVectors, wanted: NDArray[np.bool_], *, regions_at_once: int = REGIONS_PER_BLOCK
+) -> Iterator[ReadBlock]:
     """Read all wanted images that have regions; where most of a segment is wanted, others may be included.
 
     Args:
         stored: The vectors of the index.
         wanted: bool [P].
+        regions_at_once: In one block, at most; an image with more regions has a block of its own.
 
     Yields:
         Functions that read one block each, in any thread. They may put the vectors into the float32
@@ -45,10 +48,10 @@ def region_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> Iterator[
             apart[some] = False
             counts = stored.region_counts[of_segment]
             images = np.flatnonzero(counts)
-            for part in _cut(np.cumsum(counts[images])):
+            for part in _cut(np.cumsum(counts[images]), regions_at_once):
                 yield partial(_neighbours, segment, of_segment.start, images[part])
     positions = positions[apart]
-    for part in _cut(np.cumsum(stored.region_counts[positions])):
+    for part in _cut(np.cumsum(stored.region_counts[positions]), regions_at_once):
         yield partial(_gathered, stored, positions[part])
 
 
@@ -81,15 +84,16 @@ def _gathered(stored: StoredVectors, positions: NDArray[np.int64], room: NDArray
     return RegionBlock(positions, ends - counts, room[:filled], np.concatenate(norms))
 
 
-def _cut(ends: NDArray[np.int64]) -> Iterator[slice]:
-    """Cut images into parts with at most `REGIONS_PER_BLOCK` regions, or one image where it has more.
+def _cut(ends: NDArray[np.int64], most: int) -> Iterator[slice]:
+    """Cut images into parts with at most this number of regions, or one image where it has more.
 
     Args:
         ends: int64 [k], the number of regions of all images up to and including each.
+        most: At least 1.
     """
     begin = 0
     while begin < len(ends):
-        limit = (int(ends[begin - 1]) if begin else 0) + REGIONS_PER_BLOCK
+        limit = (int(ends[begin - 1]) if begin else 0) + most
         end = max(begin + 1, int(np.searchsorted(ends, limit, side="right")))
         yield slice(begin, end)
         begin = end

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
 from rsir_tf.index.derived import SegmentVectors, read_arrays
+from rsir_tf.ranking.bounds.component_layout import Batch, batches
 from rsir_tf.ranking.bounds.components import (
     SLACK,
     coordinates,
@@ -23,20 +24,12 @@ from rsir_tf.ranking.bounds.components import (
 )
 from rsir_tf.ranking.bounds.intervals import LARGEST, matrix_products, rounding_error, summing_error
 from rsir_tf.ranking.bounds.operands import Queries
+from rsir_tf.ranking.bounds.unit_lengths import UnitLengths
 from rsir_tf.ranking.set_distance import mean_of_directions
 
 WORTH_REGIONS = 1 << 13
 """From this number of regions on, a segment that will still grow has components too: without them, a search would look
 at each region."""
-
-_ROWS = 8192
-"""Rows of one matrix product: enough that threads rarely wait for each other, few enough for the processor's cache."""
-
-_Piece = tuple[NDArray[np.int8], NDArray[np.float32]]
-"""Levels [c, k, K] and squares [c, k] of k images with c regions each."""
-
-_Batch = tuple[NDArray[np.float32], list[tuple[int, int]]]
-"""Points that are multiplied together, float32 [rows, K + 1], the squares last; and (c, k) of each piece, in order."""
 
 
 class Components:
@@ -72,11 +65,11 @@ class Components:
         )
         self._steps = arrays["steps"]
         self._rounded: tuple[NDArray[np.int8], NDArray[np.float32]] | None = arrays["levels"], arrays["squares"]
-        self._batches: list[_Batch] = []
+        self._batches: list[Batch] = []
         self._laying_out = threading.Lock()
         self._order = np.concatenate([images for _, images in groups(counts)])
         self._longest = arrays["squares"].max(keepdims=True).astype(np.float64)
-        self._errors = arrays["errors"].astype(np.float64)
+        self._errors = arrays["errors"]
         self._mean, self._basis, self._middle = arrays["mean"], arrays["basis"], float(arrays["middle"])
         self.norms: NDArray[np.float32] = arrays["norms"]
         """float32 [n], ‖v‖² of each region's vector, as `squared_norms` gives it."""
@@ -86,25 +79,19 @@ class Components:
         eta = float(np.abs(exact.T @ exact - np.eye(exact.shape[1])).sum(axis=0).max())
         self._stretch = float(np.sqrt(1 + eta * (1 + eta))) * (1 + SLACK)
 
-    def least_distances(self, queries: Queries) -> NDArray[np.float64]:
+    def least_distances(self, queries: Queries, *, sample: bool = False) -> NDArray[np.float64]:
         """Bound the distances of Eq. 3 from below.
 
         Args:
             queries: Q queries.
+            sample: Look at some images only, those of one matrix product.
 
         Returns:
-            float64 [P, Q], ≥ 0, in the unit of the vectors; infinite for images without regions.
+            float64 [P, Q], ≥ 0, in the unit of the vectors; infinite for images without regions, and for those that are
+            not in the sample.
         """
-        exact = queries.vectors.astype(np.float64)
-        points = to_points(exact - self._mean, self._basis, self._middle)
-        asked = np.square(points).sum(axis=1)
-        slack = SLACK * (euclidean_lengths(exact) + euclidean_lengths(self._mean))
-        # Squares and columns are rounded themselves: the bound allows for one channel more and for 16, which covers it.
-        # A product that is flushed to zero had a level, up to 127, and a number below 2⁻¹²⁶ as factors.
-        width = points.shape[1]
-        error = rounding_error(asked, self._longest, width + 1, np.float32) + width * 127 * 2.0**-126
-        # Where products may have overflowed, we know only that a distance is not negative.
-        shift = np.where((self._longest <= LARGEST) & (asked <= LARGEST), asked - error, -np.inf)
+        columns, shift, slack = self._columns(queries.vectors.astype(np.float64))
+        order, width = self._order, columns.shape[1]
 
         def apart(products: NDArray[np.float32]) -> NDArray[np.float64]:
             distances = np.add(products, shift, dtype=np.float64)
@@ -114,40 +101,114 @@ class Components:
             return distances
 
         # In the order of the groups; brought into the order of the images once, at the end.
-        nearest = np.empty((len(self._order), len(points)), dtype=np.float32)
-        back = np.empty((len(self._order), len(queries)))
+        nearest = np.full((len(order), width), np.inf, dtype=np.float32)
+        back = np.full((len(order), len(queries)), np.inf)
         with np.errstate(over="ignore", invalid="ignore"):
-            columns = (points * self._steps * -2.0).T.astype(np.float32)
-            for images, products in self._products(columns):
-                products.min(axis=0, out=nearest[images])
-                if queries.direction == "both":
-                    there = queries.minimum(apart(products).reshape(-1, len(points)))
-                    there.reshape(*products.shape[:2], -1).mean(axis=0, out=back[images])
+            for batch in self._batches_of(sample):
+                of_batch = matrix_products(batch.points, columns)
+                for piece in batch.pieces:
+                    products = of_batch[piece.rows].reshape(*piece.shape, width)
+                    products.min(axis=0, out=nearest[piece.images])
+                    if queries.direction == "both":
+                        there = queries.minimum(apart(products).reshape(-1, width))
+                        there.reshape(*piece.shape, -1).mean(axis=0, out=back[piece.images])
             distances = apart(nearest)
-        errors = self._errors[self._order, None]
+        errors = self._errors[order, None].astype(np.float64)
         distances -= errors
         grouped = queries.mean(np.maximum(distances, 0.0, out=distances)) * (1 - summing_error(queries.counts))
         if queries.direction == "both":
-            back = np.maximum(back - errors, 0.0) * (1 - summing_error(self._counts[self._order])[:, None])
+            back = np.maximum(back - errors, 0.0) * (1 - summing_error(self._counts[order])[:, None])
             grouped = mean_of_directions(grouped, back)
+        if sample:
+            grouped[np.isinf(nearest).any(axis=1)] = np.inf
         least = np.full((len(self._counts), len(queries)), np.inf)
-        least[self._order] = grouped
+        least[order] = grouped
         return least
 
-    def _products(self, columns: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield, for k images of c regions each, their places in `_order`, and products plus squares: [c, k, M]."""
+    def least_matchings(
+        self,
+        query: NDArray[np.float64],
+        masses: NDArray[np.float64],
+        shares: NDArray[np.float32],
+        *,
+        unit: bool,
+        sample: bool = False,
+    ) -> NDArray[np.float64]:
+        """Bound the distances of integrated region matching from below, as `region_matching.least_distances` does.
+
+        Args:
+            query: float64 [m, C], the query's vectors.
+            masses: float64 [m], the masses of its regions.
+            shares: float32 [n], the masses of the segment's regions, in its order.
+            unit: Vectors are to be scaled to length 1 before they are compared.
+            sample: As for `least_distances`.
+
+        Returns:
+            float64 [P], ≥ 0, in the unit of the vectors; infinite for images without regions, and for those that are
+            not in the sample.
+        """
+        grouped = np.full(len(self._order), np.inf, dtype=np.float32)
+        weights = masses.astype(np.float32)
+        lengths = UnitLengths(query) if unit else None
+        with np.errstate(over="ignore", invalid="ignore"):
+            for batch, apart in self._region_bounds(query, sample):
+                if lengths:
+                    squared = lengths.scale(np.square(apart, out=apart), self.norms[batch.regions])
+                    np.sqrt(squared, out=apart)
+                back = apart.min(axis=0) * shares[batch.regions]
+                for piece in batch.pieces:
+                    there = weights @ apart[:, piece.rows].reshape(-1, *piece.shape).min(axis=1)
+                    np.maximum(there, back[piece.rows].reshape(piece.shape).sum(axis=0), out=grouped[piece.images])
+        least = np.full(len(self._counts), np.inf)
+        least[self._order] = grouped * (1 - 2.0**-23 * (len(query) + self._counts.max() + 16))
+        return least
+
+    def _region_bounds(self, query: NDArray[np.float64], sample: bool) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
+        """Yield batches, and lower bounds of the L2 distances of a query's regions to theirs: float32 [m, rows].
+
+        Here the query's regions are rows, so that whole arrays are longest along the regions of the images.
+        """
+        columns, shift, slack = self._columns(query)
+        scale = (1 - 2.0**-20) / self._stretch  # Rounding in the steps here changes a distance by less.
+        columns, shift = (columns * scale**2).astype(np.float32), (shift * scale**2).astype(np.float32)
+        for batch in self._batches_of(sample):
+            apart = np.ascontiguousarray(matrix_products(batch.points, columns).T)
+            apart += shift[:, None]
+            np.sqrt(np.fmax(apart, 0, out=apart), out=apart)
+            apart -= batch.errors + np.float32(slack.max())
+            yield batch, np.fmax(apart, 0, out=apart)
+
+    def _columns(
+        self, query: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+        """Columns whose products with a batch's points give squared distances of points.
+
+        Returns:
+            float32 [K + 1, m]. Float64 [m], to be added to the products: then they are squared distances or less. And
+            float64 [m], to be subtracted from their roots, after the division by `_stretch`.
+        """
+        points = to_points(query - self._mean, self._basis, self._middle)
+        asked = np.square(points).sum(axis=1)
+        # Squares and columns are rounded themselves: the bound allows for one channel more and for 16, which covers it.
+        # A product that is flushed to zero had a level, up to 127, and a number below 2⁻¹²⁶ as factors.
+        width = points.shape[1]
+        error = rounding_error(asked, self._longest, width + 1, np.float32) + width * 127 * 2.0**-126
+        error += 2.0**-21 * (asked + self._longest)  # where the sum is formed in float32
+        # Where products may have overflowed, we know only that a distance is not negative.
+        shift = np.where((self._longest <= LARGEST) & (asked <= LARGEST), asked - error, -np.inf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            columns = (points * self._steps * -2.0).T.astype(np.float32)
+        slack = SLACK * (euclidean_lengths(query) + euclidean_lengths(self._mean))
+        return np.vstack([columns, np.ones(len(points), dtype=np.float32)]), shift.reshape(-1), slack
+
+    def _batches_of(self, sample: bool) -> list[Batch]:
+        """All batches, or one of them: that of images with neither many nor few regions."""
         with self._laying_out:
             if self._rounded is not None:
-                self._batches = list(_batches(self._counts, *self._rounded))
+                self._batches = list(batches(self._counts, *self._rounded, self._errors))
                 self._rounded = None
-        with_squares = np.vstack([columns, np.ones(columns.shape[1], dtype=np.float32)])
-        image = 0
-        for points, pieces in self._batches:
-            products = matrix_products(points, with_squares)
-            row = 0
-            for count, k in pieces:
-                yield slice(image, image + k), products[row : row + count * k].reshape(count, k, -1)
-                image, row = image + k, row + count * k
+        middle = len(self._batches) // 2
+        return self._batches[middle : middle + 1] if sample else self._batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,35 +231,3 @@ class ComponentsFile:
 
 
 COMPONENTS = ComponentsFile()
-
-
-def _batches(counts: NDArray[np.int64], levels: NDArray[np.int8], squares: NDArray[np.float32]) -> Iterator[_Batch]:
-    """Put several groups, or parts of large ones, into one matrix at a time."""
-    row = filled = 0
-    pieces: list[_Piece] = []
-    for count, images in groups(counts):
-        rows = slice(row, row + count * len(images))
-        row = rows.stop
-        of_group = levels[rows].reshape(count, len(images), -1)
-        squares_of_group = squares[rows].reshape(count, len(images))
-        step = max(1, _ROWS // count)
-        for begin in range(0, len(images), step):
-            part = slice(begin, begin + step)
-            of_part = squares_of_group[:, part]
-            if filled + of_part.size > _ROWS and filled:
-                yield _batch(pieces)
-                pieces, filled = [], 0
-            pieces.append((of_group[:, part], of_part))
-            filled += of_part.size
-    if pieces:
-        yield _batch(pieces)
-
-
-def _batch(pieces: list[_Piece]) -> _Batch:
-    points = np.empty((sum(squares.size for _, squares in pieces), pieces[0][0].shape[-1] + 1), dtype=np.float32)
-    end = 0
-    for levels, squares in pieces:
-        begin, end = end, end + squares.size
-        place = points[begin:end].reshape(*squares.shape, -1)
-        place[..., :-1], place[..., -1] = levels, squares
-    return points, [squares.shape for _, squares in pieces]

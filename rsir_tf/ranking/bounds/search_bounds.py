@@ -10,18 +10,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.index.segment import Segment
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.processors import usable_cores
 from rsir_tf.ranking.bounds.blocks import REGIONS_PER_BLOCK, region_blocks
-from rsir_tf.ranking.bounds.component_bounds import COMPONENTS
+from rsir_tf.ranking.bounds.component_bounds import Components
 from rsir_tf.ranking.bounds.components import COORDINATES
 from rsir_tf.ranking.bounds.intervals import FEWEST_ROWS, recnn_intervals, rows_at_once
 from rsir_tf.ranking.bounds.operands import Queries, RegionBlock, side_by_side
+from rsir_tf.ranking.bounds.sampling import WORTH_SAMPLING, component_bounds, has_components, worth_looking
 
 QUERY_REGIONS_AT_ONCE = 512
 """Columns of one matrix product when there are many queries."""
@@ -62,20 +63,54 @@ def narrowed_bounds(
         The least and the greatest distance, float64 [Q, P] each; infinite for images without regions, for unwanted ones
         and for those that the principal components show to be beyond the first `top`.
     """
-    worth_it = any(int(mask.sum()) > top + _FIRST for mask in wanted)
-    least = _least_distances(stored, queries, wanted, direction) if worth_it else None
-    if least is None:
-        return _bounds(stored, queries, wanted, direction)
-    low, high = np.full(least.shape, np.inf), np.full(least.shape, np.inf)
-    for at, query in enumerate(queries):
-        known = np.where(least[at] >= 0, least[at], np.inf)
-        near = wanted[at] & (known <= reach(known, top + _FIRST))
-        for asked in (near, wanted[at] & ~near):
-            open_still = asked & (least[at] <= reach(high[at], top))
+    low, high = np.full((len(queries), len(stored)), np.inf), np.full((len(queries), len(stored)), np.inf)
+    narrowed = _worth_components(stored, queries, wanted, direction, top)
+    others = [at for at in range(len(queries)) if at not in narrowed]
+    if others:
+        asked, masks = [queries[at] for at in others], [wanted[at] for at in others]
+        low[others], high[others] = _bounds(stored, asked, masks, direction)
+    if not narrowed:
+        return low, high
+    least = _least_distances(stored, [queries[at] for at in narrowed], [wanted[at] for at in narrowed], direction)
+    for at, known in zip(narrowed, least, strict=True):
+        certain = np.where(known >= 0, known, np.inf)
+        near = wanted[at] & (certain <= reach(certain, top + _FIRST))
+        for some in (near, wanted[at] & ~near):
+            open_still = some & (known <= reach(high[at], top))
             if open_still.any():
-                for ends, found in zip((low, high), _bounds(stored, [query], [open_still], direction), strict=True):
+                for ends, found in zip(
+                    (low, high), _bounds(stored, [queries[at]], [open_still], direction), strict=True
+                ):
                     np.copyto(ends[at], found[0], where=open_still)
     return low, high
+
+
+def _worth_components(
+    stored: StoredVectors,
+    queries: Sequence[NDArray[np.float32]],
+    wanted: Sequence[NDArray[np.bool_]],
+    direction: str,
+    top: int,
+) -> list[int]:
+    """The queries for which looking at components saves time: all or none where no sample must be taken."""
+    most = max(int(mask.sum()) for mask in wanted)
+    if most <= top + _FIRST or not has_components(stored, np.logical_or.reduce(list(wanted))):
+        return []
+    if most <= WORTH_SAMPLING:
+        return list(range(len(queries)))
+    sampled = _least_distances(stored, queries, wanted, direction, sample=True)
+
+    def measure(at: int, some: NDArray[np.int64]) -> NDArray[np.float64]:
+        mask = np.zeros(len(stored), dtype=bool)
+        mask[some] = True
+        greatest: NDArray[np.float64] = _bounds(stored, [queries[at]], [mask], direction)[1][0, some]
+        return greatest
+
+    return [
+        at
+        for at, (low, mask) in enumerate(zip(sampled, wanted, strict=True))
+        if worth_looking(low, mask, top, partial(measure, at))
+    ]
 
 
 def _least_distances(
@@ -83,23 +118,23 @@ def _least_distances(
     queries: Sequence[NDArray[np.float32]],
     wanted: Sequence[NDArray[np.bool_]],
     direction: str,
-) -> NDArray[np.float64] | None:
-    """Lower bounds from components, float64 [Q, P]; −1 for segments without components, None if no segment has any."""
-    asked = np.logical_or.reduce(list(wanted))
-    parts = [(positions, segment) for positions, segment in stored.parts() if asked[positions].any()]
-    if not any(segment.derived(COMPONENTS) is not None for _, segment in parts):
-        return None
+    *,
+    sample: bool = False,
+) -> NDArray[np.float64]:
+    """Lower bounds from components, float64 [Q, P], as `component_bounds` gives them."""
     columns = side_by_side(queries, direction)
-    least = np.full((len(queries), len(asked)), -1.0)
 
-    def look(part: tuple[slice, Segment]) -> None:
-        positions, segment = part
-        components = segment.derived(COMPONENTS)
-        if components is not None:
-            least[:, positions] = components.least_distances(columns).T
+    def look(components: Components, _positions: slice, sample: bool) -> NDArray[np.float64]:
+        return components.least_distances(columns, sample=sample)
 
-    with ThreadPoolExecutor(_threads(COORDINATES + 1, columns)) as pool:
-        deque(pool.map(look, parts), maxlen=0)
+    least = component_bounds(
+        stored,
+        np.logical_or.reduce(list(wanted)),
+        len(queries),
+        look,
+        sample=sample,
+        threads=_threads(COORDINATES + 1, columns),
+    )
     least[~np.stack(list(wanted))] = np.inf
     return least
 

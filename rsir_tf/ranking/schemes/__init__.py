@@ -112,7 +112,8 @@ def options_of(scheme: Scheme) -> dict[str, Any]:
 
 def derived_files() -> tuple[DerivedFile[Any], ...]:
     """The files that the schemes need beside the vectors of an index, for `IndexWriter.open`."""
-    return tuple(file for name in SCHEMES for file in getattr(scheme_kind(name), "derived_files", ()))
+    every = (file for name in SCHEMES for file in getattr(scheme_kind(name), "derived_files", ()))
+    return tuple(dict.fromkeys(every))
 
 
 def _options_of(kind: type[Scheme]) -> dict[str, Any]:

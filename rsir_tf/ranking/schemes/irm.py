@@ -1,23 +1,30 @@
 """Integrated region matching: images as sets of regions whose areas count.
 
-The distance that defines it is in `region_matching`. A search first bounds every distance from below by matrix products
-and then matches images in order of these bounds, until no image that is left can be among the nearest.
+The distance that defines it is in `region_matching`. A search first bounds every distance from below, by components
+where a sample shows that they save time; it bounds those that stay open again, by products of the vectors themselves,
+and matches images in order of these bounds, until no image that is left can be among the nearest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.distances import pairwise_distances, to_float64, unit_vectors
+from rsir_tf.index.derived import DerivedFile
 from rsir_tf.processors import in_threads
 from rsir_tf.ranking import brute_force
-from rsir_tf.ranking.bounds.blocks import ReadBlock, region_blocks
-from rsir_tf.ranking.images import image_blocks
+from rsir_tf.ranking.bounds.blocks import REGIONS_PER_BLOCK, ReadBlock, region_blocks
+from rsir_tf.ranking.bounds.component_bounds import COMPONENTS, Components
+from rsir_tf.ranking.bounds.intervals import LARGEST, matrix_products
+from rsir_tf.ranking.bounds.sampling import WORTH_SAMPLING, component_bounds, has_components, worth_looking
+from rsir_tf.ranking.bounds.search_bounds import reach
+from rsir_tf.ranking.bounds.unit_lengths import UnitLengths
 from rsir_tf.ranking.region_matching import area_shares, least_distances, match, require_vectors
 from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
 from rsir_tf.ranking.whole_archives import rankings_by_distance
@@ -26,8 +33,15 @@ if TYPE_CHECKING:
     from rsir_tf.index.vectors import StoredVectors
     from rsir_tf.ranking.images import ImageBlock
 
-_FIRST = 256
-"""Images that are matched first; each later batch is twice as large."""
+_FIRST = 1024
+"""This many images more than `top` are bounded by products first: the nearest of them show how far away others may be.
+"""
+
+_TRIED = 64
+"""This many images more than `top` are matched first; each later batch is twice as large."""
+
+_MATCHED_AT_ONCE = 2048
+"""Regions whose images are matched by one thread at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class IRM:
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
     reads: ClassVar[tuple[Field, ...]] = ("recnn", "classes", "areas", "boxes")
     metrics: ClassVar[tuple[str, ...]] = ("l2",)
-    derived_files: ClassVar[tuple[()]] = ()
+    derived_files: ClassVar[tuple[DerivedFile[Any], ...]] = (COMPONENTS,)
 
     def __post_init__(self) -> None:
         require_vectors(self.vectors)
@@ -99,68 +113,139 @@ class IRM:
         return rankings_by_distance(self, stored, positions, queries)
 
     def _nearest(self, stored: StoredVectors, query: ImageFeatures, top: int, wanted: NDArray[np.bool_]) -> Found:
-        low = self._least(stored, query, wanted)
-        order = np.flatnonzero(wanted)
-        order = order[np.argsort(low[order], kind="stable")]
         distances = np.full(len(stored), np.inf)
-        done, size, farthest = 0, top + _FIRST, np.inf
-        while done < len(order) and low[order[done]] <= farthest:
-            batch = order[done : done + size]
-            batch = batch[low[batch] <= farthest]
-            self._measure(stored, query, batch, distances)
-            done += len(batch)
-            size *= 2
-            if done >= top:
-                farthest = float(np.partition(distances[order[:done]], top - 1)[top - 1])
-        return brute_force.first(stored, order[:done], distances[order[:done]], top)
+        known = np.zeros(len(stored), dtype=bool)
+        farthest = np.inf
+
+        def measure(some: NDArray[np.int64]) -> NDArray[np.float64]:
+            self._measure(stored, query, some, distances)
+            known[some] = True
+            return distances[some]
+
+        rough = self._rough(stored, query, top, wanted, measure)
+        low = rough if rough is not None else np.where(wanted, 0.0, np.inf)
+        left = np.flatnonzero(wanted & ~known)
+        left = left[np.argsort(low[left], kind="stable")]
+        size = top + _FIRST if rough is not None else len(left)
+        while len(left) and low[left[0]] <= farthest:
+            some, left = left[:size], left[size:]
+            some, least = self._least(stored, query, some[low[some] <= farthest])
+            done, tried = 0, top + _TRIED
+            while done < len(some) and least[done] <= farthest:
+                measure(some[done : done + tried])
+                farthest = reach(distances[known], top)
+                done += tried
+                tried *= 2
+            size *= 4
+        positions = np.flatnonzero(known)
+        return brute_force.first(stored, positions, distances[positions], top)
+
+    def _rough(
+        self,
+        stored: StoredVectors,
+        query: ImageFeatures,
+        top: int,
+        wanted: NDArray[np.bool_],
+        measure: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    ) -> NDArray[np.float64] | None:
+        """Lower bounds from components, float64 [P]; None where they would not save time."""
+        most = int(wanted.sum())
+        if not len(query.recnn) or most <= top + _FIRST or not has_components(stored, wanted):
+            return None
+        asked, masses = to_float64(query.recnn), area_shares(query.areas)
+
+        def look(components: Components, positions: slice, sample: bool) -> NDArray[np.float64]:
+            shares = stored.area_shares(np.arange(positions.start, positions.stop))
+            least = components.least_matchings(asked, masses, shares, unit=self.vectors == "unit", sample=sample)
+            return least[:, None]
+
+        if most > WORTH_SAMPLING:
+            (sampled,) = component_bounds(stored, wanted, 1, look, sample=True)
+            if not worth_looking(sampled, wanted, top, measure):
+                return None
+        return np.asarray(component_bounds(stored, wanted, 1, look)[0])
 
     def _measure(
-        self, stored: StoredVectors, query: ImageFeatures, batch: NDArray[np.int64], distances: NDArray[np.float64]
+        self, stored: StoredVectors, query: ImageFeatures, some: NDArray[np.int64], distances: NDArray[np.float64]
     ) -> None:
+        if not len(query.recnn):
+            return
         mask = np.zeros(len(stored), dtype=bool)
-        mask[batch] = True
-        for places, block in image_blocks(stored, mask):
-            distances[places] = self.distances(query, block)
+        mask[some] = True
 
-    def _least(self, stored: StoredVectors, query: ImageFeatures, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Lower bounds of the distances, float64 [P]; infinite for images without regions."""
+        def of_block(read: ReadBlock) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+            block = read(None)
+            counts = stored.region_counts[block.positions]
+            areas = stored.areas(block.positions)
+            return block.positions, self._matched([query], block.vectors, block.starts, counts, areas)[0]
+
+        for positions, found in in_threads(of_block, region_blocks(stored, mask, regions_at_once=_MATCHED_AT_ONCE)):
+            distances[positions] = found
+
+    def _least(
+        self, stored: StoredVectors, query: ImageFeatures, some: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Bound the distances from below by products of all vectors.
+
+        Args:
+            stored: The vectors of the index.
+            query: The query.
+            some: int64 [k], positions.
+
+        Returns:
+            The same positions in order of their bounds, and the bounds, float64 [k]; infinite without regions.
+        """
         low = np.full(len(stored), np.inf)
         if not len(query.recnn):
-            return low
-        asked = self._scaled(query.recnn)
-        columns, masses = np.ascontiguousarray(asked.T, np.float32), area_shares(query.areas).astype(np.float32)
-        squares = np.square(asked).sum(axis=1).astype(np.float32)[:, None]
+            return some, low[some]
+        wanted = np.zeros(len(stored), dtype=bool)
+        wanted[some] = True
+        asked, masses = to_float64(query.recnn), area_shares(query.areas).astype(np.float32)
+        columns = np.ascontiguousarray(asked.T * -2, dtype=np.float32)
+        lengths = UnitLengths(asked) if self.vectors == "unit" else None
         # A float32 product of C numbers is off by less than (C + 2)·2⁻²⁴ of the product of the lengths, and so are the
         # squared lengths; twice each, because squares of distances are sums of three such numbers.
-        slack = np.float32((asked.shape[1] + 8) * 2.0**-23)
+        narrowed = np.float32(1 - (asked.shape[1] + 8) * 2.0**-23)
+        squares = _where_it_fits(np.square(asked).sum(axis=1, keepdims=True)) * narrowed
+        own = threading.local()
 
         def bound(read: ReadBlock) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            block = read(None)
-            lengths = np.sqrt(block.squared_norms)
-            products = (block.vectors @ columns).T
-            if self.vectors == "unit":
-                own = np.where(lengths > 0, 1.0, 0.0).astype(np.float32)
-                products /= np.where(lengths > 0, lengths, 1)
-            else:
-                own = block.squared_norms
-            apart = squares + own - 2 * products
-            apart -= slack * (squares + own)
+            if not hasattr(own, "room"):
+                own.room = np.empty((REGIONS_PER_BLOCK, len(columns)), dtype=np.float32)
+            block = read(own.room)
+            with np.errstate(over="ignore", invalid="ignore"):
+                # The query's regions are rows: whole arrays are longest along the regions of the images.
+                apart = np.ascontiguousarray(matrix_products(block.vectors, columns).T)
+                apart += _where_it_fits(block.squared_norms) * narrowed
+                apart += squares
+                apart = lengths.scale(apart, block.squared_norms) if lengths else np.fmax(apart, 0, out=apart)
             shares = stored.area_shares(block.positions)
-            return block.positions, least_distances(np.sqrt(np.maximum(apart, 0)), masses, shares, block.starts)
+            return block.positions, least_distances(np.sqrt(apart, out=apart), masses, shares, block.starts)
 
         for positions, least in in_threads(bound, region_blocks(stored, wanted)):
             low[positions] = least
-        return low * (1 - 1e-5)  # of sums in float32
+        order = some[np.argsort(low[some], kind="stable")]
+        return order, low[order] * (1 - 1e-5)  # of sums in float32
 
     def _measured(self, queries: Sequence[ImageFeatures], images: ImageBlock) -> NDArray[np.float64]:
         """float64 [Q, k], the distances from queries to the images of a block."""
-        found = np.full((len(queries), len(images)), np.inf)
-        vectors = self._scaled(images.recnn)
-        counts = np.diff(images.starts)
-        for which, regions in _alike(images.starts[:-1], counts):
+        return self._matched(queries, images.recnn, images.starts[:-1], np.diff(images.starts), images.areas)
+
+    def _matched(
+        self,
+        queries: Sequence[ImageFeatures],
+        vectors: NDArray[np.floating],
+        starts: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        areas: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """float64 [Q, k], the distances from queries to k images, whose regions stand from `starts` on."""
+        found = np.full((len(queries), len(starts)), np.inf)
+        vectors = self._scaled(vectors)
+        for which, regions in _alike(starts, counts):
             inside = np.arange(regions.shape[1]) < counts[which, None]
-            areas = np.where(inside, images.areas[regions], 0)
-            shares = areas / areas.sum(axis=1, keepdims=True)
+            own = np.where(inside, areas[regions], 0)
+            shares = own / own.sum(axis=1, keepdims=True)
             of_images = vectors[regions.ravel()]
             for at, query in enumerate(queries):
                 if len(query.recnn):
@@ -192,3 +277,8 @@ def _alike(
         which = np.flatnonzero((sizes == size) & (counts > 0))
         number = np.arange(int(counts[which].max()))
         yield which, starts[which, None] + np.minimum(number, counts[which, None] - 1)
+
+
+def _where_it_fits(squares: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Squared lengths in float32; NaN, from which only 0 follows as a bound, where products may overflow."""
+    return np.where(squares <= LARGEST, squares, np.nan).astype(np.float32)
