@@ -15,7 +15,7 @@ from rsir_tf.ranking import Candidates, Expanded, Index, Reranked, archive_sampl
 from rsir_tf.ranking.examples import SAMPLE_WEIGHT, STRENGTH, UNLIKE_SHARE
 from rsir_tf.workflows import RankedHits, refine, show_classes
 
-SCHEMES = ("recnn", "recnn+", "irm")
+SCHEMES = ("recnn", "recnn+", "irm", "relations")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
             one.recnn[:, 0] += 1
             one.recnn_plus[0] += 1
             writer.add(one)
-        writer.add(entry("none", np.empty((0, 4)), recnn_plus=[1, 0, 0, 0]))
+        writer.add(random_entry("none", 0, regions=0))
     return open_index(path)
 
 
