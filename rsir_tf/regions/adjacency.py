@@ -46,20 +46,18 @@ def region_adjacency(labels: NDArray[np.integer[Any]], void: NDArray[np.bool_] |
         raise InputError(f"void pixels: is {list(void.shape)}", wanted=f"{list(labels.shape)}, as the labels")
     count = int(labels.max(initial=0))
     # One line of pixels more on each side, with a label of its own, makes the end of the picture a border like others.
-    ended = np.full((labels.shape[0] + 2, labels.shape[1] + 2), count + 1, np.int64)
+    ended = np.full((labels.shape[0] + 2, labels.shape[1] + 2), count + 1, np.int32)
     ended[1:-1, 1:-1] = labels if void is None else np.where(void & (labels == 0), count + 1, labels)
-    sides = [(ended[:-1], ended[1:]), (ended[:, :-1], ended[:, 1:])]
-    codes = [
-        one[differs] * (count + 2) + other[differs]
-        for pair in sides
-        for differs in [pair[0] != pair[1]]
-        for one, other in (pair, pair[::-1])
-    ]
+    codes = []
+    for one, other in ((ended[:-1], ended[1:]), (ended[:, :-1], ended[:, 1:])):
+        differs = np.flatnonzero(one != other)
+        pair = one.ravel()[differs], other.ravel()[differs]
+        codes.append(np.minimum(*pair).astype(np.int64) * (count + 2) + np.maximum(*pair))
     pairs, edges = np.unique(np.concatenate(codes), return_counts=True)
-    one, other = np.divmod(pairs, count + 2)
-    own = (one > 0) & (one <= count)
-    ends, inside = own & (other == count + 1), own & (other > 0) & (other <= count)
+    low, high = np.divmod(pairs, count + 2)
+    ends, inside = (low > 0) & (high > count), (low > 0) & (high <= count)
     edge = np.zeros(count, np.int32)
-    edge[one[ends] - 1] = edges[ends]
-    borders = np.stack([one[inside] - 1, other[inside] - 1, edges[inside]], axis=1)
-    return Adjacency(borders.astype(np.int32), edge)
+    edge[low[ends] - 1] = edges[ends]
+    rows = np.stack([low - 1, high - 1, edges], axis=1)[inside].astype(np.int32)
+    borders = np.concatenate([rows, rows[:, [1, 0, 2]]])
+    return Adjacency(borders[np.lexsort((borders[:, 1], borders[:, 0]))], edge)
