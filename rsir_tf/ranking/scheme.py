@@ -93,6 +93,8 @@ Field = Literal[
     "recnn_plus_conv4_3",
 ]
 FIELDS: tuple[str, ...] = tuple(field.name for field in fields(ImageFeatures))
+REGION_VECTORS = ("recnn", "recnn_conv4_3")
+"""The fields that hold one vector for each region."""
 IMAGE_FIELDS = ("recnn_plus", "recnn_plus_conv4_3")
 """The fields that hold one vector of the whole image."""
 REGION_FIELDS = tuple(name for name in FIELDS if name not in (*IMAGE_FIELDS, "borders"))

@@ -15,7 +15,7 @@ from rsir_tf.index.entry import finite_vectors
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.candidates import Candidates, wanted_positions
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import IMAGE_FIELDS, Hit, ImageFeatures, Quick, Scheme, check_index
+from rsir_tf.ranking.scheme import IMAGE_FIELDS, REGION_VECTORS, Hit, ImageFeatures, Quick, Scheme, check_index
 from rsir_tf.ranking.whole_archives import all_distances
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def checked_query(index: StoredIndex, query: Query, scheme: Scheme) -> ImageFeat
     channels, dtype = index.settings.channels, index.settings.dtype
     what = f"the query's {scheme.name}"
     shapes: dict[str, tuple[int | None, ...]] = {
-        **dict.fromkeys(("recnn", "recnn_conv4_3"), (None, channels)),
+        **dict.fromkeys(REGION_VECTORS, (None, channels)),
         **dict.fromkeys(IMAGE_FIELDS, (channels,)),
     }
     if not isinstance(query, ImageFeatures):

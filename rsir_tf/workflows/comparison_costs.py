@@ -13,6 +13,7 @@ from rsir_tf.artifacts import manifest, read_manifest, write_json
 from rsir_tf.baselines import DescribedImages
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import open_index
+from rsir_tf.ranking.scheme import IMAGE_FIELDS, REGION_VECTORS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,8 +51,8 @@ def index_costs(index: Index, scheme: Scheme, rows: NDArray[np.int64]) -> dict[s
     Returns:
         "seconds_per_image" only where `describe_into_index` made the index.
     """
-    vectors = float(np.mean(index.images.region_counts[rows])) if "recnn" in scheme.reads else 0.0
-    vectors += "recnn_plus" in scheme.reads
+    vectors = float(np.mean(index.images.region_counts[rows])) * len({*REGION_VECTORS} & {*scheme.reads})
+    vectors += len({*IMAGE_FIELDS} & {*scheme.reads})
     costs = {"bytes_per_image": vectors * index.settings.channels * np.dtype(index.settings.dtype).itemsize}
     kept = _kept(index)
     return {"seconds_per_image": kept[1] / kept[0], **costs} if kept else costs
