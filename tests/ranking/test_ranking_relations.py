@@ -28,6 +28,7 @@ from rsir_tf.ranking import search as search_index
 from rsir_tf.ranking.enclosure import enclosing
 from rsir_tf.ranking.images import image_at
 from rsir_tf.ranking.relation_histograms import relation_histograms
+from rsir_tf.ranking.schemes import relations
 from rsir_tf.ranking.schemes.relations_graph import RelationsGraph
 from rsir_tf.regions import connected_regions, region_adjacency
 
@@ -220,6 +221,18 @@ def test_an_archive_is_ranked_as_its_images_one_by_one(index):
         answer = search_index(index, query, RELATIONS, top=None)
         assert [hit.row for hit in answer.hits] == ranked[row].tolist()
         assert answer.exact
+
+
+def test_relations_that_were_counted_before_give_the_same_distances(index, monkeypatch):
+    monkeypatch.setattr(relations, "_WORTH_KEEPING", 6)  # the segments have 7, 7 and 6 images
+    for wanted in (None, [0, 1, 2, 3], None, [9, 10]):
+        for row in (3, 8):
+            query = image_at(index.vectors, index.position_of(row))
+            rows = range(20) if wanted is None else wanted
+            alone = {at: distance(query, image_at(index.vectors, index.position_of(at))) for at in rows}
+            hits = search_index(index, query, RELATIONS, top=None, among=wanted).hits
+            assert {hit.row: hit.distance for hit in hits} == alone
+    assert len(relations._KEPT[index.vectors]) == 3
 
 
 def scaled(distances):

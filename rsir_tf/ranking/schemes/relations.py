@@ -6,24 +6,33 @@ compares what regions look like (`Mixed`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.processors import in_threads
+from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.borders import matching_regions, require_borders
 from rsir_tf.ranking.images import HeldBlock, image_blocks
 from rsir_tf.ranking.relation_histograms import Histograms, histogram_distances, relation_histograms
-from rsir_tf.ranking.scheme import Field, ImageFeatures, Match
+from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
 from rsir_tf.ranking.whole_archives import rankings_by_distance
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
     from rsir_tf.index.vectors import StoredVectors
     from rsir_tf.ranking.images import ImageBlock
+
+_WORTH_KEEPING = 128
+_MOST_KEPT = 1024
+"""Blocks of images whose histograms are kept: about half a kilobyte an image, in blocks of at most 1,024."""
+
+_KEPT: WeakKeyDictionary[StoredVectors, dict[bytes, Histograms]] = WeakKeyDictionary()
+"""The vectors of an open index → the positions of a block of images → its histograms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Relations:
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
     reads: ClassVar[tuple[Field, ...]] = ("classes", "areas", "boxes", "borders", "edge")
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
+    derived_files: ClassVar[tuple[()]] = ()
 
     def check_index(self, index: StoredIndex) -> None:
         """See `ChecksIndex.check_index`."""
@@ -51,12 +61,23 @@ class Relations:
         """For the largest regions of the query, the region of the hit in the most similar surroundings."""
         return matching_regions(query, hit)
 
+    def nearest(
+        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
+    ) -> list[Found]:
+        """See `Quick.nearest`. All wanted images are measured."""
+        found = []
+        for query, mask in zip(queries, wanted, strict=True):
+            positions = np.flatnonzero(mask)
+            (distances,) = self.all_distances(stored, [query], mask)
+            found.append(brute_force.first(stored, positions, distances[positions], top))
+        return found
+
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
         """See `RanksArchives.all_distances`. Relations are counted once for all queries."""
         blocks = image_blocks(stored, wanted)
-        counted = list(in_threads(relation_histograms, (block for _, block in blocks)))
+        counted = _counted(stored, blocks)
         for query in queries:
             own = _histogram(query)
             distances = np.full(len(wanted), np.nan)
@@ -69,6 +90,18 @@ class Relations:
     ) -> Iterator[NDArray[np.int64]]:
         """See `RanksArchives.rankings`."""
         return rankings_by_distance(self, stored, positions, queries)
+
+
+def _counted(stored: StoredVectors, blocks: Sequence[tuple[NDArray[np.int64], ImageBlock]]) -> list[Histograms]:
+    """Count relations in blocks of images; those of large blocks are kept for later queries."""
+    kept = _KEPT.setdefault(stored, {})
+    if len(kept) > _MOST_KEPT:
+        kept.clear()
+    names = [places.tobytes() for places, _ in blocks]
+    new = {name: block for name, (_, block) in zip(names, blocks, strict=True) if name not in kept}
+    found = dict(zip(new, in_threads(relation_histograms, new.values()), strict=True))
+    kept.update({name: each for name, each in found.items() if len(new[name]) >= _WORTH_KEEPING})
+    return [found[name] if name in found else kept[name] for name in names]
 
 
 def _histogram(query: ImageFeatures) -> Histograms:
