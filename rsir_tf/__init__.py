@@ -3,6 +3,7 @@
 This is the map of the package, from top to bottom. Imports go downwards only, and rooms do not import each other:
 
     cli/            one file per command: it parses options, calls a workflow and prints
+    web/            an archive in a browser, and over HTTP for programs: pages over workflows
     workflows       the only place where rooms meet: index_archive, query_image, segment_scene, evaluate_index, …
     rasters/        sources of images: files, URLs, windows of scenes; their pixels and places; all rooms may import it
     archives/       label sets, records, one reader per format, splits, the synthetic archive

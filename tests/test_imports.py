@@ -36,7 +36,8 @@ ALLOWED = {
     "ranking": BOTTOM | SHARED | {"index"},
     "presentation": BOTTOM | SHARED | {"evaluation"},
     "workflows": BOTTOM | SHARED | ROOMS,
-    "cli": BOTTOM | SHARED | ROOMS | {"workflows"},
+    "web": BOTTOM | SHARED | {"ranking", "presentation", "archives", "workflows"},
+    "cli": BOTTOM | SHARED | ROOMS | {"workflows", "web"},
 }
 """Part of the package → the parts that it may import, besides itself."""
 

@@ -19,11 +19,12 @@ from rsir_tf.cli import (
     split,
     synth,
     train,
+    web,
 )
 from rsir_tf.cli.option_groups import with_groups
 from rsir_tf.cli.scene_options import SceneCommand
 
-MODULES = (synth, check, split, train, export, serve, index, join, query, segment, evaluate, compare, info, share)
+MODULES = (synth, check, split, train, export, serve, index, join, query, segment, evaluate, compare, web, info, share)
 
 
 def register(app: typer.Typer) -> None:

@@ -56,6 +56,7 @@ class Asking:
     shows: Mapping[str, float] | None
     limited: LimitedIndex
     insisted: dict[str, Any] | None
+    among: Candidates | None = None
 
     def answers(self, sources: Sequence[Source | RsirError]) -> list[QueryResult | RsirError]:
         """Answer each image for itself: its result, or why it cannot be asked with."""
@@ -107,7 +108,7 @@ class Asking:
     def _always(self) -> Candidates | None:
         """The images that may be found whatever the query; None for all."""
         shown = showing_classes(self.index, self.shows) if self.shows else None
-        return both_of([self.marked.candidates(), shown])
+        return both_of([self.among, self.marked.candidates(), shown])
 
     def _candidates(self, asked: AskedImage, always: Candidates | None) -> Candidates | None:
         """The images that may be found; None for all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,12 +55,16 @@ def look_again(result: RankedHits, index: Index, model: Model) -> list[SeenAgain
         MismatchError: A server holds another model than before.
         ModelError: The model does not answer.
     """
-    pictures = zip(result.hits, result.pictures, strict=True)
-    read = [_pixels(index, hit.row, picture.address) for hit, picture in pictures]
+    return look_at([hit.row for hit in result.hits], index, model)
+
+
+def look_at(rows: Sequence[int], index: Index, model: Model) -> list[SeenAgain | str]:
+    """Show images of an index to the model once more; as `look_again`, for images by their rows."""
+    read = [_pixels(index, row, index.address_of(row)) for row in rows]
     images = [resize_pixels(each, index.settings.resize) for each in read if not isinstance(each, str)]
     answers = iter(zip(images, model.predict([image.values for image in images]), strict=True))
     seen: list[SeenAgain | str] = []
-    for hit, pixels in zip(result.hits, read, strict=True):
+    for row, pixels in zip(rows, read, strict=True):
         if isinstance(pixels, str):
             seen.append(pixels)
             continue
@@ -68,7 +73,7 @@ def look_again(result: RankedHits, index: Index, model: Model) -> list[SeenAgain
         if image.valid is not None:
             segmentation = void_where(segmentation, ~image.valid)
         regions = connected_regions(segmentation, connectivity=settings.connectivity, min_area=settings.min_area)
-        same = np.array_equal(regions.areas, index.regions_of(hit.row).areas)
+        same = np.array_equal(regions.areas, index.regions_of(row).areas)
         seen.append(SeenAgain(image.values, segmentation, regions, same))
     return seen
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rsir_tf.contract import Model
-    from rsir_tf.ranking import Index
+    from rsir_tf.ranking import Candidates, Index
 
 IMAGES_AT_ONCE = 32
 """Number of queries that are described and then searched together."""
@@ -47,6 +47,7 @@ def query_image(
     method: str = "rocchio",
     shows: Mapping[str, float] | None = None,
     limits: GeographicLimits | None = None,
+    among: Candidates | None = None,
     part: QueryWindow | None = None,
     reading: Mapping[str, Any] | None = None,
     asked: dict[str, Any] | None = None,
@@ -73,6 +74,7 @@ def query_image(
             `rsir_tf.ranking.examples`.
         shows: Classes that hits have to show, each with the least share of the area; see `showing_classes`.
         limits: Where on Earth hits may lie; None for anywhere or nowhere known.
+        among: Which images may be hits, besides all other limits; None for all.
         part: Which part of the image asks, where it is a scene; None for all of it. `at` counts from its corner.
         reading: Fields of `rsir_tf.rasters.Recipe`, and "tile_names", that the image is read by and not as the index's.
         asked: Settings that the index must have ("connectivity", "min_area", "convention", "pooling", "resize").
@@ -93,7 +95,7 @@ def query_image(
     if region is not None and at is not None:
         raise InputError(f"both region {region} and the point {at} are picked", wanted="one of them")
     marked, limited = mark(index, likes, unlikes, method), LimitedIndex(index, limits)
-    asking = Asking(index, model, built, top, within, region, at, tags_overlap, marked, shows, limited, asked)
+    asking = Asking(index, model, built, top, within, region, at, tags_overlap, marked, shows, limited, asked, among)
     (answer,) = asking.answers([query_source(image, query_reading(index, reading), part)])
     if isinstance(answer, RsirError):
         raise answer
@@ -187,6 +189,7 @@ def query_together(
     method: str = "rocchio",
     shows: Mapping[str, float] | None = None,
     limits: GeographicLimits | None = None,
+    among: Candidates | None = None,
     part: QueryWindow | None = None,
     reading: Mapping[str, Any] | None = None,
     asked: dict[str, Any] | None = None,
@@ -210,6 +213,7 @@ def query_together(
         method: As for `query_image`.
         shows: As for `query_image`.
         limits: As for `query_image`.
+        among: As for `query_image`.
         part: As for `query_image`.
         reading: As for `query_image`.
         asked: As for `query_image`.
@@ -223,6 +227,6 @@ def query_together(
         raise InputError("no image is given", wanted="at least one")
     built = query_scheme(scheme, metric=metric, direction=direction, vectors=vectors, several=True)
     marked, limited = mark(index, likes, unlikes, method), LimitedIndex(index, limits)
-    asking = Asking(index, model, built, top, within, None, None, tags_overlap, marked, shows, limited, asked)
+    asking = Asking(index, model, built, top, within, None, None, tags_overlap, marked, shows, limited, asked, among)
     read_by = query_reading(index, reading)
     return asking.together([query_source(image, read_by, part) for image in images])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Iterable
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rsir_tf.errors import InputError
@@ -106,8 +106,11 @@ def make_schemes(schemes: Iterable[str | Scheme], **options: Any) -> list[Scheme
 
 
 def options_of(scheme: Scheme) -> dict[str, Any]:
-    """A scheme's options and their values, for reports."""
-    return asdict(scheme) if is_dataclass(scheme) and not isinstance(scheme, type) else {}
+    """A scheme's options and their values, for reports; images that a scheme holds, such as examples, are not options."""
+    if not is_dataclass(scheme) or isinstance(scheme, type):
+        return {}
+    shown = {field.name: getattr(scheme, field.name) for field in fields(scheme) if field.repr}
+    return {name: options_of(value) if is_dataclass(value) else value for name, value in shown.items()}
 
 
 def derived_files() -> tuple[DerivedFile[Any], ...]:
