@@ -237,7 +237,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(max_size=3), json_values, max_size=5))
 def test_content_hash_survives_json_and_order(content: dict) -> None:
     written = json.loads(json.dumps(content))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rsir_tf.processors import in_order, in_threads
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(0, 20),
     ahead=st.integers(1, 6),

@@ -182,7 +182,7 @@ def label_sets(draw: st.DrawFn) -> LabelSet:
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(label_sets())
 def test_json_round_trip(label_set: LabelSet) -> None:
     back = LabelSet.from_json(json.loads(json.dumps(label_set.to_json())))
@@ -198,7 +198,7 @@ def test_hash_depends_on_meaning_not_on_the_sets_name() -> None:
     assert first.content_hash() != LabelSet("x", ("a", "b"), (1, 2), ignore_ids=(0,)).content_hash()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(colour)
 def test_colour_spelling(value: tuple[int, int, int]) -> None:
     assert read_colour(spell_colour(value)) == value

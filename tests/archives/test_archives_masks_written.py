@@ -86,7 +86,7 @@ def test_writing_on_a_full_disk() -> None:
         write_mask(Path("/dev/full"), np.zeros((20, 24), np.uint8), IDS)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_round_trip_of_any_label_set(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 255), label="classes")

@@ -75,7 +75,7 @@ def test_old_splits_can_be_drawn_again() -> None:
     assert group_split(TILES, test=0.25, seed=0).groups == FROZEN_GROUPS
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.dictionaries(st.sampled_from([None, "a", "b", "c", "d"]), st.integers(1, 30), min_size=1),
     st.floats(0.1, 0.9),

@@ -79,7 +79,7 @@ def test_colour_histogram_by_hand() -> None:
 
 
 @given(st.integers(2, 64), st.integers(0, 1000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_colour_histogram_is_numpys(bins: int, seed: int) -> None:
     image = noise(seed, 17, 19)
     edges = [[256 * k / bins for k in range(bins + 1)]] * 3

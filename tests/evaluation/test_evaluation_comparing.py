@@ -60,7 +60,7 @@ def test_an_angle_does_not_depend_on_lengths(scale: float) -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 6), st.sampled_from(["l1", "l2", "cosine"]), st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_ties_go_by_row(images: int, size: int, metric: str, seed: int) -> None:
     # Small whole numbers: float32 is exact for L1 and L2, and many vectors are equal.
     vectors = np.random.default_rng(seed).integers(0, 2, (images, size)).astype(np.float64)

@@ -32,7 +32,7 @@ from rsir_tf.evaluation import (
 
 AGREE = 1e-9
 SEEDS = st.integers(0, 2**32 - 1)
-LAWS = settings(deadline=None, max_examples=15)
+LAWS = settings(max_examples=15)
 
 
 def ranked_relevance(seed: int, queries: int = 6, images: int = 60) -> np.ndarray:

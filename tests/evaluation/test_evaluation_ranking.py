@@ -27,7 +27,7 @@ from rsir_tf.evaluation import (
 # One query of 10 images, relevant at ranks 1, 3 and 7: NG = 3.
 RANKS_1_3_7 = np.array([[1, 0, 1, 0, 0, 0, 1, 0, 0, 0]], dtype=bool)
 
-LAWS = settings(deadline=None, max_examples=60)
+LAWS = settings(max_examples=60)
 
 
 @st.composite

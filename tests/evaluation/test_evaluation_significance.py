@@ -25,7 +25,7 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.999))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_holm_rejects_what_its_steps_reject(p_values: list[float], level: float) -> None:
     """The steps themselves: smallest first, each against level / (tests left), until one is not below."""
     rejected = 0

@@ -21,7 +21,7 @@ from rsir_tf.evaluation import (
 )
 
 TAGS = [("cars", "pavement"), ("trees",), None, (), ("cars", "trees", "grass")]
-LAWS = settings(deadline=None, max_examples=50)
+LAWS = settings(max_examples=50)
 
 
 def test_relevance_by_scene_or_tags():

@@ -21,7 +21,6 @@ LABELS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
 )
 
 
-@settings(deadline=None)
 @given(LABELS)
 def test_a_pixel_and_the_polygon_at_its_place_agree(labels: np.ndarray) -> None:
     found = outlines(labels)
@@ -36,7 +35,7 @@ def test_a_pixel_and_the_polygon_at_its_place_agree(labels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("place", [UTM, ROTATED], ids=["north up", "rotated"])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(labels=LABELS)
 def test_neighbours_share_their_borders_in_every_coordinate_system(place: Place, labels: np.ndarray) -> None:
     for lonlat in (False, True):

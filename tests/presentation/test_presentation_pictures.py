@@ -62,7 +62,7 @@ def test_outline_follows_both_sides_of_a_border():
     assert (image == 0).all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
 def test_outline_paints_what_lies_within_reach_of_another_label(seed, width):
     labels = np.random.default_rng(seed).integers(0, 3, (7, 9)).astype(np.int32).repeat(3, 0).repeat(3, 1)
@@ -111,7 +111,7 @@ def test_scale_keeps_proportions_and_class_colours():
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), max_size=60)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(WORDS, st.integers(40, 300), st.integers(1, 4))
 def test_wrapped_lines_fit_and_keep_the_text(text, width, most):
     face = font(13)
@@ -154,7 +154,7 @@ def test_sheet_places_tiles_and_frames():
     assert (page[:, 14 + 48 : 14 + 48 + 14] == 255).all()  # Nothing between the columns.
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.text(min_size=0, max_size=400), min_size=0, max_size=5), st.text(max_size=300))
 def test_text_never_leaves_its_place(caption, title):
     side = 60

@@ -65,7 +65,7 @@ def test_bounds_hold_the_distance_and_are_narrow(tmp_path, direction, dtype, mon
 numbers = strategies.floats(-(2.0**60), 2.0**60, width=32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     strategies.sampled_from([3, 48]),
     arrays(np.float32, (7, 4), elements=numbers),
@@ -119,7 +119,7 @@ def test_matchings_are_bounded_closely_too(tmp_path, unit, monkeypatch):
     np.testing.assert_array_equal(sampled[looked], least[looked])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays(np.float32, (7, 4), elements=numbers), arrays(np.float32, (2, 4), elements=numbers), strategies.booleans()
 )

@@ -64,7 +64,7 @@ def test_global_distances_by_hand(metric, wanted):
 finite = strategies.floats(-(2.0**100), 2.0**100, width=32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.float32, (5, 3), elements=finite))
 def test_equal_vectors_are_at_exactly_zero(vectors):
     for metric in ("l1", "l2", "cosine"):

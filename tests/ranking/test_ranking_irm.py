@@ -81,7 +81,7 @@ def test_regions_that_explain_a_hit_are_those_that_most_area_goes_to():
 masses = strategies.lists(strategies.integers(1, 6), min_size=1, max_size=5)
 
 
-@checked_with(max_examples=60, deadline=None)
+@checked_with(max_examples=60)
 @given(masses, masses, strategies.integers(0, 2**32 - 1))
 def test_it_lies_between_the_relaxed_bound_and_no_cheaper_than_the_earth_movers_distance(one, two, seed):
     p, q = np.array(one) / sum(one), np.array(two) / sum(two)
@@ -168,7 +168,7 @@ def test_an_image_without_regions_is_infinitely_far_and_may_ask(many):
     assert [hit.id for hit in hits] == sorted(each.id for each in entries)[:3]
 
 
-@checked_with(max_examples=60, deadline=None)
+@checked_with(max_examples=60)
 @given(masses, strategies.lists(masses, min_size=1, max_size=4), strategies.integers(0, 2**32 - 1))
 def test_several_images_at_once_and_ties(one, others, seed):
     # Distances of 0, 1 and 2, so that most pairs are tied; images with fewer regions are filled up.

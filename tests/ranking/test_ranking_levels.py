@@ -36,7 +36,7 @@ def test_bounds_hold_the_distance_and_are_narrow(tmp_path, dtype):
 numbers = strategies.floats(-(2.0**60), 2.0**60, width=32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(arrays(np.float32, (6, 5), elements=numbers), arrays(np.float32, (5,), elements=numbers))
 def test_bounds_hold_whatever_the_numbers(tmp_path_factory, vectors, query):
     low, high = levels_of(vectors, tmp_path_factory.mktemp("levels")).bounds(query.astype(np.float64))

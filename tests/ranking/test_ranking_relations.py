@@ -81,7 +81,7 @@ def around_by_hand(regions, adjacency):
     return [next((b for b in own if own - {b} <= lies_in[b]), -1) for own in lies_in]
 
 
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 @given(segmentations, st.sampled_from([4, 8]))
 def test_what_lies_within_what(segmentation, connectivity):
     regions = connected_regions(segmentation, connectivity)
@@ -126,7 +126,7 @@ def test_a_picture_of_one_class_and_one_of_one_pixel():
     assert sum(histogram(features(picture)).values()) == pytest.approx(1)
 
 
-@hypothesis_settings(deadline=None, max_examples=30)
+@hypothesis_settings(max_examples=30)
 @given(segmentations)
 def test_turning_and_flipping_change_nothing(segmentation):
     image = features(segmentation)
@@ -134,7 +134,7 @@ def test_turning_and_flipping_change_nothing(segmentation):
         assert distance(image, features(np.ascontiguousarray(turned))) < 1e-6  # sums in another order
 
 
-@hypothesis_settings(deadline=None, max_examples=30)
+@hypothesis_settings(max_examples=30)
 @given(segmentations, segmentations)
 def test_it_is_a_distance_between_0_and_1(one, other):
     one, other = features(one), features(other)

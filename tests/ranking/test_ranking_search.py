@@ -111,7 +111,7 @@ small_sets = strategies.lists(
 )
 
 
-@checked_with(max_examples=25, deadline=None)
+@checked_with(max_examples=25)
 @given(small_sets, strategies.integers(1, 13), strategies.integers(1, 5))
 def test_search_equals_brute_force_on_any_small_sets(tmp_path_factory, sets, top, images_per_segment):
     arrays = [np.array(regions, dtype=np.float32).reshape(-1, 2) for regions in sets]

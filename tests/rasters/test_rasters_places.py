@@ -10,7 +10,7 @@ import pyproj
 import pytest
 import rasterio
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from rasterio.warp import transform
@@ -54,7 +54,6 @@ def test_a_footprints_corners_are_rasterios(place: Place) -> None:
         assert np.abs(points - corner).max(axis=1).min() < 1e-9
 
 
-@settings(deadline=None)  # The first call loads GDAL.
 @given(st.sampled_from(PLACES), st.floats(-1000, 1000), st.floats(-1000, 1000))
 def test_there_and_back_is_the_same_pixel(place: Place, column: float, row: float) -> None:
     found = lonlat_to_pixel(place, *pixel_to_lonlat(place, column, row))

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -36,7 +36,6 @@ def counted(labels, void):
     return borders, edge
 
 
-@settings(deadline=None)
 @given(segmentations, st.sampled_from([4, 8]), st.integers(0, 4))
 def test_every_pixel_edge_is_counted_once(segmentation, connectivity, min_area):
     regions = connected_regions(segmentation, connectivity, min_area)

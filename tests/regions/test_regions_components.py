@@ -88,7 +88,7 @@ def test_void_pixels_belong_to_no_region_and_part_what_they_lie_between():
     assert connected_regions(segmentation, void=5).classes.tolist() == [255]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(labels_to_maps(), st.sampled_from([4, 8]))
 def test_equals_scikit_image(segmentation, connectivity):
     from skimage.measure import label
@@ -101,7 +101,7 @@ def test_equals_scikit_image(segmentation, connectivity):
     np.testing.assert_array_equal(segmentation, before)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(labels_to_maps(), st.sampled_from([4, 8]), st.integers(0, 6), st.integers(0, 3))
 def test_dropping_regions_only_drops(segmentation, connectivity, min_area, void):
     everything = connected_regions(segmentation, connectivity, void=None)

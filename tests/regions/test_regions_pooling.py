@@ -70,7 +70,7 @@ def label_maps(height, width, seed):
     }
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.integers(1, 40),
     st.integers(1, 40),
@@ -138,7 +138,7 @@ def test_pixels_do_not_reach_the_centre_of_a_single_bright_cell():
     np.testing.assert_allclose(pool_image(features[1:, 1:], (32, 32)), [1], rtol=0, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 17), st.sampled_from(CONVENTIONS), st.integers(0, 2**16))
 def test_an_image_is_the_maximum_of_regions_that_cover_it(height, width, stride, convention, seed):
     features = random_features(seed, height, width, 3, stride)

@@ -19,7 +19,7 @@ def literal_means(features, labels, stride, convention, power):
     return np.array(means).reshape(-1, features.shape[2]) ** (1 / power)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

@@ -20,7 +20,7 @@ def random_validity(seed: int, height: int, width: int) -> np.ndarray:
     return (x > start + slope * y) & (rng.random((height, width)) > rng.choice([0, 0.02, 0.5]))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(CONVENTIONS), st.integers(0, 2**16))
 def test_equals_the_literal_formula_over_valid_pixels(height: int, width: int, convention: str, seed: int) -> None:
     valid = random_validity(seed, height, width)
@@ -40,7 +40,7 @@ def test_equals_the_literal_formula_over_valid_pixels(height: int, width: int, c
         assert pooled.tolist() == [0, 0, 0]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**16), st.floats(0, 1e6, width=32))
 def test_the_values_of_void_cells_do_not_matter(seed: int, value: float) -> None:
     valid = random_validity(seed, 64, 80)

@@ -22,7 +22,7 @@ def test_by_hand() -> None:
     assert most_likely(logits).dtype == np.uint8
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arrays.arrays(np.float32, (4, 6), elements=st.floats(-50, 50, width=32)))
 def test_what_is_ahead_by_more_is_what_argmax_says(logits: np.ndarray) -> None:
     ordered = np.sort(logits.astype(np.float64), axis=-1)

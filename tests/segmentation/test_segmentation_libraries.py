@@ -13,7 +13,7 @@ from rsir_tf.segmentation.scoring import confusion_matrix, segmentation_scores
 AGREE = 1e-9
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1))
 def test_segmentation_figures_are_scikit_learns(seed: int) -> None:
     generator = np.random.default_rng(seed)

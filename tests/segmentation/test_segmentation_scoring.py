@@ -53,7 +53,7 @@ def test_wrong_input_is_refused() -> None:
         confusion_matrix(np.zeros(2, np.uint8), np.array([0, 2], np.uint8), 2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.sampled_from([0, 1, 2, 255]), st.integers(0, 2)), min_size=1, max_size=40), st.integers(0, 40)
 )

@@ -21,7 +21,7 @@ ARRAYS = st.one_of(
 
 
 @given(ARRAYS)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_replies_read_as_tensorflow_reads_them(array: np.ndarray) -> None:
     tensor = encode_reply(array)
     assert not tensor.tensor_content
@@ -33,7 +33,7 @@ def test_replies_read_as_tensorflow_reads_them(array: np.ndarray) -> None:
 
 
 @given(ARRAYS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_decodes_tensor_content(array: np.ndarray) -> None:
     tensor = TensorProto(tensor_content=array.tobytes())
     tensor.dtype = tf.as_dtype(array.dtype).as_datatype_enum
@@ -55,7 +55,7 @@ def test_images_read_as_tensorflow_reads_them() -> None:
 
 
 @given(ARRAYS)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_raw_replies_hold_what_replies_hold(array: np.ndarray) -> None:
     response = PredictResponse()
     response.model_spec.version.value = 3
@@ -86,7 +86,7 @@ def test_strings() -> None:
 
 
 @given(st.lists(st.text(max_size=200), max_size=6))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_strings_as_content(values: list[str]) -> None:
     array = np.array([value.encode() for value in values], dtype=object)
     tensor = encode_content(array, DT_STRING)

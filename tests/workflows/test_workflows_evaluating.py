@@ -18,7 +18,7 @@ from rsir_tf.workflows.measuring import judge_relevance, largest_relevant
 TAGS = st.lists(st.none() | st.sets(st.sampled_from("abcd")).map(tuple), min_size=1, max_size=12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["river", "lake", "", None]), min_size=1, max_size=12))
 def test_by_scene(scenes):
     if all(scene is None for scene in scenes):
@@ -35,7 +35,7 @@ def test_by_scene(scenes):
     assert largest_relevant(judge, range(len(scenes)), False) == most - 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(TAGS, st.sampled_from([1 / 3, 0.5, 2 / 3, 1.0]))
 def test_by_tags(tags, at):
     if not any(tags):

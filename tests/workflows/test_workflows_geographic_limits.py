@@ -9,7 +9,7 @@ import numpy as np
 import pyproj
 import pytest
 import shapely
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rsir_tf.errors import InputError
@@ -32,7 +32,6 @@ def geodesic(shape: shapely.Geometry, lon: float, lat: float) -> float:
     return min(GEOD.inv(np.full(len(points), lon), np.full(len(points), lat), *points.T)[2])
 
 
-@settings(deadline=None)
 @example(lon=0.0, lat=-2.0, east=-0.03125, north=-1.0, side=0.046875)  # Its upper side is an arc.
 @example(lon=0.0, lat=0.0, east=0.0, north=-0.03125, side=0.046875)  # The point lies on a border.
 @given(st.floats(-178, 178), st.floats(-84, 84), st.floats(-1, 1), st.floats(-1, 1), st.floats(1e-3, 0.05))
