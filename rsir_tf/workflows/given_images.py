@@ -58,7 +58,8 @@ class HeldImage:
 
     def read(self) -> NDArray[np.uint8]:
         """The pixels, uint8 [H, W, 3]."""
-        return self.pixels.values.copy()
+        pixels: NDArray[np.uint8] = self.pixels.values.copy()
+        return pixels
 
     def read_pixels(self) -> Pixels:
         """The pixels with their validity."""

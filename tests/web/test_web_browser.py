@@ -239,3 +239,4 @@ def test_the_map_shows_limits_and_asks(tmp_path: Path, visit) -> None:
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_selector(".hits li")
         assert "id=" in page.url
+        page.close()  # Before its server ends.

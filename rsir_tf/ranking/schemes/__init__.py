@@ -106,7 +106,7 @@ def make_schemes(schemes: Iterable[str | Scheme], **options: Any) -> list[Scheme
 
 
 def options_of(scheme: Scheme) -> dict[str, Any]:
-    """A scheme's options and their values, for reports; images that a scheme holds, such as examples, are not options."""
+    """A scheme's options and their values, for reports; the images of examples are no options."""
     if not is_dataclass(scheme) or isinstance(scheme, type):
         return {}
     shown = {field.name: getattr(scheme, field.name) for field in fields(scheme) if field.repr}
