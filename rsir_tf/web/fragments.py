@@ -215,7 +215,7 @@ def _query(found: Found) -> dict[str, Any]:
     for number, index in enumerate(result.regions.classes.tolist()):
         shares[index] = shares.get(index, 0.0) + float(result.regions.areas[number]) / result.regions.labels.size
     height, width = result.image.shape[:2]
-    kept = {"id": question.id[:1], "upload": question.upload[:1], "path": question.path}
+    kept: dict[str, Any] = {"id": question.id[:1], "upload": question.upload[:1], "path": question.path}
     kept |= {"window": question.window, "lonlat": question.lonlat, "bbox": question.bbox}
     return {
         **marked,
@@ -255,7 +255,7 @@ def _scheme_options(question: Question) -> list[tuple[str, str, list[tuple[str, 
         scheme = query_scheme(question.scheme, one_region=one_region)
     except InputError:
         return []
-    own = {field.name for field in fields(scheme)} if is_dataclass(scheme) else set()
+    own: set[str] = {field.name for field in fields(scheme)} if is_dataclass(scheme) else set()
     return [
         (name, words, [("", "the default"), *((value, value) for value in values)])
         for name, (words, values) in SCHEME_OPTIONS.items()

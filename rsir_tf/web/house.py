@@ -127,8 +127,8 @@ class House:
         options |= {"likes": (*further, *question.like), "tags_overlap": question.overlap, "part": part}
         result: RankedHits
         if len(sources) == 1:
-            at = {"region": question.region, "at": question.at}
-            result = query_image(sources[0], browsed.index, self.model, **options, **at)
+            options |= {"region": question.region, "at": question.at}
+            result = query_image(sources[0], browsed.index, self.model, **options)
         elif one_region:
             raise InputError(f"a region is picked, and {len(sources)} images ask", wanted="one image")
         else:

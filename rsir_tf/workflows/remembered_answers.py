@@ -47,8 +47,8 @@ class RememberingModel:
     def describe(self) -> ModelDescription:
         return self._model.describe()
 
-    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
-        names = [pixel_hash(image) for image in images]
+    def predict(self, images: Sequence[NDArray[np.uint8]], layers: Sequence[str] = ()) -> list[Prediction]:
+        names = [f"{pixel_hash(image)} {' '.join(layers)}" for image in images]
         found = self._recall(names)
         if len(found) < len(set(names)):
             if not self._turn.acquire(timeout=PATIENCE):
@@ -56,7 +56,7 @@ class RememberingModel:
             try:
                 found |= self._recall(names)  # Another one may have asked the same while this one waited.
                 missing = {name: image for name, image in zip(names, images, strict=True) if name not in found}
-                answers = self._model.predict(list(missing.values())) if missing else []
+                answers = self._model.predict(list(missing.values()), *([layers] if layers else [])) if missing else []
             finally:
                 self._turn.release()
             made = dict(zip(missing, answers, strict=True))
@@ -64,8 +64,8 @@ class RememberingModel:
             found |= made
         return [found[name] for name in names]
 
-    def predict_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[Prediction]:
-        return (self.predict([image])[0] for image in images)
+    def predict_stream(self, images: Iterable[NDArray[np.uint8]], layers: Sequence[str] = ()) -> Iterator[Prediction]:
+        return (self.predict([image], layers)[0] for image in images)
 
     def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         return (prediction.segmentation for prediction in self.predict_stream(images))
@@ -103,4 +103,5 @@ class RememberingModel:
 
 
 def _size(prediction: Prediction) -> int:
-    return prediction.segmentation.nbytes + prediction.conv5_3.nbytes
+    arrays = (prediction.segmentation, prediction.conv5_3, prediction.conv4_3)
+    return sum(array.nbytes for array in arrays if array is not None)
