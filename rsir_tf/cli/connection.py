@@ -182,13 +182,15 @@ class Connection(OptionGroup):
 
 
 def return_memory() -> None:
-    """Have the C library give memory of large arrays back to the system as soon as they are freed.
+    """Have memory of arrays and tables given back to the system as soon as they are freed; to be called first.
 
     The GNU C library keeps memory of arrays of up to 32 MiB for later, once one of that size has been freed, and keeps
-    it for each thread: images, requests and answers are such arrays. This is for commands that make them without end
-    and ask a server; a model in this process would take longer. What MALLOC_MMAP_THRESHOLD_ or GLIBC_TUNABLES say
-    counts before this.
+    it for each thread: images, requests and answers are such arrays. Arrow's own allocator keeps three times as much as
+    the tables of a merged segment take. This is for commands that make such things without end and ask a server; a
+    model in this process would take longer. What MALLOC_MMAP_THRESHOLD_, GLIBC_TUNABLES and ARROW_DEFAULT_MEMORY_POOL
+    say counts before this.
     """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if not sys.platform.startswith("linux") or {"MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"} & os.environ.keys():
         return
     import ctypes

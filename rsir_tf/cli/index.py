@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rsir_tf.cli import console, options
-from rsir_tf.cli.connection import Connection
+from rsir_tf.cli.connection import Connection, return_memory
 from rsir_tf.cli.scene_options import SceneOptions
 from rsir_tf.errors import InputError
 from rsir_tf.wording import counted
@@ -184,6 +184,8 @@ def command(
         _compare_with_card(connection, archive.reading)
         return archive if split is None else select(archive, read_split(split), part.value)
 
+    if connection.saved_model is None:
+        return_memory()
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
     archive = None if connection.saved_model is None else open_images()
     with _asked(connection, ray, workers) as model:

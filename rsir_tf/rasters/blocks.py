@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import gdal, is_url, open_dataset
+from rsir_tf.rasters.datasets import already_open, gdal, gdal_errors, is_url, open_dataset
 from rsir_tf.rasters.layouts import Layout
 
 if TYPE_CHECKING:
@@ -125,6 +125,44 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
             if mask is not None and part_mask is not None:
                 mask[target] = part_mask[source]
     return values, mask
+
+
+def read_plain_blocks(path: str, layout: Layout, window: Box) -> NDArray[np.uint8] | None:
+    """Read a window of whole blocks of a plain file that this thread has open, in as few steps as possible.
+
+    It gives what `read_raw` and `to_rgb` give. To decode a block leaves little of Python in the processor's caches, so
+    that these two take a tenth as long as that does; this takes half as long as they.
+
+    Args:
+        path: A raster file.
+        layout: Its layout.
+        window: (x, y, width, height) in pixels.
+
+    Returns:
+        RGB, uint8 [H, W, 3]; None where it is not such a window or file, or it cannot be read.
+    """
+    x, y, width, height = window
+    rows, columns = layout.block
+    if not layout.plain or x % columns or y % rows or width % columns or height % rows or min(x, y) < 0:
+        return None
+    dataset = already_open(path, layout.stamp)
+    if dataset is None or x + width > layout.shape[1] or y + height > layout.shape[0]:
+        return None
+    held = _local.__dict__.get("planes")
+    if held is None or held[0] != (height, width):
+        scratch = _scratch(layout, (x, y, x + width, y + height))
+        if scratch is None:
+            return None
+        from cv2 import merge
+
+        held = _local.planes = ((height, width), scratch, [*scratch], merge, gdal().windows.Window, gdal_errors())
+    _, scratch, planes, merge, of_dataset, errors = held
+    try:
+        dataset.read(layout.bands, window=of_dataset(x, y, width, height), out=scratch)
+    except errors:
+        return None
+    colours: NDArray[np.uint8] = merge(planes)
+    return colours
 
 
 @lru_cache(maxsize=256)

@@ -137,6 +137,15 @@ def open_dataset(
             cache.popitem(last=False)[1][1].close()
 
 
+def already_open(name: str, stamp: tuple[int, int] | None) -> Any:
+    """The dataset of a file that this thread has open, to be read at once; None where there is none with this stamp.
+
+    It is for the one place where `open_dataset` takes too long. Where reading fails, that one says why.
+    """
+    held = _local.__dict__.get("datasets", {}).get((name, None))
+    return None if held is None or stamp is None or held[0] != stamp else held[1]
+
+
 def stamp_of(name: str) -> tuple[int, int] | None:
     """A file's size and time of change, which tell whether it is still the one that was opened; None of a URL.
 

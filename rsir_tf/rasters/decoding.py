@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.rasters.blocks import read_bands, read_raw
+from rsir_tf.rasters.blocks import read_bands, read_plain_blocks, read_raw
 from rsir_tf.rasters.layouts import Layout
 from rsir_tf.rasters.pixels import FILL, Pixels
 
@@ -24,6 +24,9 @@ def read_window(path: str, layout: Layout, window: Window) -> Pixels:
     Raises:
         InputError: The file cannot be read.
     """
+    colours = read_plain_blocks(path, layout, window)
+    if colours is not None:
+        return Pixels(colours)
     x, y, width, height = window
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + width, layout.shape[1]), min(y + height, layout.shape[0])

@@ -42,6 +42,7 @@ class Layout:
         nodata: The value of pixels that are not; None where there is none.
         place: Where the file lies; None where that is not known.
         notes: In words, each to follow the file's name: what is worth telling.
+        plain: Whether the bands hold red, green and blue as they are, each pixel of which is valid.
     """
 
     shape: tuple[int, int]
@@ -55,6 +56,7 @@ class Layout:
     nodata: float | None
     place: Place | None
     notes: tuple[str, ...]
+    plain: bool = False
 
 
 _layouts: OrderedDict[tuple[Any, ...], Layout] = OrderedDict()
@@ -126,6 +128,8 @@ def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe
     elif place is None:
         why = _why_no_place(dataset, points)
         notes.append(f"does not have a name as in {tile_names}, and {why}" if tile_names else why)
+    nodata = None if nodata is not None and math.isnan(nodata) else nodata
+    is_plain = dtype == "uint8" and recipe.stretch is None and palette is None and not masked and nodata is None
     return Layout(
         shape=(dataset.height, dataset.width),
         stamp=stamp,
@@ -138,6 +142,7 @@ def _look(dataset: Any, path: str, stamp: tuple[int, int] | None, recipe: Recipe
         nodata=nodata,
         place=place,
         notes=tuple(notes),
+        plain=is_plain and bands[0] < bands[1] < bands[2],
     )
 
 

@@ -259,6 +259,48 @@ def test_windows_of_threads_share_blocks_and_are_the_scene(tmp_path: Path) -> No
             np.testing.assert_array_equal(pixels.values, np.moveaxis(values[:, y : y + height, x : x + width], 0, 2))
 
 
+@pytest.mark.parametrize("options", [{}, {"nodata": 7}, {"colours": "rgba"}])
+def test_windows_of_whole_blocks_are_read_as_others(tmp_path: Path, options: dict) -> None:
+    tiles = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate", **options}
+    values = noise(4 if "colours" in options else 3, 300, 200)
+    values[:3, :80, :80] = 7
+    path = write_scene(tmp_path / "a.tif", values, **tiles)
+    whole = RasterSource(path).read_pixels()
+    # Whole blocks; several of them; a part of one; and the border, where blocks are not full.
+    kept = []
+    for x, y, width, height in [(64, 128, 64, 64), (0, 64, 128, 128), (64, 64, 32, 64), (128, 256, 64, 44)]:
+        within = np.s_[y : y + height, x : x + width]
+        part = RasterSource(path, window=(x, y, width, height)).read_pixels()
+        np.testing.assert_array_equal(part.values, whole.values[within])
+        valid = np.ones((height, width), bool) if whole.valid is None else whole.valid[within]
+        np.testing.assert_array_equal(np.ones((height, width), bool) if part.valid is None else part.valid, valid)
+        kept.append((part.values, part.values.copy()))
+    # An image is its own, however many are read after it.
+    for values_now, values_then in kept:
+        np.testing.assert_array_equal(values_now, values_then)
+    # Beyond the scene nothing is valid.
+    outside = RasterSource(path, window=(-64, 256, 128, 64)).read_pixels()
+    assert outside.valid is not None
+    assert not outside.valid[:, :64].any()
+    assert not outside.valid[44:].any()
+
+
+def test_a_window_of_whole_blocks_is_read_anew_after_a_change(tmp_path: Path) -> None:
+    tiles = {"tiled": True, "blockxsize": 64, "blockysize": 64}
+    window = RasterSource(write_scene(tmp_path / "a.tif", noise(3, 128, 128), **tiles), window=(64, 0, 64, 64))
+    for _ in range(2):
+        np.testing.assert_array_equal(window.read(), np.moveaxis(noise(3, 128, 128), 0, 2)[:64, 64:])
+    changed = 255 - noise(3, 128, 128)
+    write_scene(tmp_path / "a.tif", changed, **tiles)
+    os.utime(tmp_path / "a.tif", ns=(1, 1))
+    np.testing.assert_array_equal(window.read(), np.moveaxis(changed, 0, 2)[:64, 64:])
+    # Where the file is cut off, the error is that of any other window.
+    path = Path(window.path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3])
+    with pytest.raises(InputError, match=r"a\.tif: cannot be read as a raster"):
+        window.read()
+
+
 def test_options_make_a_scene_of_a_file_and_of_nothing_else(tmp_path: Path) -> None:
     path = write_scene(tmp_path / "a.tif", noise(4, 100, 100))
     assert open_source(path, bands=[4, 1, 2]) == RasterSource(path, Recipe((4, 1, 2)))
