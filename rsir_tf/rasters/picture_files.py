@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ SOFTWARE = 305
 
 _SPACES = {"CMYK": "CMYK", "LAB": "CIELab", "YCbCr": "YCbCr", "HSV": "HSV"}
 _DTYPES = {"I": "int32", "F": "float32", "I;16": "uint16", "I;16B": "uint16", "I;16L": "uint16"}
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column, first row and steps of the passes of an interlaced PNG (its specification, section 8.2)."""
 
 _opening = threading.Lock()
 
@@ -44,6 +49,8 @@ def open_picture_file(name: str) -> Iterator[Stored]:
         def decode() -> NDArray[Any]:
             with _damage(name):
                 values = np.asarray(picture)
+                if picture.format == "PNG" and not values[-1].any():  # Pillow leaves rows that are missing at 0.
+                    _require_all_rows(name)
             if picture.mode == "1":
                 return values.astype(np.uint8)
             # Pillow stretches grey of 2 and 4 bits to 0..255, which turns id 1 into 85 or 17.
@@ -71,6 +78,34 @@ def _damage(name: str) -> Iterator[None]:
         yield
     except Exception as error:  # OSError, SyntaxError, ValueError, EOFError: each codec has its own.
         raise InputError(f"{name}: is damaged or cut off ({error})", cure="copy it again from its source") from error
+
+
+def _require_all_rows(name: str) -> None:
+    """Count the bytes of a PNG's rows: a file may end as it should and hold fewer rows than its header says.
+
+    Raises:
+        ValueError: It does.
+    """
+    wanted = found = 0
+    inflated = zlib.decompressobj()
+    with open(name, "rb") as file:
+        file.seek(8)
+        while head := file.read(8):
+            length, kind = struct.unpack(">I4s", head)
+            content = file.read(length)
+            file.seek(4, 1)  # its checksum
+            if kind == b"IHDR":
+                width, height, depth, colour, interlaced = struct.unpack(">IIBB2xB", content)
+                bits = depth * {2: 3, 4: 2, 6: 4}.get(colour, 1)
+                passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+                sides = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in passes]
+                wanted = sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sides if min(columns, rows) > 0)
+            elif kind == b"IDAT":
+                while content and found < wanted:  # no more: what is too much may be gigabytes of zeros
+                    found += len(inflated.decompress(content, 1 << 20))
+                    content = inflated.unconsumed_tail
+    if found < wanted:
+        raise ValueError(f"{found:,} of {wanted:,} bytes of its rows")
 
 
 def software(name: str) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -268,6 +270,45 @@ except InputError as error:
     assert ended.stderr == ""
     assert ended.stdout.startswith("cut.tif: is damaged or cut off: ")
     assert ended.stdout.endswith("copy it again from its source\n")
+
+
+def png(rows: bytes, width: int, height: int, depth: int = 8, colour: int = 2, interlaced: int = 0) -> bytes:
+    """A PNG file with these rows, filters included, whatever its header says."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    palette = chunk(b"PLTE", bytes(48)) if colour == 3 else b""
+    return b"".join(
+        [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", head), palette, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    )
+
+
+@pytest.mark.parametrize(("colour", "depth", "row"), [(2, 8, 63), (0, 1, 3), (3, 4, 11), (4, 8, 42), (6, 16, 168)])
+def test_a_png_without_its_last_rows_is_refused(tmp_path: Path, colour: int, depth: int, row: int) -> None:
+    # 21 columns: 3 × 21 bytes of RGB, 21 bits, 21 × 4 bits, 2 × 21 bytes, 4 × 2 × 21 bytes; and one for the filter.
+    (tmp_path / "whole.png").write_bytes(png(bytes((1 + row) * 18), 21, 18, depth, colour))
+    (tmp_path / "short.png").write_bytes(png(bytes((1 + row) * 17), 21, 18, depth, colour))
+    with open_stored(tmp_path / "whole.png") as opened:
+        assert not opened.decode().any()
+    with open_stored(tmp_path / "short.png") as opened, pytest.raises(InputError, match="of its rows"):
+        opened.decode()
+
+
+def test_an_interlaced_png_is_counted_by_its_passes(tmp_path: Path) -> None:
+    # The pass of each pixel of a square of eight, from the specification's figure.
+    square = ["16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656", "77777777"]
+    passes = np.tile(np.array([list(line) for line in square]), (3, 3))[:18, :21]
+    shown = [(passes == str(each)) for each in range(1, 8)]
+    # Pass 7 has whole rows: 64 bytes each.
+    whole = sum(int(each.any(axis=1).sum()) * (1 + 3 * int(each.any(axis=0).sum())) for each in shown)
+    (tmp_path / "whole.png").write_bytes(png(bytes(whole), 21, 18, interlaced=1))
+    (tmp_path / "short.png").write_bytes(png(bytes(whole - 64), 21, 18, interlaced=1))
+    assert not read_image(tmp_path / "whole.png").any()
+    with pytest.raises(InputError, match=f"{whole - 64:,} of {whole:,} bytes of its rows"):
+        read_image(tmp_path / "short.png")
 
 
 def test_real_pictures_are_as_pillow_reads_them(real_data: Callable[[str], Path]) -> None:
