@@ -249,8 +249,9 @@ class Reranked(Stage):
             (ordered,) = nearest(self.second, stored, [query], self.top, [_mask(len(stored), head)])
             places = [position for position, _ in ordered]
             farthest = max((distance for _, distance in ordered if np.isfinite(distance)), default=0.0)
-            distances = distances + farthest
-            distances[places] = [distance for _, distance in ordered]
+            distances = distances + (farthest + 1.0)
+            # An image that the second scheme cannot compare, without regions say, is the last of the first images.
+            distances[places] = [distance if np.isfinite(distance) else farthest + 0.5 for _, distance in ordered]
             yield distances
 
 

@@ -107,6 +107,20 @@ def test_the_first_images_are_ordered_by_the_second_scheme(index, entries):
     assert ids[12:] == [hit.id for hit in search(index, query, cosine, top=None).hits][12:]
 
 
+def test_images_without_regions_are_the_last_of_the_first_images(tmp_path):
+    entries = [random_entry(f"{at:02}", at, regions=0 if at % 3 == 1 else 2, high=9) for at in range(20)]
+    with IndexWriter.open(tmp_path / "index", settings()) as writer:
+        for each in entries:
+            writer.add(each)
+    index, scheme = open_index(tmp_path / "index"), Reranked(make_scheme("recnn+"), make_scheme("irm"), 9)
+    head = [hit.id for hit in search(index, features(entries[0]), scheme, top=None).hits]
+    last = [int(image) % 3 == 1 for image in head]
+    assert last == sorted(last)
+    assert 0 < sum(last) < 9
+    (_, order), *_ = archive_rankings(index, scheme, np.arange(len(index)), range(1))
+    assert [index.images.ids[row] for row in order[:9]] == head
+
+
 def test_stages_stand_around_each_other_and_are_named(index):
     scheme = Reranked(Expanded(make_scheme("recnn+"), 2), make_scheme("irm"), 5)
     assert (scheme.name, scheme.title) == (
