@@ -120,5 +120,10 @@ def test_an_encrypted_server(archive: Path, toy: Path, tmp_path: Path, certifica
         one_line(other, running.address, "check the certificates")
         one_line(command(*line, "--tls", "--timeout", 1), running.address, "check the certificates")
         found = json.loads(command("info", running.address, *client, "--model", "fcn8s", "--json").out)
-        assert found["description"] == {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512}
+        assert found["description"] == {
+            "model_id": "toy-1",
+            "class_names": ["red", "green", "blue"],
+            "channels": 512,
+            "layers": [],
+        }
         one_line(command("info", running.address, "--timeout", 1), running.address)
