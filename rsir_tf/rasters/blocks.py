@@ -39,7 +39,8 @@ class _Shared:
         self.blocks: OrderedDict[tuple[Any, ...], Future[_Content]] = OrderedDict()
         self.sizes: dict[tuple[Any, ...], int] = {}
 
-    def get(self, key: tuple[Any, ...], load: Callable[[], _Content], capacity: int) -> _Content:
+    def get(self, key: tuple[Any, ...], load: Callable[[], _Content], capacity: int, above: int) -> _Content:
+        """Give a block; the file's blocks that end above this row are dropped: windows come from top to bottom."""
         with self.lock:
             held = self.blocks.get(key)
             if held is not None:
@@ -57,6 +58,8 @@ class _Shared:
             raise
         with self.lock:
             self.sizes[key] = sum(part.nbytes for part in content if part is not None)
+            for known in [each for each in self.sizes if each[0] == key[0] and each[-1][3] <= above]:
+                del self.blocks[known], self.sizes[known]
             while len(self.sizes) > 1 and sum(self.sizes.values()) > capacity:
                 oldest = next(known for known in self.blocks if known in self.sizes)
                 del self.blocks[oldest], self.sizes[oldest]
@@ -111,7 +114,9 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
             block = (x, y, min(x + columns, width), min(y + rows, height))
             key = (path, layout.stamp, layout.bands, layout.masked, block)
             try:
-                part, part_mask = _shared.get(key, partial(_load, path, layout, block), capacity)
+                load = partial(_load, path, layout, block)
+                # Other threads may be some windows behind, in the row of windows above this one.
+                part, part_mask = _shared.get(key, load, capacity, top - (bottom - top))
             except InputError:
                 # A file that is cut off is read as far as it goes: this part of it may be there.
                 return _load(path, layout, box)

@@ -18,6 +18,7 @@ from rsir_tf.rasters import (
     Place,
     RasterSource,
     Recipe,
+    blocks,
     content_hash,
     open_source,
     path_of,
@@ -257,6 +258,20 @@ def test_windows_of_threads_share_blocks_and_are_the_scene(tmp_path: Path) -> No
         for source, pixels in zip(windows, pool.map(read_pixels, windows), strict=True):
             x, y, width, height = source.window or (0, 0, 0, 0)
             np.testing.assert_array_equal(pixels.values, np.moveaxis(values[:, y : y + height, x : x + width], 0, 2))
+
+
+def test_blocks_are_kept_for_the_next_row_of_windows_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_scene(tmp_path / "a.tif", noise(3, 4096, 1024), tiled=True, blockxsize=512, blockysize=512)
+    decoded = []
+    load = blocks._load
+    monkeypatch.setattr(blocks, "_load", lambda path, layout, box: decoded.append(box) or load(path, layout, box))
+    for source in RasterSource(file).windows(200):
+        source.read()
+    assert len(decoded) == len(set(decoded)) == 8 * 2
+    # The last windows begin in row 3,896: what ends above row 3,696 is gone, all but the last two of eight rows.
+    assert {key[-1][1] for key in blocks._shared.blocks if key[0] == file} == {3072, 3584}
 
 
 @pytest.mark.parametrize("options", [{}, {"nodata": 7}, {"colours": "rgba"}])
