@@ -82,8 +82,8 @@ def command(
     staging: Annotated[
         Path | None,
         typer.Option(
-            help="The folder for finished parts of a Ray cluster's work. It is removed at the end. The default is the "
-            "index's name with .parts at its end.",
+            help="The folder for finished parts of a Ray cluster's work, which are removed at the end. The default is "
+            "the index's name with .parts at its end.",
         ),
     ] = None,
     connectivity: Annotated[

@@ -7,6 +7,7 @@ takes the finished parts in, in order, so that the result is that of one machine
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -23,7 +24,7 @@ from rsir_tf.index import IndexSettings, StoredIndex, path_to_store
 from rsir_tf.index.layout import LEFT_OUT
 from rsir_tf.index.skipped import read_notes
 from rsir_tf.workflows.archive_roots import named
-from rsir_tf.workflows.indexing_run import IndexingRun
+from rsir_tf.workflows.indexing_run import IndexingRun, scene_of
 from rsir_tf.workflows.joining import take_in
 
 if TYPE_CHECKING:
@@ -99,13 +100,15 @@ class ClusteredRun:
         run: The pass as it would be on this machine.
         archive: The same archive under its own ids.
         pool: The workers.
-        staging: A folder that all machines see, for finished parts; it is removed at the end.
+        staging: A folder that all machines see, for finished parts. These are removed at the end, and the folder too if
+            there is nothing else in it.
     """
 
     def __init__(self, run: IndexingRun, archive: Archive, pool: WorkerPool[Model], staging: Path) -> None:
         self.run, self.archive, self.pool, self.staging = run, archive, pool, staging
         self.settings = _as_options(run.writer.settings) | {"rehash": run.rehash}
         self.pending: dict[int, tuple[Path, list[tuple[Record, Record]]]] = {}
+        self.folders: list[Path] = []
         self.taken: list[Path] = []
         self.failed = 0
 
@@ -119,7 +122,10 @@ class ClusteredRun:
                 self._finish(first, done.pop(first))
                 first += 1
         self.run.writer.commit()
-        shutil.rmtree(self.staging, ignore_errors=True)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # Something else is in it, and is not ours to remove.
+            self.staging.rmdir()
 
     def _parts(self) -> Iterator[Part]:
         """The parts with images that are to be described; of the others, what is known is brought up to date."""
@@ -131,6 +137,7 @@ class ClusteredRun:
             # a process that was killed is found again.
             content = json.dumps([[own.id for own, _ in whole], self.run.writer.settings.to_json()])
             folder = self.staging / hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            self.folders.append(folder)
             left = [pair for pair in whole if not self.run.settled(pair[1])]
             if left:
                 self.pending[number] = (folder, left)
@@ -167,6 +174,8 @@ class ClusteredRun:
         run.writer.settings.require_equal(part.settings, whose=str(folder))
         rows = {image: row for row, image in enumerate(part.images.ids)}
         left_out = read_notes(folder / LEFT_OUT)
+        for scene in {scene_of(record) for _, record in images}:
+            run.writer.unskip(scene)
         for image, reason in part.skipped.items():
             run.writer.skip(named(image, run.archive.name), reason)
         for own, record in images:

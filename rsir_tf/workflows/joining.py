@@ -78,7 +78,7 @@ def join_parts(
     summary = JoinSummary(str(to))
     with IndexWriter.open(to, opened.settings, derived=derived_files()) as writer:
         _take_over_archive(opened, writer)
-        before = set(writer.ids)
+        before = {*writer.ids, *writer.skipped, *writer.left_out}
         counts = [_same_kind(StoredIndex.open(part), opened) for part in ordered]
         total, done = sum(counts), 0
         for part in ordered:
@@ -96,10 +96,11 @@ def join_parts(
             for image, fingerprint in read_notes(part / LEFT_OUT).items():
                 size, modified = map(int, fingerprint.split())
                 writer.leave_out(image, size, modified)
+                before.discard(image)
         if prune:
             summary.removed = writer.remove(sorted(before))
         else:
-            summary.absent = len(before)
+            summary.absent = sum(image in writer for image in before)
         if merge:
             writer.merge()
         summary.images = len(writer)
@@ -124,6 +125,7 @@ def take_in(entry: ImageEntry, writer: IndexWriter) -> Literal["added", "reused"
     """
     known = writer.facts_of(entry.id)
     if known == entry.facts:
+        writer.unskip(entry.id)
         return "unchanged"
     twin = writer.find_content(entry.content_hash)
     if twin is not None:

@@ -92,6 +92,14 @@ def test_only_what_is_new_is_described_and_names_are_kept(tmp_path: Path, archiv
     assert Path(index.images.paths[-1]) == tmp_path / "archive/new.png"
 
 
+def test_what_else_is_in_the_staging_folder_stays(tmp_path: Path, archive: Archive, address: str) -> None:
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging/thesis.txt").write_text("mine")
+    with WorkerPool(address, Stand, workers=1) as pool:
+        index_archive(archive, ModelOnWorkers(pool), tmp_path / "index", staging=tmp_path / "staging")
+    assert [file.name for file in (tmp_path / "staging").iterdir()] == ["thesis.txt"]
+
+
 class Dies(Stand):
     """Kills its worker at the second image, as often as files of a folder say."""
 

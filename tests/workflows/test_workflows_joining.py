@@ -16,6 +16,7 @@ from stand_in import Stand
 from rsir_tf.archives import Archive, Record, open_archive
 from rsir_tf.artifacts import read_json
 from rsir_tf.errors import ArtifactError, InputError, MismatchError
+from rsir_tf.index import IndexWriter
 from rsir_tf.index.skipped import read_notes
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import open_index
@@ -109,6 +110,20 @@ def test_images_that_cannot_be_read_are_listed_in_the_index(tmp_path: Path, arch
     assert list(open_index(tmp_path / "index").skipped) == ["04.png"]
 
 
+def test_notes_of_images_that_are_there_again_or_gone_are_dropped(tmp_path: Path, archive: Archive, make) -> None:
+    parts = make(archive, 2)
+    join_parts(parts, tmp_path / "index")
+    with IndexWriter.open(tmp_path / "index", None) as writer:
+        writer.skip("03.png", "the disk was away")
+        writer.skip("gone.png", "no picture")
+        writer.leave_out("gone.tif/0_0", 1, 2)
+    kept = join_parts(parts, tmp_path / "index")
+    assert (kept.absent, list(open_index(tmp_path / "index").skipped)) == (0, ["gone.png"])
+    join_parts(parts, tmp_path / "index", prune=True)
+    index = open_index(tmp_path / "index")
+    assert (index.skipped, index.left_out, len(index)) == ({}, (), IMAGES)
+
+
 def test_a_part_that_is_not_finished_is_refused(tmp_path: Path, archive: Archive, make) -> None:
     parts = make(archive, 2)
     (tmp_path / "archive/07.png").write_bytes(b"no picture")
@@ -174,8 +189,6 @@ def test_an_index_of_another_archive_is_not_taken(tmp_path: Path, archive: Archi
 
 
 def test_notes_of_windows_left_out_go_along(tmp_path: Path, archive: Archive, make) -> None:
-    from rsir_tf.index import IndexWriter
-
     parts = make(archive, 2)
     with IndexWriter.open(parts[0], None) as writer:
         writer.leave_out("scene.tif/0_0", 12, 34)
