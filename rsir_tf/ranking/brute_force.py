@@ -24,9 +24,28 @@ def nearest(
     wanted: Sequence[NDArray[np.bool_]],
 ) -> list[Found]:
     """Like `Quick.nearest`, but for any scheme."""
+    return nearest_measured(functools.partial(all_distances, scheme), stored, queries, top, wanted)
+
+
+def nearest_measured(
+    measure: Callable[[StoredVectors, Iterable[ImageFeatures], NDArray[np.bool_]], Iterator[NDArray[np.float64]]],
+    stored: StoredVectors,
+    queries: Sequence[ImageFeatures],
+    top: int,
+    wanted: Sequence[NDArray[np.bool_]],
+) -> list[Found]:
+    """Like `Quick.nearest`, from the distances of all wanted images.
+
+    Args:
+        measure: As `RanksArchives.all_distances`.
+        stored: As for `Quick.nearest`.
+        queries: As for `Quick.nearest`.
+        top: As for `Quick.nearest`.
+        wanted: As for `Quick.nearest`.
+    """
     found = []
     for query, mask in zip(queries, wanted, strict=True):
-        (distances,) = all_distances(scheme, stored, [query], mask)
+        (distances,) = measure(stored, [query], mask)
         positions = np.flatnonzero(mask)
         found.append(first(stored, positions, distances[positions], top))
     return found

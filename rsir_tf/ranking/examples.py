@@ -116,12 +116,7 @@ class ByExamples(Stage):
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
     ) -> list[Found]:
         """See `Quick.nearest`. All wanted images are measured."""
-        found = []
-        for query, mask in zip(queries, wanted, strict=True):
-            positions = np.flatnonzero(mask)
-            (distances,) = self.all_distances(stored, [query], mask)
-            found.append(brute_force.first(stored, positions, distances[positions], top))
-        return found
+        return brute_force.nearest_measured(self.all_distances, stored, queries, top, wanted)
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
 from rsir_tf.ranking import brute_force
-from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match, Scheme
-from rsir_tf.ranking.stages import Stage
+from rsir_tf.ranking.scheme import Found, ImageFeatures, Match, Scheme
+from rsir_tf.ranking.stages import StageOfTwo
 from rsir_tf.ranking.whole_archives import all_distances
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Mixed(Stage):
+class Mixed(StageOfTwo):
     """Ranks by (1 − share) · one scheme's distance + share · another one's.
 
     Distances of different schemes have different scales. So each scheme's distances from a query are first divided by
@@ -58,16 +58,6 @@ class Mixed(Stage):
         """For example "IRM with 0.05 Relations"."""
         return f"{self.first.title} with {self.share:g} {self.second.title}"
 
-    @property
-    def asks_with(self) -> Literal["regions", "image"]:
-        """Single regions can be a query where both schemes take them."""
-        return self.first.asks_with if self.first.asks_with == self.second.asks_with else "image"
-
-    @property
-    def reads(self) -> tuple[Field, ...]:
-        """The fields that both schemes read."""
-        return tuple(dict.fromkeys((*self.first.reads, *self.second.reads)))
-
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """The distances if only these images are searched."""
         return self._mixed(self.first.distances(query, images), self.second.distances(query, images))
@@ -80,12 +70,7 @@ class Mixed(Stage):
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
     ) -> list[Found]:
         """See `Quick.nearest`. Both schemes measure all wanted images."""
-        found = []
-        for query, mask in zip(queries, wanted, strict=True):
-            positions = np.flatnonzero(mask)
-            (distances,) = self.all_distances(stored, [query], mask)
-            found.append(brute_force.first(stored, positions, distances[positions], top))
-        return found
+        return brute_force.nearest_measured(self.all_distances, stored, queries, top, wanted)
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]

@@ -68,6 +68,22 @@ class Stage:
         return rankings_by_distance(self, stored, positions, queries)  # type: ignore[arg-type]
 
 
+class StageOfTwo(Stage):
+    """What stages take from two schemes."""
+
+    second: Scheme
+
+    @property
+    def asks_with(self) -> Literal["regions", "image"]:
+        """Single regions can be a query where both schemes take them."""
+        return self.first.asks_with if self.first.asks_with == self.second.asks_with else "image"
+
+    @property
+    def reads(self) -> tuple[Field, ...]:
+        """The fields that both schemes read."""
+        return tuple(dict.fromkeys((*self.first.reads, *self.second.reads)))
+
+
 @dataclass(frozen=True)
 class Expanded(Stage):
     """Asks again with the query and its first hits together (query expansion).
@@ -182,7 +198,7 @@ class Expanded(Stage):
 
 
 @dataclass(frozen=True)
-class Reranked(Stage):
+class Reranked(StageOfTwo):
     """Orders the first images that one scheme finds by another scheme.
 
     Attributes:
@@ -211,16 +227,6 @@ class Reranked(Stage):
     def title(self) -> str:
         """For example "ReCNN+, first 100 by IRM"."""
         return f"{self.first.title}, first {self.top} by {self.second.title}"
-
-    @property
-    def asks_with(self) -> Literal["regions", "image"]:
-        """Single regions can be a query where both schemes take them."""
-        return self.first.asks_with if self.first.asks_with == self.second.asks_with else "image"
-
-    @property
-    def reads(self) -> tuple[Field, ...]:
-        """The fields that both schemes read."""
-        return tuple(dict.fromkeys((*self.first.reads, *self.second.reads)))
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """The distances of the second scheme."""
