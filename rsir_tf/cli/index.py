@@ -188,7 +188,7 @@ def command(
         return_memory()
     # A wrong path is told before TensorFlow's seconds; where a server is asked, it is looked at while that answers.
     archive = None if connection.saved_model is None else open_images()
-    with _asked(connection, ray, workers) as model:
+    with _asked(connection, ray, workers, staging) as model:
         archive = open_images() if archive is None else archive
         from rsir_tf.workflows import index_archive
 
@@ -225,9 +225,13 @@ def command(
 
 
 @contextmanager
-def _asked(connection: Connection, ray: str | None, workers: int | None) -> Iterator[Model | ModelOnWorkers]:
+def _asked(
+    connection: Connection, ray: str | None, workers: int | None, staging: Path | None
+) -> Iterator[Model | ModelOnWorkers]:
     """The model to ask, in this process or on the workers of a cluster."""
     if ray is None:
+        if workers is not None or staging is not None:
+            raise typer.BadParameter("--workers and --staging are for the workers of --ray")
         with connection.open() as model:
             yield model
         return

@@ -41,6 +41,13 @@ def test_a_part_that_there_is_not_is_bad_usage(tmp_path: Path, archive: Path, se
     assert "--shard" in ended.err
 
 
+@pytest.mark.parametrize("option", [("--workers", 2), ("--staging", "parts")])
+def test_options_of_a_cluster_want_one(tmp_path: Path, archive: Path, server: str, command, option: tuple) -> None:
+    ended = command("index", archive, "--to", tmp_path / "index", "--server", server, *option)
+    assert (ended.code, (tmp_path / "index").exists()) == (2, False)
+    assert "--ray" in ended.err
+
+
 def test_the_array_script_makes_parts_and_joins_them(tmp_path: Path, archive: Path, server: str) -> None:
     script, index = SERVING / "index_in_parts.slurm", tmp_path / "index"
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PARTS": "2"}
