@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rsir_tf.errors import RsirError
     from rsir_tf.ranking import Index, Scheme
     from rsir_tf.rasters import Source
+    from rsir_tf.workflows import SearchOptions
 
 NAME = "query"
 
@@ -224,33 +225,32 @@ def command(
     prepared = None if connection.saved_model is None else prepare()
     with connection.open() as opened:
         ranks, opened_index = prepared or prepare()
-        from rsir_tf.workflows import query_image, query_together
+        from rsir_tf.workflows import SearchOptions, query_image, query_together
 
-        settings: dict[str, Any] = {
-            "scheme": ranks,
-            "top": hits,
-            "within": math.inf if distance is None else distance,
-            "tags_overlap": tags_overlap,
-            "shows": content.classes(opened_index),
+        settings = SearchOptions(
+            scheme=ranks,
+            top=hits,
+            within=math.inf if distance is None else distance,
+            tags_overlap=tags_overlap,
+            shows=content.classes(opened_index),
             **examples.arguments,
-            "limits": limits,
-            "part": part,
-            "reading": reading,
-            "asked": required.named,
-        }
+            limits=limits,
+            part=part,
+            reading=reading,
+            asked=required.named,
+        )
         drawn = query_output.Maps(maps, opened_index, opened)
         if several:
             refused = _ask_each(files, opened_index, opened, settings, drawn, json, jsonl, paths, places.same_place)
             raise typer.Exit(1 if refused else 0)
         image: str | Source = files[0] if files else query_output.indexed_image(opened_index, parts, examples)
         if not files:
-            settings["part"] = None  # It is the whole image.
-            if marked:
-                settings["likes"] = settings["likes"][1:]
+            # It is the whole image.
+            settings = replace(settings, part=None, likes=settings.likes[1:] if marked else settings.likes)
         if examples.together:
-            result = query_together(files, opened_index, opened, **settings)
+            result = query_together(files, opened_index, opened, settings)
         else:
-            result = query_image(image, opened_index, opened, region=region, at=at, **settings)
+            result = query_image(image, opened_index, opened, settings, region=region, at=at)
         # Before the files: what was found is not lost to one that cannot be written.
         query_output.answer(result, json or jsonl, jsonl, paths, places.same_place)
         drawn.write_all([result])
@@ -270,7 +270,7 @@ def _ask_each(
     files: list[str],
     index: Index,
     model: Model,
-    settings: dict[str, Any],
+    settings: SearchOptions,
     drawn: query_output.Maps,
     json: bool,
     jsonl: bool,
@@ -286,7 +286,7 @@ def _ask_each(
         refused.append(image)
         console.complain(error)
 
-    results = query_images(files, index, model, **settings, refused=refuse)
+    results = query_images(files, index, model, settings, refused=refuse)
     query_output.answer_all(drawn.noting(results), json, jsonl, paths, changes, lambda: len(refused), len(files))
     drawn.write()
     return refused

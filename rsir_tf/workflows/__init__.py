@@ -9,7 +9,7 @@ index_places     where the images of an index lie
 changing     an index → the same without some images, or with its archive named at another place
 segmenting   a scene → a map of its classes
 hit_pictures     are the pictures of hits still what was indexed?
-querying     an image (asked_images), or several (asking) → ranked hits (query_results)
+querying     an image (asked_images), or several (asking), and search_options → ranked hits (query_results)
 refining     images of an index (marked_examples), or classes → ranked hits, without a model
 query_windows   the part of a scene that asks             geographic_limits   where hits may lie (footprints)
 query_drawing, query_maps   … → a contact sheet of them; GeoJSON and GeoParquet (hit_regions: their outlines)
@@ -47,6 +47,7 @@ _HOMES = {
     "QueryResult": "rsir_tf.workflows.query_results",
     "QueryWindow": "rsir_tf.workflows.query_windows",
     "RankingRecord": "rsir_tf.workflows.ranking_records",
+    "SearchOptions": "rsir_tf.workflows.search_options",
     "SegmentSummary": "rsir_tf.workflows.segmenting",
     "Shard": "rsir_tf.workflows.shards",
     "TrainingSummary": "rsir_tf.workflows.training",
@@ -90,6 +91,7 @@ __all__ = [
     "QueryWindow",
     "RankedHits",
     "RankingRecord",
+    "SearchOptions",
     "SegmentSummary",
     "Shard",
     "TrainingSummary",
@@ -152,6 +154,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.ranking_records import RankingRecord
     from rsir_tf.workflows.refining import refine, show_classes
     from rsir_tf.workflows.scheme_choice import query_scheme
+    from rsir_tf.workflows.search_options import SearchOptions
     from rsir_tf.workflows.segmenting import SegmentSummary, segment_scene
     from rsir_tf.workflows.shards import Shard
     from rsir_tf.workflows.sharing import share_index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,14 +21,16 @@ from rsir_tf.ranking import (
     showing_classes,
 )
 from rsir_tf.ranking.scheme import check_index
-from rsir_tf.rasters import Source, read_pixels, resize_pixels
+from rsir_tf.rasters import Reading, Source, read_pixels, resize_pixels
 from rsir_tf.workflows.asked_images import AskedImage, describe_asked
 from rsir_tf.workflows.geographic_limits import LimitedIndex, both_of
 from rsir_tf.workflows.marked_examples import MarkedExamples
 from rsir_tf.workflows.query_results import Examples, QueryResult, ranked_hits
+from rsir_tf.workflows.query_windows import query_source
+from rsir_tf.workflows.search_options import SearchOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rsir_tf.contract import Model, Prediction
     from rsir_tf.ranking import Index
@@ -42,21 +45,21 @@ _OWN = ("connectivity", "min_area", "convention", "dtype", "resize", "pooling", 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is asked of which index and model, whatever the image; see `query_image`."""
+    """What is asked of which index and model, whatever the image; `scheme` is the one that the options name."""
 
     index: Index
     model: Model
+    options: SearchOptions
     scheme: Scheme
-    top: int | None
-    within: float
+    marked: MarkedExamples
+    limited: LimitedIndex
+    reading: Reading
     region: int | None
     at: tuple[int, int] | None
-    tags_overlap: bool
-    marked: MarkedExamples
-    shows: Mapping[str, float] | None
-    limited: LimitedIndex
-    insisted: dict[str, Any] | None
-    among: Candidates | None = None
+
+    def source(self, image: str | os.PathLike[str] | Source) -> Source:
+        """A query image as it is to be read."""
+        return query_source(image, self.reading, self.options.part)
 
     def answers(self, sources: Sequence[Source | RsirError]) -> list[QueryResult | RsirError]:
         """Answer each image for itself: its result, or why it cannot be asked with."""
@@ -72,8 +75,8 @@ class Asking:
             self.index,
             [each.features() for each, _ in good],
             ranks,
-            top=self.top,
-            within=self.within,
+            top=self.options.top,
+            within=self.options.within,
             among=[limit for _, limit in good],
         )
         answered = zip(good, found, strict=True)
@@ -89,8 +92,14 @@ class Asking:
             asked.append(each)
         first, *others = asked
         ranks = self.marked.around(self.scheme, further=[each.features() for each in others])
-        among = self._candidates(first, self._always())
-        answer = search(self.index, first.features(), ranks, top=self.top, within=self.within, among=among)
+        answer = search(
+            self.index,
+            first.features(),
+            ranks,
+            top=self.options.top,
+            within=self.options.within,
+            among=self._candidates(first, self._always()),
+        )
         return self._result(first, answer, ranks, self.marked.named(*(str(each.source) for each in others)))
 
     def _described(self, sources: Sequence[Source | RsirError]) -> list[AskedImage | RsirError]:
@@ -107,13 +116,13 @@ class Asking:
 
     def _always(self) -> Candidates | None:
         """The images that may be found whatever the query; None for all."""
-        shown = showing_classes(self.index, self.shows) if self.shows else None
-        return both_of([self.among, self.marked.candidates(), shown])
+        shown = showing_classes(self.index, self.options.shows) if self.options.shows else None
+        return both_of([self.options.among, self.marked.candidates(), shown])
 
     def _candidates(self, asked: AskedImage, always: Candidates | None) -> Candidates | None:
         """The images that may be found; None for all."""
         limits = [always, self.limited.candidates(asked.source)]
-        if self.tags_overlap:
+        if self.options.tags_overlap:
             limits.append(sharing_classes(self.index, asked.features().classes.tolist()))
         return both_of(limits)
 
@@ -121,7 +130,7 @@ class Asking:
         """Refuse another model than the index's, or other settings than it has."""
         description, own = self.model.describe(), self.index.settings
         kept = {name: getattr(own, name) for name in _OWN}
-        settings = {"channels": description.channels, **kept, **(self.insisted or {})}
+        settings = {"channels": description.channels, **kept, **(self.options.asked or {})}
         wanted = IndexSettings(description.model_id, description.class_names, **settings)
         own.require_equal(wanted, whose="the query")
         check_index(self.scheme, self.index)
@@ -165,7 +174,7 @@ class Asking:
             for hit in answer.hits
         )
         return QueryResult(
-            **ranked_hits(self.index, dataclasses.replace(answer, hits=named), shows=self.shows),
+            **ranked_hits(self.index, dataclasses.replace(answer, hits=named), shows=self.options.shows),
             query=str(asked.source),
             scheme=ranks.name,
             image=asked.image,
