@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mask_samples import IDS, drawn_classes, save
 from PIL import Image
 
 from rsir_tf.archives import (
@@ -20,18 +21,9 @@ from rsir_tf.errors import InputError
 rasterio = pytest.importorskip("rasterio")
 
 
-IDS = LabelSet("ids", ("a", "b", "c"), (5, 1, 9), ignore_ids=(0, 255))
-
-
 @pytest.fixture
 def classes() -> np.ndarray:
-    drawn = np.random.default_rng(0).integers(0, 4, (20, 24)).astype(np.uint8)
-    return np.where(drawn == 3, VOID, drawn).astype(np.uint8)
-
-
-def save(path: Path, values: np.ndarray, **options: object) -> Path:
-    Image.fromarray(values).save(path, **options)
-    return path
+    return drawn_classes()
 
 
 def test_values_of_no_data_can_be_ignored(tmp_path: Path) -> None:

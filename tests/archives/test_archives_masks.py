@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mask_samples import BOTH, COLOURS, IDS, drawn_classes, save
 from PIL import Image
 
 from rsir_tf.archives import (
@@ -24,25 +25,9 @@ from rsir_tf.errors import InputError
 tifffile = pytest.importorskip("tifffile")
 
 
-IDS = LabelSet("ids", ("a", "b", "c"), (5, 1, 9), ignore_ids=(0, 255))
-
-
-COLOURS = LabelSet(
-    "colours",
-    ("a", "b", "c"),
-    None,
-    ((132, 41, 246), (226, 169, 41), (255, 255, 255)),
-    ignore_colours=((155, 155, 155), (0, 0, 0)),
-)
-
-
-BOTH = LabelSet("both", ("a", "b"), (1, 2), ((10, 20, 30), (40, 50, 60)), (0,), ((0, 0, 0),))
-
-
 @pytest.fixture
 def classes() -> np.ndarray:
-    drawn = np.random.default_rng(0).integers(0, 4, (20, 24)).astype(np.uint8)
-    return np.where(drawn == 3, VOID, drawn).astype(np.uint8)
+    return drawn_classes()
 
 
 def literal_ids(classes: np.ndarray, label_set: LabelSet, void: int) -> np.ndarray:
@@ -56,11 +41,6 @@ def literal_colours(classes: np.ndarray, label_set: LabelSet) -> np.ndarray:
     void = label_set.ignore_colours[0]
     rows = [[void if value == VOID else label_set.colours[value] for value in row] for row in classes]
     return np.array(rows, dtype=np.uint8)
-
-
-def save(path: Path, values: np.ndarray, **options: object) -> Path:
-    Image.fromarray(values).save(path, **options)
-    return path
 
 
 @pytest.mark.parametrize("void", [0, 255])

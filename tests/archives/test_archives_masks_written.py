@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mask_samples import BOTH, COLOURS, IDS, drawn_classes, save
 from PIL import Image
 
 from rsir_tf.archives import (
@@ -20,30 +21,10 @@ from rsir_tf.archives import (
 )
 from rsir_tf.errors import ArtifactError, InputError
 
-IDS = LabelSet("ids", ("a", "b", "c"), (5, 1, 9), ignore_ids=(0, 255))
-
-
-COLOURS = LabelSet(
-    "colours",
-    ("a", "b", "c"),
-    None,
-    ((132, 41, 246), (226, 169, 41), (255, 255, 255)),
-    ignore_colours=((155, 155, 155), (0, 0, 0)),
-)
-
-
-BOTH = LabelSet("both", ("a", "b"), (1, 2), ((10, 20, 30), (40, 50, 60)), (0,), ((0, 0, 0),))
-
 
 @pytest.fixture
 def classes() -> np.ndarray:
-    drawn = np.random.default_rng(0).integers(0, 4, (20, 24)).astype(np.uint8)
-    return np.where(drawn == 3, VOID, drawn).astype(np.uint8)
-
-
-def save(path: Path, values: np.ndarray, **options: object) -> Path:
-    Image.fromarray(values).save(path, **options)
-    return path
+    return drawn_classes()
 
 
 @pytest.mark.parametrize("label_set", [IDS, COLOURS, BOTH], ids=lambda label_set: label_set.name)

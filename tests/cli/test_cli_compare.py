@@ -18,6 +18,7 @@ import numpy as np
 import PIL
 import pytest
 import skimage
+from compared_archive import FAST, coloured_scenes
 
 from rsir_tf.archives import Archive, Record, archive_hash, open_archive, stratified_split
 from rsir_tf.artifacts import content_hash, read_manifest
@@ -31,21 +32,10 @@ from rsir_tf.workflows import (
     compare_descriptors,
 )
 
-COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
-
-
-FAST = ("--descriptor", "statistics", "--descriptor", "color", "--processes", 1)
-
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """Three scenes of four images, each of its own colour with some noise: every descriptor finds them."""
-    generator = np.random.default_rng(0)
-    for scene, colour in COLOURS.items():
-        for number in range(4):
-            image = np.clip(np.array(colour) + generator.integers(-6, 7, (32, 32, 3)), 0, 255).astype(np.uint8)
-            save_png(tmp_path / "archive" / scene / f"{scene}{number}.png", image)
-    return tmp_path / "archive"
+    return coloured_scenes(tmp_path / "archive")
 
 
 def test_a_perfect_table(command: Callable, archive: Path, tmp_path: Path) -> None:

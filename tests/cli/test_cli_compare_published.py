@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compared_archive import FAST, coloured_scenes
 from PIL import Image
 
 from rsir_tf.archives import Archive, Record
 from rsir_tf.archives.synthetic import SCENES, render_archive
 from rsir_tf.baselines import ColourHistogram, Statistics
 from rsir_tf.evaluation import Evaluation
-from rsir_tf.presentation import save_png
 from rsir_tf.rasters import FileSource, read_image
 from rsir_tf.workflows import (
     Comparison,
@@ -24,21 +24,10 @@ from rsir_tf.workflows import (
     unlike_published,
 )
 
-COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
-
-
-FAST = ("--descriptor", "statistics", "--descriptor", "color", "--processes", 1)
-
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """Three scenes of four images, each of its own colour with some noise: every descriptor finds them."""
-    generator = np.random.default_rng(0)
-    for scene, colour in COLOURS.items():
-        for number in range(4):
-            image = np.clip(np.array(colour) + generator.integers(-6, 7, (32, 32, 3)), 0, 255).astype(np.uint8)
-            save_png(tmp_path / "archive" / scene / f"{scene}{number}.png", image)
-    return tmp_path / "archive"
+    return coloured_scenes(tmp_path / "archive")
 
 
 def test_published_rows_are_shown_where_asked_for(command: Callable, archive: Path, tmp_path: Path) -> None:

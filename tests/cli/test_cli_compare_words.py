@@ -10,24 +10,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from compared_archive import coloured_scenes
 
 from rsir_tf.archives import open_archive, stratified_split
 from rsir_tf.baselines import libraries
 from rsir_tf.presentation import save_png
 from rsir_tf.rasters import files, read_image
 
-COLOURS = {"desert": (200, 160, 90), "lake": (30, 60, 120), "wood": (30, 90, 40)}
-
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """Three scenes of four images, each of its own colour with some noise: every descriptor finds them."""
-    generator = np.random.default_rng(0)
-    for scene, colour in COLOURS.items():
-        for number in range(4):
-            image = np.clip(np.array(colour) + generator.integers(-6, 7, (32, 32, 3)), 0, 255).astype(np.uint8)
-            save_png(tmp_path / "archive" / scene / f"{scene}{number}.png", image)
-    return tmp_path / "archive"
+    return coloured_scenes(tmp_path / "archive")
 
 
 @pytest.fixture
