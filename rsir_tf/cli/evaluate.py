@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.cluster_options import ClusterOptions
 from rsir_tf.cli.second_stages import SecondStages
 
 NAME = "evaluate"
@@ -111,6 +112,7 @@ def command(
     published: Annotated[
         bool, typer.Option(help="Show the paper's figures for UC Merced beside the measured ones in the report.")
     ] = False,
+    cluster: ClusterOptions,
     json: options.Json = False,
 ) -> None:
     """Measure how well an index retrieves: each image is the query once, and all images are ranked for it.
@@ -133,12 +135,13 @@ def command(
     with options.usage_errors():
         chosen = make_schemes(scheme or PAPER_SCHEMES, metric=metric, direction=direction, vectors=vectors)
         schemes = [stages.around(each) for each in chosen]
+    cluster.require_cluster()
     if report is not None:
         check_report_target(report)
     opened = open_index(index)
     sets = None if queries is None else sets_of_split(opened, read_split(queries), part.value, gallery.value)
     record = None if report is None else RankingRecord(depth)
-    with console.progress("evaluating") as tell:
+    with cluster.rankers(opened) as pool, console.progress("evaluating") as tell:
         found = evaluate_index(
             opened,
             schemes=schemes,
@@ -151,6 +154,7 @@ def command(
             intervals=intervals,
             sets=sets,
             record=record,
+            pool=pool,
             progress=tell,
         )
     # Before the report: figures are not lost to a disk that is full.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_tf.cli import console, options, query_output
+from rsir_tf.cli.cluster_options import ClusterOptions
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.example_options import ContentOptions, ExampleOptions
 from rsir_tf.cli.heatmap import Heatmap
@@ -144,6 +145,7 @@ def command(
         bool, typer.Option("--paths", help="Print the path of each hit too; of a window, that of its scene.")
     ] = False,
     root: options.Roots = None,
+    cluster: ClusterOptions,
     connection: Annotated[Connection, Without("batch_size")],
     parts: SceneParts,
     places: HitPlaces,
@@ -182,11 +184,11 @@ def command(
     distance, areas = parse_within(within)
     hits = 10 if top is None and distance is None and not places.same_place else top
     limits, part, reading = places.limits(areas), parts.part(alone=heat.heatmap is None), own_reading(scenes)
+    cluster.require_cluster()
     query_output.check_targets(montage, maps, force=force)
     heat.check(several=several, staged=stages.chosen or examples.several, force=force)
 
     def prepare() -> tuple[Scheme, Index]:
-        from rsir_tf.ranking import open_index
         from rsir_tf.ranking.schemes import DEFAULT_REGION_SCHEME
         from rsir_tf.workflows import query_scheme
 
@@ -201,7 +203,7 @@ def command(
                 several=examples.several,
             )
             ranks = stages.around(ranks, top=top or 10)
-        return ranks, open_index(index, roots=options.parse_roots(root))
+        return ranks, cluster.open_index(index, roots=options.parse_roots(root))
 
     pictures = montage is not None or maps.matched_regions or heat.heatmap is not None
     if marked and not (pictures and examples.like):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rsir_tf.cli import console, options
+from rsir_tf.cli.cluster_options import ClusterOptions
 from rsir_tf.cli.connection import Connection
 
 NAME = "web"
@@ -71,6 +72,7 @@ def command(
         float, typer.Option(min=0.1, metavar="MB", help="The size of an uploaded file at most, in megabytes.")
     ] = 32.0,
     root: options.Roots = None,
+    cluster: ClusterOptions,
     connection: Connection,
 ) -> None:
     """Show an archive as a page in a browser, and answer programs over HTTP, until Ctrl-C or SIGTERM.
@@ -103,7 +105,7 @@ def command(
         if basemap is not None:
             check_basemap(basemap)
     check_port(host, port)
-    watched = WatchedIndex(index, options.parse_roots(root))
+    watched = WatchedIndex(index, options.parse_roots(root), opener=cluster.open_index)
     with connection.open() as model:
         house = House(
             watched,

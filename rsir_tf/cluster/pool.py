@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
@@ -14,7 +13,8 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from rsir_tf.artifacts import disk_errors
-from rsir_tf.errors import ClusterError, InputError
+from rsir_tf.cluster.connection import connected, machines, reason, require_workers
+from rsir_tf.errors import ClusterError
 
 State = TypeVar("State")
 Job = TypeVar("Job")
@@ -22,8 +22,6 @@ Result = TypeVar("Result")
 
 TRIES = 3
 """How often a job is tried, on any worker, before it is given up."""
-
-SECONDS_TO_CONNECT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +45,22 @@ class WorkerPool(Generic[State]):
         open_state: Called once in each worker: what it returns (a model, say) is there for every job. Ray brings it to
             the workers. They work in the folder in which this process works.
         workers: How many; None for one on each GPU, or on each machine where there are none.
+        gpus: Whether a worker takes a GPU where there are some.
 
     Raises:
         ClusterError: Ray is not installed, or no cluster of the same versions is reached.
         InputError: There is no such number of workers.
     """
 
-    def __init__(self, address: str, open_state: Callable[[], State], *, workers: int | None = None) -> None:
-        if workers is not None and workers < 1:
-            raise InputError(f"{workers} workers", wanted="at least 1")
-        self._ray = _connected(address)
+    def __init__(
+        self, address: str, open_state: Callable[[], State], *, workers: int | None = None, gpus: bool = True
+    ) -> None:
+        require_workers(workers)
+        self._ray, self._connected_here = connected(address)
         self._open = open_state
-        resources = self._ray.cluster_resources()
-        machines = sum(node["Alive"] for node in self._ray.nodes())
-        self._gpus = min(1.0, resources.get("GPU", 0.0))
-        self.workers = workers or int(resources.get("GPU", 0)) or machines
+        found = self._ray.cluster_resources().get("GPU", 0.0) if gpus else 0.0
+        self._gpus = min(1.0, found)
+        self.workers = workers or int(found) or machines(address)
         self._actors: list[Any] = []
 
     def __enter__(self) -> WorkerPool[State]:
@@ -75,7 +74,8 @@ class WorkerPool(Generic[State]):
     ) -> None:
         for actor in self._actors:
             self._ray.kill(actor)
-        self._ray.shutdown()
+        if self._connected_here:
+            self._ray.shutdown()
 
     def ask_each(self, function: Callable[[State], Result]) -> list[tuple[str, Result]]:
         """Call a function once in each worker.
@@ -90,7 +90,7 @@ class WorkerPool(Generic[State]):
         try:
             return list(self._ray.get(asked))
         except self._ray.exceptions.RayError as error:
-            raise ClusterError(f"a worker cannot begin: {_reason(error)}") from error
+            raise ClusterError(f"a worker cannot begin: {reason(error)}") from error
 
     def require_folder(self, folder: Path) -> None:
         """Make sure that each worker sees what this process writes into a folder.
@@ -114,7 +114,7 @@ class WorkerPool(Generic[State]):
             )
 
     def run(
-        self, function: Callable[[State, Job], Result], jobs: Iterable[Job]
+        self, function: Callable[[State, Job], Result], jobs: Iterable[Job], *, ahead: int | None = None
     ) -> Iterator[tuple[int, Result | Failed]]:
         """Do jobs, each in one worker, and give the results as they come.
 
@@ -123,14 +123,22 @@ class WorkerPool(Generic[State]):
         Args:
             function: Called in a worker with what that has opened, and a job.
             jobs: Any number.
+            ahead: No job is begun that comes so many after the first one that is not done; None for no limit.
 
         Yields:
             The job's number, from 0, and its result; `Failed` after `TRIES` failures.
         """
-        waiting, again = enumerate(jobs), deque[tuple[int, Job]]()
+        waiting, again, taken = enumerate(jobs), deque[tuple[int, Job]](), 0
         free, running, failures = deque(self._actors), dict[Any, tuple[Any, int, Job]](), dict[int, int]()
         while True:
-            while free and (job := again.popleft() if again else next(waiting, None)) is not None:
+            while free:
+                begun = [number for _, number, _ in running.values()]
+                if not again and ahead is not None and begun and taken - min(begun) >= ahead:
+                    break
+                job = again.popleft() if again else next(waiting, None)
+                if job is None:
+                    break
+                taken = max(taken, job[0] + 1)
                 actor = free.popleft()
                 running[actor.do.remote(function, job[1])] = (actor, *job)
             if not running:
@@ -145,7 +153,7 @@ class WorkerPool(Generic[State]):
                 if failures[number] < TRIES:
                     again.append((number, given))
                     continue
-                yield number, Failed(_reason(error))
+                yield number, Failed(reason(error))
             else:
                 yield number, result
 
@@ -172,37 +180,3 @@ class _Worker:
 
     def do(self, function: Callable[[Any, Any], Any], job: Any) -> Any:
         return function(self._state, job)
-
-
-def _connected(address: str) -> Any:
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ClusterError("Ray is not installed", cure="pip install 'rsir_tf[cluster]'") from error
-    try:
-        _require_listener(address)
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-    except Exception as error:
-        raise ClusterError(
-            f"{address}: no Ray cluster that this program can join ({_one_line(error)})",
-            wanted="the address of a running cluster with the same versions of Ray and Python",
-            cure="`ray start --head` makes a machine the head of a cluster",
-        ) from error
-    return ray
-
-
-def _require_listener(address: str) -> None:
-    """Ray itself waits without an end for a head that is not there."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong in a worker, without Ray's account of where."""
-    cause = getattr(error, "cause", None) or error.__cause__
-    return _one_line(cause if isinstance(cause, Exception) else error)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500] or type(error).__name__

@@ -84,17 +84,19 @@ class ExpandedBoth(Expanded):
         known: dict[int, ImageFeatures],
     ) -> tuple[ImageFeatures, Found]:
         """The expanded query, and the first images in their order; `known` holds images that are expanded already."""
-        again = self._again(stored, query, wanted)
+        (again,) = self._again(stored, [query], wanted)
         (found,) = nearest(self.first, stored, [again], self.top, [wanted])
         positions = [position for position, _ in found]
-        for position in positions:
-            if position not in known:
-                known[position] = self._again(stored, image_at(stored, position), wanted)
+        new = [position for position in positions if position not in known]
+        images = [image_at(stored, position) for position in new]
+        known.update(zip(new, self._again(stored, images, wanted), strict=True))
         if not positions:
             return again, []
         distances = self.first.distances(again, HeldBlock([known[position] for position in positions]))
         return again, brute_force.first(stored, np.array(positions), distances, self.top)
 
-    def _again(self, stored: StoredVectors, image: ImageFeatures, wanted: NDArray[np.bool_]) -> ImageFeatures:
-        (hits,) = nearest(self.first, stored, [image], self.hits + 1, [wanted])
-        return self._expanded(stored, image, hits)
+    def _again(
+        self, stored: StoredVectors, images: Sequence[ImageFeatures], wanted: NDArray[np.bool_]
+    ) -> list[ImageFeatures]:
+        found = nearest(self.first, stored, images, self.hits + 1, [wanted] * len(images))
+        return [self._expanded(stored, image, hits) for image, hits in zip(images, found, strict=True)]

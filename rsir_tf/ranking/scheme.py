@@ -266,3 +266,32 @@ class RanksArchives(Protocol):
             int64 [N], places in `positions`, nearest first.
         """
         ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A scheme that asks another one, and does more with what that finds among all images than a part could."""
+
+    @property
+    def first(self) -> Scheme: ...
+
+
+@runtime_checkable
+class JoinsParts(Protocol):
+    """A scheme whose `all_distances` depend on which images are measured together, in digits that do not matter."""
+
+    def joined(
+        self, stored: StoredVectors, query: ImageFeatures, wanted: NDArray[np.bool_], distances: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Make of distances, each of which was computed among some of the images, what all together would have got.
+
+        Args:
+            stored: The vectors of the index.
+            query: The query.
+            wanted: bool [P], the images that were measured.
+            distances: float64 [P], NaN for images that are not wanted.
+
+        Returns:
+            float64 [P].
+        """
+        ...

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
 from rsir_tf.index.entry import finite_vectors
-from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.candidates import Candidates, wanted_positions
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import IMAGE_FIELDS, REGION_VECTORS, Hit, ImageFeatures, Quick, Scheme, check_index
-from rsir_tf.ranking.whole_archives import all_distances
+from rsir_tf.ranking.scheme import IMAGE_FIELDS, REGION_VECTORS, Hit, ImageFeatures, Scheme, check_index
+from rsir_tf.ranking.whole_archives import all_distances, nearest
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -88,13 +87,10 @@ def search_many(
     asked = [checked_query(index, query, scheme) for query in queries]
     limits = [wanted_positions(index, each) for each in (among if among is not None else [None] * len(asked))]
     wanted = [mask for mask, _ in limits]
-    if isinstance(scheme, Quick):
-        found = scheme.nearest(index.vectors, asked, int(top), wanted)
-    else:
-        found = brute_force.nearest(scheme, index.vectors, asked, int(top), wanted)
+    found = nearest(scheme, index.vectors, asked, int(top), wanted)
     return [
-        Answer(tuple(_hit(index, *near, query, scheme) for near in nearest if near[1] <= within), exact)
-        for query, nearest, (_, exact) in zip(asked, found, limits, strict=True)
+        Answer(tuple(_hit(index, *near, query, scheme) for near in each if near[1] <= within), exact)
+        for query, each, (_, exact) in zip(asked, found, limits, strict=True)
     ]
 
 

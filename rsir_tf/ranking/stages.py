@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.ranking import brute_force
+from rsir_tf.ranking import brute_force, whole_archives
 from rsir_tf.ranking.images import image_at
 from rsir_tf.ranking.scheme import (
     IMAGE_FIELDS,
@@ -23,7 +23,6 @@ from rsir_tf.ranking.scheme import (
     Found,
     ImageFeatures,
     Match,
-    Quick,
     Scheme,
     check_index,
     joined_borders,
@@ -268,17 +267,17 @@ def nearest(
     top: int,
     wanted: Sequence[NDArray[np.bool_]],
 ) -> list[Found]:
-    """Like `Quick.nearest`, for any scheme: quickly where it can. A query may have no regions, whatever it asks."""
-    found = []
-    for query, mask in zip(queries, wanted, strict=True):
-        if scheme.asks_with == "regions" and not len(query):
-            positions = np.flatnonzero(mask)
-            found.append(brute_force.first(stored, positions, np.full(len(positions), np.inf), top))
-        elif isinstance(scheme, Quick):
-            found += scheme.nearest(stored, [query], top, [mask])
-        else:
-            found += brute_force.nearest(scheme, stored, [query], top, [mask])
-    return found
+    """Like `whole_archives.nearest`, but a query may have no regions, whatever it asks."""
+    asking = [at for at, query in enumerate(queries) if scheme.asks_with != "regions" or len(query)]
+    asked, masks = [queries[at] for at in asking], [wanted[at] for at in asking]
+    answers = dict(zip(asking, whole_archives.nearest(scheme, stored, asked, top, masks), strict=True))
+    return [answers[at] if at in answers else _farthest(stored, mask, top) for at, mask in enumerate(wanted)]
+
+
+def _farthest(stored: StoredVectors, mask: NDArray[np.bool_], top: int) -> Found:
+    """The first wanted images where all are infinitely far away."""
+    positions = np.flatnonzero(mask)
+    return brute_force.first(stored, positions, np.full(len(positions), np.inf), top)
 
 
 def _mask(length: int, found: Found) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,33 @@ from numpy.typing import NDArray
 from rsir_tf.index.store import StoredIndex
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.ranking import brute_force
+from rsir_tf.ranking.divided import DividedVectors
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import ImageFeatures, RanksArchives, Scheme, check_index
+from rsir_tf.ranking.scheme import Found, ImageFeatures, Quick, RanksArchives, Scheme, check_index
 from rsir_tf.vector_rankings import nearest_first
+
+
+def nearest(
+    scheme: Scheme,
+    stored: StoredVectors,
+    queries: Sequence[ImageFeatures],
+    top: int,
+    wanted: Sequence[NDArray[np.bool_]],
+) -> list[Found]:
+    """Like `Quick.nearest`, but for any scheme: quickly where it can."""
+    if isinstance(stored, DividedVectors) and stored.asks_parts(scheme):
+        return stored.nearest(scheme, queries, top, wanted)
+    if isinstance(scheme, Quick):
+        return scheme.nearest(stored, queries, top, wanted)
+    return brute_force.nearest(scheme, stored, queries, top, wanted)
 
 
 def all_distances(
     scheme: Scheme, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
 ) -> Iterator[NDArray[np.float64]]:
     """Like `RanksArchives.all_distances`, but for any scheme."""
+    if isinstance(stored, DividedVectors) and stored.asks_parts(scheme):
+        return stored.all_distances(scheme, queries, wanted)
     if isinstance(scheme, RanksArchives):
         return scheme.all_distances(stored, queries, wanted)
     return brute_force.all_distances(scheme, stored, queries, wanted)

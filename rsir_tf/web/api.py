@@ -10,7 +10,15 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from rsir_tf import __version__
-from rsir_tf.errors import ArtifactError, InputError, MismatchError, ModelError, RsirError, ServerUnavailableError
+from rsir_tf.errors import (
+    ArtifactError,
+    ClusterError,
+    InputError,
+    MismatchError,
+    ModelError,
+    RsirError,
+    ServerUnavailableError,
+)
 from rsir_tf.web import fragments
 from rsir_tf.web.answers import FORMATS, found_json, index_json, written
 from rsir_tf.web.guard import TooLargeError
@@ -30,6 +38,7 @@ STATUS: dict[type[RsirError], int] = {
     BusyError: 503,
     ServerUnavailableError: 503,
     ModelError: 502,
+    ClusterError: 503,
     ArtifactError: 500,
     RsirError: 500,
 }

@@ -3,7 +3,7 @@
 training     an archive → a run: a network that was trained, watched, scored and drawn
 describing   one image: model's answer → regions → ReCNN and ReCNN+
 indexing     an archive → an index on disk (indexing_run)     archive_roots   which of the index's archives it is
-clustered_indexing   the same on the workers of a Ray cluster
+clustered_indexing   the same on the workers of a Ray cluster     clustered_search   an index that they search
 shards       an archive → parts of it, to be indexed on several machines     joining   their indexes → one index
 index_places     where the images of an index lie
 changing     an index → the same without some images, or with its archive named at another place
@@ -61,6 +61,7 @@ _HOMES = {
     "index_archive": "rsir_tf.workflows.indexing",
     "is_uc_merced": "rsir_tf.workflows.comparison_report",
     "join_parts": "rsir_tf.workflows.joining",
+    "open_index_on_cluster": "rsir_tf.workflows.clustered_search",
     "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
@@ -105,6 +106,7 @@ __all__ = [
     "index_archive",
     "is_uc_merced",
     "join_parts",
+    "open_index_on_cluster",
     "published_remarks",
     "query_image",
     "query_images",
@@ -132,6 +134,7 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.archive_roots import recorded_reading
     from rsir_tf.workflows.changing import change_index
     from rsir_tf.workflows.clustered_indexing import ModelOnWorkers
+    from rsir_tf.workflows.clustered_search import open_index_on_cluster
     from rsir_tf.workflows.comparing import Comparison, compare_descriptors
     from rsir_tf.workflows.comparison_costs import describe_into_index
     from rsir_tf.workflows.comparison_report import (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,18 +160,22 @@ class WatchedIndex:
     Args:
         path: The index's folder.
         roots: Where archives lie by now, as for `rsir_tf.open_index`.
+        opener: Opens it, called as that is.
 
     Raises:
         ArtifactError: There is no index, or it is damaged.
         InputError: The index has no archive of such a name.
     """
 
-    def __init__(self, path: Path, roots: Mapping[str, str | os.PathLike[str]] | None = None) -> None:
-        self.path, self._roots = path, roots
+    def __init__(
+        self, path: Path, roots: Mapping[str, Path] | None = None, *, opener: Callable[..., Index] = open_index
+    ) -> None:
+        self.path = path
+        self._open = partial(opener, path, roots=roots)
         self._lock = threading.Lock()
         self._looked = time.monotonic()
         self._signature = self._look()
-        self._browsed = Browsed(open_index(path, roots=roots))
+        self._browsed = Browsed(self._open())
 
     def current(self) -> Browsed:
         """The index as it is on disk now, at most a second ago.
@@ -184,7 +187,7 @@ class WatchedIndex:
             try:
                 signature = self._look()
                 if signature is not None and signature != self._signature:
-                    self._browsed = Browsed(open_index(self.path, roots=self._roots))
+                    self._browsed = Browsed(self._open())
                     self._signature = signature
             except RsirError:  # It is being replaced, or was damaged: what is open is whole.
                 pass

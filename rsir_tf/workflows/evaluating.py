@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,10 @@ from rsir_tf.errors import InputError
 from rsir_tf.evaluation import CUTOFFS, Evaluation, MultiLabelFigures, multilabel_figures
 from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
-from rsir_tf.ranking import Scheme, archive_rankings, make_schemes, options_of, rankings_among
+from rsir_tf.ranking import Scheme, make_schemes, options_of
 from rsir_tf.ranking.schemes import PAPER_SCHEMES
-from rsir_tf.workflows.measuring import Judge, Ranked, can_ask
+from rsir_tf.workflows.clustered_evaluation import RankingQuestion, SpreadRankings
+from rsir_tf.workflows.measuring import Judge, can_ask
 from rsir_tf.workflows.omissions import (
     cannot_ask_left_out,
     cutoffs_left_out,
@@ -27,6 +28,7 @@ from rsir_tf.workflows.omissions import (
 from rsir_tf.workflows.ranking_records import RankingRecord, archive_folders
 
 if TYPE_CHECKING:
+    from rsir_tf.cluster import WorkerPool
     from rsir_tf.ranking import Index
     from rsir_tf.workflows.query_sets import QuerySets
 
@@ -47,6 +49,7 @@ def evaluate_index(
     intervals: bool = False,
     sets: QuerySets | None = None,
     record: RankingRecord | None = None,
+    pool: WorkerPool[Index] | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Rank with every image of an index as the query once, and measure the rankings (paper, III.D).
@@ -72,6 +75,7 @@ def evaluate_index(
         sets: Which images are queries and which are ranked, from `sets_of_split`; None takes all for both. A query that
             is not ranked does not count, whatever `query_counts` says.
         record: Filled with what a report shows of single queries.
+        pool: Workers on a cluster that rank; see `clustered_evaluation`. None ranks in this process.
         progress: Called after each query.
 
     Raises:
@@ -109,15 +113,15 @@ def evaluate_index(
         def tell(asked: int, before: int = done * judge.queries, name: str = scheme.name) -> None:
             progress(before + asked, len(built) * judge.queries, f"{name}: ranking for each query")
 
-        rank: Callable[[range], Ranked] = partial(archive_rankings, index, scheme, rows, sharing_first=tags_overlap)
-        if sets is not None:
-            rank = partial(_among, index, scheme, sets, tags_overlap)
+        question = RankingQuestion(scheme, sets, tags_overlap)
+        spread = None if pool is None else SpreadRankings(pool, index, question)
         found[scheme.name] = judge.measure(
-            rank,
+            partial(question.rankings, index) if spread is None else spread.rankings,
             {},
             tell,
             can_ask=can_ask(index, scheme, rows),
             depth=0 if record is None else record.depth,
+            seconds=None if spread is None else partial(spread.seconds, judge.queries),
         )
     if record is not None:
         record.measured, record.relevant, record.query_counts = found, judge.relevant, query_counts
@@ -153,11 +157,6 @@ def evaluate_index(
         remarks=tuple(remarks),
         titles={scheme.name: scheme.title for scheme in built},
     )
-
-
-def _among(index: Index, scheme: Scheme, sets: QuerySets, tags_overlap: bool, places: range) -> Ranked:
-    queries = sets.queries[places.start : places.stop]
-    return rankings_among(index, scheme, queries, sets.gallery, sharing_first=tags_overlap)
 
 
 def shown_tags(index: Index) -> MultiLabelFigures | None:

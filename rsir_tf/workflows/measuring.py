@@ -136,6 +136,7 @@ class Judge:
         *,
         can_ask: NDArray[np.bool_] | None = None,
         depth: int = 0,
+        seconds: Callable[[], float] | None = None,
     ) -> Measured:
         """Let each query ask once, and then time a few queries more.
 
@@ -145,6 +146,7 @@ class Judge:
             tell: Called after each query with how many are done.
             can_ask: bool [N], which images have what the scheme asks with: the others are ranked, but are no queries.
             depth: How many images of each ranking to keep.
+            seconds: Measures the time of a query, where others rank; None for `seconds_per_query` here.
         """
         metrics = RankingMetrics(variant=self._variant, cutoffs=self._cutoffs, max_relevant=self._largest)
         graded = GradedMetrics(self._graded_cutoffs)
@@ -167,7 +169,8 @@ class Judge:
             hits.append(first[first != row][:FIRST_HITS])
             tell(len(rows))
         # After all queries, so that everything that is read from disk lies in memory.
-        costs = {**costs, "seconds_per_query": seconds_per_query(rank, self.queries)}
+        each = seconds_per_query(rank, self.queries) if seconds is None else seconds()
+        costs = {**costs, "seconds_per_query": each}
         return Measured(
             figures=replace(metrics.figures(intervals=self._intervals), graded=graded.figures(), costs=costs),
             queries=np.array(rows, dtype=np.int64),

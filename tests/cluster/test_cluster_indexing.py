@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_in import Stand
 
 from rsir_tf.archives import Archive, open_archive
 from rsir_tf.cluster import Failed, WorkerPool
@@ -22,25 +22,7 @@ from rsir_tf.presentation import save_png
 from rsir_tf.ranking import open_index
 from rsir_tf.workflows import ModelOnWorkers, clustered_indexing, index_archive
 
-pytest.importorskip("ray", reason="Ray is not installed (the extra `cluster`)")
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflows"))
-from stand_in import Stand
-
 IMAGES = 40
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A cluster of two nodes; their processes find the modules of these tests."""
-    from ray.cluster_utils import Cluster
-
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
-    os.environ.update(PYTHONPATH=path, RAY_USAGE_STATS_ENABLED="0")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000})
-    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
-    yield cluster.address
-    cluster.shutdown()
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled
+from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled, told_apart
 from rsir_tf.ranking.bounds.operands import RegionBlock, side_by_side, squared_norms
 
 
@@ -62,10 +64,33 @@ def test_settled_measures_only_what_meets_or_is_wide():
     measured = []
     distances = settled(low, high, lambda index: measured.append(index) or truth[index])
     assert sorted(measured) == [1, 2, 4]
-    assert distances.tolist() == [(low[0] + high[0]) / 2, truth[1], truth[2], 30.0, 0.0, np.inf]
+    assert distances[[1, 2, 4, 5]].tolist() == [truth[1], truth[2], 0.0, np.inf]
+    np.testing.assert_allclose(distances[[0, 3]], [10.0, 30.0], rtol=1e-10)  # in the middle of their cells
 
 
 def test_settled_sees_through_a_wide_interval():
     # The first spans the two others, which do not meet each other: all three are open.
     low, high = np.array([1.0, 2.0, 4.0]), np.array([5.0, 2.5, 4.5])
-    assert settled(low, high, lambda index: [4.2, 2.2, 4.1][index]).tolist() == [4.2, 2.2, 4.1]
+    np.testing.assert_allclose(settled(low, high, lambda at: [4.2, 2.2, 4.1][at]), [4.2, 2.2, 4.1], rtol=1e-10)
+
+
+@given(
+    places=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), min_size=1, max_size=20),
+    widths=st.lists(st.sampled_from([0.0, 1e-14, 1e-12, 1e-10, 1.0]), min_size=40, max_size=40),
+    cut=st.integers(0, 20),
+)
+def test_settled_distances_depend_on_the_distances_alone(places, widths, cut):
+    # Distances that are 0, far apart, or closer to each other than a cell is wide; intervals of any width around them.
+    truth = np.array([place * 0.37 * (1 + step * 3e-11) for place, step in places])
+    wide, narrow = (
+        settled(truth * (1 - np.array(some)), truth * (1 + np.array(some)), lambda at: truth[at])
+        for some in (widths[: len(truth)], widths[20 : 20 + len(truth)])
+    )
+    assert wide.tolist() == narrow.tolist()
+    np.testing.assert_allclose(wide, truth, rtol=1e-10)
+    assert (np.argsort(wide, kind="stable") == np.argsort(truth, kind="stable")).all()
+    parts = [
+        settled(part * (1 - 1e-12), part * (1 + 1e-12), lambda at, part=part: part[at])
+        for part in (truth[:cut], truth[cut:])
+    ]
+    assert told_apart(np.concatenate(parts), lambda at: truth[at]).tolist() == wide.tolist()

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from rsir_tf.ranking.bounds.operands import Queries, RegionBlock
 from rsir_tf.ranking.set_distance import mean_of_directions, mean_over_regions
 
-_NARROW = 1e-10
-"""Relative width below which the middle of an interval is as good as a measurement."""
+_MIDDLE = np.int64(1 << 18)
+"""The bit that leads from the lower end of a cell to its middle: it stands for 2⁻³⁴ to 2⁻³⁵ of the number."""
 
 _PRODUCT = 1 << 18
 """Multiplications of one product. OpenBLAS spreads larger ones over threads, which wait for each other: on a busy
@@ -157,7 +157,10 @@ def rounding_error(
 def settled(
     low: NDArray[np.float64], high: NDArray[np.float64], measure: Callable[[int], float]
 ) -> NDArray[np.float64]:
-    """Turn intervals into distances in the true order, measuring directly only where intervals meet or are wide.
+    """Turn intervals into distances in the true order, measuring directly only where intervals leave something open.
+
+    The result depends on the distances alone and not on the intervals, whose last bits differ between machines, numbers
+    of threads, and blocks of images: see `told_apart`.
 
     Args:
         low: float64 [N], ≥ 0.
@@ -165,18 +168,40 @@ def settled(
         measure: Takes the index of one of the N and gives its distance, computed directly.
 
     Returns:
-        float64 [N]: the middle of an interval that is narrow and meets no other, with a relative error below 1e-10; for
-        all others what `measure` gave. So 0 is exact.
+        float64 [N], with a relative error below 1e-10.
     """
-    distances = (low + high) / 2
-    order = np.argsort(low, kind="stable")
-    reach = np.maximum.accumulate(high[order])
-    meets_earlier = np.zeros(len(order), dtype=bool)
-    meets_earlier[1:] = low[order[1:]] <= reach[:-1]
-    # The first of a group meets no earlier one, but the next one meets it.
-    together = meets_earlier | np.append(meets_earlier[1:], False)
-    # Where a region equals one of the query, the square root makes a small absolute error large.
-    wide = high[order] > low[order] * (1 + _NARROW)
-    for index in order[together | wide]:
-        distances[index] = measure(int(index))
-    return distances
+    distances = low.copy()
+    for index in np.flatnonzero(_cells(low) != _cells(high)).tolist():
+        distances[index] = measure(index)
+    return told_apart(distances, measure)
+
+
+def told_apart(distances: NDArray[np.float64], measure: Callable[[int], float]) -> NDArray[np.float64]:
+    """Round distances, except for those that would become equal: these are measured directly.
+
+    Rounding is to the middle of cells that are a part of 2⁻³³ of the distance wide. It does not change a result of its
+    own: told apart among some images, and then among more, distances are what they are if told apart at once.
+
+    Args:
+        distances: float64 [N], ≥ 0; each is in the cell of the directly computed distance.
+        measure: As for `settled`.
+
+    Returns:
+        float64 [N], in the order of the directly computed distances; 0 and infinity are exact.
+    """
+    cells = _cells(distances)
+    between = (distances > 0) & np.isfinite(distances)
+    order = np.argsort(cells)
+    same = cells[order[1:]] == cells[order[:-1]]
+    shared = np.zeros(len(order), dtype=bool)
+    shared[order] = np.append(same, False) | np.append(False, same)
+    told = np.where(between, (cells | _MIDDLE).view(np.float64), distances)
+    for index in np.flatnonzero(shared & between).tolist():
+        told[index] = measure(index)
+    return told
+
+
+def _cells(distances: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The bits of each distance without the last nineteen."""
+    bits: NDArray[np.int64] = np.ascontiguousarray(distances).view(np.int64)
+    return np.asarray(bits & ~np.int64(2 * _MIDDLE - 1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.ranking.bounds.blocks import region_blocks
-from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled
+from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled, told_apart
 from rsir_tf.ranking.bounds.operands import side_by_side
 from rsir_tf.ranking.bounds.search_bounds import groups
 from rsir_tf.ranking.set_distance import direct_set_distance
@@ -70,6 +70,29 @@ def set_distances(
         measure = partial(_measure_at, stored, query.astype(np.float64), positions, direction)
         distances[positions] = settled(low[at, positions], high[at, positions], measure)
         yield distances
+
+
+def told_apart_among(
+    stored: StoredVectors,
+    query: NDArray[np.float32],
+    direction: str,
+    wanted: NDArray[np.bool_],
+    distances: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Join distances of which each was computed by `set_distances` among some of the images; see `told_apart`.
+
+    Args:
+        stored: The vectors of the index.
+        query: float32 [m, C].
+        direction: "query" or "both".
+        wanted: bool [P].
+        distances: float64 [P].
+    """
+    positions = np.flatnonzero(wanted)
+    measure = partial(_measure_at, stored, query.astype(np.float64), positions, direction)
+    joined: NDArray[np.float64] = distances.copy()
+    joined[positions] = told_apart(distances[positions], measure)
+    return joined
 
 
 def _measure_at(

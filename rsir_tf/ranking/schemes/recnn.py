@@ -20,7 +20,7 @@ from rsir_tf.index.derived import DerivedFile
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.bounds.component_bounds import COMPONENTS
 from rsir_tf.ranking.bounds.search_bounds import groups, narrowed_bounds, reach
-from rsir_tf.ranking.bounds.true_order import all_set_distances
+from rsir_tf.ranking.bounds.true_order import all_set_distances, told_apart_among
 from rsir_tf.ranking.region_matching import require_vectors
 from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
 from rsir_tf.ranking.set_distance import (
@@ -120,6 +120,14 @@ class ReCNN:
         if self.vectors == "unit":
             return brute_force.all_distances_in_threads(self._unit_distances, stored, queries, wanted)
         return all_set_distances(stored, (query.recnn for query in queries), self.direction, wanted)
+
+    def joined(
+        self, stored: StoredVectors, query: ImageFeatures, wanted: NDArray[np.bool_], distances: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """See `JoinsParts.joined`."""
+        if self.vectors == "unit":
+            return distances
+        return told_apart_among(stored, query.recnn, self.direction, wanted, distances)
 
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range

@@ -1,0 +1,126 @@
+"""Actors on a Ray cluster that each hold something of their own, such as a part of an index, and answer about it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from rsir_tf.cluster.connection import connected, reason, use_all_cores
+from rsir_tf.cluster.pool import TRIES
+from rsir_tf.errors import ClusterError, RsirError
+
+State = TypeVar("State")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+SECONDS_TO_BEGIN = 120.0
+"""After this time without a sign of life, a worker that was to start is given up."""
+
+AT_ONCE = 4
+"""Questions that one actor answers at the same time."""
+
+
+class Holders(Generic[State]):
+    """Actors that each hold one thing. They end when this object is no longer used, or with this process.
+
+    An actor that dies is started again by Ray, where there still is a machine for it; it opens the same thing again,
+    and is asked again. They take no processor from others on the cluster's books, so that searches do not wait for the
+    end of other work.
+
+    Args:
+        address: Of the cluster's head, HOST:PORT; "auto" for the cluster that this machine belongs to.
+        openers: One for each actor: opens what it is to hold. They are spread over the machines in turn, and work in
+            the folder in which this process works.
+
+    Raises:
+        ClusterError: Ray is not installed, no cluster of the same versions is reached, or an actor does not start.
+        RsirError: An actor cannot open what it is to hold; its machine is named.
+    """
+
+    def __init__(self, address: str, openers: Sequence[Callable[[], State]]) -> None:
+        self._ray, _ = connected(address)
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+        holder = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=TRIES - 1, max_concurrency=AT_ONCE)(
+            _Holder
+        )
+        self._actors = [
+            holder.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=True)
+            ).remote(opener, os.getcwd())
+            for number, opener in enumerate(openers)
+        ]
+        self._begin()
+
+    def ask(self, function: Callable[[State, Job], Result], jobs: Mapping[int, Job]) -> dict[int, Result]:
+        """Ask some actors, all at the same time, and wait for all of them.
+
+        Args:
+            function: Called in an actor with what that holds, and its job.
+            jobs: Number of an actor → its job.
+
+        Returns:
+            Number of an actor → what the function returned.
+
+        Raises:
+            ClusterError: An actor died `TRIES` times, or cannot be reached.
+            RsirError: What the function raised.
+        """
+        asked = {number: self._actors[number].do.remote(function, job) for number, job in jobs.items()}
+        return {number: self._answer(number, each) for number, each in asked.items()}
+
+    def _begin(self) -> None:
+        begun = [actor.ready.remote() for actor in self._actors]
+        ready, late = self._ray.wait(begun, num_returns=len(begun), timeout=SECONDS_TO_BEGIN)
+        for number, each in enumerate(begun):
+            if each in ready:
+                self._answer(number, each)
+        if late:
+            raise ClusterError(
+                f"{len(late)} of {len(begun)} workers have not begun within {SECONDS_TO_BEGIN:g} seconds",
+                wanted="a cluster with room for them",
+                cure="`ray status` shows what it has",
+            )
+
+    def _answer(self, number: int, asked: Any) -> Any:
+        try:
+            return self._ray.get(asked)
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, RsirError):
+                raise error.cause from error
+            raise ClusterError(f"worker {number + 1} of {len(self._actors)} failed: {reason(error)}") from error
+        except self._ray.exceptions.RayError as error:
+            raise ClusterError(
+                f"worker {number + 1} of {len(self._actors)} was lost: {reason(error)}",
+                cure="`ray status` shows which machines are left; then run the command again",
+            ) from error
+
+
+class _Holder:
+    """What runs on the cluster."""
+
+    def __init__(self, opener: Callable[[], Any], folder: str) -> None:
+        os.chdir(folder)
+        use_all_cores()
+        self._opener, self._state = opener, None
+        self._opening = threading.Lock()
+
+    def begin(self) -> Any:
+        with self._opening:
+            if self._state is None:  # It is new, or was started again.
+                try:
+                    self._state = self._opener()
+                except RsirError as error:
+                    where = f"{socket.gethostname()}: {error.found}"
+                    raise type(error)(where, wanted=error.wanted, cure=error.cure) from error
+            return self._state
+
+    def do(self, function: Callable[[Any, Any], Any], job: Any) -> Any:
+        return function(self.begin(), job)
+
+    def ready(self) -> None:
+        self.begin()

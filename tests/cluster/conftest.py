@@ -1,0 +1,28 @@
+"""One Ray cluster for all tests here, which skip where Ray is not installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / "workflows"), str(TESTS)]
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """A cluster of two nodes; their processes find the modules of these tests."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed (the extra `cluster`)")
+    from ray.cluster_utils import Cluster
+
+    path = os.pathsep.join([str(TESTS.parent), *sys.path])
+    os.environ.update(PYTHONPATH=path, RAY_USAGE_STATS_ENABLED="0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000})
+    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+    yield cluster.address
+    ray.shutdown()
+    cluster.shutdown()
