@@ -50,6 +50,7 @@ class ClassWeights(str, Enum):
 
     none = "none"
     balanced = "balanced"
+    root = "root"
 
 
 class Precision(str, Enum):
@@ -153,7 +154,9 @@ class Settings(OptionGroup):
     class_weights: Annotated[
         ClassWeights,
         typer.Option(
-            help="How much a class counts in the loss. balanced: the more, the rarer it is.", rich_help_panel=_FITTING
+            help="How much a class counts in the loss. balanced: the more, the rarer it is. root: the square root of "
+            "that, which is less.",
+            rich_help_panel=_FITTING,
         ),
     ] = ClassWeights.none
     clip_norm: Annotated[
@@ -263,6 +266,16 @@ def command(
     ] = 0.2,
     test_group: split_command.TestGroup = None,
     crops: CropOptions,
+    score_flips: Annotated[
+        bool,
+        typer.Option(
+            "--score-flips",
+            help="Score the masks of test images with the average of the network's answers to the image and its three "
+            "mirror images. It takes four times as long, and changes neither the network nor its export. A complete "
+            "run can be scored with and without it.",
+            rich_help_panel=_DATA,
+        ),
+    ] = False,
     seed: options.Seed = 0,
     config_file: config.Option = None,
     json: options.Json = False,
@@ -308,7 +321,7 @@ def command(
     console.say(f"training on {software()['device']}")
     leave_out = ("run", "json", *(("test", "test_group") if split else ()))
     with _options_kept(run, context, leave_out=leave_out), console.progress("training") as tell:
-        summary = train_archive(opened, drawn, run, chosen, progress=tell)
+        summary = train_archive(opened, drawn, run, chosen, score_flips=score_flips, progress=tell)
     console.say(f"{run}: {summary.ended}")
     if json:
         console.put_json(summary.to_json())

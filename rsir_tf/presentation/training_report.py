@@ -134,6 +134,8 @@ def _mask_lines(scores: dict[str, Any]) -> list[str]:
         ["class", "IU"], [[name, number(value, DIGITS)] for name, value in scores["class_iu"].items()], figures=True
     )
     found = f"{scores['images']} whole test images, {scores['pixels']:,} pixels."
+    if scores.get("flips"):
+        found += " The class of a pixel is that of the average over the image and its three mirror images."
     return [found, "", *markdown_table(means), "", *markdown_table(classes)]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +16,9 @@ PAD_MULTIPLE = 32
 
 PAD_MODE: Literal["symmetric"] = "symmetric"
 """Beyond the border, the image is mirrored, including its outermost pixels."""
+
+MIRRORED = tuple((slice(None, None, down), slice(None, None, right)) for down in (1, -1) for right in (1, -1))
+"""Indices that give an image itself and its three mirror images; each, applied twice, changes nothing."""
 
 TIE = 1e-4
 """What each class gets more than the next one, in logits."""
@@ -73,16 +77,26 @@ def padded(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.pad(images, leading + margins(*images.shape[-3:-1]), mode=PAD_MODE).astype(np.float32)
 
 
-def segment(model: keras.Model, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def segment(model: keras.Model, image: NDArray[np.uint8], *, flips: bool = False) -> NDArray[np.uint8]:
     """Segment one image.
 
     Args:
         model: From `build_fcn`.
         image: uint8 [H, W, 3], RGB, sides ≥ 16.
+        flips: Whether the probabilities (softmax of the logits) are averaged over the image and its three mirror
+            images: left to right, top to bottom, and both. This takes four times as long.
 
     Returns:
         uint8 [H, W], class indices. The image is mirrored at the right and the bottom up to multiples of 32, and the
         result is cropped to the image.
     """
     height, width = image.shape[:2]
-    return most_likely(np.asarray(model.predict_on_batch(padded(image)[None]))[0, :height, :width])
+
+    def logits(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(padded(picture)[None]))[0, :height, :width]
+
+    if not flips:
+        return most_likely(logits(image))
+    likely = sum(softmax(logits(image[step])[step], axis=-1) for step in MIRRORED)
+    # The logarithm, because `most_likely` breaks ties of logits.
+    return most_likely(np.log(np.maximum(likely, np.finfo(np.float32).tiny)))

@@ -90,6 +90,8 @@ class MaskSupervision:
         if absent:
             logging.getLogger("rsir_tf").warning("no training mask shows %s: its class weight is 0", ", ".join(absent))
         weights = median_frequency_weights(pixels, around)
+        if self.settings.class_weights == "root":
+            weights = np.sqrt(weights)
         return {name: float(f"{weight:.6g}") for name, weight in zip(names, weights, strict=True)}
 
     def sample(self) -> NDArray[np.float32]:

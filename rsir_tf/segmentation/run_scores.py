@@ -67,12 +67,14 @@ class RunScores:
     examples: list[Example] = field(default_factory=list)
 
 
-def score_run(run: Run, test: Archive, *, progress: Progress = silent) -> RunScores | None:
+def score_run(run: Run, test: Archive, *, flips: bool = False, progress: Progress = silent) -> RunScores | None:
     """Score the run's best network on whole test images.
 
     Args:
         run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored if they supervised the run.
+        flips: Whether each pixel's class is chosen by the average over the image's four mirror images, as `segment`
+            says; tags are scored without.
         progress: Called after each image.
 
     Returns:
@@ -90,7 +92,7 @@ def score_run(run: Run, test: Archive, *, progress: Progress = silent) -> RunSco
     content: dict[str, Any] = {}
     examples: list[Example] = []
     if masked:
-        content, examples = _score_masks(network, PairReader(masked, run.label_set), progress)
+        content, examples = _score_masks(network, PairReader(masked, run.label_set), flips, progress)
     if tagged:
         content["tags"], with_tags = _score_tags(network, tagged, run.label_set, progress)
         examples = examples or with_tags
@@ -98,13 +100,15 @@ def score_run(run: Run, test: Archive, *, progress: Progress = silent) -> RunSco
     return RunScores(content, examples)
 
 
-def _score_masks(network: keras.Model, reader: PairReader, progress: Progress) -> tuple[dict[str, Any], list[Example]]:
+def _score_masks(
+    network: keras.Model, reader: PairReader, flips: bool, progress: Progress
+) -> tuple[dict[str, Any], list[Example]]:
     classes = len(reader.label_set.names)
     confusion = np.zeros((classes, classes), np.int64)
     chosen, examples = _chosen(len(reader)), []
     for index, record in enumerate(reader.records):
         image, truth = reader.read(index)
-        prediction = segment(network, image)
+        prediction = segment(network, image, flips=flips)
         confusion += confusion_matrix(truth, prediction, classes)
         if index in chosen:
             counts = truth < classes
@@ -112,7 +116,7 @@ def _score_masks(network: keras.Model, reader: PairReader, progress: Progress) -
             examples.append(Example(record.id, image, prediction, truth, right))
         progress(index + 1, len(reader), "scoring whole test images")
     scores = segmentation_scores(confusion).to_json(reader.label_set.names)
-    return {**scores, "images": len(reader)}, examples
+    return {**scores, "images": len(reader), "flips": flips}, examples
 
 
 def _score_tags(

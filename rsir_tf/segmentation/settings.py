@@ -46,7 +46,8 @@ class TrainingSettings:
             epochs on disk (half precision), and goes round them: far fewer computations, less variety.
         dropout: After fc6 and fc7 and, where tags supervise, on the image's descriptor.
         clip_norm: Largest norm of all gradients together; 0 for no limit.
-        class_weights: "none", or "balanced" by the median frequency of the training masks' classes.
+        class_weights: "none", "balanced" by the median frequency of the training masks' classes, or "root" for the
+            square roots of those, which favour rare classes less.
         precision: Of the layers' computations: "float32", "mixed_float16" or "mixed_bfloat16"; weights, logits and loss
             are float32 in all of them, and so is what is exported.
         best_by: Figure on the held-out images that chooses the best epoch, one of `FIGURES`: "mean_iu" with masks;
@@ -83,7 +84,7 @@ class TrainingSettings:
     cached_views: int = 0
     dropout: float = 0.5
     clip_norm: float = 1.0
-    class_weights: Literal["none", "balanced"] = "none"
+    class_weights: Literal["none", "balanced", "root"] = "none"
     precision: Precision = "float32"
     best_by: str = ""
     patience: int = 0
@@ -110,7 +111,7 @@ class TrainingSettings:
             "decay_to_start": (0 <= self.decay_to_start < float("inf"), "0 or more"),
             "average_weights": (0 <= self.average_weights < 1, "0 (none) or more, below 1"),
             "trunk_rate": (0 < self.trunk_rate < float("inf"), "a positive number; freeze keeps layers as they are"),
-            "class_weights": (self.class_weights in ("none", "balanced"), "'none' or 'balanced'"),
+            "class_weights": (self.class_weights in ("none", "balanced", "root"), "'none', 'balanced' or 'root'"),
             "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
             "patience": (self.patience >= 0, "0 (never stop early) or more"),
             "dropout": (0 <= self.dropout < 1, "0 or more, below 1"),

@@ -51,7 +51,13 @@ def usual_supervision(archive: Archive) -> Literal["masks", "tags"]:
 
 
 def train_archive(
-    archive: Archive, split: Split, run: Path, settings: TrainingSettings, *, progress: Progress = silent
+    archive: Archive,
+    split: Split,
+    run: Path,
+    settings: TrainingSettings,
+    *,
+    score_flips: bool = False,
+    progress: Progress = silent,
 ) -> TrainingSummary:
     """Train a network on an archive, score it on the test part, and write the report with its pictures.
 
@@ -61,7 +67,9 @@ def train_archive(
         archive: With masks and a label set, or with tags, as the settings' supervision says.
         split: Which images train and which test.
         run: The run's folder; made, or continued where it holds the same run.
-        settings: What changes the result.
+        settings: What changes the network.
+        score_flips: Whether the test images are scored with the average over their mirror images; see
+            `write_run_report`.
         progress: Called after each step and each test image.
 
     Raises:
@@ -71,12 +79,14 @@ def train_archive(
 
     trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval, drawing=training_report)
     test = leave_out_void(select(archive, split, "test"), progress) if split.test else None
-    scores = write_run_report(trained, test, progress=progress)
+    scores = write_run_report(trained, test, flips=score_flips, progress=progress)
     ended = why_complete(trained, settings.epochs, settings.patience)
     return TrainingSummary(run, len(trained.history()), ended or "not complete", scores)
 
 
-def write_run_report(run: Run, test: Archive | None, *, progress: Progress = silent) -> dict[str, Any] | None:
+def write_run_report(
+    run: Run, test: Archive | None, *, flips: bool = False, progress: Progress = silent
+) -> dict[str, Any] | None:
     """Score a run's best network on whole test images and write `report/` into the run's folder.
 
     Files: `scores.json`, `report.md`, `curves.png`, `examples.png`; each is replaced atomically.
@@ -85,6 +95,8 @@ def write_run_report(run: Run, test: Archive | None, *, progress: Progress = sil
         run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored where the run was supervised by them. None where all images
             trained.
+        flips: Whether each pixel's class is chosen by the average over the image's four mirror images, which takes
+            four times as long. `scores.json` and the report say so; an exported network does not do it.
         progress: Called after each image.
 
     Returns:
@@ -98,7 +110,7 @@ def write_run_report(run: Run, test: Archive | None, *, progress: Progress = sil
 
     folder, history = run.path / "report", run.history()
     write_curves(folder / "curves.png", history)
-    scored = None if test is None else score_run(run, test, progress=progress)
+    scored = None if test is None else score_run(run, test, flips=flips, progress=progress)
     if scored is None:
         return None
     colours = run.label_set.colours

@@ -22,6 +22,27 @@ def test_by_hand() -> None:
     assert most_likely(logits).dtype == np.uint8
 
 
+class Columns:
+    """Stands for a network of two classes; its logits tell where in the picture it sees a pixel, and its brightness."""
+
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
+        red, column = images[..., 0], np.arange(images.shape[2], dtype=np.float32)
+        return np.stack([np.where(red > 0, 1.0, 0.0), np.where(column == 0, 4.0, 0.5 * np.ones_like(red))], axis=-1)
+
+
+def test_mirror_images_are_averaged_as_probabilities_where_they_lie() -> None:
+    # The second class is said wherever a pixel lies in the first column (logit 4) and where red is 0 (0.5 > 0). With
+    # mirror images, half of the answers for both outer columns are from the first column: there, with red,
+    # p₂ = ½·σ(4 − 1) + ½·σ(0.5 − 1) = ½·0.953 + ½·0.378 > ½. The mean of the inner columns is as without flips.
+    image = np.zeros((16, 18, 3), np.uint8)
+    image[3:5] = 200
+    plain, averaged = segment(Columns(), image), segment(Columns(), image, flips=True)
+    assert plain[:, 0].all()
+    np.testing.assert_array_equal(plain[:, -1] == 0, image[:, -1, 0] > 0)
+    assert averaged[:, [0, -1]].all()
+    np.testing.assert_array_equal(averaged[:, 1:-1], plain[:, 1:-1])
+
+
 @settings(max_examples=50)
 @given(arrays.arrays(np.float32, (4, 6), elements=st.floats(-50, 50, width=32)))
 def test_what_is_ahead_by_more_is_what_argmax_says(logits: np.ndarray) -> None:

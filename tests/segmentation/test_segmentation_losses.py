@@ -21,6 +21,8 @@ from rsir_tf.segmentation.losses import (
     require_labels,
     weigh_pixels,
 )
+from rsir_tf.segmentation.mask_supervision import MaskSupervision
+from rsir_tf.segmentation.settings import TrainingSettings
 
 LABELS = LabelSet("test", ("a", "b", "c"), (1, 2, 3), ((9, 0, 0), (0, 9, 0), (0, 0, 9)), ignore_ids=(0,))
 
@@ -66,6 +68,16 @@ def test_median_frequency_balancing_worked_out_by_hand(tmp_path: Path) -> None:
     np.testing.assert_array_equal(around, [256 + 128, 128, 0])
     # f_a = 320/384 = 5/6, f_b = 64/128 = 1/2, their median 2/3; c does not occur and does not count in the median.
     np.testing.assert_allclose(median_frequency_weights(pixels, around), [4 / 5, 4 / 3, 0], rtol=1e-6)
+
+
+def test_root_weights_are_the_square_roots_of_balanced_ones(tmp_path: Path) -> None:
+    first, second = np.zeros((16, 16)), np.zeros((16, 16))
+    second[:4], second[8:] = 1, VOID
+    records = reader_of(tmp_path, [first, second]).records
+    # As above: balanced gives a = (320 / 384 + 64 / 128) / 2 / (320 / 384) = 0.8 and b = (…) / (64 / 128) = 4 / 3.
+    settings = TrainingSettings(weights="none", class_weights="root")
+    weights = MaskSupervision(LABELS, records, (), settings).record["class_weights"]
+    assert weights == {"a": pytest.approx(0.8**0.5, rel=1e-5), "b": pytest.approx((4 / 3) ** 0.5, rel=1e-5), "c": 0}
 
 
 def test_masks_that_are_void_all_over_are_refused(tmp_path: Path) -> None:

@@ -339,18 +339,21 @@ def test_one_image_trains_with_a_batch_that_is_larger(archive: Archive, tmp_path
     assert (ended.path / "report" / "curves.png").exists()
 
 
-def test_the_report_scores_whole_images(run: Run, archive: Archive, split: Split) -> None:
+@pytest.mark.parametrize("flips", [True, False])
+def test_the_report_scores_whole_images(flips: bool, run: Run, archive: Archive, split: Split) -> None:
     test = select(archive, split, "test")
-    scores = write_run_report(run, test)
+    scores = write_run_report(run, test, flips=flips)
     assert scores is not None
     network, right, pixels = load_best(run), 0, 0
     for record in test:
         truth = read_mask(record.mask, archive.label_set, (64, 64))
-        right += int((segment(network, record.source.read()) == truth).sum())
+        right += int((segment(network, record.source.read(), flips=flips) == truth).sum())
         pixels += truth.size
     assert scores["pixels"] == pixels
     assert scores["pixel_accuracy"] == pytest.approx(right / pixels)
     assert json.loads((run.path / "report" / "scores.json").read_text()) == scores
     for name in ("report.md", "curves.png", "examples.png"):
         assert (run.path / "report" / name).stat().st_size > 100
-    assert "| mean IU (held out) | learning rate |" in (run.path / "report" / "report.md").read_text()
+    report = (run.path / "report" / "report.md").read_text()
+    assert "| mean IU (held out) | learning rate |" in report
+    assert ("three mirror images" in report) == scores["flips"] == flips
