@@ -14,6 +14,7 @@ This is the map of the package, from top to bottom. Imports go downwards only, a
     index/          segments on disk: images, regions and their vectors; it computes no distances
     ranking/        schemes (what "near" means), what makes them quick, search over an index
     cluster/        the adapter to Ray: workers on many machines
+    databases/      vector databases that propose images: one file a kind
     evaluation/     relevance, and figures of rankings and of tags
     presentation/   everything that people look at: pictures, sheets, plots, tables, reports, pages, maps
     contract        what a model answers: names of signatures and tensors, Prediction, ModelDescription, Model

@@ -48,3 +48,7 @@ class ServerUnavailableError(ModelError):
 
 class ClusterError(RsirError):
     """A cluster that cannot be reached, or whose workers cannot begin."""
+
+
+class DatabaseError(RsirError):
+    """A vector database that cannot be reached, or a collection in it that is not what it should be."""

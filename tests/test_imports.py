@@ -24,7 +24,7 @@ BOTTOM = {
 BOTTOM |= {"processors", "progress", "wording"}
 SHARED = {"rasters"}
 ROOMS = {"archives", "segmentation", "serving", "regions", "baselines", "index", "ranking", "evaluation"}
-ROOMS |= {"presentation", "cluster"}
+ROOMS |= {"presentation", "cluster", "databases"}
 HEAVY = ("tensorflow", "keras", "tensorflow_addons", "tensorflow_serving", "rsir_tf.segmentation")
 STANDS_IN = "rsir_tf.serving.messages"  # Loads TensorFlow's messages with an empty module in TensorFlow's place.
 

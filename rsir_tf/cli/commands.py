@@ -12,6 +12,7 @@ from rsir_tf.cli import (
     index,
     info,
     join,
+    publish,
     query,
     segment,
     serve,
@@ -24,7 +25,24 @@ from rsir_tf.cli import (
 from rsir_tf.cli.option_groups import with_groups
 from rsir_tf.cli.scene_options import SceneCommand
 
-MODULES = (synth, check, split, train, export, serve, index, join, query, segment, evaluate, compare, web, info, share)
+MODULES = (
+    synth,
+    check,
+    split,
+    train,
+    export,
+    serve,
+    index,
+    join,
+    query,
+    segment,
+    evaluate,
+    compare,
+    web,
+    info,
+    share,
+    publish,
+)
 
 
 def register(app: typer.Typer) -> None:

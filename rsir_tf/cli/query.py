@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rsir_tf.cli import console, options, query_output
+from rsir_tf.cli.candidate_options import CandidateOptions
 from rsir_tf.cli.cluster_options import ClusterOptions
 from rsir_tf.cli.connection import Connection
 from rsir_tf.cli.example_options import ContentOptions, ExampleOptions
@@ -115,6 +116,7 @@ def command(
     direction: options.Direction = None,
     vectors: options.Vectors = None,
     stages: SecondStages,
+    proposed: CandidateOptions,
     examples: ExampleOptions,
     content: ContentOptions,
     region: Annotated[
@@ -159,7 +161,9 @@ def command(
         typer.Option("--jsonl", help="Print each image's result as one line of JSON, as soon as it is known."),
     ] = False,
 ) -> None:
-    """Rank the images of an index by their distance to an image, or to one of its regions. The search is exact.
+    """Rank the images of an index by their distance to an image, or to one of its regions.
+
+    The search is exact, except with --candidates.
 
     Several examples ask together with --together, --like and --unlike; --shows asks for classes. Of several images that
     ask one by one, those that cannot be used are named on stderr, the others are answered, and the exit code is 1. A
@@ -175,6 +179,10 @@ def command(
         (region is not None and at is not None, "both --region and --at are given: name one"),
         (json and jsonl, "both --json and --jsonl are given: name one"),
         (several and (one_region or montage is not None), "--region, --at and --montage are for one image"),
+        (
+            proposed.candidates is not None and (stages.chosen or examples.several),
+            "--candidates is for a query image alone, without second stages",
+        ),
         (examples.together and (one_region or not files), "--together is for several whole images"),
         (
             marked and not (examples.several or content.any),
@@ -215,6 +223,7 @@ def command(
                 "--montage, --matched-regions and --heatmap": pictures,
                 "how a query is read": reading,
                 "a setting that the index must have": required.named,
+                "--candidates": proposed.candidates,
             }
         )
         ranks, opened_index = prepare()
@@ -237,6 +246,7 @@ def command(
             shows=content.classes(opened_index),
             **examples.arguments,
             limits=limits,
+            proposals=proposed.open(opened_index, ranks, top=hits),
             part=part,
             reading=reading,
             asked=required.named,

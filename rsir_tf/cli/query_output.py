@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking import Index
     from rsir_tf.rasters import Source
     from rsir_tf.workflows import QueryResult, RankedHits
+    from rsir_tf.workflows.proposing import Proposed
 
 Result = TypeVar("Result", bound="RankedHits")
 
@@ -224,6 +225,8 @@ def tell_problems(result: RankedHits) -> None:
     """
     if result.without_place:
         console.say(f"left out {counted(result.without_place, 'image')} of the index, of which {NO_PLACE}")
+    if result.proposed is not None and not result.exact:
+        console.say(f"only images that {result.proposed.address} proposed were searched{_recall(result.proposed)}")
     if result.never_shown:
         console.say(f"no image of the index shows {' or '.join(result.never_shown)}")
     elif not result.hits:
@@ -282,6 +285,12 @@ def change_table(result: QueryResult) -> str:
     ]
     header = ["change", "region", "class", "pixels", "nearest there", "id"]
     return "\n".join(console_table(Table(header, rows, right=(0, 1, 3))))
+
+
+def _recall(proposed: Proposed) -> str:
+    if proposed.recall is None:
+        return "; how many of the nearest are among them was not measured for such a query"
+    return f"; of the exact first 10, {proposed.recall:.2%} are among {proposed.recall_top:,} proposed ones"
 
 
 def _more(count: int) -> str:

@@ -25,6 +25,7 @@ _HOMES = {
     "Index": "rsir_tf.ranking.searchable_index",
     "Match": "rsir_tf.ranking.scheme",
     "Mixed": "rsir_tf.ranking.mixing",
+    "Proposal": "rsir_tf.ranking.proposals",
     "Reranked": "rsir_tf.ranking.stages",
     "SCHEMES": "rsir_tf.ranking.schemes",
     "Scheme": "rsir_tf.ranking.scheme",
@@ -39,6 +40,7 @@ _HOMES = {
     "make_schemes": "rsir_tf.ranking.schemes",
     "open_index": "rsir_tf.ranking.searchable_index",
     "options_of": "rsir_tf.ranking.schemes",
+    "proposal_of": "rsir_tf.ranking.proposals",
     "rankings_among": "rsir_tf.ranking.whole_archives",
     "region_set_distance": "rsir_tf.ranking.set_distance",
     "require_layers": "rsir_tf.ranking.further_layers",
@@ -66,6 +68,7 @@ __all__ = [
     "Index",
     "Match",
     "Mixed",
+    "Proposal",
     "Reranked",
     "Scheme",
     "Shown",
@@ -79,6 +82,7 @@ __all__ = [
     "make_schemes",
     "open_index",
     "options_of",
+    "proposal_of",
     "rankings_among",
     "region_set_distance",
     "require_layers",
@@ -97,6 +101,7 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.further_layers import layers_read, require_layers
     from rsir_tf.ranking.images import HeldBlock, ImageBlock
     from rsir_tf.ranking.mixing import Mixed
+    from rsir_tf.ranking.proposals import Proposal, proposal_of
     from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme
     from rsir_tf.ranking.schemes import DEFAULT_SCHEME, SCHEMES, derived_files, make_scheme, make_schemes, options_of
     from rsir_tf.ranking.searchable_index import Index, open_index

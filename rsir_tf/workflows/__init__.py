@@ -14,6 +14,8 @@ refining     images of an index (marked_examples), or classes → ranked hits, w
 query_windows   the part of a scene that asks             geographic_limits   where hits may lie (footprints)
 query_drawing, query_maps   … → a contact sheet of them; GeoJSON and GeoParquet (hit_regions: their outlines)
 sharing      an index → a table of its vectors for other programs
+publishing   an index → a collection in a vector database (published: what that says of itself)
+proposing    a query → the images that such a collection proposes
 similarity_maps   a query and a scene → how near each place of it is, by windows or by cells (sliding_region)
 evaluating   an index, or parts of it (query_sets) → retrieval figures, and what each query found (ranking_records)
 evaluation_report   … → a folder to look at
@@ -44,6 +46,8 @@ _HOMES = {
     "JoinSummary": "rsir_tf.workflows.joining",
     "ModelOnWorkers": "rsir_tf.workflows.clustered_indexing",
     "GeographicLimits": "rsir_tf.workflows.geographic_limits",
+    "Proposals": "rsir_tf.workflows.proposing",
+    "PublishSummary": "rsir_tf.workflows.publishing",
     "QueryResult": "rsir_tf.workflows.query_results",
     "QueryWindow": "rsir_tf.workflows.query_windows",
     "RankingRecord": "rsir_tf.workflows.ranking_records",
@@ -62,6 +66,7 @@ _HOMES = {
     "is_uc_merced": "rsir_tf.workflows.comparison_report",
     "join_parts": "rsir_tf.workflows.joining",
     "open_index_on_cluster": "rsir_tf.workflows.clustered_search",
+    "publish_index": "rsir_tf.workflows.publishing",
     "published_remarks": "rsir_tf.workflows.comparison_report",
     "query_image": "rsir_tf.workflows.querying",
     "query_images": "rsir_tf.workflows.querying",
@@ -88,6 +93,8 @@ __all__ = [
     "IndexSummary",
     "JoinSummary",
     "ModelOnWorkers",
+    "Proposals",
+    "PublishSummary",
     "QueryResult",
     "QueryWindow",
     "RankedHits",
@@ -107,6 +114,7 @@ __all__ = [
     "is_uc_merced",
     "join_parts",
     "open_index_on_cluster",
+    "publish_index",
     "published_remarks",
     "query_image",
     "query_images",
@@ -149,6 +157,8 @@ if TYPE_CHECKING:
     from rsir_tf.workflows.geographic_limits import GeographicLimits
     from rsir_tf.workflows.indexing import IndexSummary, index_archive
     from rsir_tf.workflows.joining import JoinSummary, join_parts
+    from rsir_tf.workflows.proposing import Proposals
+    from rsir_tf.workflows.publishing import PublishSummary, publish_index
     from rsir_tf.workflows.query_drawing import draw_query
     from rsir_tf.workflows.query_results import QueryResult, RankedHits
     from rsir_tf.workflows.query_sets import sets_of_split

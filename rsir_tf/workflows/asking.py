@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rsir_tf.contract import Model, Prediction
-    from rsir_tf.ranking import Index
+    from rsir_tf.ranking import ImageFeatures, Index
     from rsir_tf.rasters import Pixels
+    from rsir_tf.workflows.proposing import Proposed
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -63,7 +64,8 @@ class Asking:
 
     def answers(self, sources: Sequence[Source | RsirError]) -> list[QueryResult | RsirError]:
         """Answer each image for itself: its result, or why it cannot be asked with."""
-        asked, ranks, named = self._described(sources), self.marked.around(self.scheme), self.marked.named()
+        ranks, named = self._ranks(), self.marked.named()
+        asked = self._described(sources)
         always = self._always()
         among = _each(lambda each: self._candidates(each, always), asked)
         good = [
@@ -91,7 +93,7 @@ class Asking:
                 raise each
             asked.append(each)
         first, *others = asked
-        ranks = self.marked.around(self.scheme, further=[each.features() for each in others])
+        ranks = self._ranks([each.features() for each in others])
         answer = search(
             self.index,
             first.features(),
@@ -124,7 +126,23 @@ class Asking:
         limits = [always, self.limited.candidates(asked.source)]
         if self.options.tags_overlap:
             limits.append(sharing_classes(self.index, asked.features().classes.tolist()))
-        return both_of(limits)
+        limit, proposals = both_of(limits), self.options.proposals
+        return limit if proposals is None else proposals.candidates(asked.features(), limit)
+
+    def _ranks(self, further: Sequence[ImageFeatures] = ()) -> Scheme:
+        """The scheme, with further examples around it."""
+        ranks = self.marked.around(self.scheme, further=further)
+        if self.options.proposals is not None:
+            self.options.proposals.require_scheme(ranks)
+        return ranks
+
+    def _proposed(self) -> Proposed | None:
+        """What is known of the images that were proposed; None where all were searched."""
+        options, one_region = self.options, self.region is not None or self.at is not None
+        if options.proposals is None:
+            return None
+        limited = bool(self.limited or options.shows) or options.among is not None or options.tags_overlap
+        return options.proposals.about(measured=not (limited or one_region))
 
     def _require_settings(self) -> None:
         """Refuse another model than the index's, or other settings than it has."""
@@ -187,6 +205,7 @@ class Asking:
             examples=examples,
             source=asked.source,
             without_place=self.limited.without_place,
+            proposed=self._proposed(),
         )
 
 

@@ -97,6 +97,10 @@ class LimitedIndex:
         self._limits = limits or GeographicLimits()
         self.without_place = int((~self._footprints.known).sum()) if limits else 0
 
+    def __bool__(self) -> bool:
+        """Whether there is any limit."""
+        return bool(self._limits)
+
     def candidates(self, source: Source | None) -> Candidates | None:
         """The images that may be found for a query; None where there is no limit.
 

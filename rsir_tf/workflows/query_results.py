@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rsir_tf.rasters import Source
     from rsir_tf.regions import Regions
     from rsir_tf.workflows.hit_pictures import HitPicture
+    from rsir_tf.workflows.proposing import Proposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class RankedHits:
             limit.
         shares: The shares of these classes in each hit, in the same order.
         never_shown: Those of these classes that no image of the index shows.
+        proposed: What is known of the images that a vector database proposed; None where all were searched.
     """
 
     query: str
@@ -76,6 +78,7 @@ class RankedHits:
     shows: Mapping[str, float] = field(default_factory=dict)
     shares: tuple[tuple[float, ...], ...] = ()
     never_shown: tuple[str, ...] = ()
+    proposed: Proposed | None = None
 
     def footprint(self, number: int) -> BaseGeometry | None:
         """The ground of a hit in longitude and latitude, cut at the antimeridian; None where it has no place.
@@ -145,6 +148,7 @@ class RankedHits:
             **({"examples": asdict(self.examples)} if self.examples else {}),
             **({"shows": dict(self.shows)} if self.shows else {}),
             "exact": self.exact,
+            **({"candidates": self.proposed.to_json()} if self.proposed else {}),
             "without_place": self.without_place,
             "regions": self._asked_regions(),
             "hits": hits,

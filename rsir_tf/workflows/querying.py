@@ -53,8 +53,10 @@ def query_image(
             picked; a region is picked under a scheme that asks with whole images, or twice; an option has no such
             value; the index has no such example or class, or an example is marked twice; or a place is asked for and
             nothing says where the image lies.
-        MismatchError: The model, or a setting asked for, is not what the index was made with; both are named.
+        MismatchError: The model, or a setting asked for, is not what the index was made with; or `proposals` are for
+            another scheme; both are named.
         ModelError: The model does not answer.
+        DatabaseError: The vector database does not answer.
     """
     asking = _asking(index, model, search_options(options, named), region=region, at=at)
     (answer,) = asking.answers([asking.source(image)])

@@ -13,6 +13,7 @@ from rsir_tf.ranking import DEFAULT_SCHEME, Scheme
 if TYPE_CHECKING:
     from rsir_tf.ranking import Candidates
     from rsir_tf.workflows.geographic_limits import GeographicLimits
+    from rsir_tf.workflows.proposing import Proposals
     from rsir_tf.workflows.query_windows import QueryWindow
 
 
@@ -36,6 +37,7 @@ class SearchOptions:
         shows: Classes that hits have to show, each with the least share of the area; see `showing_classes`.
         limits: Where on Earth hits may lie; None for anywhere or nowhere known.
         among: Which images may be hits, besides all other limits; None for all.
+        proposals: A vector database that proposes images, of which the hits are the nearest; None searches them all.
         part: Which part of the image asks, where it is a scene; None for all of it. A picked point counts from its
             corner.
         reading: Fields of `rsir_tf.rasters.Recipe`, and "tile_names", that images are read by and not as the index's.
@@ -56,6 +58,7 @@ class SearchOptions:
     shows: Mapping[str, float] | None = None
     limits: GeographicLimits | None = None
     among: Candidates | None = None
+    proposals: Proposals | None = None
     part: QueryWindow | None = None
     reading: Mapping[str, Any] | None = None
     asked: Mapping[str, Any] | None = None

@@ -21,6 +21,7 @@ from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.bounds.component_bounds import COMPONENTS
 from rsir_tf.ranking.bounds.search_bounds import groups, narrowed_bounds, reach
 from rsir_tf.ranking.bounds.true_order import all_set_distances, told_apart_among
+from rsir_tf.ranking.proposals import Proposal
 from rsir_tf.ranking.region_matching import require_vectors
 from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
 from rsir_tf.ranking.set_distance import (
@@ -92,6 +93,10 @@ class ReCNN:
             Match(number, region, distance, int(hit.classes[region]), tuple(boxes[region]))
             for number, (region, distance) in enumerate(zip(regions.tolist(), apart.tolist(), strict=True))
         )
+
+    def proposal(self) -> Proposal:
+        """See `Proposable.proposal`: the distances from the query's regions to the nearest ones, squared and summed."""
+        return Proposal("recnn", "l2", unit=self.vectors == "unit")
 
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]

@@ -27,6 +27,7 @@ from rsir_tf.processors import in_threads
 from rsir_tf.ranking.bounds.levels import LEVELS
 from rsir_tf.ranking.bounds.search_bounds import reach
 from rsir_tf.ranking.brute_force import first
+from rsir_tf.ranking.proposals import Proposal
 from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
 from rsir_tf.vector_rankings import rankings
 
@@ -65,6 +66,10 @@ class ReCNNPlus:
     def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
         """No region explains the distance of two whole images."""
         return ()
+
+    def proposal(self) -> Proposal:
+        """See `Proposable.proposal`: the same distance."""
+        return Proposal("recnn_plus", self.metric)
 
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
