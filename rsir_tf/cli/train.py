@@ -53,6 +53,13 @@ class ClassWeights(str, Enum):
     root = "root"
 
 
+class TagPooling(str, Enum):
+    """How tags are pooled from score maps."""
+
+    scores = "scores"
+    softmax = "softmax"
+
+
 class Precision(str, Enum):
     """In what layers compute."""
 
@@ -159,6 +166,14 @@ class Settings(OptionGroup):
             rich_help_panel=_FITTING,
         ),
     ] = ClassWeights.none
+    tag_pooling: Annotated[
+        TagPooling,
+        typer.Option(
+            help="How a tag is read from the map of its class. scores: from the scores of each class on its own. "
+            "softmax: from the probabilities, so that classes compete for each place; the segmentation is better.",
+            rich_help_panel=_FITTING,
+        ),
+    ] = TagPooling.scores
     clip_norm: Annotated[
         float,
         typer.Option(help="The largest norm of all gradients together. 0 sets no limit.", rich_help_panel=_FITTING),

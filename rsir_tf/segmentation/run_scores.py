@@ -94,7 +94,8 @@ def score_run(run: Run, test: Archive, *, flips: bool = False, progress: Progres
     if masked:
         content, examples = _score_masks(network, PairReader(masked, run.label_set), flips, progress)
     if tagged:
-        content["tags"], with_tags = _score_tags(network, tagged, run.label_set, progress)
+        tagging = tagging_model(network, run.settings.get("tag_pooling", "scores"))
+        content["tags"], with_tags = _score_tags(network, tagging, tagged, run.label_set, progress)
         examples = examples or with_tags
     content |= {"epochs": len(run.history()), "checkpoint": run.best.name if run.best else "none"}
     return RunScores(content, examples)
@@ -120,11 +121,11 @@ def _score_masks(
 
 
 def _score_tags(
-    network: keras.Model, records: Sequence[Record], label_set: LabelSet, progress: Progress
+    network: keras.Model, tagging: keras.Model, records: Sequence[Record], label_set: LabelSet, progress: Progress
 ) -> tuple[dict[str, Any], list[Example]]:
     truth = tag_table(records, label_set) > 0
     logits, _ = read_tags_of(
-        tagging_model(network),
+        tagging,
         lambda i: records[i].source.read(),
         len(records),
         batch=BATCH,

@@ -13,6 +13,7 @@ from rsir_tf.segmentation.crops import Crops
 from rsir_tf.segmentation.precision import PRECISIONS, Precision
 
 if TYPE_CHECKING:
+    from rsir_tf.segmentation.multiple_instance import TagPooling
     from rsir_tf.segmentation.network import Stride
 
 _OF_TAGS = ("micro_f1", "macro_f1", "tag_map", "map")
@@ -45,6 +46,8 @@ class TrainingSettings:
         cached_views: 0 computes the frozen blocks anew for each crop. N keeps their outputs of the crops of the first N
             epochs on disk (half precision), and goes round them: far fewer computations, less variety.
         dropout: After fc6 and fc7 and, where tags supervise, on the image's descriptor.
+        tag_pooling: How the probability of a tag is pooled from the score maps, where tags supervise: "scores" (each
+            class on its own) or "softmax" (classes compete for each place, which is better for the segmentation).
         clip_norm: Largest norm of all gradients together; 0 for no limit.
         class_weights: "none", "balanced" by the median frequency of the training masks' classes, or "root" for the
             square roots of those, which favour rare classes less.
@@ -85,6 +88,7 @@ class TrainingSettings:
     dropout: float = 0.5
     clip_norm: float = 1.0
     class_weights: Literal["none", "balanced", "root"] = "none"
+    tag_pooling: TagPooling = "scores"
     precision: Precision = "float32"
     best_by: str = ""
     patience: int = 0
@@ -112,6 +116,7 @@ class TrainingSettings:
             "average_weights": (0 <= self.average_weights < 1, "0 (none) or more, below 1"),
             "trunk_rate": (0 < self.trunk_rate < float("inf"), "a positive number; freeze keeps layers as they are"),
             "class_weights": (self.class_weights in ("none", "balanced", "root"), "'none', 'balanced' or 'root'"),
+            "tag_pooling": (self.tag_pooling in ("scores", "softmax"), "'scores' or 'softmax'"),
             "precision": (self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
             "patience": (self.patience >= 0, "0 (never stop early) or more"),
             "dropout": (0 <= self.dropout < 1, "0 or more, below 1"),
@@ -133,6 +138,8 @@ class TrainingSettings:
                 f"class_weights {self.class_weights!r} with supervision by tags",
                 wanted="'none': they balance pixels of masks",
             )
+        if self.supervision == "masks" and self.tag_pooling != "scores":
+            raise InputError(f"tag_pooling {self.tag_pooling!r} with supervision by masks", wanted="tags to learn from")
         if self.decay_to_start and self.weights == "none":
             raise InputError(
                 f"decay_to_start is {self.decay_to_start} and training starts from random weights",
@@ -175,7 +182,8 @@ class TrainingSettings:
         if file := self.starting_weights():
             content["weights"] = f"{Path(file['path']).name} (SHA-256 {file['sha256'][:16]})"
         del content["keep_in_memory"]
-        for name in ("decay_to_start", "average_weights"):  # Runs that were begun before there were these go on.
-            if not content[name]:
+        # Runs that were begun before there were these go on.
+        for name, default in (("decay_to_start", 0.0), ("average_weights", 0.0), ("tag_pooling", "scores")):
+            if content[name] == default:
                 del content[name]
         return content

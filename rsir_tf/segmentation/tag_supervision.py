@@ -18,7 +18,15 @@ from rsir_tf.segmentation.data import PairReader, failures_of, plan_epoch, sampl
 from rsir_tf.segmentation.inference import segment
 from rsir_tf.segmentation.losses import pixel_loss, weigh_pixels
 from rsir_tf.segmentation.mask_supervision import SHOWN, MaskSupervision
-from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
+from rsir_tf.segmentation.multiple_instance import (
+    DESCRIPTOR_TAGS,
+    LOGITS,
+    PLACES,
+    TAGS,
+    AmongTags,
+    supervised_model,
+    tagging_model,
+)
 from rsir_tf.segmentation.supervision import HeldOutScores
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
 
@@ -105,11 +113,19 @@ class TagSupervision:
 
     def model(self, network: keras.Model, architecture: Architecture) -> keras.Model:
         scale, dropout = architecture.scales.descriptor, self.settings.dropout
-        return supervised_model(network, scale, dropout=dropout, masks=self.masks is not None)
+        masks, pooling = self.masks is not None, self.settings.tag_pooling
+        return supervised_model(network, scale, dropout=dropout, masks=masks, pooling=pooling)
 
     def loss(self) -> dict[str, keras.losses.Loss]:
         losses = {name: keras.losses.BinaryCrossentropy(from_logits=True) for name in (TAGS, DESCRIPTOR_TAGS)}
+        if self.settings.tag_pooling == "softmax":
+            losses[PLACES] = AmongTags()
         return {**losses, LOGITS: pixel_loss()} if self.masks else losses
+
+    def _of_tags(self, tags: tf.Tensor, known: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Targets and weights of the outputs that learn from tags."""
+        names = [TAGS, DESCRIPTOR_TAGS, *([PLACES] if self.settings.tag_pooling == "softmax" else [])]
+        return dict.fromkeys(names, tags), dict.fromkeys(names, known)
 
     def dataset(self, epoch: int) -> tf.data.Dataset:
         """Batches of images float32 [B, S, S, 3], and of targets and weights by the model's outputs."""
@@ -126,8 +142,7 @@ class TagSupervision:
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         images, masks = pairs
         if self.masks is None:
-            targets = {TAGS: tags, DESCRIPTOR_TAGS: tags}
-            return images, targets, {name: tf.ones(tf.shape(tags)[:1]) for name in targets}
+            return images, *self._of_tags(tags, tf.ones(tf.shape(tags)[:1]))
         classes = range(len(self.label_set.names))
         shown = tf.stack([tf.reduce_any(masks == i, axis=(1, 2)) for i in classes], axis=1)
         masked = tf.reduce_any(masks != VOID, axis=(1, 2))
@@ -135,8 +150,8 @@ class TagSupervision:
         # If a crop is all void and its image has no tags, nothing is known about it.
         known = tf.cast(tags[:, 0] >= 0, tf.float32)
         labels, weights = weigh_pixels(masks, self.masks.class_weights)
-        targets = {TAGS: tf.maximum(tags, 0.0), DESCRIPTOR_TAGS: tf.maximum(tags, 0.0), LOGITS: labels}
-        return images, targets, {TAGS: known, DESCRIPTOR_TAGS: known, LOGITS: weights}
+        targets, weighed = self._of_tags(tf.maximum(tags, 0.0), known)
+        return images, {**targets, LOGITS: labels}, {**weighed, LOGITS: weights}
 
     def evaluate(self, network: keras.Model) -> HeldOutScores:
         """F1 and mAP of the tags of whole images, the figures of `watch`, and those of masks, if any."""
@@ -144,7 +159,7 @@ class TagSupervision:
         if not len(self.validation):
             return HeldOutScores(figures)
         logits, descriptors = read_tags_of(
-            tagging_model(network),
+            tagging_model(network, self.settings.tag_pooling),
             lambda index: self.validation.read(index)[0],
             len(self.validation),
             batch=self.settings.crops.batch,

@@ -251,7 +251,7 @@ def test_every_option_reaches_the_settings(tiny_export, tmp_path: Path, command,
         "--warm-up": 0.1, "--weight-decay": 0.01, "--trunk-rate": 0.3, "--freeze": 2, "--cached-views": 5,
         "--dropout": 0.2, "--clip-norm": 2.0, "--class-weights": "balanced", "--precision": "mixed_bfloat16",
         "--best-by": "macro_f1", "--patience": 4, "--validation": 0.3, "--validation-windows": 9, "--seed": 11,
-        "--decay-to-start": 0.5, "--average-weights": 0.9,
+        "--decay-to-start": 0.5, "--average-weights": 0.9, "--tag-pooling": "softmax",
     }  # fmt: skip
     flags = ("--scale", 0.5, 1.5, "--no-augment", "--keep-in-memory")
     line = [part for pair in options.items() for part in pair]
@@ -262,7 +262,7 @@ def test_every_option_reaches_the_settings(tiny_export, tmp_path: Path, command,
         learning_rate=0.002, schedule="constant", warm_up=0.1, weight_decay=0.01, trunk_rate=0.3, freeze=2,
         cached_views=5, dropout=0.2, clip_norm=2.0, class_weights="balanced", precision="mixed_bfloat16",
         best_by="macro_f1", patience=4, validation=0.3, validation_windows=9, keep_in_memory=True, seed=11,
-        decay_to_start=0.5, average_weights=0.9,
+        decay_to_start=0.5, average_weights=0.9, tag_pooling="softmax",
     )  # fmt: skip
     assert seen.pop() == (tmp_path / "run", wanted)
     command("train", tiny_export.archive, "--run", tmp_path / "run")

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy.special import logit, softmax
 from training_samples import SETTINGS as MASKS
 
 from rsir_tf.archives import Archive
@@ -21,7 +22,16 @@ from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.crops import Augmentation, Crops
 from rsir_tf.segmentation.data import PairReader
 from rsir_tf.segmentation.export import export_run, loaded_as_server
-from rsir_tf.segmentation.multiple_instance import DESCRIPTOR_TAGS, LOGITS, TAGS, supervised_model, tagging_model
+from rsir_tf.segmentation.multiple_instance import (
+    DESCRIPTOR_TAGS,
+    LOGITS,
+    PLACES,
+    TAGS,
+    AmongTags,
+    PooledProbability,
+    supervised_model,
+    tagging_model,
+)
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
 from rsir_tf.segmentation.tag_scoring import read_tags_of, tag_scores
 from rsir_tf.segmentation.tag_supervision import TagSupervision
@@ -53,6 +63,35 @@ def test_a_tags_score_is_the_mean_of_the_largest_and_the_average_score(network: 
     wanted = (np.max(score_map, axis=(1, 2)) + np.mean(score_map, axis=(1, 2))) / 2
     np.testing.assert_allclose(logits, wanted, rtol=1e-5)
     np.testing.assert_array_equal(descriptors, np.max(conv5_3, axis=(1, 2)))
+
+
+def test_with_softmax_classes_compete_for_each_place(network: keras.Model) -> None:
+    images = np.random.default_rng(1).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+    scores = np.asarray(keras.Model(network.inputs[0], network.get_layer("fuse_pool4").output).predict_on_batch(images))
+    model = supervised_model(network, 1.0, dropout=0.0, masks=False, pooling="softmax")
+    outputs = {name: np.asarray(values) for name, values in model.predict_on_batch(images).items()}
+    probabilities = softmax(scores, axis=-1)
+    assert probabilities.shape == (2, 4, 6, 3)
+    np.testing.assert_allclose(outputs[PLACES], probabilities, atol=1e-6)
+    pooled = np.clip(np.log(np.exp(5 * probabilities).mean(axis=(1, 2))) / 5, 1e-6, 1)
+    np.testing.assert_allclose(outputs[TAGS], logit(pooled), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(tagging_model(network, "softmax").predict_on_batch(images)[0], outputs[TAGS], atol=1e-5)
+
+
+def test_a_tag_of_certain_places_needs_eight_percent_of_them() -> None:
+    # log(1 + share · (e⁵ − 1)) / 5 is ½ where share = (e^2.5 − 1) / (e⁵ − 1) = 1 / (e^2.5 + 1) = 7.6%.
+    probabilities = np.zeros((2, 10, 10, 1), np.float32)
+    probabilities[0].flat[:7], probabilities[1].flat[:8] = 1, 1
+    assert (np.asarray(PooledProbability()(probabilities))[:, 0] > 0).tolist() == [False, True]
+    assert np.isfinite(np.asarray(PooledProbability()(np.ones((1, 2, 2, 1), np.float32)))).all()
+
+
+def test_a_place_shows_one_of_the_images_tags() -> None:
+    places = np.array([[[[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]]]] * 3, np.float32)
+    tags = np.array([[1, 0, 1], [1, 1, 1], [0, 0, 0]], np.float32)
+    # Of the first image's tags 0.7 and 0.3; all classes together are 1; of an image without tags nothing is asked.
+    wanted = [-(math.log(0.7) + math.log(0.3)) / 2, 0, 0]
+    np.testing.assert_allclose(np.asarray(AmongTags(reduction="none")(tags, places)), wanted, atol=1e-6)
 
 
 def test_what_is_fitted_starts_without_an_opinion_and_shares_the_networks_layers() -> None:
@@ -263,6 +302,24 @@ def test_a_run_on_tags_trains_scores_resumes_and_serves(archive: Archive, split:
     assert [name.decode() for name in described["class_names"]] == list(run.label_set.names)
 
 
+@pytest.mark.usefixtures("eager")
+def test_a_run_with_softmax_pooling_resumes_and_scores_by_it(archive: Archive, split: Split, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, tag_pooling="softmax")
+    train(archive, split, tmp_path / "run", replace(settings, epochs=1))
+    with pytest.raises(MismatchError, match=r"tag_pooling = 'softmax', this call has None"):
+        train(archive, split, tmp_path / "run", SETTINGS)
+    run = train(archive, split, tmp_path / "run", settings)
+    first, second = (entry["loss"] for entry in run.history())
+    assert second < first
+    test = replace(archive, records=tuple(record for record in archive if record.id in split.test))
+    images = [record.source.read() for record in test]
+    logits, _ = read_tags_of(tagging_model(load_best(run), "softmax"), images.__getitem__, len(images), batch=1)
+    scores = write_run_report(run, test)
+    assert scores is not None
+    truth = tag_table(test.records, run.label_set) > 0
+    assert scores["tags"] == tag_scores(truth, logits).to_json(run.label_set.names)
+
+
 @pytest.mark.full_width
 def test_masks_and_tags_train_together(archive: Archive, split: Split, tmp_path: Path) -> None:
     half = tuple(replace(r, tags=None) if r.scene == "beach" else replace(r, mask=None) for r in archive)
@@ -285,6 +342,8 @@ def test_supervision_that_the_archive_cannot_give_is_refused(archive: Archive, s
         train(bare, split, tmp_path / "run", replace(SETTINGS, supervision="mixed"))
     with pytest.raises(InputError, match="class_weights 'balanced' with supervision by tags"):
         replace(SETTINGS, class_weights="balanced")
+    with pytest.raises(InputError, match="tag_pooling 'softmax' with supervision by masks"):
+        replace(MASKS, tag_pooling="softmax")
 
 
 @pytest.mark.usefixtures("eager")
