@@ -42,7 +42,10 @@ LEFTOVER_AGE = 3600.0
 """Seconds after which an unfinished version is removed: no export takes an hour."""
 
 BLEND = 0.4
-"""Share of the trained weights in descriptors, if none is chosen, tags supervised and training began with VGG-16's."""
+"""Share of the trained weights in descriptors, if none is chosen, tags supervised and training began with VGG-16's.
+
+Measured on UC Merced and EuroSAT: of the shares tried the best for an archive that the network has not seen.
+"""
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
