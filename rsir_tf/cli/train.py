@@ -291,6 +291,16 @@ def command(
             rich_help_panel=_DATA,
         ),
     ] = False,
+    score_scale: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=0.25,
+            max=4.0,
+            help="Score the masks of test images at this many times their size; repeat it to average several, for "
+            "example 1 and 1.5. Time and memory grow with its square. The default is 1.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     seed: options.Seed = 0,
     config_file: config.Option = None,
     json: options.Json = False,
@@ -336,7 +346,9 @@ def command(
     console.say(f"training on {software()['device']}")
     leave_out = ("run", "json", *(("test", "test_group") if split else ()))
     with _options_kept(run, context, leave_out=leave_out), console.progress("training") as tell:
-        summary = train_archive(opened, drawn, run, chosen, score_flips=score_flips, progress=tell)
+        summary = train_archive(
+            opened, drawn, run, chosen, score_flips=score_flips, score_scales=score_scale or (1.0,), progress=tell
+        )
     console.say(f"{run}: {summary.ended}")
     if json:
         console.put_json(summary.to_json())
