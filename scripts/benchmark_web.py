@@ -62,15 +62,14 @@ def build(path: Path, maps: np.ndarray, images: int, pictures: Path) -> None:
     with IndexWriter.open(path, settings, derived=derived_files()) as writer:
         writer.record_root("", str(pictures))
         for at in range(images):
-            regions = material.image(HELD_BACK, len(material.cuts))
+            regions, areas = material.image(HELD_BACK, len(material.cuts))
             source = sources[at % PICTURES]
             scene = f"scene_{at % 46:02d}"
             writer.add(
                 ImageEntry(
                     f"{scene}/image_{at:06d}.jpg", source.address, SIDE, SIDE, scene, (f"tag {at % 60}",),
                     hashes[at % PICTURES], *source.fingerprint, material.classes(regions),
-                    np.full(len(regions), SIDE * SIDE // max(len(regions), 1)),
-                    np.tile([0, 0, 64, 64], (len(regions), 1)), regions, regions.max(axis=0),
+                    areas, np.tile([0, 0, 64, 64], (len(regions), 1)), regions, regions.max(axis=0),
                 )
             )  # fmt: skip
             if at % 10_000 == 0:

@@ -71,6 +71,14 @@ def command(
     max_upload: Annotated[
         float, typer.Option(min=0.1, metavar="MB", help="The size of an uploaded file at most, in megabytes.")
     ] = 32.0,
+    rate: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="How many questions a second a visitor from another machine may ask for long. 0 sets no limit.",
+            rich_help_panel=_WHO,
+        ),
+    ] = 15.0,
     root: options.Roots = None,
     cluster: ClusterOptions,
     connection: Connection,
@@ -91,6 +99,7 @@ def command(
     from rsir_tf.serving.server.engines import check_port
     from rsir_tf.web.access import Access, is_loopback
     from rsir_tf.web.house import House
+    from rsir_tf.web.limits import Limits
     from rsir_tf.web.serving import Encryption, check_basemap, make_app, run
     from rsir_tf.workflows.browsing import WatchedIndex
     from rsir_tf.workflows.thumbnails import ThumbnailCache, cache_folder
@@ -114,7 +123,7 @@ def command(
             upload_bytes=int(max_upload * 1e6),
         )
         try:
-            app = make_app(house, access, basemap=basemap)
+            app = make_app(house, access, Limits(rate), basemap=basemap)
             if not is_loopback(host) and files is None:
                 console.say(f"{host}:{port} is unencrypted; --web-certificate and --web-key close it to listeners")
             name = f"[{host}]" if ":" in host else host

@@ -6,6 +6,7 @@ uploads       images that visitors brought, for a while
 work          threads for what takes time, with a bound on how much waits
 api           routes for programs, with an OpenAPI description; answers: what is found, as JSON, CSV, GeoJSON, a picture
 access        who gets in; guard: what is refused before anything else sees it, and headers of every answer
-page          the page: browse, asking, hits, map_panel are its parts; fragments renders their HTML
+limits        how much one visitor may ask
+page          the page: fragments and side render its HTML, map_panel is its map
 serving       starts the server
 """

@@ -174,7 +174,7 @@ def public_words(error: RsirError, house: House) -> dict[str, str | None]:
     def without_folders(text: str | None) -> str | None:
         if text is None:
             return None
-        for folder in sorted({str(house.index.path), *house.index.current().index.roots.values()}, key=len)[::-1]:
+        for folder in sorted({str(house.index.path), *house.index.last.index.roots.values()}, key=len)[::-1]:
             text = text.replace(f"{folder}/", "").replace(folder, "the index")
         return text
 

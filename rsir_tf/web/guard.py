@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from math import ceil
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from rsir_tf.web.access import LOGIN, Access
+from rsir_tf.web.limits import WRONG_TOKEN, Limits, cost, visitor
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -26,17 +29,18 @@ class TooLargeError(Exception):
 
 
 class Guard:
-    """Refuses strange hosts, other sites' requests, visitors without the token and bodies that are too large.
+    """Refuses strange hosts, other sites' requests, visitors without the token or in a hurry, and too large bodies.
 
     Args:
         app: The application within.
         access: Who gets in.
+        limits: How much one visitor may ask.
         most_bytes: Of a request's body.
         tiles: Where pictures of a base map come from, such as "https://tiles.example"; None allows no other place.
     """
 
-    def __init__(self, app: App, access: Access, *, most_bytes: int, tiles: str | None = None) -> None:
-        self.app, self._access, self._most = app, access, most_bytes
+    def __init__(self, app: App, access: Access, limits: Limits, *, most_bytes: int, tiles: str | None = None) -> None:
+        self.app, self._access, self._limits, self._most = app, access, limits, most_bytes
         self._pictures = f"'self' data: blob: {tiles}" if tiles else "'self' data: blob:"
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -47,15 +51,15 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
         if scope["type"] == "websocket":
-            if refusal or not self._access.admits(headers.get("cookie", ""), headers.get("authorization", "")):
-                await receive()
-                await send({"type": "websocket.close", "code": 1008})
-            else:
-                await self.app(scope, receive, send)
+            await self._open_socket(refusal is not None, headers, scope, receive, send)
             return
         send = _Answering(send, self._pictures)
         if refusal:
             await _answer(send, *refusal)
+            return
+        wait = self._limits.take(visitor(scope), cost(scope["path"]))
+        if wait:
+            await _answer(send, 429, "too many requests: try again later", [(b"retry-after", b"%d" % ceil(wait))])
             return
         if not await self._let_in(scope, headers, receive, send):
             return
@@ -64,6 +68,28 @@ class Guard:
         except TooLargeError:
             if not send.begun:
                 await _answer(send, 413, f"the body is larger than {self._most:,} bytes")
+
+    async def _open_socket(
+        self, refused: bool, headers: dict[str, str], scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Let a page's connection through; what comes over it too quickly waits."""
+        who = visitor(scope)
+        admitted = self._access.admits(headers.get("cookie", ""), headers.get("authorization", ""))
+        if refused or not admitted or not self._limits.open_socket(who):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def slowed() -> Message:
+            message = await receive()
+            while wait := self._limits.take(who, 1):
+                await asyncio.sleep(wait)
+            return message
+
+        try:
+            await self.app(scope, slowed, send)
+        finally:
+            self._limits.close_socket(who)
 
     def _refusal(self, scope: MutableMapping[str, Any], headers: dict[str, str]) -> tuple[int, str] | None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -98,7 +124,10 @@ class Guard:
             # One slash: two would begin the name of another server.
             where = "/" + target.lstrip("/\\")
             await _answer(send, 303, "", [(b"location", where.encode()), (b"set-cookie", access.cookie().encode())])
-        elif "text/html" in headers.get("accept", ""):
+            return False
+        if given is not None or headers.get("authorization"):
+            self._limits.charge(visitor(scope), WRONG_TOKEN)
+        if "text/html" in headers.get("accept", ""):
             await _answer(send, 401, LOGIN, [(b"content-type", b"text/html; charset=utf-8")])
         else:
             await _answer(send, 401, "no valid token: send it as Authorization: Bearer TOKEN")

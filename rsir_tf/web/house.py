@@ -40,12 +40,14 @@ class Found:
         browsed: The state of the index that was searched.
         result: The hits; a `QueryResult` where an image asked.
         name: What the query is called.
+        scheme: The scheme in use.
     """
 
     question: Question
     browsed: Browsed
     result: RankedHits
     name: str
+    scheme: str
 
 
 class House:
@@ -109,8 +111,9 @@ class House:
 
         browsed = self.index.current()
         one_region = question.region is not None or question.at is not None
+        scheme = question.scheme or (DEFAULT_REGION_SCHEME if one_region else DEFAULT_SCHEME)
         options: dict[str, Any] = {
-            "scheme": question.scheme or (DEFAULT_REGION_SCHEME if one_region else DEFAULT_SCHEME),
+            "scheme": scheme,
             "metric": question.metric,
             "direction": question.direction,
             "vectors": question.vectors,
@@ -122,7 +125,7 @@ class House:
         for image in (*question.id[1:], *question.like, *question.unlike):
             self.row_of(browsed, image)
         if not (question.id or question.upload or question.path):
-            return Found(question, browsed, refine(browsed.index, question.like, **options), "examples")
+            return Found(question, browsed, refine(browsed.index, question.like, **options), "examples", scheme)
         sources, names, further, part = self.sources(question, browsed)
         options |= {"likes": (*further, *question.like), "tags_overlap": question.overlap, "part": part}
         result: RankedHits
@@ -133,7 +136,7 @@ class House:
             raise InputError(f"a region is picked, and {len(sources)} images ask", wanted="one image")
         else:
             result = query_together(sources, browsed.index, self.model, **options)
-        return Found(question, browsed, result, ", ".join(names))
+        return Found(question, browsed, result, ", ".join(names), scheme)
 
     def candidates(self, question: Question, browsed: Browsed) -> Candidates | None:
         """The images that may be hits; None for all."""

@@ -10,6 +10,9 @@ from urllib.parse import parse_qsl, urlencode
 from rsir_tf.errors import InputError
 
 MOST_HITS = 500
+FEW = 24
+"""How many hits are shown at first, and "More" adds."""
+
 MOST_EXAMPLES = 50
 PAGE = 60
 """Images on a page of the archive."""
@@ -34,7 +37,7 @@ class Question:
     metric: str | None = None
     direction: str | None = None
     vectors: str | None = None
-    top: int = 24
+    top: int = FEW
     overlap: bool = False
     scene: str | None = None
     tag: tuple[str, ...] = ()
@@ -158,10 +161,27 @@ def _shown(text: str) -> tuple[str, float]:
 
 
 def _outline(text: str) -> tuple[tuple[float, float], ...]:
-    points = tuple(_numbers(float, 2)(point) for point in text.split())
+    if " " not in text.strip():
+        west, south, east, north = _numbers(float, 4)(text)
+        points: tuple[tuple[float, float], ...] = ((west, south), (east, south), (east, north), (west, north))
+    else:
+        points = tuple(_numbers(float, 2)(point) for point in text.split())
+    points = _as_box(points) or points
     if not 3 <= len(points) <= 500 or not all(-180 <= x <= 180 and -90 <= y <= 90 for x, y in points):
         raise ValueError(text)
     return points
+
+
+def _as_box(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...] | None:
+    """The corners of a box in their usual order; None if it is another polygon."""
+    xs, ys = sorted({x for x, _ in points}), sorted({y for _, y in points})
+    if len(points) != 4 or len(set(points)) != 4 or len(xs) != 2 or len(ys) != 2:
+        return None
+    return ((xs[0], ys[0]), (xs[1], ys[0]), (xs[1], ys[1]), (xs[0], ys[1]))
+
+
+def _outline_text(points: tuple[tuple[float, float], ...]) -> str:
+    return _joined((*points[0], *points[2])) if points == _as_box(points) else " ".join(map(_joined, points))
 
 
 def _flag(text: str) -> bool:
@@ -201,10 +221,10 @@ PARAMETERS = {
     ),
     "text": Parameter("text", "Only images whose id holds this."),
     "area": Parameter(
-        "longitude,latitude of each corner, separated by spaces",
-        "Only images whose ground overlaps this polygon.",
+        "west,south,east,north, or longitude,latitude of each corner, separated by spaces",
+        "Only images whose ground overlaps this box or polygon.",
         _outline,
-        lambda value: " ".join(map(_joined, value)),
+        _outline_text,
     ),
     "page": Parameter("a number from 1", f"Which {PAGE} images of the archive.", _whole(1, 10**7)),
 }

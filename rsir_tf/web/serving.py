@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from rsir_tf.errors import InputError
 from rsir_tf.web.access import Access
 from rsir_tf.web.guard import Guard
+from rsir_tf.web.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,12 +55,15 @@ def check_basemap(template: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def make_app(house: House, access: Access, *, page: bool = True, basemap: str | None = None) -> Guard:
+def make_app(
+    house: House, access: Access, limits: Limits | None = None, *, page: bool = True, basemap: str | None = None
+) -> Guard:
     """Put the application together.
 
     Args:
         house: That answers.
         access: Who gets in.
+        limits: How much one visitor may ask; None takes the default.
         page: Whether there is a page, once in a process, or routes for programs alone.
         basemap: Address of a base map's pictures; None shows no base map.
 
@@ -69,12 +73,13 @@ def make_app(house: House, access: Access, *, page: bool = True, basemap: str | 
     from rsir_tf.web.api import make_api
 
     tiles = None if basemap is None else check_basemap(basemap)
+    limits = limits or Limits()
     api: FastAPI = make_api(house)
     if page:
         from rsir_tf.web.page import add_page
 
-        add_page(api, house, basemap)
-    return Guard(api, access, most_bytes=house.upload_bytes, tiles=tiles)
+        add_page(api, house, limits, basemap)
+    return Guard(api, access, limits, most_bytes=house.upload_bytes, tiles=tiles)
 
 
 def run(app: Guard, host: str, port: int, encryption: Encryption | None = None) -> None:

@@ -96,6 +96,18 @@ class Browsed:
             found.setdefault(path_of(address) or address, row)
         return found
 
+    @cached_property
+    def windows(self) -> bool:
+        """Whether any image is a window of a scene."""
+        return any(path_of(address) != address for address in self.index.images.paths)
+
+    def file_of(self, row: int) -> str:
+        """The file of an image, or of its scene, as people may type it: relative to its archive's folder."""
+        address = self.index.images.paths[row]
+        file = path_of(address) or address
+        folders = [f"{root}{os.sep}" for root in self.index.roots.values()]
+        return next((file[len(folder) :] for folder in folders if file.startswith(folder)), file)
+
     def within(self, outline: Sequence[tuple[float, float]], rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Of some images, those whose ground overlaps a polygon.
 
@@ -194,6 +206,11 @@ class WatchedIndex:
             finally:
                 self._looked = time.monotonic()
                 self._lock.release()
+        return self._browsed
+
+    @property
+    def last(self) -> Browsed:
+        """The index as it was opened last, without a look at the disk."""
         return self._browsed
 
     def _look(self) -> tuple[int, int, int] | None:

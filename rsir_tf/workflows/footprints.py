@@ -71,6 +71,22 @@ class Footprints:
         found[rows] = shapely.dwithin(flat, shapely.Point(0, 0), metres + 1e-3) if len(rows) else False
         return found
 
+    def at(self, lon: float, lat: float) -> int | None:
+        """The row of the footprint that shows a place: of several, the one whose middle is nearest to it; or None.
+
+        Args:
+            lon: Degrees.
+            lat: Degrees.
+        """
+        import shapely
+
+        point = shapely.Point(lon, lat)
+        rows = np.sort(self._tree.query(point, predicate="intersects"))
+        if not len(rows):
+            return None
+        middles = shapely.centroid(self.geometries[rows])
+        return int(rows[np.argmin(shapely.distance(middles, point))])
+
     def within(self, areas: NDArray[np.object_]) -> NDArray[np.bool_]:
         """Which footprints share ground with an area: bool [N]. A common border alone is no common ground.
 
@@ -136,17 +152,15 @@ def image_at(index: Index, lon: float, lat: float) -> int:
     import shapely
 
     footprints = Footprints(index.images.footprints)
-    point = shapely.Point(lon, lat)
-    rows = np.flatnonzero(shapely.intersects(footprints.geometries, point))
-    if not len(rows):
+    row = footprints.at(lon, lat)
+    if row is None:
         known = footprints.geometries[footprints.known]
         sides = " ".join(f"{side:.6f}" for side in shapely.total_bounds(known)) if len(known) else "nothing"
         raise InputError(
             f"{index.path}: none of its images shows longitude {lon}, latitude {lat}",
             wanted=f"a place within what they show, {sides} (west south east north)",
         )
-    middles = shapely.centroid(footprints.geometries[rows])
-    return int(rows[np.argmin(shapely.distance(middles, point))])
+    return row
 
 
 def read_areas(path: str) -> NDArray[np.object_]:

@@ -19,6 +19,7 @@ from web_samples import Canned, make_archive
 from rsir_tf.web.access import Access
 from rsir_tf.web.guard import Guard
 from rsir_tf.web.house import House
+from rsir_tf.web.limits import Limits
 from rsir_tf.web.serving import make_app
 from rsir_tf.workflows.browsing import WatchedIndex
 from rsir_tf.workflows.thumbnails import ThumbnailCache
@@ -60,8 +61,14 @@ def client(house: House) -> Callable[..., object]:
     """Make a client of the routes, by its address, for a kind of access."""
     from fastapi.testclient import TestClient
 
-    def make(access: Access | None = None, *, host: str = "localhost:8080", **options: object) -> TestClient:
-        app: Guard = make_app(house, access or Access(None, loopback=True), page=False)
+    def make(
+        access: Access | None = None,
+        *,
+        host: str = "localhost:8080",
+        limits: Limits | None = None,
+        **options: object,
+    ) -> TestClient:
+        app: Guard = make_app(house, access or Access(None, loopback=True), limits or Limits(0), page=False)
         return TestClient(app, base_url=f"http://{host}", **options)
 
     return make

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from web_samples import BLUE, HOSTILE, PICTURES, RED, add_to_index, make_archive, make_scenes, picture, png
+from web_samples import BLUE, HOSTILE, PICTURES, RED, TOKEN, add_to_index, make_archive, make_scenes, picture, png
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = os.environ.get("RSIR_TF_BROWSER") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -31,20 +34,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(folder: Path) -> Iterator[str]:
+def start(folder: Path, scheme: str = "http") -> Iterator[str]:
     port = free_port()
+    unchecked = ssl._create_unverified_context()  # Whether it answers at all; a test checks the certificate.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), *sys.path])}
     line = [sys.executable, str(HERE / "serve_samples.py"), str(folder), str(port)]
     with (folder / "log").open("w") as log, subprocess.Popen(line, env=environment, stdout=log, stderr=log) as running:
         try:
             for _ in range(300):
                 try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/index", timeout=5).close()
+                    urllib.request.urlopen(f"{scheme}://localhost:{port}/api", timeout=5, context=unchecked).close()
+                    break
+                except urllib.error.HTTPError:  # It wants the token.
                     break
                 except OSError:
                     assert running.poll() is None, (folder / "log").read_text()
                     time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
+            yield f"{scheme}://localhost:{port}"
         finally:
             running.terminate()
 
@@ -78,15 +84,14 @@ def visit(browser) -> Iterator[object]:
             strange.append(message.text)
 
     def opened(url: str, width: int = 1200):
-        context = browser.new_context(viewport={"width": width, "height": 900})
+        context = browser.new_context(viewport={"width": width, "height": 900}, ignore_https_errors=True)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", heard)
         page.on("pageerror", lambda error: strange.append(str(error)))
         page.on("dialog", lambda dialog: (strange.append(dialog.message), dialog.dismiss()))
-        home = url[: len("http://127.0.0.1:") + 4]  # Ports have four digits or five.
-        own = (home, "blob:", "data:")
+        own = ("/".join(url.split("/")[:3]), "blob:", "data:")
         page.on("request", lambda each: None if each.url.startswith(own) else strange.append(each.url))
         page.goto(url)
         page.wait_for_selector(".main li, .main .problem, .main .none")
@@ -118,6 +123,7 @@ def test_asking_clicking_a_region_and_going_back(server: str, visit) -> None:
     box = page.locator(".query .picture").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 20)
     assert page.locator(".hits .match.lit").count() > 0  # Pointing lights up what matched.
+    assert page.locator(".pointed").inner_text().endswith(", 50% of the area")
     page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + 20)
     page.wait_for_url(re.compile("region="))
     page.wait_for_selector("h2:has-text('One region asks')")
@@ -132,10 +138,25 @@ def test_asking_clicking_a_region_and_going_back(server: str, visit) -> None:
     assert page.url.rstrip("/") == server
 
 
+def test_the_search_begins_at_the_top_and_back_where_it_was(server: str, visit) -> None:
+    page = visit(f"{server}/?id=shore/0.png&metric=cosine", width=500)
+    page.locator(".hits a.picture").last.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    page.locator(".hits a.picture").last.click()
+    page.wait_for_function("() => scrollY === 0 && document.querySelectorAll('.hits li').length > 0")
+    page.go_back()
+    page.wait_for_function("before => Math.abs(scrollY - before) < 2", arg=before)
+    # A region asks under another scheme, and an option of the scheme before does not go along.
+    page.locator(".regions a").first.click()
+    page.wait_for_url(re.compile(r"\?id=shore%2F0.png&region=\d$"))
+
+
 def test_conditions_by_form_and_keyboard(server: str, visit) -> None:
     page = visit(server)
     page.select_option("select[name=scene]", "lake")
     page.wait_for_selector("h1:has-text('4 images')")
+    assert page.evaluate("document.activeElement.name") == "scene"  # Arrow keys go on to the next one.
     page.focus("input[name=text]")
     page.keyboard.type("2.png")
     page.keyboard.press("Enter")
@@ -158,7 +179,10 @@ def test_marking_and_refining(server: str, visit) -> None:
     after = ids(page)
     assert before[1] not in after
     assert after.index("fire/1.png") < before.index("fire/1.png")
-    page.click("text=back to the archive")
+    page.locator(".hits li").last.locator("input[name=unlike]").check()
+    page.click("text=Refine with what is marked")
+    page.wait_for_selector(".main .none:has-text('1 right and 2 wrong')")  # The first wrong one is no hit, and holds.
+    page.click("text=Back to the archive")
     page.wait_for_selector(".archive li")
     for image in ("fire/0.png", "fire/1.png"):
         page.check(f"input[value='{image}']")
@@ -194,6 +218,9 @@ def test_two_visitors_do_not_meet(server: str, visit) -> None:
     wait_for_hits(one, "fire/1.png")
     wait_for_hits(other, "lake/3.png")
     assert other.evaluate("document.documentElement.scrollWidth") <= 400  # Nothing is wider than a narrow screen.
+    other.click("text=How to search, and other images")  # The form is folded there.
+    other.select_option("select[name=top]", "12")
+    other.wait_for_url(re.compile("top=12"))
 
 
 def test_the_model_goes_and_comes_back(server: str, folder: Path, visit) -> None:
@@ -233,10 +260,61 @@ def test_the_map_shows_limits_and_asks(tmp_path: Path, visit) -> None:
         page.wait_for_selector(".chips:has-text('in the drawn area')")
         limited = page.locator(".archive li").count()
         assert 0 < limited < 12
+        assert "id=" not in page.url  # Letting go of the rectangle is no click.
+        box_typed = page.input_value("input[name=area]")
+        assert len(box_typed.split(",")) == 4
         page.click(".chips a")
         page.wait_for_function("() => document.querySelectorAll('.archive li').length === 12")
         time.sleep(0.7)
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.wait_for_selector(".hits li")
         assert "id=" in page.url
+        page.check("[data-around]")
+        time.sleep(0.7)
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_url(re.compile(r"\?path=[^/]*&lonlat="))  # The window of the scene around the click.
+        page.wait_for_selector(".hits li")
+        page.fill("input[name=area]", box_typed)
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("area="))
+        page.wait_for_selector(".hits li")
         page.close()  # Before its server ends.
+
+
+def test_visitors_in_a_hurry_are_told_to_wait(folder: Path, tmp_path: Path, visit) -> None:
+    shutil.copytree(folder, tmp_path / "archive")
+    (tmp_path / "archive/slowly").touch()
+    for server in start(tmp_path / "archive"):
+        page = visit(server)
+        for _ in range(60):
+            page.evaluate("window.emitEvent('go', 'scene=fire')")
+        page.wait_for_selector(".problem:has-text('more quickly than this server allows')")
+        page.close()
+
+
+def test_over_https_with_a_token(folder: Path, tmp_path: Path, visit) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl on PATH")
+    shutil.copytree(folder, tmp_path / "archive")
+    certificates = tmp_path / "archive/certificates"
+    script = HERE.parents[1] / "serving" / "make_test_certificates.sh"
+    subprocess.run(["sh", str(script), str(certificates)], check=True, timeout=30)
+    trusted = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+    for server in start(tmp_path / "archive", "https"):
+        asked = urllib.request.Request(f"{server}/api/query?id=fire/0.png")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(asked, timeout=20, context=trusted)
+        asked.add_header("Authorization", f"Bearer {TOKEN}")
+        with urllib.request.urlopen(asked, timeout=20, context=trusted) as answer:
+            assert json.load(answer)["hits"][0]["id"] == "fire/0.png"
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(asked, timeout=20)
+        with pytest.raises(OSError):  # noqa: PT011 - however the server hangs up: it does not speak plain HTTP
+            urllib.request.urlopen(server.replace("https", "http"), timeout=5)
+        page = visit(f"{server}/?token={TOKEN.replace(' ', '+')}")
+        assert page.url == f"{server}/"  # The token does not stay in the address.
+        (cookie,) = page.context.cookies()
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Lax")
+        page.click("a[title='shore/1.png']")  # Over a WebSocket, which is encrypted too.
+        wait_for_hits(page, "shore/1.png")
+        page.close()

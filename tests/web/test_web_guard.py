@@ -9,13 +9,12 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from web_samples import HOSTILE, RED, picture, png
+from web_samples import HOSTILE, RED, TOKEN, picture, png
 
 from rsir_tf.errors import InputError
 from rsir_tf.web.access import COOKIE, Access
 from rsir_tf.web.serving import check_basemap
 
-TOKEN = "a token of some length"
 OPEN = Access(None, loopback=True)
 CLOSED = Access(TOKEN, loopback=False)
 

@@ -18,6 +18,7 @@ from rsir_tf.rasters import FileSource, content_hash, read_pixels
 from rsir_tf.workflows import describe_prediction
 
 SIDE = 64
+TOKEN = "a token of some length"
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 """A file name as an attacker would choose it; it is an image of the archive too."""
 

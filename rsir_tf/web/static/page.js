@@ -4,24 +4,39 @@
 
   const busy = (on) => document.body.classList.toggle("busy", on);
 
+  // Where the page is scrolled to, and which field of the search form has the focus, when the next answer is shown.
+  let scroll = history.state?.scroll ?? null;
+  let field = null;
+  history.scrollRestoration = "manual";
+
   /** Show what an address asks, without loading the page again; the server answers over its open connection. */
-  function go(url, push = true) {
+  function go(url, { push = true, to = 0, from = null } = {}) {
     const there = new URL(url, location.href);
-    if (push) history.pushState({}, "", there);
+    if (push) {
+      history.replaceState({ scroll: window.scrollY }, "");
+      history.pushState({}, "", there);
+    }
+    scroll = to;
+    field = from;
     if (!window.socket?.connected) return location.assign(there);
     busy(true);
     window.emitEvent("go", there.search.slice(1));
   }
 
   window.rsirGo = (url) => go(url);
-  window.addEventListener("popstate", () => go(location.href, false));
+  window.addEventListener("popstate", (event) => go(location.href, { push: false, to: event.state?.scroll ?? 0 }));
+  window.addEventListener("pagehide", () => history.replaceState({ scroll: window.scrollY }, ""));
+
+  const OPTIONS = ["metric", "direction", "vectors"];
+  const QUERY = ["id", "upload", "path", "window", "lonlat", "bbox", "region", "at", "like", "unlike", "method", "page", "top"];
 
   /** The address that a form asks: its fields by name; a class and its share are one parameter. */
-  function address(form) {
+  function address(form, changed = null) {
     const fields = new FormData(form);
     const asked = new URLSearchParams();
     for (const [name, value] of fields) {
       if (value === "" || typeof value !== "string" || name === "class" || name === "share") continue;
+      if (changed === "scheme" && OPTIONS.includes(name)) continue; // The options of another scheme.
       asked.append(name, value);
     }
     if (fields.get("class")) asked.append("shows", `${fields.get("class")}:${fields.get("share") || 0}`);
@@ -35,7 +50,7 @@
     const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
     if (link && plain && link.origin === location.origin && link.pathname === "/" && !("leave" in link.dataset)) {
       event.preventDefault();
-      go(link.href);
+      go(link.href, { to: "stay" in link.dataset ? window.scrollY : 0 });
     }
     if (event.target.closest("[data-theme]")) theme(!document.body.classList.contains("body--dark"), true);
   });
@@ -50,8 +65,10 @@
   document.addEventListener("change", (event) => {
     const field = event.target;
     if (field.matches("[data-upload]") && field.files.length) upload(field.files[0]);
-    if (field.matches("form[data-go] select:not([name=class], [name=share])")) go(address(field.form));
-    if (field.matches("form[data-go] input[type=checkbox]")) go(address(field.form));
+    if (field.matches("[data-around]")) window.emitEvent("around", field.checked);
+    if (field.matches("form[data-go] select:not([name=class], [name=share]), form[data-go] input[type=checkbox]")) {
+      go(address(field.form, field.name), { from: field.name });
+    }
     const marks = field.closest("form[data-marks]");
     if (!marks) return;
     if (field.checked) {
@@ -76,6 +93,9 @@
     for (const each of document.querySelectorAll(`[data-region="${number}"], [data-match="${number}"]`)) {
       each.classList.toggle("lit", on);
     }
+    const words = document.querySelector("[data-pointed]");
+    const told = document.querySelector(`[data-region="${number}"]`);
+    if (words && told) words.textContent = on ? told.dataset.words : words.dataset.pointed;
   }
   for (const type of ["pointerover", "focusin"]) document.addEventListener(type, (event) => light(event, true));
   for (const type of ["pointerout", "focusout"]) document.addEventListener(type, (event) => light(event, false));
@@ -94,7 +114,7 @@
     busy(false);
     if (!told.upload) return complain([told.error, told.wanted && `wanted ${told.wanted}`, told.cure].filter(Boolean).join("; "));
     const kept = new URLSearchParams(location.search);
-    for (const name of ["id", "upload", "path", "window", "lonlat", "bbox", "region", "at", "like", "unlike", "method", "page", "top"]) kept.delete(name);
+    for (const name of QUERY) kept.delete(name);
     kept.set("upload", told.upload);
     go(`/?${kept}`);
   }
@@ -109,6 +129,8 @@
       place.after(line);
     }
     line.textContent = words;
+    place.closest("[data-fold]").open = true;
+    line.scrollIntoView({ block: "nearest" });
   }
 
   for (const type of ["dragover", "dragleave", "drop"]) {
@@ -121,15 +143,31 @@
     });
   }
 
-  // Outlines of the regions that matched come when a hit is seen: until then their boxes are shown.
+  // Outlines of the regions that matched come when a hit is seen: until then their boxes are shown. The model may be
+  // asked for each: two at a time, so that connections are left for pictures.
   const SVG = "http://www.w3.org/2000/svg";
+  const waiting = [];
+  let running = 0;
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       seen.unobserve(entry.target);
-      outline(entry.target);
+      waiting.push(entry.target);
     }
+    next();
   });
+
+  function next() {
+    while (running < 2 && waiting.length) {
+      const drawing = waiting.shift();
+      if (!drawing.isConnected) continue;
+      running += 1;
+      outline(drawing).finally(() => {
+        running -= 1;
+        next();
+      });
+    }
+  }
 
   async function outline(drawing) {
     let told;
@@ -154,15 +192,29 @@
     drawing.dataset.drawn = "";
   }
 
+  // On narrow screens the search form is folded, so that the images come first.
+  const narrow = window.matchMedia("(max-width: 46rem)");
+  narrow.addEventListener("change", () => {
+    for (const fold of document.querySelectorAll("[data-fold]")) fold.open = !narrow.matches;
+  });
+
   let shown = null;
   new MutationObserver(() => {
     for (const drawing of document.querySelectorAll("[data-outlines]:not([data-watched])")) {
       drawing.dataset.watched = "";
       seen.observe(drawing);
     }
+    for (const fold of document.querySelectorAll("[data-fold]:not([data-watched])")) {
+      fold.dataset.watched = "";
+      fold.open = !narrow.matches;
+    }
     const heading = document.querySelector("main h1, .main h1");
     if (heading && heading !== shown) {
-      if (shown) heading.focus({ preventScroll: true });
+      const again = field && document.querySelector(`form[data-go] [name="${field}"]`);
+      if (again) again.closest("[data-fold]").open = true;
+      if (again) again.focus({ preventScroll: true });
+      else if (shown) heading.focus({ preventScroll: true });
+      if (scroll !== null && !again) window.scrollTo(0, scroll);
       shown = heading;
       document.title = `${heading.textContent} · rsir-tf`;
       busy(false);
