@@ -24,6 +24,7 @@ from rsir_tf.web.answers import FORMATS, found_json, index_json, written
 from rsir_tf.web.guard import TooLargeError
 from rsir_tf.web.house import NotFoundError
 from rsir_tf.web.question import PARAMETERS, Question
+from rsir_tf.web.uploads import Receiving
 from rsir_tf.web.work import BusyError
 from rsir_tf.workflows.thumbnails import PictureMissingError
 
@@ -109,6 +110,7 @@ def make_api(house: House) -> FastAPI:
         headers = {} if form == "json" else {"Content-Disposition": name}
         return Response(content, media_type=FORMATS[form], headers=headers)
 
+    receiving = Receiving()
     body = {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
 
     @app.post(
@@ -118,13 +120,12 @@ def make_api(house: House) -> FastAPI:
         openapi_extra={**_EXTRA, "requestBody": body},
     )
     async def query_with(request: Request) -> dict[str, Any]:
-        content, name = await request.body(), _name(request)
-
-        def work() -> dict[str, Any]:
-            token = house.keep(content, name)
+        def work(content: bytes) -> dict[str, Any]:
+            token = house.keep(content, _name(request))
             return found_json(house.ask(_question(request).asking(upload=(token,), **_part(request))))
 
-        return await house.asking.run(work)
+        async with receiving.body(request) as content:
+            return await house.asking.run(work, content)
 
     @app.post(
         "/api/uploads",
@@ -133,8 +134,8 @@ def make_api(house: House) -> FastAPI:
         openapi_extra={"requestBody": body},
     )
     async def upload(request: Request) -> dict[str, str]:
-        token = await house.asking.run(house.keep, await request.body(), _name(request))
-        return {"upload": token}
+        async with receiving.body(request) as content:
+            return {"upload": await house.asking.run(house.keep, content, _name(request))}
 
     return app
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from rsir_tf.errors import InputError
+from rsir_tf.web.work import BusyError
+
 if TYPE_CHECKING:
+    from fastapi import Request
+
     from rsir_tf.workflows.given_images import HeldImage
 
 KEPT_SECONDS = 1800.0
@@ -16,6 +24,40 @@ KEPT_SECONDS = 1800.0
 
 KEPT_BYTES = 256_000_000
 """Bytes of pixels of all uploads together: about 20 of the largest, or 1,300 of 256 pixels a side."""
+
+
+BODIES = 8
+"""Bodies of requests in memory at a time, each as large as is allowed."""
+
+BODY_SECONDS = 120.0
+"""How long one may take to come."""
+
+
+class Receiving:
+    """Bodies of requests, a few at a time. Used from the event loop alone."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """Receive a request's body, and count it for as long as it is worked with.
+
+        Raises:
+            BusyError: Too many are held already.
+            InputError: It takes too long to come.
+        """
+        if self._held >= BODIES:
+            raise BusyError(f"{self._held} uploads are being read already", cure="try again in a while")
+        self._held += 1
+        try:
+            try:
+                content = await asyncio.wait_for(request.body(), BODY_SECONDS)
+            except asyncio.TimeoutError as error:
+                raise InputError("the upload is too slow", wanted=f"all of it within {BODY_SECONDS:.0f} s") from error
+            yield content
+        finally:
+            self._held -= 1
 
 
 class Uploads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 1.0
 """Seconds between two looks at the manifest: a writer's new images appear this late at most."""
 
-KEPT_SELECTIONS = 64
+KEPT_BYTES = 32_000_000
+"""Bytes of the last selections that are kept: 36 of all images of an index of 109,161."""
+
+KEPT_SELECTIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Browsed:
     def __init__(self, index: Index) -> None:
         self.index = index
         self._selected: OrderedDict[Wanted, NDArray[np.int64]] = OrderedDict()
+        self._held = 0
         self._lock = threading.Lock()
 
     @cached_property
@@ -143,9 +148,11 @@ class Browsed:
                 return self._selected[wanted]
         found = self._find(wanted)
         with self._lock:
-            self._selected[wanted] = found
-            while len(self._selected) > KEPT_SELECTIONS:
-                self._selected.popitem(last=False)
+            if wanted not in self._selected:
+                self._selected[wanted] = found
+                self._held += found.nbytes
+            while self._held > KEPT_BYTES or len(self._selected) > KEPT_SELECTIONS:
+                self._held -= self._selected.popitem(last=False)[1].nbytes
         return found
 
     def _find(self, wanted: Wanted) -> NDArray[np.int64]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from web_samples import RED, TOKEN, picture, png
 
+from rsir_tf.errors import InputError
+from rsir_tf.web import uploads
 from rsir_tf.web.access import Access
 from rsir_tf.web.limits import BURST, MOST_SOCKETS, QUESTION, Limits, cost, visitor
+from rsir_tf.web.work import BusyError
 
 
 class Clock:
@@ -79,3 +84,30 @@ def test_guessing_the_token_is_slow(client) -> None:
     answers = [page.get(f"/api/index?token={number:016}").status_code for number in range(100)]
     assert set(answers) == {401, 429}
     assert answers.index(429) < 20
+
+
+def test_few_bodies_are_in_memory_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Coming:
+        def __init__(self, seconds: float) -> None:
+            self.seconds = seconds
+
+        async def body(self) -> bytes:
+            await asyncio.sleep(self.seconds)
+            return b"content"
+
+    async def several() -> None:
+        receiving = uploads.Receiving()
+        async with receiving.body(Coming(0)) as content:
+            assert content == b"content"
+            with pytest.raises(BusyError, match="1 uploads"):
+                async with receiving.body(Coming(0)):
+                    pass
+        with pytest.raises(InputError, match="too slow"):
+            async with receiving.body(Coming(60)):
+                pass
+        async with receiving.body(Coming(0)):  # Those before have been let go.
+            pass
+
+    monkeypatch.setattr(uploads, "BODIES", 1)
+    monkeypatch.setattr(uploads, "BODY_SECONDS", 0.01)
+    asyncio.run(several())
