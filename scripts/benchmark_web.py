@@ -159,13 +159,13 @@ def image_id(at: int) -> str:
     return f"scene_{at % 46:02d}/image_{at:06d}.jpg"
 
 
-def many_users(users: int, seconds: float, images: int, process: int) -> dict[str, Any]:
+def many_users(users: int, seconds: float, images: int, process: int, seed: int = 0) -> dict[str, Any]:
     taken: list[float] = []
     failures: list[str] = []
     ends = time.monotonic() + seconds
 
     def user(number: int) -> None:
-        rng = np.random.default_rng(number)
+        rng = np.random.default_rng(seed + number)
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=120)
         while time.monotonic() < ends:
             asked = {"id": image_id(int(rng.integers(images))), "top": 24}
@@ -195,7 +195,7 @@ def many_users(users: int, seconds: float, images: int, process: int) -> dict[st
         "failures": failures[:5],
         "p50_s": round(statistics.median(taken), 3),
         "p95_s": round(sorted(taken)[int(len(taken) * 0.95)], 3),
-        "megabytes": [round(megabytes[at]) for at in (len(megabytes) // 5, len(megabytes) // 2, -1)],
+        "megabytes": [round(each) for each in (*megabytes[:: max(len(megabytes) // 6, 1)], megabytes[-1])],
     }
 
 
@@ -248,6 +248,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="where the index is kept; a temporary folder without it")
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument(
+        "--settle", type=float, default=60.0, help="seconds of the same load before, in which caches fill"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--only-build", action="store_true", help="make the index and end")
@@ -276,6 +279,7 @@ def main() -> None:
             told["click"] = clicks()
             told["thumbnails_made_a_second"] = round(thumbnails())
             told["thumbnails_kept_a_second"] = round(thumbnails())
+            told["settling"] = many_users(given.users, given.settle, given.images, running.pid, 1000)
             told["load"] = many_users(given.users, given.seconds, given.images, running.pid)
         finally:
             running.terminate()

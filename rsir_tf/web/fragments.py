@@ -66,7 +66,7 @@ def hits(found: Found) -> str:
                 "problem": picture.problem,
                 "width": int(width),
                 "height": int(height),
-                "distance": f"{hit.distance:.4g}" if math.isfinite(hit.distance) else "∞",
+                "distance": _number(hit.distance),
                 "part": f"{min(hit.distance / farthest, 1):.3f}",
                 "scene": scene,
                 "tags": tags,
@@ -105,6 +105,12 @@ def hits(found: Found) -> str:
     )
 
 
+def _number(distance: float) -> str:
+    if not math.isfinite(distance):
+        return "∞"
+    return f"{distance:,.0f}" if distance >= 1000 else f"{distance:.4g}"
+
+
 def _examples(question: Question) -> str | None:
     """What asks besides one image, in words."""
     method = "with a classifier" if question.method == "classifier" else "by their nearness (Rocchio)"
@@ -112,7 +118,7 @@ def _examples(question: Question) -> str | None:
     if len(question.id) > 1:
         also = f", and {marked}," if question.like or question.unlike else ""
         return f"{len(question.id)} images{also} ask together, {method}."
-    return f"Refined with {marked}, {method}." if question.like or question.unlike else None
+    return f"Refined with {marked} images, {method}." if question.like or question.unlike else None
 
 
 def problem(words: Mapping[str, str | None], question: Question) -> str:

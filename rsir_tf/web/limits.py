@@ -24,9 +24,10 @@ KEPT_VISITORS = 10_000
 
 def cost(path: str) -> int:
     """What a request for a path takes."""
-    if path in ("/", "/api/query", "/api/uploads", "/api/images"):
-        return QUESTION
-    return REGIONS if path == "/api/regions" else PICTURE
+    if path == "/api/regions":
+        return REGIONS
+    # What there is not is answered with a page of its own.
+    return PICTURE if path.startswith(("/api/thumbnail", "/api/picture", "/static/", "/_nicegui")) else QUESTION
 
 
 def visitor(scope: Mapping[str, Any]) -> str:

@@ -106,7 +106,7 @@ class MapPanel:
 
     def _style(self, rank: int) -> dict[str, Any]:
         part = rank / max(len(self._rows) - 1, 1) if self._question.asks else 1.0
-        return {"color": colour(part), "weight": 4 - 2 * part, "fillOpacity": 0.25}
+        return {"color": colour(part), "weight": 4 - 2 * part, "fillOpacity": 0.15}
 
     def _fit(self) -> None:
         if self._browsed is None or not self._rows:

@@ -22,10 +22,10 @@ from rsir_tf.web.limits import QUESTION, Limits, visitor
 from rsir_tf.web.map_panel import MapPanel
 from rsir_tf.web.question import PAGE, Question
 from rsir_tf.web.side import side
+from rsir_tf.web.work import BusyError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-    from nicegui.events import GenericEventArguments
 
     from rsir_tf.web.house import Found, House
     from rsir_tf.workflows.browsing import Browsed
@@ -99,7 +99,7 @@ class Page:
                 with ui.element("div").classes("main"):  # Quasar brings the landmark.
                     self._map = self._make_map(browsed)
                     self._main = ui.html("", sanitize=False)
-        ui.on("go", self._asked)
+        ui.on("go", lambda event: self.show(str(event.args), counted=True))
         try:
             asks = Question.parse(query).asks
         except InputError:
@@ -122,17 +122,20 @@ class Page:
     def _make_map(self, browsed: Browsed) -> MapPanel | None:
         return MapPanel(self._house, self._basemap, browsed.windows, self._go) if browsed.placed else None
 
-    async def show(self, query: str) -> None:
+    async def show(self, query: str, *, counted: bool = False) -> None:
         """Show what an address asks; an answer that comes after a newer question is dropped.
 
         Args:
             query: Of the address.
+            counted: Whether it counts as a question of this visitor; loading the page has been counted.
         """
         self._turn += 1
         turn, question = self._turn, Question()
         shown: _Shown
         try:
             question = Question.parse(query)
+            if counted:
+                self._count()
             shown = await self._house.asking.run(self._answer, question)
         except RsirError as error:
             shown = await self._house.pictures.run(self._problem, public_words(error, self._house), question)
@@ -151,14 +154,10 @@ class Page:
         if self._map is not None and shown.browsed is not None:
             self._map.show(shown.browsed, shown.rows, question)
 
-    async def _asked(self, event: GenericEventArguments) -> None:
-        """The page asks for another address."""
+    def _count(self) -> None:
         wait = self._limits.take(self._who, QUESTION)
         if wait:
-            words = {"error": "you ask more quickly than this server allows", "cure": f"wait {ceil(wait)} seconds"}
-            self._display(await self._house.pictures.run(self._problem, words, Question()), Question())
-        else:
-            await self.show(str(event.args))
+            raise BusyError("you ask more quickly than this server allows", cure=f"wait {ceil(wait)} seconds")
 
     def _answer(self, question: Question) -> _Shown:
         """In a thread: search or browse, and make HTML of it."""
