@@ -17,7 +17,7 @@ from rsir_tf.errors import InputError
 if TYPE_CHECKING:
     from rsir_tf.index.entry import ImageEntry
 
-TOUCHES, BORDERS, EDGE = "touches", "borders", "edge"
+BORDER_COLUMNS = TOUCHES, BORDERS, EDGE = "touches", "borders", "edge"
 UNKNOWN = -1
 """The edge of a region of which nobody has looked where it touches others."""
 

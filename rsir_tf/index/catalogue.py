@@ -39,7 +39,7 @@ class Catalogue:
             removed: Rows that do not belong to the index any more.
         """
         names = ("id", ARCHIVE, "path", "scene", "tags", "content_hash", "file_size", "modified_ns", CRS, TRANSFORM)
-        columns = (segment.images.column(name).to_pylist() for name in names)
+        columns = (segment.column(name) for name in names)
         once = self._once.setdefault  # Many images have equal scenes, tags and pixel sizes: one of each serves all.
         for row, (image, archive, path, scene, tags, content, size, time, crs, transform) in enumerate(
             zip(*columns, strict=True)

@@ -87,7 +87,7 @@ class Committed:
         number = self.layout.next_segment + 1
         self._follow(dataclasses.replace(self.layout, segments=(*kept, merged), next_segment=number))
         self._removed[name] = set()
-        for row, image in enumerate(self._segment(name).images.column("id").to_pylist()):
+        for row, image in enumerate(self._segment(name).column("id")):
             self.catalogue.slots[image] = dataclasses.replace(self.catalogue.slots[image], segment=name, row=row)
 
     def record_archives(self, **changed: Any) -> None:
@@ -115,5 +115,5 @@ class Committed:
         """Open a segment; only the last one is kept, so that memory does not grow with the index."""
         if self._opened is None or self._opened.record.name != name:
             record = next(record for record in self.layout.segments if record.name == name)
-            self._opened = Segment(self._path, record, self.layout.settings)
+            self._opened = Segment(self._path, record, self.layout.settings, frugal=True)
         return self._opened

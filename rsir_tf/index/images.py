@@ -109,4 +109,4 @@ class Images:
         return tuple(values[position] for position in self._order)
 
     def _all(self, name: str) -> list[Any]:
-        return [value for segment in self._segments for value in segment.images.column(name).to_pylist()]
+        return [value for segment in self._segments for value in segment.column(name)]

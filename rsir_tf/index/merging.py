@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from rsir_tf.artifacts import written_aside
 from rsir_tf.index.derived import DerivedFile, SegmentVectors, in_blocks
 from rsir_tf.index.layout import IMAGES, RECNN, RECNN_PLUS, REGIONS, SegmentRecord, segment_folder
 from rsir_tf.index.segment import Segment
-from rsir_tf.index.segment_files import describe_segment, write_table
+from rsir_tf.index.segment_files import IMAGE_ROWS, REGION_ROWS, describe_segment, later_columns
+from rsir_tf.index.tables import Table, write_table
 
 MERGED_IMAGES = 4096
 MERGED_REGIONS = 1 << 17
@@ -87,25 +88,21 @@ def write_merged(
     """
     import pyarrow as pa
 
+    for segment in segments:
+        segment.check_order()
     live = [_live(segment) for segment in segments]
-    images = pa.concat_tables(
-        [segment.images.filter(pa.array(kept)) for segment, kept in zip(segments, live, strict=True)]
-    ).combine_chunks()
     live_regions = [np.repeat(kept, np.diff(segment.offsets)) for segment, kept in zip(segments, live, strict=True)]
-    regions = pa.concat_tables(
-        [segment.regions.filter(pa.array(kept)) for segment, kept in zip(segments, live_regions, strict=True)],
-        promote_options="default",  # Older segments lack columns: they become null.
-    ).combine_chunks()
-    counts = images.column("regions").to_numpy().astype(np.int64)
+    counts = np.concatenate([np.diff(segment.offsets)[kept] for segment, kept in zip(segments, live, strict=True)])
     owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    regions = regions.set_column(0, "image", pa.array(owners))
     folder = segment_folder(index, name)
     shutil.rmtree(folder, ignore_errors=True)
     with written_aside(folder) as aside:
         aside.mkdir()
-        write_table(images, aside / IMAGES)
-        write_table(regions, aside / REGIONS)
-        del images, regions
+        images, regions = ([getattr(segment, name) for segment in segments] for name in ("images", "regions"))
+        later = pa.schema(later_columns())
+        write_table(_kept(images, live), _schema(images, later), aside / IMAGES, IMAGE_ROWS)
+        numbered = _numbered(_kept(regions, live_regions), owners)
+        write_table(numbered, _schema(regions), aside / REGIONS, REGION_ROWS)
         pa.default_memory_pool().release_unused()  # Arrow would keep tens of megabytes while files are derived.
         _write_vectors(aside, RECNN, segments, live_regions)
         _write_vectors(aside, RECNN_PLUS, segments, live)
@@ -141,6 +138,28 @@ def _live(segment: Segment) -> NDArray[np.bool_]:
     kept = np.ones(segment.record.images, dtype=bool)
     kept[list(segment.record.removed)] = False
     return kept
+
+
+def _schema(tables: Sequence[Table], *more: Any) -> Any:
+    """The columns that any of the tables has: older segments lack some."""
+    import pyarrow as pa
+
+    return pa.unify_schemas([*(table.schema for table in tables), *more])
+
+
+def _kept(tables: Sequence[Table], kept: Sequence[NDArray[np.bool_]]) -> Iterator[Any]:
+    for table, rows in zip(tables, kept, strict=True):
+        yield from table.parts(rows)
+
+
+def _numbered(parts: Iterable[Any], owners: NDArray[np.int32]) -> Iterator[Any]:
+    """Say in parts of a table of regions which image of the new segment each belongs to."""
+    import pyarrow as pa
+
+    first = 0
+    for part in parts:
+        yield part.set_column(0, "image", pa.array(owners[first : first + len(part)]))
+        first += len(part)
 
 
 def _write_vectors(folder: Path, name: str, segments: Sequence[Segment], kept: Sequence[NDArray[np.bool_]]) -> None:

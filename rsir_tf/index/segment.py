@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,13 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.borders import UNKNOWN, borders_in
+from rsir_tf.index.borders import BORDER_COLUMNS, UNKNOWN, borders_in
 from rsir_tf.index.derived import Content_co, DerivedFile, SegmentVectors
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.facts import ImageFacts, place_from
 from rsir_tf.index.layout import IMAGES, RECNN, RECNN_PLUS, REGIONS, REPAIR, SegmentRecord, segment_folder
-from rsir_tf.index.segment_files import BOX_SIDES, CENTROID, CRS, TRANSFORM, later_columns
+from rsir_tf.index.segment_files import (
+    BOX_SIDES,
+    CENTROID,
+    CRS,
+    TRANSFORM,
+    boxes_in,
+    centroids_in,
+    later_columns,
+)
 from rsir_tf.index.settings import IndexSettings
+from rsir_tf.index.tables import Table
 
 
 class Segment:
@@ -30,12 +40,13 @@ class Segment:
         index: The index's folder.
         record: Its entry in the manifest.
         settings: The settings of the index.
+        frugal: Of what `entry` and `facts` decode, keep what they needed last alone: for who reads few images back.
 
     Raises:
         ArtifactError: A file is missing, or does not agree with the manifest.
     """
 
-    def __init__(self, index: Path, record: SegmentRecord, settings: IndexSettings) -> None:
+    def __init__(self, index: Path, record: SegmentRecord, settings: IndexSettings, *, frugal: bool = False) -> None:
         self.record = record
         self.folder = segment_folder(index, record.name)
         self._known_classes = len(settings.class_names)
@@ -52,32 +63,22 @@ class Segment:
         }
         """Vectors of further layers in the same form, by the names of the fields of `ImageEntry`."""
         self._derived: dict[str, Any] = {}
+        self.images, self.regions = (
+            Table(self._buffers[name], rows, partial(self.damaged, name), frugal=frugal)
+            for name, rows in ((IMAGES, record.images), (REGIONS, record.regions))
+        )
 
-    @cached_property
-    def images(self) -> Any:
-        """The table of images (pyarrow); columns that older formats lack are null where the segment is older."""
-        import pyarrow as pa
-
-        table = self._table(IMAGES, self.record.images)
-        for name, kind in later_columns().items():
-            if name not in table.column_names:
-                table = table.append_column(name, pa.nulls(self.record.images, kind))
-        return table
-
-    @cached_property
-    def regions(self) -> Any:
-        """The table of regions (pyarrow)."""
-        table = self._table(REGIONS, self.record.regions)
-        images = np.repeat(np.arange(self.record.images), np.diff(self.offsets))
-        if not np.array_equal(table.column("image").to_numpy(), images):
-            raise self.damaged(REGIONS, "its regions are not grouped by image as the images' table says")
-        return table
+    def column(self, name: str) -> list[Any]:
+        """What the table of images says of all of them in one column: None where the segment is older than that."""
+        table = self.images.read([name])
+        values: list[Any] = table.column(name).to_pylist() if table.num_columns else [None] * self.record.images
+        return values
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """int64 [images + 1]: image i's regions are the rows from offsets[i] up to offsets[i + 1]."""
         offsets = np.zeros(self.record.images + 1, dtype=np.int64)
-        np.cumsum(self.images.column("regions").to_numpy(), out=offsets[1:])
+        np.cumsum(self.images.read(["regions"]).column(0).to_numpy(), out=offsets[1:])
         if offsets[-1] != self.record.regions or (np.diff(offsets) < 0).any():
             raise self.damaged(IMAGES, f"its images have {offsets[-1]} regions, the manifest {self.record.regions}")
         return offsets
@@ -85,26 +86,22 @@ class Segment:
     @cached_property
     def classes(self) -> NDArray[np.int32]:
         """int32 [regions], class index of each region."""
-        return np.asarray(self.regions.column("class").to_numpy(), dtype=np.int32)
+        return np.asarray(self._regions(["class"]).column("class").to_numpy(), dtype=np.int32)
 
     @cached_property
     def areas(self) -> NDArray[np.int64]:
         """int64 [regions], pixels of each region."""
-        return np.asarray(self.regions.column("area").to_numpy(), dtype=np.int64)
+        return np.asarray(self._regions(["area"]).column("area").to_numpy(), dtype=np.int64)
 
     @cached_property
     def boxes(self) -> NDArray[np.int32]:
         """int32 [regions, 4], (top, left, bottom, right) of each region in pixels, half-open."""
-        columns = [self.regions.column(side).to_numpy() for side in BOX_SIDES]
-        return np.array(np.stack(columns, axis=1), dtype=np.int32)
+        return boxes_in(self._regions(BOX_SIDES))
 
     @cached_property
     def centroids(self) -> NDArray[np.float32]:
         """float32 [regions, 2], (y, x) of each region in pixels; NaN where the segment, or a part of it, is older."""
-        if CENTROID[0] not in self.regions.column_names:
-            return np.full((self.record.regions, 2), np.nan, dtype=np.float32)
-        columns = [self.regions.column(axis).to_numpy() for axis in CENTROID]
-        return np.array(np.stack(columns, axis=1), dtype=np.float32)
+        return centroids_in(self._regions(CENTROID))
 
     @property
     def borders(self) -> NDArray[np.int32]:
@@ -129,10 +126,7 @@ class Segment:
 
     @cached_property
     def _adjacency(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        try:
-            return borders_in(self.regions, self.offsets)
-        except ValueError as error:
-            raise self.damaged(REGIONS, str(error)) from error
+        return self._borders_in(self._regions(BORDER_COLUMNS), self.offsets)
 
     @cached_property
     def shown_classes(self) -> NDArray[np.bool_]:
@@ -174,27 +168,54 @@ class Segment:
             row: 0 ≤ row < images, removed ones included.
         """
         own = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
-        first, last = self.border_starts[row : row + 2].tolist()
+        regions = self._grouped(self.regions.rows(own.start, own.stop), own.start)
+        borders, edge = self._borders_in(regions, np.array([0, len(regions)]))
         further: dict[str, Any] = {}
         for of_regions, of_image in self.further_names:
             further[of_regions] = self.further[of_regions][own].astype(np.float32)
             further[of_image] = self.further[of_image][row].astype(np.float32)
         return ImageEntry(
             **self._row(row),
-            classes=self.classes[own].copy(),
-            areas=self.areas[own].copy(),
-            boxes=self.boxes[own].copy(),
+            classes=np.array(regions.column("class"), np.int32),
+            areas=np.array(regions.column("area"), np.int64),
+            boxes=boxes_in(regions),
             recnn=self.recnn[own].astype(np.float32),
             recnn_plus=self.recnn_plus[row].astype(np.float32),
-            centroids=self.centroids[own].copy(),
-            borders=self.borders[first:last] - np.array([own.start, own.start, 0], np.int32),
-            edge=self.edge[own].copy(),
+            centroids=centroids_in(regions),
+            borders=borders,
+            edge=edge,
             **further,
         )
 
+    def check_order(self) -> None:
+        """Read which image each region belongs to.
+
+        Raises:
+            ArtifactError: The regions are not in the order of the images.
+        """
+        self._regions([])
+
+    def _regions(self, columns: Sequence[str]) -> Any:
+        """Columns of the table of regions."""
+        return self._grouped(self.regions.read(["image", *columns]), 0)
+
+    def _grouped(self, regions: Any, first: int) -> Any:
+        """Rows of the table of regions, from this one on, once they are known to belong to the images in order."""
+        images = np.repeat(np.arange(self.record.images), np.diff(self.offsets))[first : first + len(regions)]
+        if not np.array_equal(regions.column("image").to_numpy(), images):
+            raise self.damaged(REGIONS, "its regions are not grouped by image as the images' table says")
+        return regions
+
+    def _borders_in(self, regions: Any, offsets: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        try:
+            return borders_in(regions, offsets)
+        except ValueError as error:
+            raise self.damaged(REGIONS, str(error)) from error
+
     def _row(self, row: int) -> dict[str, Any]:
         """What the table of images says of one, as `ImageEntry` names it."""
-        known = {name: self.images.column(name)[row].as_py() for name in self.images.column_names}
+        (said,) = self.images.rows(row, row + 1).to_pylist()
+        known = {**dict.fromkeys(later_columns()), **said}
         del known["regions"]
         known["tags"] = None if known["tags"] is None else tuple(known["tags"])
         known["placed"] = known[TRANSFORM] is not None
@@ -241,16 +262,3 @@ class Segment:
         if len(memoryview(buffer)) - start != rows * settings.channels * dtype.itemsize:
             raise self.damaged(name, "does not have the size that its header says")
         return np.frombuffer(buffer, dtype=dtype, count=rows * settings.channels, offset=start).reshape(shape)
-
-    def _table(self, name: str, rows: int) -> Any:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        try:
-            file = parquet.ParquetFile(pa.BufferReader(self._buffers[name]), page_checksum_verification=True)
-            table = file.read(use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise self.damaged(name, f"is not a readable table ({error})") from error
-        if table.num_rows != rows:
-            raise self.damaged(name, f"has {table.num_rows} rows, the manifest says {rows}")
-        return table

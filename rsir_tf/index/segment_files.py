@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsir_tf.artifacts import file_hash, written_aside
 from rsir_tf.index.borders import border_columns
@@ -23,9 +24,13 @@ from rsir_tf.index.layout import (
     segment_folder,
 )
 from rsir_tf.index.settings import IndexSettings
+from rsir_tf.index.tables import write_table
 
 BOX_SIDES = ("top", "left", "bottom", "right")
 CENTROID = ("centroid_y", "centroid_x")
+IMAGE_ROWS, REGION_ROWS = 1024, 1 << 14
+"""Rows of a group in the tables: one image is read back in milliseconds, and what is decoded for it takes 2 MB."""
+
 ARCHIVE = "archive"
 CRS, TRANSFORM, FOOTPRINT = "crs", "transform", "footprint"
 
@@ -35,6 +40,18 @@ def later_columns() -> dict[str, Any]:
     import pyarrow as pa
 
     return {ARCHIVE: pa.string(), CRS: pa.string(), TRANSFORM: pa.list_(pa.float64()), FOOTPRINT: pa.binary()}
+
+
+def boxes_in(regions: Any) -> NDArray[np.int32]:
+    """Read the boxes of rows of a segment's regions (pyarrow): int32 [n, 4], (top, left, bottom, right)."""
+    return np.stack([np.asarray(regions.column(side), np.int32) for side in BOX_SIDES], axis=1)
+
+
+def centroids_in(regions: Any) -> NDArray[np.float32]:
+    """Read the centroids likewise: float32 [n, 2], (y, x); NaN where the segment, or a part of it, is older."""
+    if CENTROID[0] not in regions.column_names:
+        return np.full((len(regions), 2), np.nan, dtype=np.float32)
+    return np.stack([np.asarray(regions.column(axis), np.float32) for axis in CENTROID], axis=1)
 
 
 def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], settings: IndexSettings) -> SegmentRecord:
@@ -88,8 +105,8 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
     folder = segment_folder(index, name)
     with written_aside(folder) as aside:
         aside.mkdir()
-        write_table(images, aside / IMAGES)
-        write_table(regions, aside / REGIONS)
+        write_table([images], images.schema, aside / IMAGES, IMAGE_ROWS)
+        write_table([regions], regions.schema, aside / REGIONS, REGION_ROWS)
         recnn = np.concatenate([entry.recnn for entry in entries]).astype(settings.dtype, copy=False)
         np.save(aside / RECNN, recnn, allow_pickle=False)
         recnn_plus = np.stack([entry.recnn_plus for entry in entries]).astype(settings.dtype, copy=False)
@@ -100,14 +117,6 @@ def write_segment(index: Path, name: str, entries: Sequence[ImageEntry], setting
             vectors = np.stack([getattr(entry, of_image) for entry in entries])
             np.save(aside / f"{of_image}.npy", vectors.astype(settings.dtype, copy=False), allow_pickle=False)
         return describe_segment(aside, name, images=len(entries), regions=sum(counts))
-
-
-def write_table(table: Any, file: Path) -> None:
-    """Write a Parquet file whose bytes depend only on the table."""
-    from pyarrow import parquet
-
-    # Without Arrow's schema in the metadata; and with page checksums, so that reading finds a flipped bit in a table.
-    parquet.write_table(table, file, compression="zstd", store_schema=False, write_page_checksum=True)
 
 
 def describe_segment(
