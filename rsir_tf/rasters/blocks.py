@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import threading
@@ -24,7 +25,7 @@ Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels; right and bottom are the first that do not belong to it."""
 
 _SIDE = 512  # pixels: smaller blocks are read several at once
-_LARGE = 4  # blocks a side: to read those at the sides of such a window again takes less than to keep all of it
+_LARGE = 1 << 20  # pixels: to keep what such a window shares with its neighbours takes more memory than it is worth
 _LEAST, _MOST = 64 << 20, 512 << 20  # bytes that are kept
 _SCRATCH = 4 << 20  # bytes of a window, at most, whose raw values are put where those of the one before were
 
@@ -80,13 +81,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def read_raw(path: str, layout: Layout, box: Box) -> _Content:
+def strips_of(path: str, layout: Layout, box: Box) -> list[Box]:
+    """Divide a large part of a raster into strips from top to bottom, each to be read `alone`; a small one is whole.
+
+    So raw values need little memory beside the colours that are made of them.
+    """
+    left, top, right, bottom = box
+    rows, columns = layout.block
+    pixels = (bottom - top) * (right - left)
+    decoded = (bottom - top + rows) * (right - left + columns)  # at most, with what lies in the same blocks
+    if pixels < _LARGE or decoded > 2 * pixels or is_url(path):
+        return [box]
+    step = rows * max(1, _SIDE // rows)
+    ends = [top, *range((top // step + 1) * step, bottom, step), bottom]
+    return [(left, begin, right, end) for begin, end in itertools.pairwise(ends)]
+
+
+def read_raw(path: str, layout: Layout, box: Box, *, alone: bool = False) -> _Content:
     """Read a part of a raster.
 
     Args:
         path: A raster file or URL.
         layout: Its layout.
         box: Within the raster.
+        alone: Keep none of its blocks for others.
 
     Returns:
         [bands, H, W] values of the layout's bands, each once, in the order of their numbers; and the file's mask
@@ -96,15 +114,14 @@ def read_raw(path: str, layout: Layout, box: Box) -> _Content:
     Raises:
         InputError: It cannot be read.
     """
-    if _ends_with_blocks(layout, box):  # No other window needs a part of these blocks.
+    if alone or _ends_with_blocks(layout, box):  # No other window needs a part of these blocks.
         return _load(path, layout, box, _scratch(layout, box))
     left, top, right, bottom = box
     height, width = layout.shape
     rows, columns = _block_shape(path, layout)
     count = len(read_bands(layout.bands)[0])
     pixel = count * np.dtype(layout.dtype).itemsize + layout.masked
-    is_large = bottom - top >= _LARGE * rows and right - left >= _LARGE * columns and not is_url(path)
-    if is_large or rows * columns * pixel > _MOST // 4:  # The blocks are too many, or too large, to be kept.
+    if rows * columns * pixel > _MOST // 4:  # The blocks are too large to be kept.
         return _load(path, layout, box)
     capacity = min(max(_LEAST, 2 * (rows + 1) * width * pixel), _MOST)
     values = np.empty((count, bottom - top, right - left), layout.dtype)

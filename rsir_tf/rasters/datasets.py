@@ -23,7 +23,7 @@ URL_PREFIXES = ("http://", "https://", "s3://")
 """How the addresses begin that GDAL reads over a network."""
 
 _OPEN_AT_ONCE = 8
-_CACHE = 64 << 20
+_CACHE = 16 << 20
 """Bytes of decoded blocks that GDAL keeps, for all files of the process; `blocks` has those of scenes. Without a bound
 it takes a twentieth of the machine's memory."""
 
@@ -196,10 +196,10 @@ def _unreachable(url: str, cause: str) -> InputError:
     from rsir_tf.rasters.remote import ask, forget
 
     forget()
-    failure = ask(url).failure
-    if failure:
-        cure = "check the credentials in the environment" if "40" in failure else "try again when the server answers"
-        return InputError(f"{url}: cannot be read, {failure}", cure=cure)
+    answer = ask(url)
+    if answer.failure:
+        cure = "check the credentials in the environment" if answer.denied else "try again when the server answers"
+        return InputError(f"{url}: cannot be read, {answer.failure}", cure=cure)
     if "not recognized" in cause:
         return InputError(f"{url}: is no raster that GDAL reads", wanted="a cloud-optimised GeoTIFF or another raster")
     cause = cause.removeprefix("/vsicurl/").removeprefix("/vsis3/").strip("' :,")

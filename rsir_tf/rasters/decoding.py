@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsir_tf.rasters.blocks import read_bands, read_plain_blocks, read_raw
+from rsir_tf.rasters.blocks import Box, read_bands, read_plain_blocks, read_raw, strips_of
 from rsir_tf.rasters.layouts import Layout
 from rsir_tf.rasters.pixels import FILL, Pixels
 
@@ -31,15 +31,31 @@ def read_window(path: str, layout: Layout, window: Window) -> Pixels:
     left, top = max(x, 0), max(y, 0)
     right, bottom = min(x + width, layout.shape[1]), min(y + height, layout.shape[0])
     if left == x and top == y and right == x + width and bottom == y + height:
-        return to_pixels(*read_raw(path, layout, (left, top, right, bottom)), layout)
+        return _read_box(path, layout, (left, top, right, bottom))
     values = np.full((height, width, 3), FILL, np.uint8)
     valid = np.zeros((height, width), bool)
     if left < right and top < bottom:
         inner = np.s_[top - y : bottom - y, left - x : right - x]
-        part = to_pixels(*read_raw(path, layout, (left, top, right, bottom)), layout)
+        part = _read_box(path, layout, (left, top, right, bottom))
         values[inner] = part.values
         valid[inner] = True if part.valid is None else part.valid
     return Pixels(values, valid)
+
+
+def _read_box(path: str, layout: Layout, box: Box) -> Pixels:
+    """Read a window that lies within the scene."""
+    strips = strips_of(path, layout, box)
+    if len(strips) == 1:
+        return to_pixels(*read_raw(path, layout, box), layout)
+    left, top, right, bottom = box
+    values = np.empty((bottom - top, right - left, 3), np.uint8)
+    valid = np.ones(values.shape[:2], bool)
+    for strip in strips:
+        part = to_pixels(*read_raw(path, layout, strip, alone=True), layout)
+        rows = slice(strip[1] - top, strip[3] - top)
+        values[rows] = part.values
+        valid[rows] = True if part.valid is None else part.valid
+    return Pixels(values, None if valid.all() else valid)
 
 
 def to_pixels(raw: NDArray[Any], mask: NDArray[np.uint8] | None, layout: Layout) -> Pixels:

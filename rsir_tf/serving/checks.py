@@ -45,7 +45,7 @@ def check_image(image: Any, position: int) -> None:
         raise InputError(f"image {position} is {image.dtype} {list(image.shape)}", wanted=wanted)
 
 
-def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> Iterator[Sequence[NDArray[np.uint8]]]:
+def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> Iterator[list[NDArray[np.uint8]]]:
     """Put consecutive images of one size together.
 
     Args:
@@ -53,7 +53,8 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
         largest: Gives the largest number of images in a group; it is called for each image.
 
     Yields:
-        Groups in order, of at least one image each; a group of several has at most half a million pixels.
+        Groups in order, of at least one image each; a group of several has at most half a million pixels. Only the
+        lists refer to the images, so that one is freed when nobody keeps it.
 
     Raises:
         InputError: A model does not take an image. The images before it are yielded first, as before errors that
@@ -79,6 +80,7 @@ def grouped(images: Iterable[NDArray[np.uint8]], largest: Callable[[], int]) -> 
         position += 1
         # A full group does not wait for another image, which may be large.
         if len(group) >= min(largest(), BATCH_PIXELS // (image.shape[0] * image.shape[1])):
+            del image
             yield group
             group = []
     if group:

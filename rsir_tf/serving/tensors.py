@@ -41,6 +41,12 @@ def encode_images(name: str, images: Sequence[NDArray[np.uint8]]) -> list[bytes 
     return _field(PredictRequest.INPUTS_FIELD_NUMBER, key_and_value)
 
 
+def images_at_end(request: bytes, images: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """The same images, as views of a request that ends with what `encode_images` has made of them; read-only."""
+    shape = (len(images), *images[0].shape)
+    return [*np.frombuffer(request, np.uint8, count := math.prod(shape), len(request) - count).reshape(shape)]
+
+
 def encode_reply(array: NDArray[Any]) -> Any:
     """Write an array like TensorFlow Serving by default: values are in the field of their type.
 

@@ -280,17 +280,17 @@ def _predicted(
     empty: deque[Part] = deque()
     onto = source.place if source.recipe.resolution is not None else None
 
-    def images() -> Iterator[NDArray[np.uint8]]:
-        for part in parts:
-            pixels = read_pixels(replace(source, window=(part.x, part.y, part.width, part.height), onto=onto))
-            if pixels.valid is not None and not pixels.valid.any():
-                empty.append(part)
-                continue
-            waiting.append((part, pixels.valid))
-            lacking = [(0, max(0, MIN_SIDE - side)) for side in pixels.values.shape[:2]]
-            yield np.pad(pixels.values, [*lacking, (0, 0)], mode="symmetric") if np.any(lacking) else pixels.values
+    def images_of(part: Part) -> list[NDArray[np.uint8]]:
+        pixels = read_pixels(replace(source, window=(part.x, part.y, part.width, part.height), onto=onto))
+        if pixels.valid is not None and not pixels.valid.any():
+            empty.append(part)
+            return []
+        waiting.append((part, pixels.valid))
+        lacking = [(0, max(0, MIN_SIDE - side)) for side in pixels.values.shape[:2]]
+        return [np.pad(pixels.values, [*lacking, (0, 0)], mode="symmetric") if np.any(lacking) else pixels.values]
 
-    for segmentation in model.segment_stream(images()):
+    # One image is not kept until the next is read, as it would be by the name of a variable.
+    for segmentation in model.segment_stream(itertools.chain.from_iterable(map(images_of, parts))):
         part, valid = waiting.popleft()
         while empty:
             yield empty.popleft(), None

@@ -35,7 +35,7 @@ from rsir_tf.serving.client.older_exports import ask_giver
 from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
 from rsir_tf.serving.client.servers import Outage, Server
 from rsir_tf.serving.messages import PREDICT, GetModelMetadataRequest, PredictionServiceStub, RawReply
-from rsir_tf.serving.tensors import decode, decode_strings, encode_images
+from rsir_tf.serving.tensors import decode, decode_strings, encode_images, images_at_end
 from rsir_tf.serving.tls import TLS
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class ServedModel:
         submit = functools.partial(self._submit, layers=layers)
         return self._in_order(submit, grouped(images, lambda: self._largest), ahead)
 
-    def _submit(self, group: Sequence[NDArray[np.uint8]], *, layers: Sequence[str]) -> Future[list[Prediction]]:
+    def _submit(self, group: list[NDArray[np.uint8]], *, layers: Sequence[str]) -> Future[list[Prediction]]:
         try:
             return self._workers.submit(self._predict_in_turn, group, layers=layers)
         except RuntimeError as error:
@@ -210,8 +210,8 @@ class ServedModel:
 
     def _in_order(
         self,
-        submit: Callable[[Sequence[NDArray[np.uint8]]], Future[list[Prediction]]],
-        groups: Iterable[Sequence[NDArray[np.uint8]]],
+        submit: Callable[[list[NDArray[np.uint8]]], Future[list[Prediction]]],
+        groups: Iterable[list[NDArray[np.uint8]]],
         ahead: int,
     ) -> Iterator[Prediction]:
         try:
@@ -220,13 +220,13 @@ class ServedModel:
         except CancelledError as error:  # the group was still waiting when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _predict_in_turn(self, group: Sequence[NDArray[np.uint8]], *, layers: Sequence[str]) -> list[Prediction]:
+    def _predict_in_turn(self, group: list[NDArray[np.uint8]], *, layers: Sequence[str]) -> list[Prediction]:
         with self._pixels.taken(_pixels(group)):
             # The time counts from sending, not from waiting.
             return self._predict_group(group, Deadline.after(self._timeout), layers=layers)
 
     def _predict_group(
-        self, group: Sequence[NDArray[np.uint8]], deadline: Deadline, *, layers: Sequence[str]
+        self, group: list[NDArray[np.uint8]], deadline: Deadline, *, layers: Sequence[str]
     ) -> list[Prediction]:
         if len(group) > self._largest:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
@@ -239,6 +239,7 @@ class ServedModel:
             if self._says_model:
                 request.output_filter.append(MODEL_ID)
         packed = b"".join([request.SerializeToString(), *encode_images(IMAGES, group)])
+        group[:] = images_at_end(packed, group)  # The images themselves can be freed while the server is at work.
         try:
             server, response, model_ids = self._answer(packed, group, deadline)
         except BatchTooLargeError as error:
