@@ -19,6 +19,7 @@ class RangeServer(ThreadingHTTPServer):
         ranges: Whether ranges are answered as such.
         breaking: Whether contents end halfway, as if the line were cut.
         refusing: The status that every request is answered with; None serves files.
+        key: The access key with which requests must be signed, as those to S3 are; None asks for none.
     """
 
     daemon_threads = True
@@ -31,6 +32,7 @@ class RangeServer(ThreadingHTTPServer):
         self.ranges = True
         self.breaking = False
         self.refusing: int | None = None
+        self.key: str | None = None
         self.lock = threading.Lock()
 
     def url(self, name: str) -> str:
@@ -56,6 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.requests.append((self.command, self.path, asked))
         file = self.server.folder / self.path.partition("?")[0].lstrip("/")
         status = self.server.refusing or (200 if file.is_file() else 404)
+        signature = f"AWS4-HMAC-SHA256 Credential={self.server.key}/"
+        if self.server.key and not self.headers.get("Authorization", "").startswith(signature):
+            status = 403
         if status != 200:
             self.send_response(status)
             self.send_header("Content-Length", "0")

@@ -272,7 +272,9 @@ class ArchiveReport:
 def all_void(masks: int, first: object, part: str = "") -> InputError:
     """Compose the error for masks from which nothing can be learned: `check` and `train` say the same."""
     return InputError(
-        f"all {masks} {part}masks are void all over, the first is {first}",
+        f"the only {part}mask is void all over: {first}"
+        if masks == 1
+        else f"all {masks:,} {part}masks are void all over, the first is {first}",
         wanted="at least one pixel of a class",
         cure="check the label set's ids, colours and what it ignores (--labels)",
     )

@@ -121,7 +121,9 @@ def leave_out_void(archive: Archive, progress: Progress = silent) -> Archive:
         else:
             void = void or f"{record.id}: {why}"
     if not kept:
-        raise InputError(f"{archive.root}: all {len(archive)} windows are left out, the first is {void}")
+        several = f"all {len(archive):,} windows are left out, the first is"
+        which = "its only window is left out:" if len(archive) == 1 else several
+        raise InputError(f"{archive.root}: {which} {void}")
     return dataclasses.replace(archive, records=tuple(kept))
 
 

@@ -15,6 +15,7 @@ from rsir_tf.archives.folder_names import plain_spelling
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.artifacts import content_hash, manifest, read_manifest, write_json
 from rsir_tf.errors import ArtifactError, InputError
+from rsir_tf.wording import counted
 
 KIND, VERSION = "split", 2
 """A split without a validation part is still written as version 1, which older programs read."""
@@ -116,14 +117,14 @@ def group_split(
     lacking = [record.id for record in archive if record.group is None]
     if lacking:
         raise InputError(
-            f"{archive.root}: {len(lacking)} images have no group ({lacking[0]})",
+            f"{archive.root}: {counted(len(lacking), 'image has', 'images have')} no group ({lacking[0]})",
             wanted="images in folders above `images` and `masks`",
             cure="split by scene instead",
         )
     known = {str(record.group) for record in archive}
     if len(known) == 1:
         raise InputError(
-            f"{archive.root}: all {len(archive)} images are of one group, {known.pop()}",
+            f"{archive.root}: there is one group alone, {known.pop()}, with {counted(len(archive), 'image')}",
             wanted="two groups or more, since a group is not divided (windows of one scene look alike)",
             cure="add another, or let a scene be two files",
         )
@@ -185,7 +186,8 @@ def _with_validation(archive: Archive, split: Split, held_out: set[str], fractio
     train = tuple(name for name in split.train if name not in held_out)
     if not train or not held_out:
         raise InputError(
-            f"{archive.root}: the split leaves {len(train)} images to train and {len(held_out)} to validate on",
+            f"{archive.root}: the split leaves {counted(len(train), 'image')} to train and {len(held_out)} to validate "
+            "on",
             wanted="at least one each",
             cure="choose other fractions",
         )
@@ -311,7 +313,8 @@ def _divide(
         parts[is_test(record)].append(record.id)
     if not parts[True] or not parts[False]:
         raise InputError(
-            f"{archive.root}: the split leaves {len(parts[False])} images to train and {len(parts[True])} to test on",
+            f"{archive.root}: the split leaves {counted(len(parts[False]), 'image')} to train and "
+            f"{len(parts[True])} to test on",
             wanted="at least one each",
             cure="choose another fraction or other groups",
         )

@@ -15,7 +15,7 @@ UNKNOWN = Fingerprint(0, 0)
 
 _SECONDS = 10  # a server's time to answer
 _KEPT_SECONDS = 60  # how long an answer counts
-_GONE = (404, 410)
+_GONE, _DENIED = (404, 410), (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Remote:
         ranges: Whether it sends parts of files.
         failure: Why it gives nothing, in words; empty where it does.
         gone: Whether it says that there is no such file.
+        denied: Whether it says that we may not read it.
     """
 
     size: int = -1
@@ -35,6 +36,7 @@ class Remote:
     ranges: bool = True
     failure: str = ""
     gone: bool = False
+    denied: bool = False
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -96,7 +98,8 @@ def _ask_server(url: str) -> Remote:
     except HTTPError as error:
         if error.code == 416:  # An empty file has no first byte.
             return Remote(0, error.headers.get("ETag") or "")
-        return Remote(failure=f"the server answers {error.code} ({error.reason})", gone=error.code in _GONE)
+        failure = f"the server answers {error.code} ({error.reason})"
+        return Remote(failure=failure, gone=error.code in _GONE, denied=error.code in _DENIED)
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         return Remote(failure=f"the server cannot be reached ({reason})")
@@ -119,6 +122,8 @@ def _ask_bucket(url: str) -> Remote:
     try:
         found = fs.S3FileSystem(connect_timeout=_SECONDS, request_timeout=_SECONDS, **options).get_file_info(url[5:])
     except OSError as error:
+        if "ACCESS_DENIED" in str(error):
+            return Remote(failure="the store does not give it to us (access denied)", denied=True)
         return Remote(failure=f"the store cannot be asked ({' '.join(str(error).split())[:200]})")
     if found.type != fs.FileType.File:
         return Remote(failure="the store has no such object", gone=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _DISTORTED = 0.02
 _SAME = 1e-6  # of a pixel's side
 _LONGEST = 2**31 - 1  # pixels a side that GDAL counts
+_FINEST = 32  # times: pixels that are made smaller than that show nothing that could be found, and take hours
 _TYPES = {
     "uint8": "Byte",
     "int8": "Int8",
@@ -59,7 +60,7 @@ def scene_grid(
         file's own where that is such a grid already.
 
     Raises:
-        InputError: It is not known where the file lies, or the grid would be larger than GDAL counts.
+        InputError: It is not known where the file lies, or its own pixels are more than 32 times as large.
     """
     with _prepared(path, layout) as source:
         crs, unit = _ground_crs(path, source, layout)
@@ -78,6 +79,12 @@ def scene_grid(
     width, height = max(1, math.ceil(right - _SAME) - column), max(1, math.ceil(-bottom - _SAME) - row)
     if max(width, height) > _LONGEST:
         raise InputError(f"{path}: would have {width}×{height} pixels of {resolution:g} m", cure="say a coarser one")
+    finer = math.sqrt(width * height / math.prod(layout.shape))
+    if finer > _FINEST:
+        raise InputError(
+            f"{path}: its pixels are about {finer * resolution:,.1f} m, {finer:.0f} times as large as {resolution:g} m",
+            wanted=f"a resolution that is at most {_FINEST} times as fine as the file's own",
+        )
     place = Place(crs_text(crs), (side, 0.0, 0.0, 0.0, -side, 0.0))
     return (place, column, row, width, height) if common else (moved(place, column, row), 0, 0, width, height)
 

@@ -24,6 +24,7 @@ from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
 from rsir_tf.ranking.schemes import PAPER_SCHEMES
+from rsir_tf.wording import counted
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
 from rsir_tf.workflows.indexed_images import ids_in_index, require_all, require_unchanged
 from rsir_tf.workflows.measuring import Judge, Ranked, can_ask, judge_relevance
@@ -301,7 +302,7 @@ def _require_two(records: Sequence[Record], where: str, reason: str | None = Non
     """Refuse a comparison of fewer than two images."""
     if len(records) < 2:
         unread = f" can be read ({reason})" if reason else ""
-        raise InputError(f"{where}: {len(records)} images to compare{unread}", wanted="two or more")
+        raise InputError(f"{where}: {counted(len(records), 'image')} to compare{unread}", wanted="two or more")
 
 
 def _rows(found: DescribedImages, records: Sequence[Record]) -> NDArray[np.float32]:

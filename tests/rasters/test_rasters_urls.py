@@ -154,9 +154,15 @@ def test_a_url_has_a_fingerprint_and_a_digest(server: RangeServer) -> None:
     assert source.digest() is None
 
 
+KEY, SECRET = "AKIAEXAMPLE", "none/of/anybody"
+
+
+@pytest.mark.parametrize("key", [None, KEY])
 def test_a_bucket_is_read_with_the_credentials_of_the_environment(
-    server: RangeServer, monkeypatch: pytest.MonkeyPatch
+    server: RangeServer, monkeypatch: pytest.MonkeyPatch, key: str | None
 ) -> None:
+    signing = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET} if key else {"AWS_NO_SIGN_REQUEST": "YES"}
+    server.key = key
     (server.folder / "bucket").mkdir()
     values = noise(3, 64, 64)
     write_scene(server.folder / "bucket" / "a.tif", values)
@@ -164,8 +170,8 @@ def test_a_bucket_is_read_with_the_credentials_of_the_environment(
         "AWS_S3_ENDPOINT": f"127.0.0.1:{server.server_port}",
         "AWS_HTTPS": "NO",
         "AWS_VIRTUAL_HOSTING": "FALSE",
-        "AWS_NO_SIGN_REQUEST": "YES",
         "AWS_REGION": "us-east-1",
+        **signing,
     }.items():
         monkeypatch.setenv(name, value)
     source = RasterSource("s3://bucket/a.tif")
@@ -173,3 +179,22 @@ def test_a_bucket_is_read_with_the_credentials_of_the_environment(
     assert source.fingerprint.size == (server.folder / "bucket" / "a.tif").stat().st_size
     with pytest.raises(InputError, match="no such object"):
         RasterSource("s3://bucket/gone.tif").read()
+
+
+def test_a_bucket_that_refuses_says_what_to_check(server: RangeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_S3_ENDPOINT": f"127.0.0.1:{server.server_port}",
+        "AWS_HTTPS": "NO",
+        "AWS_VIRTUAL_HOSTING": "FALSE",
+        "AWS_ACCESS_KEY_ID": "AKIAOTHER",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    server.key = KEY
+    (server.folder / "bucket").mkdir()
+    write_scene(server.folder / "bucket" / "a.tif", noise(3, 64, 64))
+    source = RasterSource("s3://bucket/a.tif")
+    with pytest.raises(InputError, match="check the credentials in the environment"):
+        source.read()
+    assert source.fingerprint == remote.UNKNOWN  # It may be there.

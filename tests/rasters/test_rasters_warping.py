@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
 from rasterio.enums import Resampling
+from rasterio.rpc import RPC
 from rasterio.transform import from_origin
 from rasterio.warp import reproject
 from scene_files import noise, write_scene
@@ -109,6 +110,13 @@ def test_masks_and_nodata_stay_outside_when_a_scene_is_resampled(tmp_path: Path)
             shown = pixels.values[pixels.valid]
             assert (shown.min(), shown.max()) >= (100, 0)
             assert shown.max() <= 110
+
+
+def test_a_resolution_much_finer_than_the_file_is_refused(tmp_path: Path) -> None:
+    path = write_scene(tmp_path / "a.tif", smooth(300, 400), crs="EPSG:32633", transform=from_origin(5e5, 5e6, 10, 10))
+    assert RasterSource(path, Recipe(resolution=0.3125)).shape == (9600, 12800)  # 10 m / 32
+    with pytest.raises(InputError, match=r"its pixels are about 10\.0 m, 33 times as large as 0\.3 m; wanted"):
+        _ = RasterSource(path, Recipe(resolution=0.3)).shape
 
 
 def test_a_coarse_resolution_reads_overviews_in_their_place(tmp_path: Path) -> None:
@@ -215,3 +223,30 @@ def test_a_band_on_its_own_grid_is_read_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values, np.where(expected == -1, 0, expected))
     with pytest.raises(InputError, match="has no band 2; wanted 1 to 1"):
         read_band(path, grid, (8, 8), band=2)
+
+
+def test_a_scene_with_rpcs_is_placed_at_their_own_height(tmp_path: Path) -> None:
+    # A camera that looks 45° aside: 1,000 m above HEIGHT_OFF the ground appears 100 of 200 pixels further right. With
+    # heights counted from 0, the scene of a plateau at 2,000 m would lie 2,000 m beside its place.
+    def polynomial(**terms: float) -> list[float]:
+        return [terms.get(name, 0.0) for name in ("one", "lon", "lat", "height")] + [0.0] * 16
+
+    rpcs = RPC(
+        height_off=2000, height_scale=1000, lat_off=0.0, lat_scale=0.009, long_off=15.0, long_scale=0.009,
+        line_off=100, line_scale=100, samp_off=100, samp_scale=100,
+        line_num_coeff=polynomial(lat=-1.0), line_den_coeff=polynomial(one=1.0),
+        samp_num_coeff=polynomial(lon=1.0, height=1.0), samp_den_coeff=polynomial(one=1.0),
+    )  # fmt: skip
+    path = str(tmp_path / "a.tif")
+    with rasterio.open(path, "w", driver="GTiff", width=200, height=200, count=3, dtype="uint8") as dataset:
+        dataset.write(smooth(200, 200))
+        dataset.rpcs = rpcs
+    source = RasterSource(path, Recipe(resolution=10))
+    place, (height, width) = source.place, source.shape
+    assert place is not None
+    longitude, latitude = pixel_to_lonlat(place, np.array([width / 2]), np.array([height / 2]))
+    # The middle of the picture shows (LONG_OFF, LAT_OFF); a degree is 111 km, and 0.018° are 200 pixels of 10 m.
+    assert longitude[0] == pytest.approx(15.0, abs=1e-4)
+    assert latitude[0] == pytest.approx(0.0, abs=1e-4)
+    assert (height, width) == pytest.approx((200, 200), abs=3)
+    np.testing.assert_allclose(source.read()[100, 100], smooth(200, 200)[:, 100, 100], atol=3)
