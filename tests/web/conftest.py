@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-if importlib.util.find_spec("nicegui") is None:
-    pytest.skip("the extra `web` is not installed", allow_module_level=True)
-
 sys.path.insert(0, str(Path(__file__).parent))
 from web_samples import Canned, make_archive
 
@@ -23,6 +20,13 @@ from rsir_tf.web.limits import Limits
 from rsir_tf.web.serving import make_app
 from rsir_tf.workflows.browsing import WatchedIndex
 from rsir_tf.workflows.thumbnails import ThumbnailCache
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if importlib.util.find_spec("nicegui") is None:
+        for item in items:
+            if item.path.parent == Path(__file__).parent:
+                item.add_marker(pytest.mark.skip(reason="the extra `web` is not installed"))
 
 
 @pytest.fixture(scope="session")

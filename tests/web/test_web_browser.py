@@ -211,6 +211,25 @@ def test_uploads_good_huge_broken_and_hostile(server: str, visit) -> None:
     page.wait_for_selector(".hits li")  # The upload is still there.
 
 
+DROP = """([name, bytes]) => {
+    const files = new DataTransfer();
+    files.items.add(new File([new Uint8Array(bytes)], name));
+    for (const type of ["dragover", "drop"]) {
+        const options = { dataTransfer: files, bubbles: true, cancelable: true };
+        document.querySelector("[data-drop]").dispatchEvent(new DragEvent(type, options));
+    }
+}"""
+
+
+def test_an_image_is_dropped_on_a_narrow_page(server: str, visit) -> None:
+    page = visit(server, width=400)
+    page.evaluate(DROP, ["drawing.svg", list(b"<svg/>")])
+    page.wait_for_selector(".side .problem:has-text('SVG')")  # The folded form is opened, so that it can be read.
+    page.evaluate(DROP, ["dropped.png", list(png(picture(RED, RED, 3)))])
+    page.wait_for_selector(".asked .name:has-text('dropped.png')")
+    assert {image.split("/")[0] for image in ids(page)[:4]} == {"fire"}
+
+
 def test_two_visitors_do_not_meet(server: str, visit) -> None:
     one, other = visit(f"{server}/?id=fire/0.png"), visit(f"{server}/?id=lake/0.png", width=400)
     one.click("a[aria-label='Search with fire/1.png']")

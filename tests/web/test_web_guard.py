@@ -13,8 +13,9 @@ from web_samples import HOSTILE, RED, TOKEN, picture, png
 
 from rsir_tf.errors import InputError
 from rsir_tf.web.access import COOKIE, Access
-from rsir_tf.web.serving import check_basemap
+from rsir_tf.web.serving import check_basemap, make_app
 
+TILES = "https://tiles.example:8443/{z}/{x}/{y}.png?k=1"
 OPEN = Access(None, loopback=True)
 CLOSED = Access(TOKEN, loopback=False)
 
@@ -187,8 +188,18 @@ def test_a_hostile_name_stays_text(client) -> None:
     assert HOSTILE in client().get("/api/images?text=onerror").json()["images"][0]["id"]
 
 
+def test_only_a_base_map_that_was_named_may_be_loaded_from_elsewhere(house) -> None:
+    from fastapi.testclient import TestClient
+
+    for basemap, source in ((None, "img-src 'self' data: blob:;"), (TILES, "blob: https://tiles.example:8443;")):
+        app = make_app(house, OPEN, page=False, basemap=basemap)
+        policy = TestClient(app, base_url="http://localhost:8080").get("/api").headers["content-security-policy"]
+        assert source in policy
+        assert policy.count("https:") == policy.count("tiles.example")
+
+
 def test_a_base_map_is_an_address_of_the_web() -> None:
-    assert check_basemap("https://tiles.example:8443/{z}/{x}/{y}.png?k=1") == "https://tiles.example:8443"
+    assert check_basemap(TILES) == "https://tiles.example:8443"
     for wrong in (
         "https://tiles.example/",
         "file:///{z}/{x}/{y}",
