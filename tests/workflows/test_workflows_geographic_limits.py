@@ -83,6 +83,26 @@ def test_areas_in_metres_and_across_the_antimeridian(tmp_path: Path) -> None:
     assert found.within(areas).tolist() == [True, True, False]
 
 
+def test_an_area_of_several_parts_with_holes_in_metres(tmp_path: Path) -> None:
+    # Two squares of 10 km, 20 km apart; the western one has a hole of 4 km. Without the .prj it would be in degrees.
+    west = shapely.Polygon(
+        shapely.box(500_000, 5_500_000, 510_000, 5_510_000).exterior.coords,
+        [shapely.box(503_000, 5_503_000, 507_000, 5_507_000).exterior],
+    )
+    both = shapely.MultiPolygon([west, shapely.box(530_000, 5_500_000, 540_000, 5_510_000)])
+    frame = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[both], crs="EPSG:32632")
+
+    def ground(easting: float, northing: float) -> shapely.Geometry:
+        chip = shapely.box(easting, northing, easting + 256, northing + 256)
+        return geopandas.GeoSeries([chip], crs="EPSG:32632").to_crs(4326).iloc[0]
+
+    places = [(501_000, 5_501_000), (505_000, 5_505_000), (535_000, 5_505_000), (520_000, 5_505_000)]
+    found = footprints(*(ground(*place) for place in places), ground(502_900, 5_505_000))  # the last on the hole's rim
+    for name in ("area.shp", "area.gpkg"):
+        frame.to_file(tmp_path / name)
+        assert found.within(read_areas(str(tmp_path / name))).tolist() == [True, False, True, False, True]
+
+
 def test_areas_that_are_none(tmp_path: Path) -> None:
     geopandas.GeoSeries([shapely.Point(8, 47)], crs=4326).to_file(tmp_path / "points.geojson")
     with pytest.raises(InputError, match=r"points\.geojson: holds Point; wanted polygons"):
