@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rsir_tf.cli import console
+from rsir_tf.errors import InputError
 
 NAME = "export"
 
@@ -32,8 +33,16 @@ def command(
             max=1.0,
             help="The share of the trained weights in the features; the rest are the weights that training started "
             "from. 1 takes the trained weights alone, as the paper does. The segmentation is always that of the "
-            "trained network. The default is 0.4 if the run learned from tags alone, starting from VGG-16's weights, "
-            "and 1 otherwise.",
+            "trained network. The default is 0.5, and 0.2 in conv5_3, if the run learned from tags alone, starting "
+            "from VGG-16's weights, and 1 otherwise.",
+        ),
+    ] = None,
+    blend_last: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Another share for conv5_3, the layer that features are read from. The default is that of --blend.",
         ),
     ] = None,
     weights: Annotated[
@@ -47,9 +56,12 @@ def command(
     """
     from rsir_tf.artifacts import RUN_VERSION, read_manifest
 
+    if blend is None and blend_last is not None:
+        raise InputError("--blend-last without --blend", wanted="the share of the layers before conv5_3 too")
     read_manifest(run, "run", RUN_VERSION)  # Before TensorFlow's seconds: a wrong path is told at once.
     with console.quiet_tensorflow():
-        from rsir_tf.segmentation import export_run, open_run
+        from rsir_tf.segmentation import Blend, export_run, open_run
 
-        version = export_run(open_run(run), to, conv4=conv4, blend=blend, weights=weights)
+        chosen = None if blend is None else Blend(blend, blend if blend_last is None else blend_last)
+        version = export_run(open_run(run), to, conv4=conv4, blend=chosen, weights=weights)
     console.put(str(version))

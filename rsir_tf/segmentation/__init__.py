@@ -26,6 +26,7 @@ from rsir_tf.lazy_attributes import attributes
 _HOMES = {
     "Architecture": "rsir_tf.segmentation.network",
     "Augmentation": "rsir_tf.segmentation.crops",
+    "Blend": "rsir_tf.segmentation.blending",
     "Crops": "rsir_tf.segmentation.crops",
     "Run": "rsir_tf.segmentation.runs",
     "RunScores": "rsir_tf.segmentation.run_scores",
@@ -48,6 +49,7 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "Augmentation",
+    "Blend",
     "Crops",
     "Run",
     "RunScores",
@@ -68,6 +70,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from rsir_tf.segmentation.blending import Blend
     from rsir_tf.segmentation.crops import Augmentation, Crops
     from rsir_tf.segmentation.export import export_run
     from rsir_tf.segmentation.monitoring import TrainingError

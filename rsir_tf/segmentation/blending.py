@@ -1,13 +1,15 @@
 """Descriptors from weights between those that training started from and the trained ones (Wortsman et al. 2022).
 
 A network that learned one archive's classes has forgotten some of what ImageNet taught it. Weights on the way between
-the two retrieve nearly as well on the archive that was learned, and better on others. The score layers were trained on
-the trained features, so these stay beside the blended ones: only the descriptors change, the segmentation does not.
-From the first layer that training changed on, both are computed.
+the two retrieve nearly as well on the archive that was learned, and better on others. conv5_3, the layer that
+descriptors are read from, can have a smaller share of the trained weights than the layers before it. The score layers
+were trained on the trained features, so these stay beside the blended ones: only the descriptors change, the
+segmentation does not. From the first layer that training changed on, both are computed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,24 +26,56 @@ DESCRIBING = "describing_"
 """How the names of the layers begin that only the descriptors are computed with."""
 
 
-def blended(network: keras.Model, start: keras.Model, share: float) -> keras.Model:
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How much of the trained weights is in those that descriptors are computed with; the rest are the starting ones.
+
+    Attributes:
+        share: 0 (the starting weights) to 1 (the trained ones), in all layers but conv5_3.
+        last: The same in conv5_3.
+
+    Raises:
+        InputError: A share is not from 0 to 1.
+    """
+
+    share: float
+    last: float
+
+    def __post_init__(self) -> None:
+        for share in (self.share, self.last):
+            if not 0 <= share <= 1:
+                raise InputError(f"a share of {share} of the trained weights", wanted="0 to 1")
+
+    @property
+    def as_trained(self) -> bool:
+        """Whether descriptors are computed with the trained weights alone."""
+        return self.share == self.last == 1
+
+    def of(self, layer: str) -> float:
+        """The share in one layer of VGG-16, by its name in Keras."""
+        return self.last if layer == "block5_conv3" else self.share
+
+    def to_json(self) -> float | dict[str, float]:
+        """One number if both are the same."""
+        return self.share if self.share == self.last else {"share": self.share, "last": self.last}
+
+
+AS_TRAINED = Blend(1, 1)
+
+
+def blended(network: keras.Model, start: keras.Model, blend: Blend) -> keras.Model:
     """Let a network compute its descriptors with share × trained + (1 − share) × starting weights.
 
     Args:
         network: From `build_fcn`, trained. It is not changed, and its layers are shared.
         start: A trunk from `build_trunk` with the weights that training started from.
-        share: 0 (the starting weights) to 1 (the trained ones: the network itself is returned).
+        blend: The shares; with `AS_TRAINED` the network itself is returned.
 
     Returns:
         A model from `images` to logits and conv5_3. Its layers with weights of their own are named `DESCRIBING` and
         what they are in VGG-16; `describing_layer` finds them.
-
-    Raises:
-        InputError: The share is not from 0 to 1.
     """
-    if not 0 <= share <= 1:
-        raise InputError(f"a share of {share} of the trained weights", wanted="0 to 1")
-    if share == 1:
+    if blend.as_trained:
         return network
     before, x = network.get_layer("preprocess").output, None
     for name in _in_order():
@@ -52,6 +86,7 @@ def blended(network: keras.Model, start: keras.Model, share: float) -> keras.Mod
             continue
         own = type(layer).from_config({**layer.get_config(), "name": DESCRIBING + name, "trainable": False})
         x = own(before if x is None else x)
+        share = blend.of(name)
         own.set_weights([share * trained + (1 - share) * begun for trained, begun in pair])
     return network if x is None else keras.Model(network.inputs, [network.outputs[0], x], name=network.name)
 

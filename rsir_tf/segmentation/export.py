@@ -28,7 +28,7 @@ from rsir_tf.contract import (
     STRIDE,
 )
 from rsir_tf.errors import ArtifactError
-from rsir_tf.segmentation.blending import blended, describing_layer, starting_trunk
+from rsir_tf.segmentation.blending import AS_TRAINED, Blend, blended, describing_layer, starting_trunk
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.inference import PAD_MODE, margins, padded, tie_breaks
 from rsir_tf.segmentation.runs import Run
@@ -41,8 +41,8 @@ MODEL_CARD = "assets.extra/model_card.json"
 LEFTOVER_AGE = 3600.0
 """Seconds after which an unfinished version is removed: no export takes an hour."""
 
-BLEND = 0.4
-"""Share of the trained weights in descriptors, if none is chosen, tags supervised and training began with VGG-16's.
+BLEND = Blend(0.5, 0.2)
+"""Shares of the trained weights in descriptors, if none is chosen, tags supervised and training began with VGG-16's.
 
 Of the shares tried, with --decay-to-start 25, the best for an archive that the network has not seen (README).
 """
@@ -51,7 +51,7 @@ WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
 def export_run(
-    run: Run, to: Path, *, conv4: bool = False, blend: float | None = None, weights: Path | None = None
+    run: Run, to: Path, *, conv4: bool = False, blend: Blend | None = None, weights: Path | None = None
 ) -> Path:
     """Export a run's best checkpoint as the next version of a served model.
 
@@ -62,15 +62,15 @@ def export_run(
         run: A run with at least one complete epoch.
         to: The model's folder, `saved_models/NAME`; versions are its numbered subfolders.
         conv4: Whether `features` shall give conv4_3 too.
-        blend: Share of the trained weights in those that descriptors are computed with, 0 to 1; the others are those
-            that training started from. None for `usual_blend`. The segmentation is always that of the trained network.
+        blend: Shares of the trained weights in those that descriptors are computed with; None for `usual_blend`. The
+            segmentation is always that of the trained network.
         weights: The weights file that the run started from, if it is no longer where it was.
 
     Returns:
         The new version's folder.
 
     Raises:
-        InputError: The share is not from 0 to 1, or the weights to blend with are not there.
+        InputError: The weights to blend with are not there.
         MismatchError: The weights file is not that which the run started from.
         ArtifactError: The run has no checkpoint, the folder cannot be written, the answers of the export differ from
             those of the trained network, or the backend of Keras is not TensorFlow.
@@ -80,18 +80,18 @@ def export_run(
             f"{run.path}: only TensorFlow can write a SavedModel, but Keras uses {keras.backend.backend()} here",
             cure="export with KERAS_BACKEND=tensorflow: the weights of a run work with every backend",
         )
-    share = usual_blend(run) if blend is None else blend
-    start = starting_trunk(run, weights) if share != 1 else None
+    blend = usual_blend(run) if blend is None else blend
+    start = None if blend.as_trained else starting_trunk(run, weights)
     network = load_best(run)
     if start is not None:
-        network = blended(network, start, share)
+        network = blended(network, start, blend)
     for entry in (to, to / "saved_model.pb", to / "manifest.json"):
         if entry.is_file():
             raise ArtifactError(f"{entry}: is a file", wanted="--to saved_models/NAME, a folder of numbered versions")
     remove_leftovers(to, older_than=LEFTOVER_AGE)
     target = to / str(_next_version(to))
     with written_aside(target) as aside:
-        export_network(network, run.label_set.names, aside, card=_card(run, share), conv4=conv4)
+        export_network(network, run.label_set.names, aside, card=_card(run, blend), conv4=conv4)
         verify_export(aside, network, run.label_set.names)
     return target
 
@@ -295,16 +295,16 @@ def _next_version(to: Path) -> int:
     return max(numbers, default=0) + 1
 
 
-def usual_blend(run: Run) -> float:
-    """The share of the trained weights in descriptors if none is chosen: it was measured with tags alone."""
+def usual_blend(run: Run) -> Blend:
+    """The shares of the trained weights in descriptors if none is chosen: it was measured with tags alone."""
     learned = run.settings.get("supervision") == "tags" and run.settings["weights"] != "none"
-    return BLEND if learned else 1.0
+    return BLEND if learned else AS_TRAINED
 
 
-def _card(run: Run, share: float) -> dict[str, Any]:
+def _card(run: Run, blend: Blend) -> dict[str, Any]:
     """Where the model comes from, and how the files that it was trained on were read, where that was chosen."""
     reading = run.manifest["archive"].get("reading")
-    return {"run": _origin(run), "blend": share, **({"reading": reading} if reading else {})}
+    return {"run": _origin(run), "blend": blend.to_json(), **({"reading": reading} if reading else {})}
 
 
 def _origin(run: Run) -> dict[str, Any]:

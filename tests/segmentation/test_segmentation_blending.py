@@ -12,7 +12,7 @@ import pytest
 
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.segmentation import blending
-from rsir_tf.segmentation.blending import DESCRIBING, blended, describing_layer, starting_trunk
+from rsir_tf.segmentation.blending import AS_TRAINED, DESCRIBING, Blend, blended, describing_layer, starting_trunk
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.export import export_run, identity, loaded_as_server
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
@@ -46,28 +46,29 @@ def conv5_3(model: keras.Model) -> np.ndarray:
 def test_descriptors_are_of_the_weights_between_and_the_logits_stay(first: str, own: int) -> None:
     start = trunk(0)
     network = retrained(start, first)
-    model = blended(network, start, 0.25)
+    model = blended(network, start, Blend(0.25, 0.75))
     logits, described = model.predict_on_batch(IMAGE)
     np.testing.assert_allclose(logits, network.predict_on_batch(IMAGE), rtol=1e-5, atol=1e-5)
     between = trunk(0)
     for layer in between.layers:
         pairs = zip(network.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True)
-        layer.set_weights([0.25 * trained + 0.75 * begun for trained, begun in pairs])
+        share = 0.75 if layer.name == "block5_conv3" else 0.25
+        layer.set_weights([share * trained + (1 - share) * begun for trained, begun in pairs])
     np.testing.assert_allclose(described, conv5_3(between), rtol=1e-4, atol=1e-4 * conv5_3(between).max())
     # Convolutions and pools from the first changed one on: what training left alone is computed once.
     assert sum(layer.name.startswith(DESCRIBING) for layer in model.layers) == own
     assert describing_layer(model, "block5_conv3").name == DESCRIBING + "block5_conv3"
     assert identity(model, ("a", "b")) != identity(network, ("a", "b"))
-    assert identity(model, ("a", "b")) != identity(blended(network, start, 0.5), ("a", "b"))
+    assert identity(model, ("a", "b")) != identity(blended(network, start, Blend(0.25, 0.5)), ("a", "b"))
 
 
 def test_the_trained_weights_alone_are_the_network_itself() -> None:
     start = trunk(0)
     network = retrained(start, "block5_conv1")
-    assert blended(network, start, 1) is network
-    assert blended(network, network, 0.5) is network  # Nothing was learned in the trunk.
+    assert blended(network, start, AS_TRAINED) is network
+    assert blended(network, network, Blend(0.5, 0.5)) is network  # Nothing was learned in the trunk.
     with pytest.raises(InputError, match=r"a share of 1\.5 of the trained weights; wanted 0 to 1"):
-        blended(network, start, 1.5)
+        Blend(0.5, 1.5)
 
 
 def test_a_blended_export_is_served_and_says_what_it_is(
@@ -80,9 +81,9 @@ def test_a_blended_export_is_served_and_says_what_it_is(
     settings = {**run.settings, "supervision": "tags", "weights": f"vgg16.h5 (SHA-256 {digest[:16]})"}
     other = replace(run, manifest=begun, settings=settings)
     monkeypatch.setattr(blending, "initialise", lambda made, source: initialise(made, "none", seed=7))
-    version, plain = export_run(other, tmp_path / "m"), export_run(other, tmp_path / "m", blend=1)
+    version, plain = export_run(other, tmp_path / "m"), export_run(other, tmp_path / "m", blend=AS_TRAINED)
     cards = [json.loads((path / "assets.extra" / "model_card.json").read_text()) for path in (version, plain)]
-    assert [card["blend"] for card in cards] == [0.4, 1]
+    assert [card["blend"] for card in cards] == [{"share": 0.5, "last": 0.2}, 1]
     assert cards[0]["model_id"] != cards[1]["model_id"] == identity(load_best(run), run.label_set.names)
     image = IMAGE.astype(np.uint8)
     with loaded_as_server(version) as answer, loaded_as_server(plain) as alone:
@@ -102,4 +103,4 @@ def test_random_weights_are_not_blended_with(run: Run, tmp_path: Path) -> None:
     card = json.loads((export_run(run, tmp_path / "m") / "assets.extra" / "model_card.json").read_text())
     assert card["blend"] == 1
     with pytest.raises(InputError, match=r"started from random weights, .*--blend 1"):
-        export_run(run, tmp_path / "m", blend=0.5)
+        export_run(run, tmp_path / "m", blend=Blend(0.5, 0.5))
