@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import shapely
 from nicegui import ui
 
@@ -152,14 +153,24 @@ class MapPanel:
         place, question, browsed = event.args["latlng"], self._question, self._browsed
         lonlat = (round(float(place["lng"]), 7), round(float(place["lat"]), 7))
         row = await self._house.pictures.run(browsed.footprints.at, *lonlat)
-        if row is None and not question.path:
-            ui.notify("No image of this index shows this place.")
-        elif self._around and row is not None:
+        dot = self._dot(browsed, *lonlat) if row is None else row
+        if row is not None and self._around:
             self._go(question.asking(path=browsed.file_of(row), lonlat=lonlat))
         elif question.path:
             self._go(question.asking(path=question.path, lonlat=lonlat))
-        elif row is not None:
-            self._go(question.asking(id=(browsed.index.images.ids[row],)))
+        elif dot is not None:
+            self._go(question.asking(id=(browsed.index.images.ids[dot],)))
+        else:
+            ui.notify("No image of this index shows this place.")
+
+    def _dot(self, browsed: Browsed, lon: float, lat: float) -> int | None:
+        """The row of the image whose dot is at a place: it is larger than the footprint."""
+        if not self._rows:
+            return None
+        away = shapely.distance(browsed.footprints.geometries[self._rows], shapely.Point(lon, lat))
+        nearest = int(np.argmin(np.nan_to_num(away, nan=np.inf)))
+        reach = DOT_PIXELS * 360 / 256 / 2**self._map.zoom
+        return self._rows[nearest] if away[nearest] <= reach else None
 
     def _draw(self, begins: bool) -> None:
         self._drawing, self._drawn_at = begins, time.monotonic()
