@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsir_tf.cli import console
 from rsir_tf.cli.option_groups import OptionGroup
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class ClusterOptions(OptionGroup):
             return open_index(path, roots=roots)
         from rsir_tf.workflows import open_index_on_cluster
 
-        return open_index_on_cluster(path, self.ray, workers=self.workers, roots=roots)
+        with console.progress("starting workers") as tell:
+            return open_index_on_cluster(path, self.ray, workers=self.workers, roots=roots, progress=tell)
 
     @contextmanager
     def rankers(self, index: Index) -> Iterator[WorkerPool[Index] | None]:

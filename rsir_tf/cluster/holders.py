@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from rsir_tf.cluster.connection import connected, reason, use_all_cores
 from rsir_tf.cluster.pool import TRIES
 from rsir_tf.errors import ClusterError, RsirError
+from rsir_tf.progress import Progress, silent
 
 State = TypeVar("State")
 Job = TypeVar("Job")
@@ -34,13 +35,14 @@ class Holders(Generic[State]):
         address: Of the cluster's head, HOST:PORT; "auto" for the cluster that this machine belongs to.
         openers: One for each actor: opens what it is to hold. They are spread over the machines in turn, and work in
             the folder in which this process works.
+        progress: Called after each actor that is ready.
 
     Raises:
         ClusterError: Ray is not installed, no cluster of the same versions is reached, or an actor does not start.
         RsirError: An actor cannot open what it is to hold; its machine is named.
     """
 
-    def __init__(self, address: str, openers: Sequence[Callable[[], State]]) -> None:
+    def __init__(self, address: str, openers: Sequence[Callable[[], State]], *, progress: Progress = silent) -> None:
         self._ray, _ = connected(address)
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -54,7 +56,7 @@ class Holders(Generic[State]):
             ).remote(opener, os.getcwd())
             for number, opener in enumerate(openers)
         ]
-        self._begin()
+        self._begin(progress)
 
     def ask(self, function: Callable[[State, Job], Result], jobs: Mapping[int, Job]) -> dict[int, Result]:
         """Ask some actors, all at the same time, and wait for all of them.
@@ -73,18 +75,19 @@ class Holders(Generic[State]):
         asked = {number: self._actors[number].do.remote(function, job) for number, job in jobs.items()}
         return {number: self._answer(number, each) for number, each in asked.items()}
 
-    def _begin(self) -> None:
-        begun = [actor.ready.remote() for actor in self._actors]
-        ready, late = self._ray.wait(begun, num_returns=len(begun), timeout=SECONDS_TO_BEGIN)
-        for number, each in enumerate(begun):
-            if each in ready:
-                self._answer(number, each)
-        if late:
-            raise ClusterError(
-                f"{len(late)} of {len(begun)} workers have not begun within {SECONDS_TO_BEGIN:g} seconds",
-                wanted="a cluster with room for them",
-                cure="`ray status` shows what it has",
-            )
+    def _begin(self, progress: Progress) -> None:
+        late = {actor.ready.remote(): number for number, actor in enumerate(self._actors)}
+        while late:
+            ready, _ = self._ray.wait(list(late), timeout=SECONDS_TO_BEGIN)
+            for each in ready:
+                self._answer(late.pop(each), each)
+            if not ready:
+                raise ClusterError(
+                    f"{len(late)} of {len(self._actors)} workers have not begun within {SECONDS_TO_BEGIN:g} seconds",
+                    wanted="a cluster with room for them",
+                    cure="`ray status` shows what it has",
+                )
+            progress(len(self._actors) - len(late), len(self._actors), "")
 
     def _answer(self, number: int, asked: Any) -> Any:
         try:

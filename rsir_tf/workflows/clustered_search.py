@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from rsir_tf.cluster import Holders, machines, require_workers
 from rsir_tf.index.vectors import StoredVectors
+from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Index, open_index
 from rsir_tf.ranking.divided import DividedVectors, divide
 
@@ -17,6 +18,7 @@ def open_index_on_cluster(
     *,
     workers: int | None = None,
     roots: Mapping[str, str | os.PathLike[str]] | None = None,
+    progress: Progress = silent,
 ) -> Index:
     """Open an index like `rsir_tf.open_index`, and spread its segments over workers, which then search for it.
 
@@ -29,6 +31,7 @@ def open_index_on_cluster(
         address: Of the cluster's head, HOST:PORT; "auto" for the cluster that this machine belongs to.
         workers: How many; None for one on each machine. There are no more than segments.
         roots: As for `rsir_tf.open_index`.
+        progress: Called after each worker that is ready.
 
     Raises:
         InputError: There is no such number of workers, or the index has no archive of such a name.
@@ -40,6 +43,6 @@ def open_index_on_cluster(
     index = open_index(path, roots=roots)
     count = workers or machines(address)
     numbers, parts = divide(index.path, index.settings, index.vectors, count)
-    holders: Holders[StoredVectors] = Holders(address, parts)
+    holders: Holders[StoredVectors] = Holders(address, parts, progress=progress)
     index.vectors = DividedVectors(index.vectors, numbers, holders.ask)
     return index
