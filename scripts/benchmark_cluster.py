@@ -87,8 +87,9 @@ def two_nodes() -> Iterator[str]:
 
     os.environ.update(PYTHONPATH=os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 200_000_000})
-    cluster.add_node(num_cpus=1, object_store_memory=200_000_000)
+    node = {"num_cpus": 1, "object_store_memory": 200_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster.add_node(**node)
     try:
         yield cluster.address
     finally:

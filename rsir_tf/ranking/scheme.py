@@ -240,7 +240,7 @@ class RanksArchives(Protocol):
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
-        """Compute the distances from several queries, in their true order and with a relative error below 1e-10.
+        """Compute the distances from several queries, in their true order and with a relative error below 1e-9.
 
         Args:
             stored: The vectors of the index.

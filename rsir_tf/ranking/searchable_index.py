@@ -122,7 +122,7 @@ class Index(StoredIndex):
 
         Returns:
             float64 [N], in row order. A stable sort gives the order of `search`; values agree with those of `search` to
-            1e-10.
+            1e-9.
         """
         return searching.distances(self, features, make_scheme(scheme, metric=metric, direction=direction))
 
@@ -141,7 +141,7 @@ class Index(StoredIndex):
         arguments are those of `search`.
 
         Yields:
-            A row, and float64 [N], which agree to 1e-10 with what `distances` returns for that image: 0 for itself and
+            A row, and float64 [N], which agree to 1e-9 with what `distances` returns for that image: 0 for itself and
             for equal descriptors; NaN for images that are not in `among`. With "recnn", an image without regions is
             infinitely far from all images, itself included.
 

@@ -99,7 +99,7 @@ def distances(index: StoredIndex, query: Query, scheme: Scheme) -> NDArray[np.fl
 
     Returns:
         float64 [N], in row order. A stable sort gives the order of `search`; values agree with those of `search` to
-        1e-10.
+        1e-9.
     """
     asked = checked_query(index, query, scheme)
     (found,) = all_distances(scheme, index.vectors, [asked], index.vectors.live)

@@ -21,8 +21,9 @@ def address() -> Iterator[str]:
 
     path = os.pathsep.join([str(TESTS.parent), *sys.path])
     os.environ.update(PYTHONPATH=path, RAY_USAGE_STATS_ENABLED="0")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000})
-    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+    node = {"num_cpus": 1, "object_store_memory": 80_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster.add_node(**node)
     yield cluster.address
     ray.shutdown()
     cluster.shutdown()

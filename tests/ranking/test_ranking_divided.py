@@ -53,6 +53,10 @@ def path(tmp_path_factory):
         entries = [feature_entry(at, rng) for at in range(IMAGES)]
         for at in (40, 41, 57):  # The same descriptors in several parts: equal distances go by id.
             entries[at] = dataclasses.replace(entries[39], id=entries[at].id)
+        for at in range(21, IMAGES, 9):  # Nearly the same, so that distances are equal in all but the last digits.
+            recnn = entries[20].recnn.copy()
+            recnn[0, recnn[0].argmin()] += at * np.float32(1e-6)
+            entries[at] = dataclasses.replace(entries[20], id=entries[at].id, recnn=recnn)
         for entry in entries:
             writer.add(entry)
         writer.commit()

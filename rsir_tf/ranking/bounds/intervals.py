@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from rsir_tf.ranking.bounds.operands import Queries, RegionBlock
 from rsir_tf.ranking.set_distance import mean_of_directions, mean_over_regions
 
-_MIDDLE = np.int64(1 << 18)
-"""The bit that leads from the lower end of a cell to its middle: it stands for 2⁻³⁴ to 2⁻³⁵ of the number."""
+_MIDDLE = np.int64(1 << 22)
+"""The bit that leads from the lower end of a cell to its middle: it stands for 2⁻³⁰ to 2⁻³¹ of the number. In narrower
+cells, more intervals would reach into two cells, and in wider ones more distances would share a cell."""
 
 _PRODUCT = 1 << 18
 """Multiplications of one product. OpenBLAS spreads larger ones over threads, which wait for each other: on a busy
@@ -179,7 +180,7 @@ def settled(
 def told_apart(distances: NDArray[np.float64], measure: Callable[[int], float]) -> NDArray[np.float64]:
     """Round distances, except for those that would become equal: these are measured directly.
 
-    Rounding is to the middle of cells that are a part of 2⁻³³ of the distance wide. It does not change a result of its
+    Rounding is to the middle of cells that are at most 2⁻²⁹ of the distance wide. It does not change a result of its
     own: told apart among some images, and then among more, distances are what they are if told apart at once.
 
     Args:
@@ -202,6 +203,6 @@ def told_apart(distances: NDArray[np.float64], measure: Callable[[int], float]) 
 
 
 def _cells(distances: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The bits of each distance without the last nineteen."""
+    """The bits of each distance without the last 23."""
     bits: NDArray[np.int64] = np.ascontiguousarray(distances).view(np.int64)
     return np.asarray(bits & ~np.int64(2 * _MIDDLE - 1))

@@ -56,7 +56,7 @@ def set_distances(
 
     Yields:
         For each query, in order, float64 [P] by position. They are ordered as the directly computed distances are, and
-        their relative difference from them is below 1e-10. NaN for images that are not wanted.
+        their relative difference from them is below 1e-9. NaN for images that are not wanted.
     """
     positions = np.flatnonzero(wanted)
     low, high = np.full((len(queries), len(wanted)), np.inf), np.full((len(queries), len(wanted)), np.inf)
