@@ -11,7 +11,7 @@ a GPU would. All three indexes must be equal in every byte. The overhead of a pa
 this process without a cluster, start of the worker excluded, divided by the number of parts.
 
 memory: the resident memory of the process that directs two workers, while it indexes 100,000 pictures of 16×16 pixels
-with a model that answers at once.
+and one region, with a model that answers at once.
 
 search: an index of `benchmark_search.py --work`, by this process and by four workers on the same cores, in turns. All
 hits and distances must be equal. Also: how many images the parts measure exactly, and how many one process does.
@@ -49,7 +49,7 @@ from rsir_tf.workflows import ModelOnWorkers, index_archive, open_index_on_clust
 from rsir_tf.workflows.clustered_indexing import IMAGES_PER_PART
 
 REGIONS = (3, 4)
-"""Rows and columns of one region each."""
+"""Rows and columns of one region each, of most images here."""
 
 
 class Canned:
@@ -59,12 +59,15 @@ class Canned:
         side: Pixels of a side of the images.
         seconds: How long it takes for an image.
         told: A folder; a file in it is named as the process.
+        regions: Rows and columns of one region each.
     """
 
-    def __init__(self, side: int, seconds: float = 0.0, told: Path | None = None) -> None:
+    def __init__(
+        self, side: int, seconds: float = 0.0, told: Path | None = None, regions: tuple[int, int] = REGIONS
+    ) -> None:
         rng = np.random.default_rng(0)
-        rows, columns = (np.linspace(0, count, side, endpoint=False).astype(np.uint8) for count in REGIONS)
-        self.segmentation = rows[:, None] * np.uint8(REGIONS[1]) + columns
+        rows, columns = (np.linspace(0, count, side, endpoint=False).astype(np.uint8) for count in regions)
+        self.segmentation = rows[:, None] * np.uint8(regions[1]) + columns
         self.features = rng.random((-(-side // 16), -(-side // 16), 512), dtype=np.float32)
         self.seconds = seconds
         if told is not None:
@@ -147,7 +150,7 @@ def measure_memory(work: Path, images: int) -> dict[str, Any]:
             kept.append((done, resident()))
 
     before = resident()
-    with two_nodes() as address, WorkerPool(address, partial(Canned, 16), workers=2) as pool:
+    with two_nodes() as address, WorkerPool(address, partial(Canned, 16, regions=(1, 1)), workers=2) as pool:
         index_archive(archive, ModelOnWorkers(pool), work / "memory", progress=look)
     return {"images": images, "megabytes_before": before, "megabytes": dict(kept)}
 
