@@ -64,7 +64,9 @@ class WorkerPool(Generic[State]):
         self._actors: list[Any] = []
 
     def __enter__(self) -> WorkerPool[State]:
-        options = {"num_cpus": 1, "num_gpus": self._gpus, "scheduling_strategy": "SPREAD", "max_restarts": -1}
+        # With tries left, a job waits for a worker that is started again; without, Ray fails it at once.
+        again = {"max_restarts": -1, "max_task_retries": TRIES - 1}
+        options = {"num_cpus": 1, "num_gpus": self._gpus, "scheduling_strategy": "SPREAD", **again}
         worker = self._ray.remote(**options)(_Worker)
         self._actors = [worker.remote(self._open, os.getcwd()) for _ in range(self.workers)]
         return self
@@ -149,7 +151,9 @@ class WorkerPool(Generic[State]):
             try:
                 result = self._ray.get(done)
             except self._ray.exceptions.RayError as error:
-                failures[number] = failures.get(number, 0) + 1
+                # The worker itself was lost as often as a job is tried, unless it was the job that failed.
+                once = isinstance(error, self._ray.exceptions.RayTaskError)
+                failures[number] = failures.get(number, 0) + 1 if once else TRIES
                 if failures[number] < TRIES:
                     again.append((number, given))
                     continue

@@ -178,6 +178,8 @@ def test_jobs_come_back_with_their_numbers(address: str) -> None:
     with WorkerPool(address, Stand, workers=2) as pool:
         results = dict(pool.run(double, iter(range(6))))
         assert list(pool.run(double, [])) == []
+        # With nothing ahead of the first job that is not done, they come in order, whoever is free.
+        assert [number for number, _ in pool.run(double, range(10, 16), ahead=1)] == list(range(6))
     assert results.pop(3) == Failed("three is refused")
     assert results == {0: 0, 1: 2, 2: 4, 4: 8, 5: 10}
 
