@@ -34,6 +34,10 @@ class ArtifactError(RsirError):
     """A run, export or index on disk that is missing, damaged, too new, or in the way."""
 
 
+class LockedError(ArtifactError):
+    """A folder in which another writer is at work; the same call may succeed later."""
+
+
 class MismatchError(RsirError):
     """Two things do not agree, for example an index and a model, or an index and the settings of a query."""
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from rsir_tf.artifacts import disk_errors
-from rsir_tf.errors import ArtifactError
+from rsir_tf.errors import ArtifactError, LockedError
 
 
 class WriterLock:
@@ -19,7 +19,8 @@ class WriterLock:
         file: The lock file; it is made if it is missing.
 
     Raises:
-        ArtifactError: Another writer has the lock, the folder is read-only, or the system has no file locks.
+        LockedError: Another writer has the lock.
+        ArtifactError: The folder is read-only, or the system has no file locks.
     """
 
     def __init__(self, file: Path) -> None:
@@ -38,7 +39,7 @@ class WriterLock:
                 os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
                 return
             holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace") or "unknown"
-            raise ArtifactError(
+            raise LockedError(
                 f"{file.parent}: another writer (process {holder}) is at work here",
                 cure="wait for it to end, or stop it",
             )

@@ -89,7 +89,8 @@ def two_nodes() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     os.environ.update(PYTHONPATH=os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Workers are to have the priority of this process, and not Ray's low one, with which other programs count more.
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_worker_niceness="0")
     node = {"num_cpus": 1, "object_store_memory": 200_000_000}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     cluster.add_node(**node)

@@ -158,6 +158,7 @@ def main() -> None:
                 for name in sorted({*found, *wanted})
                 if found.get(name) != wanted.get(name)
             ]
+            stress.failures += [f"{to.name}: skipped {name}: {why}" for name, why in open_index(to).skipped.items()][:3]
             if to.with_name(f"{to.name}.parts").exists():
                 stress.failures.append(f"{to.name}: finished parts were left behind")
     result = {**stress.kills, "images": options.images, "files": files, "failures": stress.failures}

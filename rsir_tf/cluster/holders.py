@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -50,11 +49,12 @@ class Holders(Generic[State]):
         holder = self._ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=TRIES - 1, max_concurrency=AT_ONCE)(
             _Holder
         )
+        self._openers = openers
         self._actors = [
             holder.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=True)
-            ).remote(opener, os.getcwd())
-            for number, opener in enumerate(openers)
+            ).remote(os.getcwd())
+            for number in range(len(openers))
         ]
         self._begin(progress)
 
@@ -73,10 +73,21 @@ class Holders(Generic[State]):
             RsirError: What the function raised.
         """
         asked = {number: self._actors[number].do.remote(function, job) for number, job in jobs.items()}
-        return {number: self._answer(number, each) for number, each in asked.items()}
+        found = {}
+        for number, each in asked.items():
+            found[number] = self._answer(number, each)
+            for _ in range(TRIES):
+                if not isinstance(found[number], _HoldsNothing):
+                    break
+                self._answer(number, self._actors[number].open.remote(self._openers[number]))
+                found[number] = self._answer(number, self._actors[number].do.remote(function, jobs[number]))
+            else:
+                raise self._lost(number, f"it died {TRIES} times at one question")
+        return found
 
     def _begin(self, progress: Progress) -> None:
-        late = {actor.ready.remote(): number for number, actor in enumerate(self._actors)}
+        asked = zip(self._actors, self._openers, strict=True)
+        late = {actor.open.remote(opener): number for number, (actor, opener) in enumerate(asked)}
         while late:
             ready, _ = self._ray.wait(list(late), timeout=SECONDS_TO_BEGIN)
             for each in ready:
@@ -97,33 +108,33 @@ class Holders(Generic[State]):
                 raise error.cause from error
             raise ClusterError(f"worker {number + 1} of {len(self._actors)} failed: {reason(error)}") from error
         except self._ray.exceptions.RayError as error:
-            raise ClusterError(
-                f"worker {number + 1} of {len(self._actors)} was lost: {reason(error)}",
-                cure="`ray status` shows which machines are left; then run the command again",
-            ) from error
+            raise self._lost(number, reason(error)) from error
+
+    def _lost(self, number: int, why: str) -> ClusterError:
+        return ClusterError(
+            f"worker {number + 1} of {len(self._actors)} was lost: {why}",
+            cure="`ray status` shows which machines are left; then run the command again",
+        )
+
+
+class _HoldsNothing:
+    """What an actor answers that was started again: Ray would keep what opens its state in its object store alone."""
 
 
 class _Holder:
     """What runs on the cluster."""
 
-    def __init__(self, opener: Callable[[], Any], folder: str) -> None:
+    def __init__(self, folder: str) -> None:
         os.chdir(folder)
         use_all_cores()
-        self._opener, self._state = opener, None
-        self._opening = threading.Lock()
+        self._state: Any = _HoldsNothing()
 
-    def begin(self) -> Any:
-        with self._opening:
-            if self._state is None:  # It is new, or was started again.
-                try:
-                    self._state = self._opener()
-                except RsirError as error:
-                    where = f"{socket.gethostname()}: {error.found}"
-                    raise type(error)(where, wanted=error.wanted, cure=error.cure) from error
-            return self._state
+    def open(self, opener: Callable[[], Any]) -> None:
+        try:
+            self._state = opener()
+        except RsirError as error:
+            where = f"{socket.gethostname()}: {error.found}"
+            raise type(error)(where, wanted=error.wanted, cure=error.cure) from error
 
     def do(self, function: Callable[[Any, Any], Any], job: Any) -> Any:
-        return function(self.begin(), job)
-
-    def ready(self) -> None:
-        self.begin()
+        return self._state if isinstance(self._state, _HoldsNothing) else function(self._state, job)

@@ -5,6 +5,9 @@ A worker opens the whole index, memory-mapped, and ranks all images for some of 
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,6 @@ from numpy.typing import NDArray
 
 from rsir_tf.cluster import Failed, WorkerPool, use_all_cores
 from rsir_tf.errors import ClusterError, MismatchError
-from rsir_tf.index.layout import SegmentRecord
 from rsir_tf.ranking import Index, Scheme, archive_rankings, open_index, rankings_among
 from rsir_tf.ranking.scheme import check_index
 from rsir_tf.workflows.measuring import Ranked, seconds_per_query
@@ -36,16 +38,16 @@ class WholeIndex:
 
     Attributes:
         path: The index's folder, an absolute path.
-        records: Its segments as they were when it was opened here.
+        state: Of its segments, when it was opened here.
     """
 
     path: Path
-    records: tuple[SegmentRecord, ...]
+    state: str
 
     @classmethod
     def of(cls, index: Index) -> WholeIndex:
         """What workers are to open for an index that is opened here."""
-        return cls(index.path.absolute(), _records(index))
+        return cls(index.path.absolute(), _state(index))
 
     def __call__(self) -> Index:
         """Open the index.
@@ -56,7 +58,7 @@ class WholeIndex:
         """
         use_all_cores()
         index = open_index(self.path)
-        if _records(index) != self.records:
+        if _state(index) != self.state:
             raise MismatchError(
                 f"{self.path}: is not the index that was opened on the first machine, or has changed since then",
                 wanted="one index on storage that all machines share, which nobody changes",
@@ -151,5 +153,7 @@ def _time(index: Index, job: tuple[RankingQuestion, int]) -> float:
     return seconds_per_query(rank, queries)
 
 
-def _records(index: Index) -> tuple[SegmentRecord, ...]:
-    return tuple(segment.record for segment in index.vectors.segments)
+def _state(index: Index) -> str:
+    """A hash of what the manifest says of the segments: of their bytes, and of which images are removed."""
+    records = [dataclasses.asdict(segment.record) for segment in index.vectors.segments]
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()

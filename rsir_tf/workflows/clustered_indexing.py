@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.cluster import Failed, WorkerPool
 from rsir_tf.contract import Model, ModelDescription
-from rsir_tf.errors import MismatchError, ModelError
+from rsir_tf.errors import LockedError, MismatchError, ModelError
 from rsir_tf.index import IndexSettings, StoredIndex, path_to_store
 from rsir_tf.index.layout import LEFT_OUT
 from rsir_tf.index.skipped import read_notes
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from rsir_tf.archives import Archive, Record
 
 IMAGES_PER_PART = 256
+
+SECONDS_FOR_OTHERS = 60.0
+"""How long a worker waits for another one that writes the same part."""
 
 FAILED_PARTS = 3
 """After this many parts in a row that fail three times each, it is not their images that are to blame."""
@@ -54,12 +58,23 @@ class Part:
 def describe_part(model: Model, part: Part) -> None:
     """Describe the images of a part; images that its folder has already are not described again.
 
+    A worker of a driver that was killed may still be at work on the part: Ray needs a moment to end it.
+
     Raises:
         RsirError: See `index_archive`.
     """
     from rsir_tf.workflows.indexing import index_archive
 
-    index_archive(part.archive, model, part.folder, **part.settings)
+    deadline = time.monotonic() + SECONDS_FOR_OTHERS
+    while True:
+        try:
+            index_archive(part.archive, model, part.folder, **part.settings)
+        except LockedError:  # noqa: PERF203 - each try may fail
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 class ModelOnWorkers:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from stand_in import Stand
 
 from rsir_tf.archives import Archive, open_archive
 from rsir_tf.cluster import Failed, WorkerPool
-from rsir_tf.errors import ClusterError, InputError, MismatchError, ModelError
+from rsir_tf.errors import ClusterError, InputError, LockedError, MismatchError, ModelError
+from rsir_tf.index.layout import LOCK
+from rsir_tf.locks import WriterLock
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import open_index
 from rsir_tf.workflows import ModelOnWorkers, clustered_indexing, index_archive
@@ -108,6 +111,21 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, archive: Archiv
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
 
 
+def test_a_worker_waits_for_one_that_is_still_at_work(tmp_path: Path, archive: Archive, monkeypatch) -> None:
+    (tmp_path / "part").mkdir()
+    lock = WriterLock(tmp_path / "part" / LOCK)
+    part = clustered_indexing.Part(archive, tmp_path / "part", {})
+    released = threading.Timer(0.3, lock.release)
+    released.start()
+    clustered_indexing.describe_part(Stand(), part)
+    assert len(open_index(tmp_path / "part")) == IMAGES
+    lock = WriterLock(tmp_path / "part" / LOCK)
+    monkeypatch.setattr(clustered_indexing, "SECONDS_FOR_OTHERS", 0.2)
+    with pytest.raises(LockedError, match="another writer"):
+        clustered_indexing.describe_part(Stand(), part)
+    lock.release()
+
+
 class Refuses(Stand):
     """Cannot describe one of the images."""
 
@@ -182,6 +200,19 @@ def test_jobs_come_back_with_their_numbers(address: str) -> None:
         assert [number for number, _ in pool.run(double, range(10, 16), ahead=1)] == list(range(6))
     assert results.pop(3) == Failed("three is refused")
     assert results == {0: 0, 1: 2, 2: 4, 4: 8, 5: 10}
+
+
+def die_once(state: None, file: Path) -> str:
+    if file.exists():
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def test_a_job_waits_for_a_worker_that_is_started_again(tmp_path: Path, address: str) -> None:
+    (tmp_path / "file").touch()
+    with WorkerPool(address, functools.partial(time.sleep, 1), workers=1) as pool:
+        assert dict(pool.run(die_once, [tmp_path / "file"] * 2)) == {0: "alive", 1: "alive"}
 
 
 def test_no_cluster_and_no_number_of_workers(address: str) -> None:

@@ -21,7 +21,7 @@ WORTH_SAMPLING = 8192
 """In a search of no more images, a sample is not much less than all."""
 
 _SEGMENTS = 3
-"""Segments that a sample is taken from: first, last and middle."""
+"""Segments that a sample is taken from, first, last and middle; of few segments, no more than a fourth."""
 
 _MEASURED = 64
 """Images of a sample whose distances show how near the nearest are, at least."""
@@ -64,8 +64,9 @@ def component_bounds(
     """
     parts = [(at, segment) for at, segment in stored.parts() if wanted[at].any()]
     having = [(at, segment) for at, segment in parts if segment.derived(COMPONENTS) is not None]
-    if sample and len(having) > _SEGMENTS:
-        having = [having[at] for at in np.linspace(0, len(having) - 1, _SEGMENTS).astype(int)]
+    if sample:
+        some = min(_SEGMENTS, max(1, len(having) // 4))
+        having = [having[at] for at in np.linspace(0, len(having) - 1, some).astype(int)] if having else []
     least = np.full((queries, len(wanted)), np.inf if sample else -1.0)
 
     def of_part(part: tuple[slice, Segment]) -> None:

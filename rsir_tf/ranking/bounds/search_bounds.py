@@ -27,7 +27,7 @@ from rsir_tf.ranking.bounds.sampling import WORTH_SAMPLING, component_bounds, ha
 QUERY_REGIONS_AT_ONCE = 512
 """Columns of one matrix product when there are many queries."""
 
-_FIRST = 1024
+_FIRST = 128
 """This many images more than `top` are bounded first: the nearest of them show how far away the others may be."""
 
 
