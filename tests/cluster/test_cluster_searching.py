@@ -47,7 +47,7 @@ def processes(index, workers: int) -> list[int]:
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
