@@ -95,6 +95,7 @@ def visit(browser) -> Iterator[object]:
         page.on("request", lambda each: None if each.url.startswith(own) else strange.append(each.url))
         page.goto(url)
         page.wait_for_selector(".main li, .main .problem, .main .none")
+        page.wait_for_function("() => window.socket?.connected")  # Before, a link loads the page anew.
         return page
 
     yield opened
