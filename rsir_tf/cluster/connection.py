@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 from typing import Any
@@ -42,6 +43,9 @@ def connected(address: str) -> tuple[Any, bool]:
             wanted="the address of a running cluster with the same versions of Ray and Python",
             cure="`ray start --head` makes a machine the head of a cluster",
         ) from error
+    # Ray prints what befalls workers to stdout, which is for data. What goes wrong is raised here, too.
+    printing: Any = importlib.import_module("ray._private.worker")
+    printing._worker_logs_enabled = False
     return ray, True
 
 

@@ -90,13 +90,14 @@ class Dying:
         return job
 
 
-def test_a_worker_that_dies_is_asked_again_and_given_up_at_last(tmp_path: Path, address: str) -> None:
+def test_a_worker_that_dies_is_asked_again_and_given_up_at_last(tmp_path: Path, address: str, capfd) -> None:
     holders: Holders[int] = Holders(address, [int, int])
     (tmp_path / "file").write_text("once")
     assert holders.ask(Dying(tmp_path / "file"), {0: 3, 1: 4}) == {0: 3, 1: 4}
     (tmp_path / "file").write_text("always")
     with pytest.raises(ClusterError, match="worker 1 of 2 was lost"):
         holders.ask(Dying(tmp_path / "file"), {0: 3})
+    assert capfd.readouterr().out == ""  # It is for data.
 
 
 def test_an_index_that_changes_is_searched_as_it_was_or_refused(path: Path, address: str) -> None:
