@@ -302,6 +302,14 @@ def command(
         ),
     ] = None,
     seed: options.Seed = 0,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|all|NAMES",
+            help="Train on several GPUs of this machine: a number of them, all, or names such as GPU:0,GPU:2. Each "
+            "takes an equal part of a batch. The result is that of one GPU, to rounding.",
+        ),
+    ] = None,
     config_file: config.Option = None,
     json: options.Json = False,
 ) -> None:
@@ -344,11 +352,10 @@ def command(
         from rsir_tf.workflows import train_archive
     # TensorFlow's own complaint about a GPU that it cannot use was kept quiet: --debug shows it.
     console.say(f"training on {software()['device']}")
-    leave_out = ("run", "json", *(("test", "test_group") if split else ()))
+    leave_out = ("run", "json", "devices", *(("test", "test_group") if split else ()))
     with _options_kept(run, context, leave_out=leave_out), console.progress("training") as tell:
-        summary = train_archive(
-            opened, drawn, run, chosen, score_flips=score_flips, score_scales=score_scale or (1.0,), progress=tell
-        )
+        scored: dict[str, Any] = {"score_flips": score_flips, "score_scales": score_scale or (1.0,)}
+        summary = train_archive(opened, drawn, run, chosen, devices=devices, progress=tell, **scored)
     console.say(f"{run}: {summary.ended}")
     if json:
         console.put_json(summary.to_json())

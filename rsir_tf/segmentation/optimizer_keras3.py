@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rsir_tf.segmentation.devices import summed
 from rsir_tf.segmentation.optimizers import is_bias, is_trunk, rate_factor
 
 
@@ -62,20 +63,22 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
             for variable, start in zip(variables, self.starts, strict=True)
         )
         self.averages = [self._copy(variable, "average") for variable in variables] if self.average else []
-        self.gradient_norm = self.add_variable((), name="gradient_norm")
+        # On several devices it is the same on each of them.
+        shared = {"aggregation": "only_first_replica"} if _has_kernels() and tf.distribute.has_strategy() else {}
+        self.gradient_norm = self.add_variable((), name="gradient_norm", **shared)
 
     def apply(self, grads: list[Any], trainable_variables: list[Any] | None = None) -> None:
         if not self.built:
             self.build(list(trainable_variables or ()))
+        if _has_kernels():
+            grads = summed(grads)
         if there := [gradient for gradient in grads if gradient is not None]:
             self.assign(self.gradient_norm, _norm(there))
         super().apply(grads, trainable_variables)
-        for variable in (trainable_variables or self._trainable_variables) if self.average else ():
-            copy = self.averages[self._get_variable_index(variable)]
-            # Less is kept in the first steps, so that the start is forgotten.
-            step = keras.ops.cast(self.iterations, copy.dtype)
-            kept = keras.ops.minimum(self.average, (1 + step) / (10 + step))
-            self.assign(copy, copy * kept + variable * (1 - kept))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
+        """Keras would sum them over the devices once more; their norm needs the sum before."""
+        return grads_and_vars
 
     def _copy(self, variable: Any, name: str) -> Any:
         copy = self.add_variable_from_reference(variable, name)
@@ -83,6 +86,15 @@ class LayerwiseAdamW(keras.optimizers.Adam):  # type: ignore[misc]
         return copy
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        self._adam_step(gradient, variable, learning_rate)
+        if self.average:
+            copy = self.averages[self._get_variable_index(variable)]
+            # Less is kept in the first steps, so that the start is forgotten.
+            step = keras.ops.cast(self.iterations + 1, copy.dtype)
+            kept = keras.ops.minimum(self.average, (1 + step) / (10 + step))
+            self.assign(copy, copy * kept + variable * (1 - kept))
+
+    def _adam_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Keras's Adam with clipping and decay, in few passes over memory, because these take most of the time."""
         ops, index = keras.ops, self._get_variable_index(variable)
         momentum, velocity = self._momentums[index], self._velocities[index]

@@ -23,6 +23,7 @@ from rsir_tf.artifacts import MANIFEST, remove_leftovers, write_json
 from rsir_tf.errors import InputError, MismatchError
 from rsir_tf.progress import Progress, silent
 from rsir_tf.segmentation.checkpoints import load_last, save_epoch
+from rsir_tf.segmentation.devices import Devices, choose_devices
 from rsir_tf.segmentation.mask_supervision import MaskSupervision
 from rsir_tf.segmentation.monitoring import Drawing, TrainingError, Watch, log_to_tensorboard, require_finite
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk, measure_scales
@@ -57,6 +58,7 @@ def train(
     progress: Progress = silent,
     watch: Watched | None = None,
     drawing: Drawing | None = None,
+    devices: str | None = None,
 ) -> Run:
     """Train on the split's training part; after each epoch score what is held out.
 
@@ -72,6 +74,8 @@ def train(
         progress: Called after each step, and while the archive's files are read.
         watch: Gives further figures of the held-out images' descriptors after each epoch, where tags supervise.
         drawing: Draws curves into the run's `report/`, and examples for TensorBoard, after each epoch.
+        devices: On which devices of this machine; see `choose_devices`. It changes the result by rounding alone, and
+            may change when a run is resumed.
 
     Returns:
         The run, with its best checkpoint: the highest `settings.figure` on the held-out images (mean IU on windows of
@@ -97,9 +101,11 @@ def train(
             return run
         supervision = _supervise(archive, label_set, split, settings, run, watch, progress)
         _leave_accelerators_to_the_backend()
+        placed = choose_devices(devices, settings)
         keras.utils.set_random_seed(settings.seed)
         with supervision.failures(), _memory(settings):
-            network, architecture = _build(label_set, settings, supervision, run)
+            with placed.scope():
+                network, architecture = _build(label_set, settings, supervision, run)
             if run is None:
                 run = create_run(
                     path,
@@ -112,7 +118,7 @@ def train(
                 )
                 write_json(path / FILES, digests)
             write_split(split, path / SPLIT)
-            _fit(run, network, settings, supervision, progress, drawing)
+            _fit(run, network, settings, supervision, progress, drawing, placed)
     return open_run(path)
 
 
@@ -285,6 +291,7 @@ def _fit(
     supervision: Supervision,
     progress: Progress,
     drawing: Drawing | None,
+    devices: Devices,
 ) -> None:
     """Go through the epochs that are left, with a checkpoint after each."""
     steps = supervision.steps
@@ -292,15 +299,17 @@ def _fit(
     planned = steps * run.settings["epochs"]
     # JAX without compilation would be no use; elsewhere compiling costs minutes, and is asked for.
     compiled = settings.xla or keras.backend.backend() == "jax"
-    model, views = supervision.model(network, run.architecture), None
-    if settings.cached_views:
-        views = CachedViews(run.path / VIEWS, model, settings.freeze, supervision, settings.cached_views, progress)
-        model = views.rest
-    model.compile(optimizer=build_optimizer(settings, planned), loss=supervision.loss(), jit_compile=compiled)
-    # Otherwise the first step is traced twice, and Keras skips the optimizer's state when it loads a checkpoint.
-    model.optimizer.build(model.trainable_variables)
-    if run.last is not None:
-        load_last(run, model)
+    views, scored = None, devices.alone(network)
+    with devices.scope():
+        model = supervision.model(network, run.architecture)
+        if settings.cached_views:
+            views = CachedViews(run.path / VIEWS, model, settings.freeze, supervision, settings.cached_views, progress)
+            model = views.rest
+        model.compile(optimizer=build_optimizer(settings, planned), loss=supervision.loss(), jit_compile=compiled)
+        # Otherwise the first step is traced twice, and Keras skips the optimizer's state when it loads a checkpoint.
+        model.optimizer.build(model.trainable_variables)
+        if run.last is not None:
+            load_last(run, model)
     remove_leftovers(run.path)
     history = run.history()
     while not (reason := why_complete(run, settings.epochs, settings.patience)):
@@ -321,7 +330,7 @@ def _fit(
         # Loss was finite before the last step, weights may not be after it.
         require_finite(norm, f"{run.path}: the gradients' norm became {norm} at the end of epoch {epoch + 1}")
         with averaged(model):
-            held_out = supervision.evaluate(network)
+            held_out = supervision.evaluate(scored)
         figures = {name: None if value is None else round(value, 5) for name, value in held_out.figures.items()}
         entry: dict[str, Any] = {
             "epoch": epoch + 1,

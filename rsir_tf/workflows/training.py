@@ -59,6 +59,7 @@ def train_archive(
     score_flips: bool = False,
     score_scales: Sequence[float] = (1.0,),
     progress: Progress = silent,
+    devices: str | None = None,
 ) -> TrainingSummary:
     """Train a network on an archive, score it on the test part, and write the report with its pictures.
 
@@ -72,13 +73,23 @@ def train_archive(
         score_flips: Whether mirror images are averaged where test images are scored; see `write_run_report`.
         score_scales: The magnifications that are averaged there.
         progress: Called after each step and each test image.
+        devices: On which devices of this machine; see `rsir_tf.segmentation.devices.choose_devices`.
 
     Raises:
         RsirError: As `rsir_tf.segmentation.train` and `write_run_report`.
     """
     from rsir_tf.segmentation import train, why_complete
 
-    trained = train(archive, split, run, settings, progress=progress, watch=watch_retrieval, drawing=training_report)
+    trained = train(
+        archive,
+        split,
+        run,
+        settings,
+        progress=progress,
+        watch=watch_retrieval,
+        drawing=training_report,
+        devices=devices,
+    )
     test = leave_out_void(select(archive, split, "test"), progress) if split.test else None
     scores = write_run_report(trained, test, flips=score_flips, scales=score_scales, progress=progress)
     ended = why_complete(trained, settings.epochs, settings.patience)
