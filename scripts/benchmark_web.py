@@ -48,7 +48,7 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def build(path: Path, maps: np.ndarray, images: int, pictures: Path) -> None:
-    from benchmark_search import HELD_BACK, Material
+    from made_index import HELD_BACK, Material
 
     from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
     from rsir_tf.ranking import derived_files
