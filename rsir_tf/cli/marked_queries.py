@@ -35,6 +35,7 @@ def ask(
     *,
     top: int | None,
     within: float | None,
+    tags_overlap: bool,
     limits: GeographicLimits | None,
 ) -> RankedHits:
     """Search by marked images; or by classes alone, where there are none.
@@ -46,6 +47,7 @@ def ask(
         content: The classes that hits have to show.
         top: How many hits at most; None for all.
         within: The largest distance of a hit; None for any.
+        tags_overlap: Leave out images that share no class with the first example.
         limits: Where on Earth hits may lie.
     """
     from rsir_tf.workflows import refine, show_classes
@@ -53,4 +55,13 @@ def ask(
     shows, farthest = content.classes(index), math.inf if within is None else within
     if not examples.several:
         return show_classes(index, shows, top=top, within=farthest, limits=limits)
-    return refine(index, **examples.arguments, scheme=scheme, top=top, within=farthest, shows=shows, limits=limits)
+    return refine(
+        index,
+        **examples.arguments,
+        scheme=scheme,
+        top=top,
+        within=farthest,
+        tags_overlap=tags_overlap,
+        shows=shows,
+        limits=limits,
+    )

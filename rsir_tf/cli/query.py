@@ -131,7 +131,10 @@ def command(
         ),
     ] = None,
     tags_overlap: Annotated[
-        bool, typer.Option(help="Leave out images whose segmentation shares no class with the query's.")
+        bool,
+        typer.Option(
+            help="Leave out images whose segmentation shares no class with the query's, or with the first --like's."
+        ),
     ] = False,
     montage: Annotated[
         Path | None,
@@ -218,7 +221,7 @@ def command(
         refuse_what_needs_an_image(
             {
                 "--region and --at": one_region,
-                "--tags-overlap": tags_overlap,
+                "--tags-overlap without --like": tags_overlap and not examples.like,
                 "--window, --bbox and --tile": part is not None,
                 "--montage, --matched-regions and --heatmap": pictures,
                 "how a query is read": reading,
@@ -227,7 +230,9 @@ def command(
             }
         )
         ranks, opened_index = prepare()
-        found = ask(opened_index, ranks, examples, content, top=hits, within=distance, limits=limits)
+        found = ask(
+            opened_index, ranks, examples, content, top=hits, within=distance, tags_overlap=tags_overlap, limits=limits
+        )
         query_output.answer(found, json or jsonl, jsonl, paths, False)
         query_output.Maps(maps, opened_index, None).write_all([found])
         return

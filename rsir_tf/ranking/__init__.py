@@ -35,6 +35,7 @@ _HOMES = {
     "class_numbers": "rsir_tf.ranking.content",
     "class_shares": "rsir_tf.ranking.content",
     "derived_files": "rsir_tf.ranking.schemes",
+    "described": "rsir_tf.ranking.schemes",
     "layers_read": "rsir_tf.ranking.further_layers",
     "make_scheme": "rsir_tf.ranking.schemes",
     "make_schemes": "rsir_tf.ranking.schemes",
@@ -77,6 +78,7 @@ __all__ = [
     "class_numbers",
     "class_shares",
     "derived_files",
+    "described",
     "layers_read",
     "make_scheme",
     "make_schemes",
@@ -103,7 +105,15 @@ if TYPE_CHECKING:
     from rsir_tf.ranking.mixing import Mixed
     from rsir_tf.ranking.proposals import Proposal, proposal_of
     from rsir_tf.ranking.scheme import Hit, ImageFeatures, Match, Scheme
-    from rsir_tf.ranking.schemes import DEFAULT_SCHEME, SCHEMES, derived_files, make_scheme, make_schemes, options_of
+    from rsir_tf.ranking.schemes import (
+        DEFAULT_SCHEME,
+        SCHEMES,
+        derived_files,
+        described,
+        make_scheme,
+        make_schemes,
+        options_of,
+    )
     from rsir_tf.ranking.searchable_index import Index, open_index
     from rsir_tf.ranking.searching import Answer, search, search_many
     from rsir_tf.ranking.set_distance import region_set_distance

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rsir_tf.ranking import options_of
+from rsir_tf.ranking import described, options_of
 from rsir_tf.ranking.content import class_numbers
 from rsir_tf.workflows.hit_pictures import look_up
 
@@ -145,7 +145,8 @@ class RankedHits:
             "query": self.query,
             "scheme": self.scheme,
             "scheme_options": options_of(self.ranking),
-            **({"examples": asdict(self.examples)} if self.examples else {}),
+            "ranking": described(self.ranking),
+            **({"examples": {**asdict(self.examples), "matches_with": self._matched}} if self.examples else {}),
             **({"shows": dict(self.shows)} if self.shows else {}),
             "exact": self.exact,
             **({"candidates": self.proposed.to_json()} if self.proposed else {}),
@@ -153,6 +154,11 @@ class RankedHits:
             "regions": self._asked_regions(),
             "hits": hits,
         }
+
+    @property
+    def _matched(self) -> str:
+        """The example whose regions are matched with those of hits: the query image, or the first liked one."""
+        return self.examples.likes[0] if self.examples else self.query
 
     def _asked_regions(self) -> list[dict[str, Any]]:
         """The regions of the query image; there are none without one."""
@@ -181,6 +187,10 @@ class QueryResult(RankedHits):
     asked: tuple[int, ...]
     features: ImageFeatures
     source: Source
+
+    @property
+    def _matched(self) -> str:
+        return self.query
 
     def _asked_regions(self) -> list[dict[str, Any]]:
         return [

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rsir_tf.errors import InputError
-from rsir_tf.ranking import DEFAULT_SCHEME, Candidates, Scheme, Shown, class_numbers, search, showing_classes
+from rsir_tf.ranking import (
+    DEFAULT_SCHEME,
+    Candidates,
+    Scheme,
+    Shown,
+    class_numbers,
+    search,
+    sharing_classes,
+    showing_classes,
+)
 from rsir_tf.ranking.searching import no_image
 from rsir_tf.rasters import open_source
 from rsir_tf.workflows.geographic_limits import GeographicLimits, LimitedIndex, both_of
@@ -32,6 +41,7 @@ def refine(
     top: int | None = 10,
     within: float = math.inf,
     among: Candidates | None = None,
+    tags_overlap: bool = False,
     shows: Mapping[str, float] | None = None,
     limits: GeographicLimits | None = None,
 ) -> RankedHits:
@@ -49,6 +59,7 @@ def refine(
         top: How many hits at most; None gives all that lie `within`.
         within: The largest distance of a hit.
         among: Images that may be found; None for all.
+        tags_overlap: Leave out images whose segmentation shares no class with the first example's.
         shows: Classes that hits have to show, each with the least share of the area; see `showing_classes`.
         limits: Where on Earth hits may lie; the query's own place is that of the first example.
 
@@ -67,14 +78,10 @@ def refine(
     limited = LimitedIndex(index, limits)
     place = limited.candidates(open_source(index.address_of(query))) if limits else None
     shown = showing_classes(index, shows) if shows else None
-    answer = search(
-        index,
-        marked.features(query, built),
-        ranks,
-        top=top,
-        within=within,
-        among=both_of([among, marked.candidates(), shown, place]),
-    )
+    asked = marked.features(query, built)
+    shared = sharing_classes(index, asked.classes.tolist()) if tags_overlap else None
+    limit = both_of([among, marked.candidates(), shown, shared, place])
+    answer = search(index, asked, ranks, top=top, within=within, among=limit)
     words = f"like {', '.join(likes)}" + (f"; unlike {', '.join(unlikes)}" if unlikes else "")
     return RankedHits(
         **ranked_hits(index, answer, shows=shows),

@@ -27,7 +27,7 @@ def test_marked_images_ask_without_a_model(asked: tuple, command, monkeypatch: p
     ended = command("query", *asked, "--like", "0.png", "--unlike", "1.png", "--json")
     assert (ids(ended), ended.err) == (["0.png", "2.png"], "")
     found = json.loads(ended.out)
-    assert found["examples"] == {"likes": ["0.png"], "unlikes": ["1.png"], "method": "rocchio"}
+    assert found["examples"] == {"likes": ["0.png"], "unlikes": ["1.png"], "method": "rocchio", "matches_with": "0.png"}
     assert found["scheme"] == "recnn+, 1 like and 1 unlike by rocchio"
     assert found["exact"]
     for method in ("rocchio", "classifier"):
@@ -49,7 +49,8 @@ def test_images_that_ask_together(halves: Path, asked: tuple, server: str, comma
     )
     found = json.loads(ended.out)
     assert found["query"] == str(files[0])
-    assert found["examples"] == {"likes": [str(files[1])], "unlikes": [], "method": "rocchio"}
+    wanted = {"likes": [str(files[1])], "unlikes": [], "method": "rocchio", "matches_with": str(files[0])}
+    assert found["examples"] == wanted
     marked = command("query", files[0], *line, "--like", "2.png", "--unlike", "1.png")
     assert ids(marked) == ["0.png", "2.png"]
     assert json.loads(marked.out)["scheme"] == "recnn+, 2 likes and 1 unlike by rocchio"
@@ -105,7 +106,7 @@ def test_refused_examples_and_classes(halves: Path, asked: tuple, server: str, c
         (("--together", "--like", "0.png"), 2, "--together is for several whole images"),
         (("--shows", "red", "--montage", "m.png"), 2, "needs an image to search with"),
         (("--like", "0.png", "--region", "1"), 2, "--region and --at: needs an image to search with"),
-        (("--like", "0.png", "--tags-overlap"), 2, "--tags-overlap: needs an image to search with"),
+        (("--shows", "red", "--tags-overlap"), 2, "--tags-overlap without --like: needs an image to search with"),
     ):
         found = refused(*line)
         assert found[0] == code, found

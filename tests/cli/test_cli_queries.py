@@ -21,7 +21,9 @@ def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> N
         ended = command("query", image, "--index", to, "--server", server, "--scheme", scheme, "--json")
         assert (ended.code, ended.err) == (0, "")
         found = json.loads(ended.out)
-        assert list(found) == ["query", "scheme", "scheme_options", "exact", "without_place", "regions", "hits"]
+        assert list(found) == [
+            *("query", "scheme", "scheme_options", "ranking", "exact", "without_place", "regions", "hits")
+        ]
         assert (found["query"], found["scheme"], found["exact"]) == (str(image), scheme, True)
         hits = found["hits"]
         keys = ["rank", "id", "distance", "scene", "tags", "path", "address", "problem", "place", "matches"]

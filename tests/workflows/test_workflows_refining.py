@@ -132,6 +132,13 @@ def test_limits_of_a_refined_search(index: Index) -> None:
     limited = refine(index, likes, shows={"ship": 0}, top=None)
     assert found(limited) == [each for each in found(everything) if each in showing]
     assert limited.exact
+    shown = index.shown_classes
+    shared = {
+        name for name, row in zip(index.images.ids, shown, strict=True) if (row & shown[index.row_of("07")]).any()
+    }
+    overlapping = found(refine(index, likes, tags_overlap=True, top=None))
+    assert overlapping == [each for each in found(everything) if each in shared]
+    assert len(overlapping) < len(everything.hits)
     assert not refine(index, likes, among=Candidates(np.arange(10))).exact
 
 

@@ -113,6 +113,20 @@ def options_of(scheme: Scheme) -> dict[str, Any]:
     return {name: options_of(value) if is_dataclass(value) else value for name, value in shown.items()}
 
 
+def described(scheme: Scheme) -> dict[str, Any]:
+    """A scheme in full, as JSON types: its name, its metric and its options, and of stages each scheme in the same way.
+
+    For example {"scheme": "recnn", "metric": "l2", "direction": "query", "vectors": "raw"}; or {"stage": "expanded",
+    "first": {"scheme": "recnn+", "metric": "cosine"}, "hits": 5, "power": 3.0}.
+    """
+    options = options_of(scheme)
+    inner: dict[str, Any] = {name: described(getattr(scheme, name)) for name in ("first", "second") if name in options}
+    if inner:
+        return {"stage": type(scheme).__name__.lower(), **options, **inner}
+    metric = {"metric": scheme.metrics[0]} if len(scheme.metrics) == 1 else {}
+    return {"scheme": scheme.name, **metric, **options}
+
+
 def derived_files() -> tuple[DerivedFile[Any], ...]:
     """The files that the schemes need beside the vectors of an index, for `IndexWriter.open`."""
     every = (file for name in SCHEMES for file in getattr(scheme_kind(name), "derived_files", ()))
