@@ -48,11 +48,11 @@ def region_blocks(
             apart[some] = False
             counts = stored.region_counts[of_segment]
             images = np.flatnonzero(counts)
-            for part in _cut(np.cumsum(counts[images]), regions_at_once):
+            for part in cut(np.cumsum(counts[images]), regions_at_once):
                 yield partial(_neighbours, segment, of_segment.start, images[part])
     positions = positions[apart]
-    for part in _cut(np.cumsum(stored.region_counts[positions]), regions_at_once):
-        yield partial(_gathered, stored, positions[part])
+    for part in cut(np.cumsum(stored.region_counts[positions]), regions_at_once):
+        yield partial(gathered, stored, positions[part])
 
 
 def _by_segment(stored: StoredVectors, positions: NDArray[np.int64]) -> Iterator[tuple[Segment, slice, slice]]:
@@ -63,8 +63,16 @@ def _by_segment(stored: StoredVectors, positions: NDArray[np.int64]) -> Iterator
             yield segment, of_segment, slice(begin, end)
 
 
-def _gathered(stored: StoredVectors, positions: NDArray[np.int64], room: NDArray[np.float32] | None) -> RegionBlock:
-    """Copy images that are not neighbours, from one segment or several, into one block."""
+def gathered(
+    stored: StoredVectors, positions: NDArray[np.int64], room: NDArray[np.float32] | None = None
+) -> RegionBlock:
+    """Copy images that are not neighbours, from one segment or several, into one block.
+
+    Args:
+        stored: The vectors of the index.
+        positions: int64 [k], ascending, of images with regions.
+        room: As for the functions of `region_blocks`.
+    """
     counts = stored.region_counts[positions]
     ends = np.cumsum(counts)
     if room is None or ends[-1] > len(room):
@@ -84,7 +92,7 @@ def _gathered(stored: StoredVectors, positions: NDArray[np.int64], room: NDArray
     return RegionBlock(positions, ends - counts, room[:filled], np.concatenate(norms))
 
 
-def _cut(ends: NDArray[np.int64], most: int) -> Iterator[slice]:
+def cut(ends: NDArray[np.int64], most: int) -> Iterator[slice]:
     """Cut images into parts with at most this number of regions, or one image where it has more.
 
     Args:

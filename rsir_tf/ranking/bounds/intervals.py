@@ -20,12 +20,15 @@ give the interval [0, ∞).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.ranking.bounds.operands import Queries, RegionBlock
 from rsir_tf.ranking.set_distance import mean_of_directions, mean_over_regions
+
+Number = TypeVar("Number", np.float32, np.float64)
 
 _MIDDLE = np.int64(1 << 22)
 """The bit that leads from the lower end of a cell to its middle: it stands for 2⁻³⁰ to 2⁻³¹ of the number. In narrower
@@ -88,12 +91,12 @@ def rows_at_once(channels: int, columns: int) -> int:
     return max(1, _PRODUCT // (channels * columns))
 
 
-def matrix_products(vectors: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
+def matrix_products(vectors: NDArray[Number], columns: NDArray[Number]) -> NDArray[Number]:
     """The matrix product, computed as many small ones where that keeps it in this thread."""
     rows = rows_at_once(*columns.shape)
     if rows < FEWEST_ROWS or len(vectors) <= rows:
         return vectors @ columns
-    products = np.empty((len(vectors), columns.shape[1]), dtype=np.float32)
+    products = np.empty((len(vectors), columns.shape[1]), dtype=vectors.dtype)
     whole = len(vectors) // rows * rows
     stacked = products[:whole].reshape(-1, rows, columns.shape[1])
     np.matmul(vectors[:whole].reshape(-1, rows, vectors.shape[1]), columns, out=stacked)
@@ -156,7 +159,9 @@ def rounding_error(
 
 
 def settled(
-    low: NDArray[np.float64], high: NDArray[np.float64], measure: Callable[[int], float]
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    measure: Callable[[NDArray[np.int64]], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
     """Turn intervals into distances in the true order, measuring directly only where intervals leave something open.
 
@@ -166,18 +171,20 @@ def settled(
     Args:
         low: float64 [N], ≥ 0.
         high: float64 [N].
-        measure: Takes the index of one of the N and gives its distance, computed directly.
+        measure: Takes int64 [k], numbers of some of the N, and gives their distances, computed directly.
 
     Returns:
         float64 [N], with a relative error below 1e-10.
     """
     distances = low.copy()
-    for index in np.flatnonzero(_cells(low) != _cells(high)).tolist():
-        distances[index] = measure(index)
+    unsettled = np.flatnonzero(_cells(low) != _cells(high))
+    distances[unsettled] = measure(unsettled)
     return told_apart(distances, measure)
 
 
-def told_apart(distances: NDArray[np.float64], measure: Callable[[int], float]) -> NDArray[np.float64]:
+def told_apart(
+    distances: NDArray[np.float64], measure: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
     """Round distances, except for those that would become equal: these are measured directly.
 
     Rounding is to the middle of cells that are at most 2⁻²⁹ of the distance wide. It does not change a result of its
@@ -197,8 +204,8 @@ def told_apart(distances: NDArray[np.float64], measure: Callable[[int], float]) 
     shared = np.zeros(len(order), dtype=bool)
     shared[order] = np.append(same, False) | np.append(False, same)
     told = np.where(between, (cells | _MIDDLE).view(np.float64), distances)
-    for index in np.flatnonzero(shared & between).tolist():
-        told[index] = measure(index)
+    equal = np.flatnonzero(shared & between)
+    told[equal] = measure(equal)
     return told
 
 

@@ -96,7 +96,11 @@ def told_apart_among(
 
 
 def _measure_at(
-    stored: StoredVectors, query: NDArray[np.float64], positions: NDArray[np.int64], direction: str, index: int
-) -> float:
-    other = stored.recnn(int(positions[index])).astype(np.float64)
-    return direct_set_distance(query, other, direction)
+    stored: StoredVectors,
+    query: NDArray[np.float64],
+    positions: NDArray[np.int64],
+    direction: str,
+    some: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    others = (stored.recnn(position).astype(np.float64) for position in positions[some].tolist())
+    return np.array([direct_set_distance(query, other, direction) for other in others])

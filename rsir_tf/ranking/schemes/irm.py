@@ -7,9 +7,11 @@ and matches images in order of these bounds, until no image that is left can be 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,9 +21,11 @@ from rsir_tf.distances import pairwise_distances, to_float64, unit_vectors
 from rsir_tf.index.derived import DerivedFile
 from rsir_tf.processors import in_threads
 from rsir_tf.ranking import brute_force
-from rsir_tf.ranking.bounds.blocks import REGIONS_PER_BLOCK, ReadBlock, region_blocks
+from rsir_tf.ranking.bounds.blocks import REGIONS_PER_BLOCK, ReadBlock, cut, gathered, region_blocks
 from rsir_tf.ranking.bounds.component_bounds import COMPONENTS, Components
-from rsir_tf.ranking.bounds.intervals import LARGEST, matrix_products
+from rsir_tf.ranking.bounds.intervals import LARGEST, matrix_products, settled, told_apart
+from rsir_tf.ranking.bounds.matched_images import alike, matched_images, side_by_side
+from rsir_tf.ranking.bounds.matchings import MatchedImages, MatchedQuery, matching_intervals
 from rsir_tf.ranking.bounds.sampling import WORTH_SAMPLING, component_bounds, has_components, worth_looking
 from rsir_tf.ranking.bounds.search_bounds import reach
 from rsir_tf.ranking.bounds.unit_lengths import UnitLengths
@@ -37,11 +41,21 @@ _FIRST = 1024
 """This many images more than `top` are bounded by products first: the nearest of them show how far away others may be.
 """
 
-_TRIED = 64
+_TRIED = 256
 """This many images more than `top` are matched first; each later batch is twice as large."""
 
 _MATCHED_AT_ONCE = 2048
 """Regions whose images are matched by one thread at a time."""
+
+_MOST_PAIRS = 512
+"""Images with more pairs of regions are measured directly in a search: there are too few of them to move masses of many
+images at once."""
+
+_REGIONS_AT_ONCE = 8192
+"""Regions of a block, where a whole archive is ranked."""
+
+_FEWEST_ASKED, _MOST_ASKED, _DISTANCES_AT_ONCE = 8, 100, 1 << 23
+"""Of a whole archive, the queries that are asked together, and about how many of their distances are in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +117,21 @@ class IRM:
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
-        """See `RanksArchives.all_distances`. Blocks of images are spread over the cores."""
-        return brute_force.all_distances_in_threads(self._measured, stored, queries, wanted)
+        """See `RanksArchives.all_distances`. Several queries are the columns of one product."""
+        waiting = iter(queries)
+        most = max(_FEWEST_ASKED, min(_MOST_ASKED, _DISTANCES_AT_ONCE // max(1, len(stored))))
+        while together := list(itertools.islice(waiting, most)):
+            yield from self._all_from(stored, together, wanted)
+
+    def joined(
+        self, stored: StoredVectors, query: ImageFeatures, wanted: NDArray[np.bool_], distances: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """See `JoinsParts.joined`."""
+        positions = np.flatnonzero(wanted)
+        joined: NDArray[np.float64] = distances.copy()
+        measure = partial(self._measure, stored, query)
+        joined[positions] = told_apart(distances[positions], lambda some: measure(positions[some]))
+        return joined
 
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
@@ -112,18 +139,64 @@ class IRM:
         """See `RanksArchives.rankings`."""
         return rankings_by_distance(self, stored, positions, queries)
 
+    def _all_from(
+        self, stored: StoredVectors, queries: Sequence[ImageFeatures], wanted: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.float64]]:
+        low = np.full((len(queries), len(stored)), np.inf)
+        high = np.full((len(queries), len(stored)), np.inf)
+        asking = [at for at, query in enumerate(queries) if len(query.recnn)]
+        positions = np.flatnonzero(wanted)
+        if asking:
+            columns, asked = side_by_side([self._asked(queries[at]) for at in asking])
+            shown = positions[stored.region_counts[positions] > 0]
+            shown = shown[np.argsort(stored.region_counts[shown], kind="stable")]
+            for part in cut(np.cumsum(stored.region_counts[shown]), _REGIONS_AT_ONCE):
+                places, groups = zip(*self._images(stored, np.sort(shown[part]), columns, finely=True), strict=True)
+                for at, found in zip(asking, in_threads(partial(_ends, groups), asked), strict=True):
+                    for where, (least, greatest) in zip(places, found, strict=True):
+                        low[at, where], high[at, where] = least, greatest
+
+        def settle(at: int) -> NDArray[np.float64]:
+            distances = np.full(len(stored), np.nan)
+            measure = partial(self._measure, stored, queries[at])
+            unsure = positions[np.isnan(low[at, positions])]
+            low[at, unsure] = high[at, unsure] = measure(unsure)
+            ends = low[at, positions], high[at, positions]
+            distances[positions] = settled(*ends, lambda some: measure(positions[some]))
+            return distances
+
+        yield from in_threads(settle, range(len(queries)))
+
+    def _images(
+        self, stored: StoredVectors, positions: NDArray[np.int64], columns: NDArray[np.float64], *, finely: bool = False
+    ) -> list[tuple[NDArray[np.int64], MatchedImages]]:
+        """Images in groups, each with its positions.
+
+        Args:
+            stored: The vectors of the index.
+            positions: int64 [k], ascending, of images with regions.
+            columns: From `side_by_side`.
+            finely: As for `alike`.
+        """
+        areas = stored.areas(positions)
+        return matched_images(gathered(stored, positions), areas, columns, unit=self.vectors == "unit", finely=finely)
+
+    def _asked(self, query: ImageFeatures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self._scaled(query.recnn), area_shares(query.areas)
+
     def _nearest(self, stored: StoredVectors, query: ImageFeatures, top: int, wanted: NDArray[np.bool_]) -> Found:
-        distances = np.full(len(stored), np.inf)
+        low, high = np.where(wanted, 0.0, np.inf), np.full(len(stored), np.inf)
         known = np.zeros(len(stored), dtype=bool)
         farthest = np.inf
 
-        def measure(some: NDArray[np.int64]) -> NDArray[np.float64]:
-            self._measure(stored, query, some, distances)
+        def tighten(some: NDArray[np.int64]) -> NDArray[np.float64]:
+            low[some], high[some] = self._intervals(stored, query, some)
             known[some] = True
-            return distances[some]
+            return high[some]
 
-        rough = self._rough(stored, query, top, wanted, measure)
-        low = rough if rough is not None else np.where(wanted, 0.0, np.inf)
+        rough = self._rough(stored, query, top, wanted, tighten)
+        if rough is not None:
+            low[~known] = rough[~known]
         left = np.flatnonzero(wanted & ~known)
         left = left[np.argsort(low[left], kind="stable")]
         size = top + _FIRST if rough is not None else len(left)
@@ -132,13 +205,13 @@ class IRM:
             some, least = self._least(stored, query, some[low[some] <= farthest])
             done, tried = 0, top + _TRIED
             while done < len(some) and least[done] <= farthest:
-                measure(some[done : done + tried])
-                farthest = reach(distances[known], top)
+                tighten(some[done : done + tried])
+                farthest = reach(high[known], top)
                 done += tried
                 tried *= 2
             size *= 4
-        positions = np.flatnonzero(known)
-        return brute_force.first(stored, positions, distances[positions], top)
+        positions = np.flatnonzero(known & (low <= reach(high[known], top)))
+        return brute_force.first(stored, positions, self._measure(stored, query, positions), top)
 
     def _rough(
         self,
@@ -165,22 +238,36 @@ class IRM:
                 return None
         return np.asarray(component_bounds(stored, wanted, 1, look)[0])
 
-    def _measure(
-        self, stored: StoredVectors, query: ImageFeatures, some: NDArray[np.int64], distances: NDArray[np.float64]
-    ) -> None:
-        if not len(query.recnn):
-            return
-        mask = np.zeros(len(stored), dtype=bool)
-        mask[some] = True
+    def _intervals(
+        self, stored: StoredVectors, query: ImageFeatures, some: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The least and the greatest distance of some images (int64 [k]), float64 [k] each; equal where measured."""
+        low, high = np.full(len(stored), np.inf), np.full(len(stored), np.inf)
+        positions = np.sort(some[stored.region_counts[some] > 0])
+        if len(query.recnn) and len(positions):
+            columns, (asked,) = side_by_side([self._asked(query)])
 
-        def of_block(read: ReadBlock) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-            block = read(None)
-            counts = stored.region_counts[block.positions]
-            areas = stored.areas(block.positions)
-            return block.positions, self._matched([query], block.vectors, block.starts, counts, areas)[0]
+            ends = np.cumsum(stored.region_counts[positions])
+            parts = (positions[part] for part in cut(ends, _MATCHED_AT_ONCE))
+            read = in_threads(partial(self._images, stored, columns=columns), parts)
+            places, groups = zip(*itertools.chain.from_iterable(read), strict=True)
+            for where, found in zip(places, matching_intervals(asked, groups, _MOST_PAIRS), strict=True):
+                low[where], high[where] = found
+            unsure = positions[np.isnan(low[positions])]
+            low[unsure] = high[unsure] = self._measure(stored, query, unsure)
+        return low[some], high[some]
 
-        for positions, found in in_threads(of_block, region_blocks(stored, mask, regions_at_once=_MATCHED_AT_ONCE)):
-            distances[positions] = found
+    def _measure(self, stored: StoredVectors, query: ImageFeatures, some: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The distances of some images, int64 [k], as `distances` computes them."""
+        found = np.full(len(stored), np.inf)
+        if len(query.recnn) and len(some):
+            mask = np.zeros(len(stored), dtype=bool)
+            mask[some] = True
+            for read in region_blocks(stored, mask, regions_at_once=_MATCHED_AT_ONCE):
+                block = read(None)
+                counts, areas = stored.region_counts[block.positions], stored.areas(block.positions)
+                found[block.positions] = self._matched([query], block.vectors, block.starts, counts, areas)[0]
+        return found[some]
 
     def _least(
         self, stored: StoredVectors, query: ImageFeatures, some: NDArray[np.int64]
@@ -242,7 +329,7 @@ class IRM:
         """float64 [Q, k], the distances from queries to k images, whose regions stand from `starts` on."""
         found = np.full((len(queries), len(starts)), np.inf)
         vectors = self._scaled(vectors)
-        for which, regions in _alike(starts, counts):
+        for which, regions in alike(starts, counts):
             inside = np.arange(regions.shape[1]) < counts[which, None]
             own = np.where(inside, areas[regions], 0)
             shares = own / own.sum(axis=1, keepdims=True)
@@ -256,27 +343,14 @@ class IRM:
         return found
 
     def _scaled(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-        return unit_vectors(to_float64(vectors)) if self.vectors == "unit" else to_float64(vectors)
+        scaled = to_float64(vectors)
+        return unit_vectors(scaled, out=scaled) if self.vectors == "unit" else scaled
 
 
-def _alike(
-    starts: NDArray[np.int64], counts: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Images with about equally many regions, which are matched together; those without regions are left out.
-
-    Args:
-        starts: int64 [k], the first region of each image.
-        counts: int64 [k], how many it has.
-
-    Yields:
-        int64 [j], images; and int64 [j, n], their regions, where the last one stands again in the place of each that an
-        image does not have.
-    """
-    sizes = np.ceil(np.log2(np.maximum(counts, 1))).astype(np.int64)
-    for size in np.unique(sizes[counts > 0]).tolist():
-        which = np.flatnonzero((sizes == size) & (counts > 0))
-        number = np.arange(int(counts[which].max()))
-        yield which, starts[which, None] + np.minimum(number, counts[which, None] - 1)
+def _ends(
+    groups: Sequence[MatchedImages], query: MatchedQuery
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    return matching_intervals(query, groups)
 
 
 def _where_it_fits(squares: NDArray[np.floating]) -> NDArray[np.float32]:
