@@ -219,11 +219,11 @@ def _moved(
     # The number of images that have a pair at each step.
     having = np.zeros(shape[0], np.int64)
     for part, end in zip(parts, ends, strict=True):
-        pairs, own = len(part.apart), slice(end - len(part.shares), end)
-        n, image = part.shares.shape[1], np.arange(own.start, own.stop)
-        np.add((np.tile(np.arange(m), n) * count)[part.numbers], image, out=givers[:pairs, own])
-        np.add((np.repeat(np.arange(n), m) * count)[part.numbers], image, out=takers[:pairs, own])
-        taking[:n, own] = part.shares.T
+        pairs, place = len(part.apart), slice(end - len(part.shares), end)
+        n, image = part.shares.shape[1], np.arange(place.start, place.stop)
+        np.add((np.tile(np.arange(m), n) * count)[part.numbers], image, out=givers[:pairs, place])
+        np.add((np.repeat(np.arange(n), m) * count)[part.numbers], image, out=takers[:pairs, place])
+        taking[:n, place] = part.shares.T
         having[:pairs] = end
     taking = taking.reshape(-1)
     for step, some in enumerate(having.tolist()):
