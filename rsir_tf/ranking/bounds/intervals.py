@@ -174,7 +174,7 @@ def settled(
         measure: Takes int64 [k], numbers of some of the N, and gives their distances, computed directly.
 
     Returns:
-        float64 [N], with a relative error below 1e-10.
+        float64 [N], with a relative error below 1e-9.
     """
     distances = low.copy()
     unsettled = np.flatnonzero(_cells(low) != _cells(high))
