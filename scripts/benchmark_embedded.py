@@ -28,6 +28,7 @@ from rsir_tf.serving import Model, connect, load
 
 @contextlib.contextmanager
 def served(saved_model: Path) -> Iterator[str]:
+    """Serve a model in a process of its own; the address comes when it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -35,7 +36,16 @@ def served(saved_model: Path) -> Iterator[str]:
     line = [program, "serve", saved_model, "--engine", "embedded", "--model", "fcn8s", "--port", str(port)]
     with subprocess.Popen(line, stderr=subprocess.DEVNULL) as process:
         try:
-            yield f"127.0.0.1:{port}"
+            address, end = f"127.0.0.1:{port}", time.monotonic() + 120
+            with connect(address) as model:
+                while True:
+                    try:
+                        model.describe()
+                        break
+                    except ModelError:  # It is still loading.
+                        if time.monotonic() > end or process.poll() is not None:
+                            raise
+            yield address
         finally:
             process.terminate()
 
@@ -63,14 +73,6 @@ def main() -> None:
         load(options.saved_model, batch_size=options.batch_size) as local,
         connect(address, batch_size=options.batch_size) as remote,
     ):
-        end = time.monotonic() + 120
-        while True:
-            try:
-                remote.describe()
-                break
-            except ModelError:
-                if time.monotonic() > end:
-                    raise
         near, far = local.predict(images[: options.batch_size]), remote.predict(images[: options.batch_size])
         labels = sum(int((one.segmentation != other.segmentation).sum()) for one, other in zip(near, far, strict=True))
         apart = max(
