@@ -60,8 +60,14 @@ def command(
         raise InputError("--blend-last without --blend", wanted="the share of the layers before conv5_3 too")
     read_manifest(run, "run", RUN_VERSION)  # Before TensorFlow's seconds: a wrong path is told at once.
     with console.quiet_tensorflow():
-        from rsir_tf.segmentation import Blend, export_run, open_run
+        from rsir_tf.segmentation import Blend, export_run, open_run, usual_blend
 
-        chosen = None if blend is None else Blend(blend, blend if blend_last is None else blend_last)
-        version = export_run(open_run(run), to, conv4=conv4, blend=chosen, weights=weights)
+        opened = open_run(run)
+        chosen = usual_blend(opened) if blend is None else Blend(blend, blend if blend_last is None else blend_last)
+        version = export_run(opened, to, conv4=conv4, blend=chosen, weights=weights)
+    if blend is None and not chosen.as_trained:
+        console.say(
+            f"features take {chosen.share:g} of the trained weights, and {chosen.last:g} in conv5_3, so that they hold "
+            "on archives that were not learned; --blend 1 is best where the learned archive alone is searched"
+        )
     console.put(str(version))

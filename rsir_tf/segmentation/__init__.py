@@ -43,6 +43,7 @@ _HOMES = {
     "score_run": "rsir_tf.segmentation.run_scores",
     "segmentation_scores": "rsir_tf.segmentation.scoring",
     "train": "rsir_tf.segmentation.training",
+    "usual_blend": "rsir_tf.segmentation.export",
     "why_complete": "rsir_tf.segmentation.runs",
 }
 
@@ -66,13 +67,14 @@ __all__ = [
     "score_run",
     "segmentation_scores",
     "train",
+    "usual_blend",
     "why_complete",
 ]
 
 if TYPE_CHECKING:
     from rsir_tf.segmentation.blending import Blend
     from rsir_tf.segmentation.crops import Augmentation, Crops
-    from rsir_tf.segmentation.export import export_run
+    from rsir_tf.segmentation.export import export_run, usual_blend
     from rsir_tf.segmentation.monitoring import TrainingError
     from rsir_tf.segmentation.network import Architecture, Scales, build_fcn, build_trunk, measure_scales
     from rsir_tf.segmentation.run_scores import RunScores, score_run
