@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rsir_tf.index import ImageEntry, IndexSettings
+from rsir_tf.index import ImageEntry, IndexSettings, IndexWriter
 
 CLASS_NAMES = ("bare soil", "sea", "trees", "ship")
 
@@ -52,3 +52,17 @@ def random_entry(image, seed, *, regions=None, channels=4, high=4):
         scene=f"scene {seed % 3}",
         tags=(None, (), ("sea", "ship"))[seed % 3],
     )
+
+
+def fill(path, entries, **options):
+    with IndexWriter.open(path, options.pop("settings", settings()), **options) as writer:
+        for each in entries:
+            writer.add(each)
+
+
+def assert_same(one, other):
+    for name in ("id", "path", "height", "width", "scene", "tags", "content_hash", "file_size", "modified_ns"):
+        assert getattr(one, name) == getattr(other, name)
+    for name in ("classes", "areas", "boxes", "recnn", "recnn_plus", "centroids", "borders", "edge"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert getattr(one, name).dtype == getattr(other, name).dtype
