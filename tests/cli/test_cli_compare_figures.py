@@ -151,7 +151,7 @@ def test_one_image_is_refused(command: Callable, flat: Path, tmp_path: Path) -> 
     (flat / "a/a1.png").write_bytes(b"no picture")
     ended = command("compare", flat, "--to", tmp_path / "out", *PLAIN)
     assert ended.code == 1
-    assert "1 images to compare can be read" in ended.err
+    assert "1 image to compare can be read" in ended.err
     assert "a1.png" in ended.err
     (flat / "a/a1.png").unlink()
     ended = command("compare", flat, "--to", tmp_path / "out", *PLAIN)
