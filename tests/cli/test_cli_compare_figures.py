@@ -155,7 +155,7 @@ def test_one_image_is_refused(command: Callable, flat: Path, tmp_path: Path) -> 
     assert "a1.png" in ended.err
     (flat / "a/a1.png").unlink()
     ended = command("compare", flat, "--to", tmp_path / "out", *PLAIN)
-    assert "1 images to compare; wanted two or more" in ended.err
+    assert "1 image to compare; wanted two or more" in ended.err
 
 
 def test_pictures_of_an_earlier_comparison_go(command: Callable, flat: Path, tmp_path: Path) -> None:
