@@ -57,14 +57,15 @@ def figures(name, settings, devices):
 
 found = {}
 with narrow_trunk():
-    for kind, settings in (("masks", masks), ("tags", tags)):
-        for devices in (None, "CPU:0,CPU:1"):
-            name = f"{kind}-{'two' if devices else 'one'}"
-            found[name], weights = figures(name, settings, devices)
-            np.savez(folder / f"{name}.npz", *weights)
-    # One epoch on two devices, the next on one.
-    figures("resumed", replace(masks, epochs=1), "CPU:0,CPU:1")
-    found["resumed"], _ = figures("resumed", masks, None)
+    for name, settings, devices in (
+        ("masks-one", masks, None),
+        ("masks-two", replace(masks, epochs=1), "CPU:0,CPU:1"),
+        ("masks-two", masks, None),  # Goes on with its second epoch.
+        ("tags-one", tags, None),
+        ("tags-two", tags, "CPU:0,CPU:1"),
+    ):
+        found[name], weights = figures(name, settings, devices)
+        np.savez(folder / f"{name}.npz", *weights)
 (folder / "found.json").write_text(json.dumps(found))
 """
 
@@ -86,7 +87,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", ["masks", "tags"])
 def test_two_devices_give_the_figures_of_one(trained: Path, kind: str) -> None:
     # Void is spread unevenly over the crops, gradients are clipped by the norm of the whole batch, rates differ by
-    # layer, weights are averaged: all of that is of the whole batch. What is left is the order of additions.
+    # layer, weights are averaged: all of that is of the whole batch. What is left is the order of additions. The run
+    # on masks has its second epoch on one device alone: a run may go on with another number of devices.
     found = json.loads((trained / "found.json").read_text())
     one, two = (found[f"{kind}-{name}"] for name in ("one", "two"))
     for there, here in zip(one, two, strict=True):
@@ -96,12 +98,6 @@ def test_two_devices_give_the_figures_of_one(trained: Path, kind: str) -> None:
         for name in there.files:
             # Adam divides by the size of a gradient: where that is rounding alone, a step has any direction.
             np.testing.assert_allclose(here[name], there[name], rtol=1e-3, atol=2e-4)
-
-
-def test_a_run_goes_on_with_another_number_of_devices(trained: Path) -> None:
-    found = json.loads((trained / "found.json").read_text())
-    for there, here in zip(found["masks-one"], found["resumed"], strict=True):
-        assert here["loss"] == pytest.approx(there["loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize(
