@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from rsir_tf.cli import console
-from rsir_tf.errors import InputError
 
 NAME = "export"
 
@@ -57,7 +56,7 @@ def command(
     from rsir_tf.artifacts import RUN_VERSION, read_manifest
 
     if blend is None and blend_last is not None:
-        raise InputError("--blend-last without --blend", wanted="the share of the layers before conv5_3 too")
+        raise typer.BadParameter("--blend-last needs --blend, the share in the layers before conv5_3")
     read_manifest(run, "run", RUN_VERSION)  # Before TensorFlow's seconds: a wrong path is told at once.
     with console.quiet_tensorflow():
         from rsir_tf.segmentation import Blend, export_run, open_run, usual_blend

@@ -291,16 +291,6 @@ def command(
             rich_help_panel=_DATA,
         ),
     ] = False,
-    score_scale: Annotated[
-        list[float] | None,
-        typer.Option(
-            min=0.25,
-            max=4.0,
-            help="Score the masks of test images at this many times their size; repeat it to average several, for "
-            "example 1 and 1.5. Time and memory grow with its square. The default is 1.",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
     seed: options.Seed = 0,
     devices: Annotated[
         str | None,
@@ -354,8 +344,7 @@ def command(
     console.say(f"training on {software()['device']}")
     leave_out = ("run", "json", "devices", *(("test", "test_group") if split else ()))
     with _options_kept(run, context, leave_out=leave_out), console.progress("training") as tell:
-        scored: dict[str, Any] = {"score_flips": score_flips, "score_scales": score_scale or (1.0,)}
-        summary = train_archive(opened, drawn, run, chosen, devices=devices, progress=tell, **scored)
+        summary = train_archive(opened, drawn, run, chosen, score_flips=score_flips, devices=devices, progress=tell)
     console.say(f"{run}: {summary.ended}")
     if json:
         console.put_json(summary.to_json())

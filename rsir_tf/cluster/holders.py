@@ -73,17 +73,17 @@ class Holders(Generic[State]):
             RsirError: What the function raised.
         """
         asked = {number: self._actors[number].do.remote(function, job) for number, job in jobs.items()}
-        found = {}
-        for number, each in asked.items():
-            found[number] = self._answer(number, each)
-            for _ in range(TRIES):
-                if not isinstance(found[number], _HoldsNothing):
-                    break
-                self._answer(number, self._actors[number].open.remote(self._openers[number]))
-                found[number] = self._answer(number, self._actors[number].do.remote(function, jobs[number]))
-            else:
-                raise self._lost(number, f"it died {TRIES} times at one question")
-        return found
+        return {number: self._answer_again(function, number, jobs[number], each) for number, each in asked.items()}
+
+    def _answer_again(self, function: Callable[[State, Job], Result], number: int, job: Job, asked: Any) -> Any:
+        """Wait for an actor's answer; one that was started again opens its state first, and is asked again."""
+        for _ in range(TRIES):
+            answer = self._answer(number, asked)
+            if not isinstance(answer, _HoldsNothing):
+                return answer
+            self._answer(number, self._actors[number].open.remote(self._openers[number]))
+            asked = self._actors[number].do.remote(function, job)
+        raise self._lost(number, f"it died {TRIES} times at one question")
 
     def _begin(self, progress: Progress) -> None:
         asked = zip(self._actors, self._openers, strict=True)

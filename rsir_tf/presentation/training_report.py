@@ -136,8 +136,6 @@ def _mask_lines(scores: dict[str, Any]) -> list[str]:
     found = f"{scores['images']} whole test images, {scores['pixels']:,} pixels."
     if scores.get("flips"):
         found += " The class of a pixel is that of the average over the image and its three mirror images."
-    if (scales := scores.get("scales", [1.0])) != [1.0]:
-        found += f" Images were scored at {', '.join(f'{scale:g}' for scale in scales)} times their size, averaged."
     return [found, "", *markdown_table(means), "", *markdown_table(classes)]
 
 

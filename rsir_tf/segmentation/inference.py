@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
-import tensorflow as tf
 from scipy.special import softmax
-
-from rsir_tf.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,11 +64,11 @@ def margins(height: Any, width: Any) -> list[list[Any]]:
     return [[0, -height % PAD_MULTIPLE], [0, -width % PAD_MULTIPLE], [0, 0]]
 
 
-def padded(images: NDArray[Any]) -> NDArray[np.float32]:
+def padded(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Mirror images at the right and the bottom up to multiples of 32.
 
     Args:
-        images: uint8 or float [..., H, W, 3], 0..255, sides ≥ 16.
+        images: uint8 [..., H, W, 3], sides ≥ 16.
 
     Returns:
         float32 [..., ⌈H/32⌉·32, ⌈W/32⌉·32, 3], 0..255.
@@ -81,51 +77,26 @@ def padded(images: NDArray[Any]) -> NDArray[np.float32]:
     return np.pad(images, leading + margins(*images.shape[-3:-1]), mode=PAD_MODE).astype(np.float32)
 
 
-def segment(
-    model: keras.Model, image: NDArray[np.uint8], *, flips: bool = False, scales: Sequence[float] = (1.0,)
-) -> NDArray[np.uint8]:
+def segment(model: keras.Model, image: NDArray[np.uint8], *, flips: bool = False) -> NDArray[np.uint8]:
     """Segment one image.
-
-    With several answers, their probabilities (softmax of the logits) are averaged. The time and, with scales above 1,
-    the memory grow with the number of pixels that are looked at.
 
     Args:
         model: From `build_fcn`.
         image: uint8 [H, W, 3], RGB, sides ≥ 16.
-        flips: Whether to ask for the image's three mirror images too: left to right, top to bottom, and both.
-        scales: The magnifications at which to ask; 1 is the image as it is. Images and answers are resized bilinearly.
+        flips: Whether the probabilities (softmax of the logits) are averaged over the image and its three mirror
+            images: left to right, top to bottom, and both. This takes four times as long.
 
     Returns:
         uint8 [H, W], class indices. The image is mirrored at the right and the bottom up to multiples of 32, and the
         result is cropped to the image.
-
-    Raises:
-        InputError: There is no scale, or one is not positive, or makes a side smaller than 16 pixels.
     """
     height, width = image.shape[:2]
-    if not scales or not all(0 < scale < float("inf") and round(min(height, width) * scale) >= 16 for scale in scales):
-        raise InputError(
-            f"scales {', '.join(map(str, scales)) or 'none'} for an image of {width}×{height} pixels",
-            wanted="one or more positive numbers, and sides of at least 16 pixels",
-        )
 
-    def logits(picture: NDArray[Any]) -> NDArray[np.float32]:
-        rows, columns = picture.shape[:2]
-        return np.asarray(model.predict_on_batch(padded(picture)[None]))[0, :rows, :columns]
+    def logits(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(model.predict_on_batch(padded(picture)[None]))[0, :height, :width]
 
-    if not flips and tuple(scales) == (1.0,):
+    if not flips:
         return most_likely(logits(image))
-    likely: Any = 0.0
-    for scale in scales:
-        picture = _resized(image, round(height * scale), round(width * scale))
-        answers = (softmax(logits(picture[step])[step], axis=-1) for step in (MIRRORED if flips else MIRRORED[:1]))
-        likely += _resized(sum(answers), height, width)
+    likely = sum(softmax(logits(image[step])[step], axis=-1) for step in MIRRORED)
     # The logarithm, because `most_likely` breaks ties of logits.
     return most_likely(np.log(np.maximum(likely, np.finfo(np.float32).tiny)))
-
-
-def _resized(values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Bilinearly, half-pixel centres, with antialiasing where it becomes smaller."""
-    if values.shape[:2] == (height, width):
-        return values
-    return np.asarray(tf.image.resize(values, (height, width), antialias=True))

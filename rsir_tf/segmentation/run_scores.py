@@ -67,16 +67,14 @@ class RunScores:
     examples: list[Example] = field(default_factory=list)
 
 
-def score_run(
-    run: Run, test: Archive, *, flips: bool = False, scales: Sequence[float] = (1.0,), progress: Progress = silent
-) -> RunScores | None:
+def score_run(run: Run, test: Archive, *, flips: bool = False, progress: Progress = silent) -> RunScores | None:
     """Score the run's best network on whole test images.
 
     Args:
         run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored if they supervised the run.
-        flips: Whether mirror images are averaged where masks are scored; see `segment`. Tags are scored without.
-        scales: The magnifications that are averaged there.
+        flips: Whether each pixel's class is chosen by the average over the image's four mirror images, as `segment`
+            says; tags are scored without.
         progress: Called after each image.
 
     Returns:
@@ -94,7 +92,7 @@ def score_run(
     content: dict[str, Any] = {}
     examples: list[Example] = []
     if masked:
-        content, examples = _score_masks(network, PairReader(masked, run.label_set), flips, scales, progress)
+        content, examples = _score_masks(network, PairReader(masked, run.label_set), flips, progress)
     if tagged:
         tagging = tagging_model(network, run.settings.get("tag_pooling", "scores"))
         content["tags"], with_tags = _score_tags(network, tagging, tagged, run.label_set, progress)
@@ -104,14 +102,14 @@ def score_run(
 
 
 def _score_masks(
-    network: keras.Model, reader: PairReader, flips: bool, scales: Sequence[float], progress: Progress
+    network: keras.Model, reader: PairReader, flips: bool, progress: Progress
 ) -> tuple[dict[str, Any], list[Example]]:
     classes = len(reader.label_set.names)
     confusion = np.zeros((classes, classes), np.int64)
     chosen, examples = _chosen(len(reader)), []
     for index, record in enumerate(reader.records):
         image, truth = reader.read(index)
-        prediction = segment(network, image, flips=flips, scales=scales)
+        prediction = segment(network, image, flips=flips)
         confusion += confusion_matrix(truth, prediction, classes)
         if index in chosen:
             counts = truth < classes
@@ -119,7 +117,7 @@ def _score_masks(
             examples.append(Example(record.id, image, prediction, truth, right))
         progress(index + 1, len(reader), "scoring whole test images")
     scores = segmentation_scores(confusion).to_json(reader.label_set.names)
-    return {**scores, "images": len(reader), "flips": flips, "scales": list(scales)}, examples
+    return {**scores, "images": len(reader), "flips": flips}, examples
 
 
 def _score_tags(

@@ -57,7 +57,6 @@ def train_archive(
     settings: TrainingSettings,
     *,
     score_flips: bool = False,
-    score_scales: Sequence[float] = (1.0,),
     progress: Progress = silent,
     devices: str | None = None,
 ) -> TrainingSummary:
@@ -70,8 +69,8 @@ def train_archive(
         split: Which images train and which test.
         run: The run's folder; made, or continued where it holds the same run.
         settings: What changes the network.
-        score_flips: Whether mirror images are averaged where test images are scored; see `write_run_report`.
-        score_scales: The magnifications that are averaged there.
+        score_flips: Whether the test images are scored with the average over their mirror images; see
+            `write_run_report`.
         progress: Called after each step and each test image.
         devices: On which devices of this machine; see `rsir_tf.segmentation.devices.choose_devices`.
 
@@ -91,18 +90,13 @@ def train_archive(
         devices=devices,
     )
     test = leave_out_void(select(archive, split, "test"), progress) if split.test else None
-    scores = write_run_report(trained, test, flips=score_flips, scales=score_scales, progress=progress)
+    scores = write_run_report(trained, test, flips=score_flips, progress=progress)
     ended = why_complete(trained, settings.epochs, settings.patience)
     return TrainingSummary(run, len(trained.history()), ended or "not complete", scores)
 
 
 def write_run_report(
-    run: Run,
-    test: Archive | None,
-    *,
-    flips: bool = False,
-    scales: Sequence[float] = (1.0,),
-    progress: Progress = silent,
+    run: Run, test: Archive | None, *, flips: bool = False, progress: Progress = silent
 ) -> dict[str, Any] | None:
     """Score a run's best network on whole test images and write `report/` into the run's folder.
 
@@ -112,9 +106,8 @@ def write_run_report(
         run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored where the run was supervised by them. None where all images
             trained.
-        flips: Whether a pixel's class is chosen by the average over the image and its three mirror images, which takes
+        flips: Whether each pixel's class is chosen by the average over the image's four mirror images, which takes
             four times as long. `scores.json` and the report say so; an exported network does not do it.
-        scales: The magnifications of the image over which it is averaged, likewise.
         progress: Called after each image.
 
     Returns:
@@ -128,7 +121,7 @@ def write_run_report(
 
     folder, history = run.path / "report", run.history()
     write_curves(folder / "curves.png", history)
-    scored = None if test is None else score_run(run, test, flips=flips, scales=scales, progress=progress)
+    scored = None if test is None else score_run(run, test, flips=flips, progress=progress)
     if scored is None:
         return None
     colours = run.label_set.colours

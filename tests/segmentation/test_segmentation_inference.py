@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from rsir_tf.errors import InputError
 from rsir_tf.segmentation.export import export_network, loaded_as_server
 from rsir_tf.segmentation.inference import TIE, most_likely, segment, tie_breaks
 from rsir_tf.segmentation.network import Architecture, build_fcn, build_trunk
@@ -43,26 +41,6 @@ def test_mirror_images_are_averaged_as_probabilities_where_they_lie() -> None:
     np.testing.assert_array_equal(plain[:, -1] == 0, image[:, -1, 0] > 0)
     assert averaged[:, [0, -1]].all()
     np.testing.assert_array_equal(averaged[:, 1:-1], plain[:, 1:-1])
-
-
-class Sizes:
-    """Stands for a network of two classes that says the second one if the picture is 64 pixels high."""
-
-    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
-        second = 3.0 if images.shape[1] == 64 else -1.0
-        return np.stack([np.zeros(images.shape[:3]), np.full(images.shape[:3], second)], axis=-1)
-
-
-def test_scales_are_averaged_as_probabilities() -> None:
-    # 33 rows are padded to 64, half of them, 16, and 0.6 times as many, 20, to 32. The probability of the second class
-    # is σ(3) = 0.953 at 64 and σ(−1) = 0.269 at 32; the mean of one each is 0.611, and 0.497 with two at 32.
-    image = np.zeros((33, 40, 3), np.uint8)
-    assert segment(Sizes(), image).all()
-    assert segment(Sizes(), image, scales=[1, 0.5]).all()
-    assert not segment(Sizes(), image, scales=[1, 0.5, 0.6]).any()
-    assert segment(Sizes(), image, scales=[1.5], flips=True).shape == (33, 40)
-    with pytest.raises(InputError, match=r"scales 1, 0\.25 for an image of 40×33 pixels"):
-        segment(Sizes(), image, scales=[1, 0.25])
 
 
 @settings(max_examples=50)
