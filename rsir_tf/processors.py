@@ -14,12 +14,24 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+_sharing = 1
+"""Processes that share the cores, this one among them."""
+
+
 def usable_cores() -> int:
     """Cores that this process may use, at least 1: a container or `taskset` may allow fewer than the machine has.
 
-    Where the system does not say which are allowed (macOS, Windows), these are all cores of the machine.
+    Where the system does not say which are allowed (macOS, Windows), these are all cores of the machine. A process that
+    shares them (`share_cores`) uses its part.
     """
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // _sharing)
+
+
+def share_cores(processes: int) -> None:
+    """Let this process use its part of the cores, because so many like it work on this machine at the same time."""
+    global _sharing  # noqa: PLW0603 - it holds for all that this process does
+    _sharing = processes
 
 
 def in_order(submit: Callable[[Item], Future[Answer]], items: Iterable[Item], ahead: int) -> Iterator[Answer]:

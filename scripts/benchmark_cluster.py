@@ -210,9 +210,9 @@ def measured_exactly(index: Index, query: ImageFeatures, parts: int, top: int) -
         counts["recnn"] += 1
         return direct(*given)
 
-    def count_matched(self: irm.IRM, stored: Any, query: Any, some: np.ndarray, distances: Any) -> None:
+    def count_matched(self: irm.IRM, stored: Any, query: Any, some: np.ndarray) -> np.ndarray:
         counts["irm"] += len(some)
-        matched(self, stored, query, some, distances)
+        return matched(self, stored, query, some)
 
     found: dict[str, dict[str, int]] = {"recnn": {}, "irm": {}}
     _, openers = divide(index.path, index.settings, index.vectors, parts)

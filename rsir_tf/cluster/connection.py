@@ -56,7 +56,7 @@ def machines(address: str) -> int:
 
 
 def use_all_cores() -> None:
-    """Let numerical libraries of a worker use all of its machine: Ray allows them the processors on its books alone."""
+    """Let numerical libraries of a worker use all cores that it may: Ray allows them those on its books alone."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(usable_cores())

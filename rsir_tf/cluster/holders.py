@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from rsir_tf.cluster.connection import connected, reason, use_all_cores
 from rsir_tf.cluster.pool import TRIES
 from rsir_tf.errors import ClusterError, RsirError
+from rsir_tf.processors import share_cores
 from rsir_tf.progress import Progress, silent
 
 State = TypeVar("State")
@@ -32,8 +33,8 @@ class Holders(Generic[State]):
 
     Args:
         address: Of the cluster's head, HOST:PORT; "auto" for the cluster that this machine belongs to.
-        openers: One for each actor: opens what it is to hold. They are spread over the machines in turn, and work in
-            the folder in which this process works.
+        openers: One for each actor: opens what it is to hold. They are spread over the machines in turn, those on one
+            machine share its cores, and they work in the folder in which this process works.
         progress: Called after each actor that is ready.
 
     Raises:
@@ -53,7 +54,7 @@ class Holders(Generic[State]):
         self._actors = [
             holder.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=True)
-            ).remote(os.getcwd())
+            ).remote(os.getcwd(), len(openers[number % len(nodes) :: len(nodes)]))
             for number in range(len(openers))
         ]
         self._begin(progress)
@@ -124,8 +125,9 @@ class _HoldsNothing:
 class _Holder:
     """What runs on the cluster."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, beside: int) -> None:
         os.chdir(folder)
+        share_cores(beside)
         use_all_cores()
         self._state: Any = _HoldsNothing()
 
