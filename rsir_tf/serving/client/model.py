@@ -263,6 +263,7 @@ class ServedModel:
     ) -> tuple[Server, Any, list[str]]:
         """Send images; the answer comes with the id of the model that gave it, once per image."""
         pauses = Pauses()
+        lost: StaleVersionError | ServerUnavailableError | None = None
         slow, divisible = _pixels(group) > BATCH_PIXELS, len(group) > 1
         while True:
             server, response = self._call(FEATURES, request, self._by_turns(), deadline, divisible=divisible, slow=slow)
@@ -280,9 +281,10 @@ class ServedModel:
                 StaleVersionError,
                 ServerUnavailableError,
             ) as error:  # The version was replaced or removed after it answered.
+                lost = lost or error
                 wait = pauses.next()
                 if time.monotonic() + wait > deadline.end:
-                    raise
+                    raise lost from lost.__cause__  # The last may say only that little time was left for it.
                 if self._closed.wait(wait):
                     raise closed_error(self._where(server, FEATURES)) from error
             else:
