@@ -7,7 +7,8 @@
 The index in DIR is made as by `benchmark_search.py`, of as many images as are named, unless it is there. Some of its
 images are queries, all of them are ranked, as `evaluate` does it. No way of comparing all regions that looks at each
 number of their vectors can be quicker than their matrix product in the same precision, float64: it is timed too, in
-turns with the rankings. Times for all queries follow from those of some, because each query costs the same.
+turns with the rankings, and so is the product in float32. Times for all queries follow from those of some, because each
+query costs the same.
 
 The rankings of the first two queries are compared with those by distances that are computed directly. The exit code is
 1 if they differ, or if the process needs more than 4 GiB.
@@ -51,14 +52,14 @@ def rank(index: Index, scheme: Scheme, queries: int) -> list[np.ndarray]:
     return found
 
 
-def multiply(index: Index, queries: int) -> tuple[float, float]:
+def multiply(index: Index, queries: int, number: type[np.floating]) -> tuple[float, float]:
     """Wall and processor seconds of the products of the queries' regions with all regions, and of nothing else."""
     stored = index.vectors
-    columns = np.concatenate([stored.recnn(int(at)) for at in stored.positions[:queries]]).astype(np.float64).T
+    columns = np.concatenate([stored.recnn(int(at)) for at in stored.positions[:queries]]).astype(number).T
     spent = np.zeros(2)
     for segment in stored.segments:
         for at in range(0, len(segment.recnn), BLOCK):
-            block = segment.recnn[at : at + BLOCK].astype(np.float64)
+            block = segment.recnn[at : at + BLOCK].astype(number)
             spent += seconds(lambda block=block: block @ columns)
     return float(spent[0]), float(spent[1])
 
@@ -75,27 +76,25 @@ def differences(index: Index, scheme: Scheme, found: list[np.ndarray]) -> list[s
 
 def measure(index: Index, scheme: Scheme, queries: int, rounds: int) -> dict:
     found: list[np.ndarray] = []
-    times: list[tuple[float, float]] = []
-    products: list[tuple[float, float]] = []
-    for _ in range(rounds):
-        times.append(seconds(lambda: found.__setitem__(slice(None), rank(index, scheme, queries))))
-        products.append(multiply(index, queries))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    share = len(index) / queries
-    wall, cpu = (statistics.median(each[at] for each in times) * share for at in (0, 1))
-    floor, floor_cpu = (statistics.median(each[at] for each in products) * share for at in (0, 1))
-    ratios = [[mine[at] / own[at] for mine, own in zip(times, products, strict=True)] for at in (0, 1)]
-    return {
-        "scheme": scheme.name,
-        "seconds_for_all": wall,
-        "core_seconds_for_all": cpu,
-        "product_seconds_for_all": floor,
-        "product_core_seconds_for_all": floor_cpu,
-        "ratio": statistics.median(ratios[0]),
-        "ratio_cpu": statistics.median(ratios[1]),
-        "peak_gib": peak,
-        "wrong": differences(index, scheme, found),
+    works = {
+        "": lambda: seconds(lambda: found.__setitem__(slice(None), rank(index, scheme, queries))),
+        "product_": lambda: multiply(index, queries, np.float64),
+        "float32_product_": lambda: multiply(index, queries, np.float32),
     }
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            times[name].append(work())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    run: dict = {"scheme": scheme.name}
+    for at, kind in enumerate(("seconds", "core_seconds")):
+        for name, values in times.items():
+            run[f"{name}{kind}_for_all"] = statistics.median(each[at] for each in values) * len(index) / queries
+    for at, kind in enumerate(("ratio", "ratio_cpu")):
+        for name in ("product_", "float32_product_"):
+            ratios = [mine[at] / own[at] for mine, own in zip(times[""], times[name], strict=True)]
+            run[f"{kind}_to_{name[:-1]}"] = statistics.median(ratios)
+    return {**run, "peak_gib": peak, "wrong": differences(index, scheme, found)}
 
 
 def main() -> None:
@@ -124,9 +123,14 @@ def main() -> None:
         for run in results:
             print(
                 f"{run['scheme']:6} {run['seconds_for_all']:9.0f} s, {run['core_seconds_for_all']:9.0f} core s; "
-                f"product {run['product_seconds_for_all']:9.0f} s, {run['product_core_seconds_for_all']:9.0f} core s; "
-                f"ratio {run['ratio']:.2f}, {run['ratio_cpu']:.2f}; peak {run['peak_gib']:.2f} GiB"
+                f"peak {run['peak_gib']:.2f} GiB"
             )
+            for name in ("product", "float32_product"):
+                print(
+                    f"  {name.replace('_', ' '):16} {run[f'{name}_seconds_for_all']:9.0f} s, "
+                    f"{run[f'{name}_core_seconds_for_all']:9.0f} core s; "
+                    f"ratio {run[f'ratio_to_{name}']:.2f}, {run[f'ratio_cpu_to_{name}']:.2f}"
+                )
     wrong = [line for run in results for line in run["wrong"]]
     wrong += [f"{run['peak_gib']:.2f} GiB" for run in results if run["peak_gib"] > MOST_GIB]
     if wrong:

@@ -11,9 +11,9 @@ come from maps that no indexed image was made of.
 Without --maps the vectors are random: they are much farther from each other than real ones, and only show that
 everything works.
 
-The search, brute force and the reading take turns, so that a busy machine slows all of them; figures are medians of
-their ratios, and the largest ones. Seconds are elapsed time; "ratio_to_reading_cpu" compares processor time, which
-depends less on other programs.
+Right before each search all vectors are read once, so that a busy machine slows both; figures are medians of their
+ratios, and the largest ones. Seconds are elapsed time; "ratio_to_reading_cpu" compares processor time, which depends
+less on other programs.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ from plain_search import (
 
 from rsir_tf.ranking import ImageFeatures, make_scheme, open_index, search
 
-SHORT, REPEATS = ("read_recnn_plus", "recnn_plus_l1", "brute_recnn_plus_l1"), 5
-"""Works of a few milliseconds, which take turns this many times: a single time says little."""
+SHORT, REPEATS = ("recnn_plus_l1", "brute_recnn_plus_l1"), 5
+"""Works of a few milliseconds, which take turns this many times: a single time says little. They are compared with
+reading the vectors of whole images."""
 
 COLD = """
 import sys, time
@@ -69,7 +70,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def measure(path: Path, images: list[ImageFeatures], classes: list[np.ndarray], options: argparse.Namespace) -> dict:
-    index, top, brute_too = open_index(path), options.top, not options.no_brute
+    index, top, brute_too = open_index(path), options.top, not (options.no_brute or options.only)
     queries = [image.recnn for image in images]
     norms = norms_of(index) if brute_too else []
     irm = {f"irm_{vectors}_vectors": make_scheme("irm", vectors=vectors) for vectors in ("unit", "raw")}
@@ -77,12 +78,10 @@ def measure(path: Path, images: list[ImageFeatures], classes: list[np.ndarray], 
     whole = [segment.recnn_plus for segment in index.vectors.segments]
     raw = sum(each.nbytes for each in (*vectors, *whole))
     disk = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    walls: dict[str, list[float]] = {}
-    cpus: dict[str, list[float]] = {}
+    measured: dict[str, list[tuple[float, float, float, float]]] = {}
     for at, (image, query, shared) in enumerate(zip(images, queries, classes, strict=True)):
         plus = query.max(axis=0)
         works: dict[str, Callable[[], Any]] = {
-            "read_recnn": lambda: read_once(vectors),
             "recnn": lambda query=query: index.search(query, top=top, scheme="recnn"),
             "recnn_shared_classes": lambda query=query, shared=shared: index.search(
                 query, top=top, share_classes=shared.tolist(), scheme="recnn"
@@ -93,44 +92,39 @@ def measure(path: Path, images: list[ImageFeatures], classes: list[np.ndarray], 
                 name: lambda image=image, scheme=scheme: search(index, image, scheme, top=top)
                 for name, scheme in irm.items()
             },
-            "read_recnn_plus": lambda: read_once(whole),
             "recnn_plus_l1": lambda plus=plus: index.search(plus, scheme="recnn+", top=top),
         }
         if brute_too:
             works["brute_recnn"] = lambda query=query: brute_recnn(index, norms, query, top)
             works["brute_recnn_plus_l1"] = lambda plus=plus: brute_recnn_plus(index, plus, top)
+        works = {name: work for name, work in works.items() if not options.only or name in options.only}
         answers = {}
-        short = [name for name in SHORT if name in works]
-        for name in (*(name for name in works if name not in SHORT), *short * REPEATS):
+        for name in sorted(
+            (*works, *[name for name in works if name in SHORT] * (REPEATS - 1)), key=SHORT.__contains__
+        ):
+            read, read_cpu, _ = timed(lambda name=name: read_once(whole if name in SHORT else vectors))
             wall, cpu, answers[name] = timed(works[name])
             if at:  # The first round warms the memory.
-                walls.setdefault(name, []).append(wall)
-                cpus.setdefault(name, []).append(cpu)
+                measured.setdefault(name, []).append((wall, cpu, read, read_cpu))
         if brute_too:
             check(index, query, answers["recnn"], answers["brute_recnn"])
         if at < options.check_irm:
-            for name, scheme in irm.items():
-                check_irm(index, image, scheme, answers[name].hits)
+            for name in answers.keys() & irm.keys():
+                check_irm(index, image, irm[name], answers[name].hits)
     found: dict[str, Any] = {
         "images": len(index),
         "regions": sum(map(len, vectors)),
         "disk_per_raw_vectors": disk / raw,
-        "seconds": {name: statistics.median(values) for name, values in walls.items()},
+        "seconds": {name: statistics.median(wall for wall, *_ in times) for name, times in measured.items()},
+        "reading_seconds": {
+            name: statistics.median(read for _, _, read, _ in times) for name, times in measured.items()
+        },
     }
-    for kind, times in (("ratio_to_reading", walls), ("ratio_to_reading_cpu", cpus)):
-        ratios = {
-            name: [mine / read for mine, read in zip(values, times[read_of(name)], strict=True)]
-            for name, values in times.items()
-            if not name.startswith("read")
-        }
+    for kind, at in (("ratio_to_reading", 0), ("ratio_to_reading_cpu", 1)):
+        ratios = {name: [each[at] / each[2 + at] for each in times] for name, times in measured.items()}
         found[kind] = {name: statistics.median(values) for name, values in ratios.items()}
         found[f"largest_{kind}"] = {name: max(values) for name, values in ratios.items()}
     return found
-
-
-def read_of(name: str) -> str:
-    """The reading that a search is compared with."""
-    return "read_recnn_plus" if name in SHORT else "read_recnn"
 
 
 def cold_process(path: Path, query: np.ndarray, scheme: str) -> dict[str, float]:
@@ -186,12 +180,16 @@ def show(found: dict) -> None:
                 f"  cold process to first hits, {scheme}: {cold['seconds']:.2f} s, "
                 f"{cold['megabytes']:.0f} MB without mapped files"
             )
-        print(f"  {'':26} {'seconds':>9} {'of a read':>10} {'at most':>8} {'cpu':>8} {'at most':>8}")
+        print(f"  {'':26} {'seconds':>9} {'a read':>9} {'ratio':>8} {'at most':>8} {'cpu':>8} {'at most':>8}")
         for name, seconds in size["seconds"].items():
-            ratio = size["ratio_to_reading"].get(name, 1.0)
-            cpu = size["ratio_to_reading_cpu"].get(name, 1.0)
-            most, most_cpu = (size[f"largest_ratio_to_reading{kind}"].get(name, 1.0) for kind in ("", "_cpu"))
-            print(f"  {name.replace('_', ' '):26} {seconds:9.4f} {ratio:10.2f} {most:8.2f} {cpu:8.2f} {most_cpu:8.2f}")
+            kinds = (
+                "ratio_to_reading",
+                "largest_ratio_to_reading",
+                "ratio_to_reading_cpu",
+                "largest_ratio_to_reading_cpu",
+            )
+            ratios = " ".join(f"{size[kind][name]:8.2f}" for kind in kinds)
+            print(f"  {name.replace('_', ' '):26} {seconds:9.4f} {size['reading_seconds'][name]:9.4f} {ratios}")
     print(
         "all against all, recnn+: "
         + ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in found["all_against_all"].items())
@@ -208,6 +206,7 @@ def plot(found: dict, file: Path) -> None:
     images = [size["images"] for size in found["sizes"]]
     for name in found["sizes"][0]["seconds"]:
         left.plot(images, [size["seconds"][name] for size in found["sizes"]], marker="o", label=name)
+    left.plot(images, [max(size["reading_seconds"].values()) for size in found["sizes"]], marker="o", label="reading")
     for scheme in ("recnn", "recnn+"):
         memory = [size["cold_process"][scheme]["megabytes"] for size in found["sizes"]]
         right.plot(images, memory, marker="o", label=scheme)
@@ -229,6 +228,9 @@ def main() -> None:
         "--work", type=Path, help="folder in which the indexes are kept for another run; without it they are removed"
     )
     parser.add_argument("--no-brute", action="store_true")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="such as irm_raw_vectors: time these, and no brute force"
+    )
     parser.add_argument(
         "--check-irm",
         type=int,

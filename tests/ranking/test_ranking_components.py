@@ -9,6 +9,7 @@ from rsir_tf.ranking.bounds import components as module
 from rsir_tf.ranking.bounds.component_bounds import Components
 from rsir_tf.ranking.bounds.components import write_components
 from rsir_tf.ranking.bounds.operands import side_by_side
+from rsir_tf.ranking.region_matching import match
 
 
 def components_of(images, folder):
@@ -81,14 +82,15 @@ def test_bounds_hold_whatever_the_numbers(tmp_path_factory, coordinates, vectors
     assert (least <= judged(images, [query, vectors[2:5]], direction)).all()
 
 
-def relaxed(image, query, masses, shares, unit):
-    """The relaxed bound of integrated matching from distances in long double, literally."""
+def matched(image, query, masses, shares, unit):
+    """Integrated matching by distances in long double."""
     one, other = query.astype(np.longdouble), image.astype(np.longdouble)
     if unit:
         one, other = (each / np.sqrt(np.square(each).sum(axis=1, keepdims=True)) for each in (one, other))
         one, other = np.nan_to_num(one), np.nan_to_num(other)
     apart = np.sqrt(np.square(one[:, None] - other).sum(axis=-1))
-    return max(apart.min(axis=1) @ masses, apart.min(axis=0) @ shares)
+    (distance,), _ = match(apart[None].astype(np.float64), masses, shares[None])
+    return distance
 
 
 @pytest.mark.parametrize("unit", [True, False])
@@ -105,7 +107,7 @@ def test_matchings_are_bounded_closely_too(tmp_path, unit, monkeypatch):
     least = found.least_matchings(query, masses, shares, unit=unit)
     wanted = np.array(
         [
-            relaxed(image, query, masses, own, unit) if len(image) else np.inf
+            matched(image, query, masses, own, unit) if len(image) else np.inf
             for image, own in zip(images, areas, strict=True)
         ]
     )
@@ -133,7 +135,7 @@ def test_matchings_are_bounded_whatever_the_numbers(tmp_path_factory, vectors, q
         masses = np.array([0.25, 0.75])
         with np.errstate(invalid="ignore"):
             wanted = [
-                relaxed(image, asked, masses, own, unit) if len(image) else np.inf
+                matched(image, asked, masses, own, unit) if len(image) else np.inf
                 for image, own in zip(images, areas, strict=True)
             ]
         shares = np.concatenate(areas).astype(np.float32)

@@ -83,7 +83,7 @@ masses = strategies.lists(strategies.integers(1, 6), min_size=1, max_size=5)
 
 @checked_with(max_examples=60)
 @given(masses, masses, strategies.integers(0, 2**32 - 1))
-def test_it_lies_between_the_relaxed_bound_and_no_cheaper_than_the_earth_movers_distance(one, two, seed):
+def test_it_lies_above_the_bound_and_is_no_cheaper_than_the_earth_movers_distance(one, two, seed):
     p, q = np.array(one) / sum(one), np.array(two) / sum(two)
     apart = np.random.default_rng(seed).random((len(p), len(q)))
     (total,), steps = match(apart[None], p, q[None])
@@ -103,6 +103,14 @@ def test_it_lies_between_the_relaxed_bound_and_no_cheaper_than_the_earth_movers_
     # Without ties, the distance is the same from the other side.
     (back,), _ = match(apart.T[None], q, p[None])
     assert back == pytest.approx(total)
+
+
+def test_the_bound_counts_how_much_further_mass_must_move():
+    # The regions of the query lie 0 and 4 from the nearest one, so that mass moves 2 on average. Both are nearest to
+    # the first region of the image; half of the mass goes to the second one, which is 2 or 1 further: 2 + 1/2. From the
+    # image's regions to the nearest ones it is only (0 + 2) / 2. The earth mover's distance is min(0 + 5, 2 + 4) / 2.
+    half = np.array([0.5, 0.5])
+    assert least_distances(np.array([[0.0, 2.0], [4.0, 5.0]]), half, half, np.array([0])) == 2.5
 
 
 @pytest.fixture(scope="module", params=["float32", "float16", "components", "sample says yes", "sample says no"])

@@ -155,10 +155,12 @@ class Components:
                 if lengths:
                     squared = lengths.scale(np.square(apart, out=apart), self.norms[batch.regions])
                     np.sqrt(squared, out=apart)
-                back = apart.min(axis=0) * shares[batch.regions]
+                of_batch = shares[batch.regions]
                 for piece in batch.pieces:
-                    there = weights @ apart[:, piece.rows].reshape(-1, *piece.shape).min(axis=1)
-                    np.maximum(there, back[piece.rows].reshape(piece.shape).sum(axis=0), out=grouped[piece.images])
+                    own, areas = apart[:, piece.rows].reshape(-1, *piece.shape), of_batch[piece.rows]
+                    near = own.min(axis=1)
+                    there = weights @ near + _sums((own - near[:, None]).min(axis=0), areas)
+                    np.maximum(there, _sums(own.min(axis=0), areas), out=grouped[piece.images])
         least = np.full(len(self._counts), np.inf)
         least[self._order] = grouped * (1 - 2.0**-23 * (len(query) + self._counts.max() + 16))
         return least
@@ -209,6 +211,11 @@ class Components:
                 self._rounded = None
         middle = len(self._batches) // 2
         return self._batches[middle : middle + 1] if sample else self._batches
+
+
+def _sums(of_regions: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 [k], Σ over the c regions of each image of float32 [c, k], times float32 [c·k]."""
+    return np.asarray(np.einsum("ij,ij->j", of_regions, shares.reshape(of_regions.shape)))
 
 
 @dataclass(frozen=True, slots=True)

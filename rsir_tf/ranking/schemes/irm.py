@@ -187,7 +187,6 @@ class IRM:
     def _nearest(self, stored: StoredVectors, query: ImageFeatures, top: int, wanted: NDArray[np.bool_]) -> Found:
         low, high = np.where(wanted, 0.0, np.inf), np.full(len(stored), np.inf)
         known = np.zeros(len(stored), dtype=bool)
-        farthest = np.inf
 
         def tighten(some: NDArray[np.int64]) -> NDArray[np.float64]:
             low[some], high[some] = self._intervals(stored, query, some)
@@ -197,6 +196,7 @@ class IRM:
         rough = self._rough(stored, query, top, wanted, tighten)
         if rough is not None:
             low[~known] = rough[~known]
+        farthest = reach(high[known], top)
         left = np.flatnonzero(wanted & ~known)
         left = left[np.argsort(low[left], kind="stable")]
         size = top + _FIRST if rough is not None else len(left)
@@ -204,8 +204,8 @@ class IRM:
             some, left = left[:size], left[size:]
             some, least = self._least(stored, query, some[low[some] <= farthest])
             done, tried = 0, top + _TRIED
-            while done < len(some) and least[done] <= farthest:
-                tighten(some[done : done + tried])
+            while done < (still := int(np.searchsorted(least, farthest, side="right"))):
+                tighten(some[done : min(done + tried, still)])
                 farthest = reach(high[known], top)
                 done += tried
                 tried *= 2
