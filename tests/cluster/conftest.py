@@ -13,17 +13,17 @@ TESTS = Path(__file__).parents[1]
 sys.path += [str(TESTS / "workflows"), str(TESTS)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address() -> Iterator[str]:
-    """A cluster of two nodes; their processes find the modules of these tests."""
+    """A cluster of two nodes with room for three workers; their processes find the modules of these tests."""
     ray = pytest.importorskip("ray", reason="Ray is not installed (the extra `cluster`)")
     from ray.cluster_utils import Cluster
 
     path = os.pathsep.join([str(TESTS.parent), *sys.path])
     os.environ.update(PYTHONPATH=path, RAY_USAGE_STATS_ENABLED="0")
-    node = {"num_cpus": 1, "object_store_memory": 80_000_000}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    cluster.add_node(**node)
+    node = {"object_store_memory": 80_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **node})
+    cluster.add_node(num_cpus=1, **node)
     yield cluster.address
     ray.shutdown()
     cluster.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from stand_in import Stand
 
 from rsir_tf.archives import Archive, open_archive
 from rsir_tf.cluster import Failed, WorkerPool
+from rsir_tf.contract import ModelDescription
 from rsir_tf.errors import ClusterError, InputError, LockedError, MismatchError, ModelError
 from rsir_tf.index.layout import LOCK
 from rsir_tf.locks import WriterLock
@@ -37,6 +40,51 @@ def archive(tmp_path: Path) -> Archive:
     return open_archive(tmp_path / "archive")
 
 
+class Moody(Stand):
+    """Cannot describe some images, and does what files of a folder tell it.
+
+    As long as there is a file `life*`, it kills its worker at the second image, and removes one. Where there is `own`,
+    it is another model in each worker.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def describe(self) -> ModelDescription:
+        own = (self.folder / "own").exists()
+        return dataclasses.replace(super().describe(), **({"model_id": str(os.getpid())} if own else {}))
+
+    def predict_stream(self, images, layers=()):
+        for number, image in enumerate(images):
+            if number == 1 and (lives := sorted(self.folder.glob("life*"))):
+                lives[0].unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            if image[0, 0].tolist() == [9, 9, 9]:
+                raise ModelError("the server has no memory for this")
+            yield from super().predict_stream([image])
+
+
+@pytest.fixture(scope="module")
+def moods(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("moods")
+
+
+@pytest.fixture(scope="module")
+def pool(address: str, moods: Path) -> Iterator[WorkerPool]:
+    """Two workers for all tests here: each needs seconds to start."""
+    import ray
+
+    with WorkerPool(address, functools.partial(Moody, moods), workers=2) as pool:
+        yield pool
+    assert not ray.is_initialized()
+
+
+@pytest.fixture
+def model(pool: WorkerPool) -> ModelOnWorkers:
+    return ModelOnWorkers(pool)
+
+
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustered_indexing, "IMAGES_PER_PART", 6)
@@ -46,14 +94,12 @@ def contents(index: Path) -> dict[str, bytes]:
     return {str(file.relative_to(index)): file.read_bytes() for file in sorted((index / "segments").rglob("*.*"))}
 
 
-def test_the_index_is_that_of_one_machine_to_the_byte(tmp_path: Path, archive: Archive, address: str) -> None:
+def test_the_index_is_that_of_one_machine_to_the_byte(tmp_path: Path, archive: Archive, model: ModelOnWorkers) -> None:
     (tmp_path / "archive/05.png").write_bytes(b"no picture")
     alone = index_archive(archive, Stand(), tmp_path / "alone")
     told = []
-    with WorkerPool(address, Stand, workers=2) as pool:
-        model = ModelOnWorkers(pool)
-        both = index_archive(archive, model, tmp_path / "both", progress=lambda *call: told.append(call))
-        again = index_archive(archive, model, tmp_path / "both")
+    both = index_archive(archive, model, tmp_path / "both", progress=lambda *call: told.append(call))
+    again = index_archive(archive, model, tmp_path / "both")
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
     assert (both.images, both.added, both.reused) == (alone.images, alone.added, alone.reused) == (39, 38, 1)
     assert both.skipped == alone.skipped
@@ -63,51 +109,35 @@ def test_the_index_is_that_of_one_machine_to_the_byte(tmp_path: Path, archive: A
     assert not (tmp_path / "both.parts").exists()
 
 
-def test_only_what_is_new_is_described_and_names_are_kept(tmp_path: Path, archive: Archive, address: str) -> None:
-    with WorkerPool(address, Stand, workers=1) as pool:
-        model = ModelOnWorkers(pool)
-        index_archive(archive, model, tmp_path / "index", name="city")
-        save_png(tmp_path / "archive/new.png", np.full((16, 16, 3), 7, np.uint8))
-        (tmp_path / "archive/03.png").unlink()
-        archive = open_archive(tmp_path / "archive")
-        summary = index_archive(archive, model, tmp_path / "index", name="city", prune=True)
+def test_only_what_is_new_is_described_and_names_are_kept(
+    tmp_path: Path, archive: Archive, model: ModelOnWorkers
+) -> None:
+    index_archive(archive, model, tmp_path / "index", name="city")
+    save_png(tmp_path / "archive/new.png", np.full((16, 16, 3), 7, np.uint8))
+    (tmp_path / "archive/03.png").unlink()
+    archive = open_archive(tmp_path / "archive")
+    summary = index_archive(archive, model, tmp_path / "index", name="city", prune=True)
     assert (summary.added, summary.unchanged, summary.removed) == (1, IMAGES - 1, 1)
     index = open_index(tmp_path / "index")
     assert index.images.ids[-1] == "city/new.png"
     assert Path(index.images.paths[-1]) == tmp_path / "archive/new.png"
 
 
-def test_what_else_is_in_the_staging_folder_stays(tmp_path: Path, archive: Archive, address: str) -> None:
+def test_what_else_is_in_the_staging_folder_stays(tmp_path: Path, archive: Archive, model: ModelOnWorkers) -> None:
     (tmp_path / "staging").mkdir()
     (tmp_path / "staging/thesis.txt").write_text("mine")
-    with WorkerPool(address, Stand, workers=1) as pool:
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "index", staging=tmp_path / "staging")
+    index_archive(archive, model, tmp_path / "index", staging=tmp_path / "staging")
     assert [file.name for file in (tmp_path / "staging").iterdir()] == ["thesis.txt"]
 
 
-class Dies(Stand):
-    """Kills its worker at the second image, as often as files of a folder say."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-    def predict_stream(self, images, layers=()):
-        for number, prediction in enumerate(super().predict_stream(images)):
-            if number == 1 and (lives := sorted(self.folder.iterdir())):
-                lives[0].unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
-            yield prediction
-
-
-def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, archive: Archive, address: str) -> None:
+def test_a_worker_that_is_killed_changes_nothing(
+    tmp_path: Path, archive: Archive, model: ModelOnWorkers, moods: Path
+) -> None:
     index_archive(archive, Stand(), tmp_path / "alone")
-    (tmp_path / "lives").mkdir()
     for life in range(2):
-        (tmp_path / f"lives/{life}").touch()
-    with WorkerPool(address, functools.partial(Dies, tmp_path / "lives"), workers=2) as pool:
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "both")
-    assert not list((tmp_path / "lives").iterdir())
+        (moods / f"life{life}").touch()
+    index_archive(archive, model, tmp_path / "both")
+    assert not list(moods.iterdir())
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
 
 
@@ -126,45 +156,28 @@ def test_a_worker_waits_for_one_that_is_still_at_work(tmp_path: Path, archive: A
     lock.release()
 
 
-class Refuses(Stand):
-    """Cannot describe one of the images."""
-
-    def predict_stream(self, images, layers=()):
-        for image in images:
-            if image[0, 0].tolist() == [9, 9, 9]:
-                raise ModelError("the server has no memory for this")
-            yield from super().predict_stream([image])
-
-
-def test_a_part_that_fails_three_times_is_listed(tmp_path: Path, archive: Archive, address: str) -> None:
+def test_a_part_that_fails_three_times_is_listed(tmp_path: Path, archive: Archive, model: ModelOnWorkers) -> None:
     save_png(tmp_path / "archive/08.png", np.full((16, 16, 3), 9, np.uint8))
-    with WorkerPool(address, Refuses, workers=2) as pool:
-        model = ModelOnWorkers(pool)
-        summary = index_archive(archive, model, tmp_path / "index")
-        with pytest.raises(ModelError, match=r"06\.png and the 5 images after it could not be described: .*no memory"):
-            index_archive(archive, model, tmp_path / "strict", strict=True)
+    summary = index_archive(archive, model, tmp_path / "index")
+    with pytest.raises(ModelError, match=r"06\.png and the 5 images after it could not be described: .*no memory"):
+        index_archive(archive, model, tmp_path / "strict", strict=True)
     assert list(summary.skipped) == [f"{number:02}.png" for number in range(6, 12)]
     assert "the part that it is in failed three times: the server has no memory for this" in summary.skipped["08.png"]
     assert summary.images == IMAGES - 6
 
 
-class Always(Stand):
-    def predict_stream(self, images, layers=()):
-        raise ModelError("gone")
+def test_a_model_that_is_gone_ends_the_work(tmp_path: Path, archive: Archive, model: ModelOnWorkers) -> None:
+    for number in range(IMAGES):
+        save_png(tmp_path / f"archive/{number:02}.png", np.full((16, 16, 3), 9, np.uint8))
+    with pytest.raises(ModelError, match="goes on where it stopped"):
+        index_archive(archive, model, tmp_path / "index")
 
 
-def test_a_model_that_is_gone_ends_the_work(tmp_path: Path, archive: Archive, address: str) -> None:
-    with WorkerPool(address, Always, workers=2) as pool, pytest.raises(ModelError, match="goes on where it stopped"):
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "index")
-
-
-def model_of_process() -> Stand:
-    return Stand(str(os.getpid()))
-
-
-def test_workers_with_different_models_are_refused(address: str) -> None:
-    with WorkerPool(address, model_of_process, workers=2) as pool, pytest.raises(MismatchError, match="same model"):
+def test_workers_with_different_models_are_refused(pool: WorkerPool, moods: Path) -> None:
+    (moods / "own").touch()
+    with pytest.raises(MismatchError, match="same model"):
         ModelOnWorkers(pool)
+    (moods / "own").unlink()
 
 
 def test_a_worker_that_cannot_open_its_model_is_told(address: str) -> None:
@@ -177,11 +190,11 @@ def sees_nothing(state: object) -> bool:
     return False
 
 
-def test_storage_that_a_worker_does_not_see_is_told_first(tmp_path: Path, address: str, monkeypatch) -> None:
+def test_storage_that_a_worker_does_not_see_is_told_first(tmp_path: Path, pool: WorkerPool, monkeypatch) -> None:
     from rsir_tf.cluster import pool as module
 
     monkeypatch.setattr(module, "_Sees", lambda file: sees_nothing)
-    with WorkerPool(address, Stand, workers=1) as pool, pytest.raises(ClusterError, match="storage that all machines"):
+    with pytest.raises(ClusterError, match="storage that all machines"):
         pool.require_folder(tmp_path / "parts")
     assert not list((tmp_path / "parts").iterdir())
 
@@ -192,37 +205,39 @@ def double(state: Stand, job: int) -> int:
     return 2 * job
 
 
-def test_jobs_come_back_with_their_numbers(address: str) -> None:
-    with WorkerPool(address, Stand, workers=2) as pool:
-        results = dict(pool.run(double, iter(range(6))))
-        assert list(pool.run(double, [])) == []
-        # With nothing ahead of the first job that is not done, they come in order, whoever is free.
-        assert [number for number, _ in pool.run(double, range(10, 16), ahead=1)] == list(range(6))
+def test_jobs_come_back_with_their_numbers(pool: WorkerPool) -> None:
+    results = dict(pool.run(double, iter(range(6))))
+    assert list(pool.run(double, [])) == []
+    # With nothing ahead of the first job that is not done, they come in order, whoever is free.
+    assert [number for number, _ in pool.run(double, range(10, 16), ahead=1)] == list(range(6))
     assert results.pop(3) == Failed("three is refused")
     assert results == {0: 0, 1: 2, 2: 4, 4: 8, 5: 10}
 
 
-def die_once(state: None, file: Path) -> str:
+def die_once(state: Stand, file: Path) -> str:
     if file.exists():
-        file.unlink()
+        file.unlink(missing_ok=True)  # Both workers may have seen it.
         os.kill(os.getpid(), signal.SIGKILL)
     return "alive"
 
 
-def test_a_job_waits_for_a_worker_that_is_started_again(tmp_path: Path, address: str) -> None:
+def test_a_job_waits_for_a_worker_that_is_started_again(tmp_path: Path, pool: WorkerPool) -> None:
     (tmp_path / "file").touch()
-    with WorkerPool(address, functools.partial(time.sleep, 1), workers=1) as pool:
-        assert dict(pool.run(die_once, [tmp_path / "file"] * 2)) == {0: "alive", 1: "alive"}
+    assert dict(pool.run(die_once, [tmp_path / "file"] * 4)) == dict.fromkeys(range(4), "alive")
 
 
-def test_no_cluster_and_no_number_of_workers(address: str) -> None:
+def test_no_cluster_and_no_number_of_workers(address: str, monkeypatch) -> None:
+    import ray
+
     with pytest.raises(InputError, match="0 workers"):
         WorkerPool(address, Stand, workers=0)
+    # As in a process that belongs to no cluster yet.
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1: no Ray cluster that this program can join"):
         WorkerPool("127.0.0.1:1", Stand)
 
 
-def test_the_driver_can_be_killed(tmp_path: Path, archive: Archive, address: str) -> None:
+def test_the_driver_can_be_killed(tmp_path: Path, archive: Archive, address: str, model: ModelOnWorkers) -> None:
     """What was finished for the killed driver is taken in by the next, without asking the model again."""
     index_archive(archive, Stand(), tmp_path / "alone")
     program = (
@@ -233,7 +248,7 @@ def test_the_driver_can_be_killed(tmp_path: Path, archive: Archive, address: str
         "from rsir_tf.cluster import WorkerPool\n"
         "from rsir_tf.workflows import ModelOnWorkers, clustered_indexing, index_archive\n"
         "clustered_indexing.IMAGES_PER_PART = 6\n"
-        "with WorkerPool(sys.argv[1], functools.partial(Stand, seconds=0.05), workers=2) as pool:\n"
+        "with WorkerPool(sys.argv[1], functools.partial(Stand, seconds=0.05), workers=1) as pool:\n"
         "    index_archive(open_archive(Path(sys.argv[2])), ModelOnWorkers(pool), Path(sys.argv[3]))\n"
     )
     line = [sys.executable, "-c", program, address, str(tmp_path / "archive"), str(tmp_path / "both"), *sys.path]
@@ -245,6 +260,5 @@ def test_the_driver_can_be_killed(tmp_path: Path, archive: Archive, address: str
     driver.kill()
     driver.wait()
     assert len(list(parts.glob("*/segments/*"))) >= 2
-    with WorkerPool(address, Stand, workers=2) as pool:
-        index_archive(archive, ModelOnWorkers(pool), tmp_path / "both")
+    index_archive(archive, model, tmp_path / "both")
     assert contents(tmp_path / "both") == contents(tmp_path / "alone")
