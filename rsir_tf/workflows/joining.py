@@ -156,7 +156,7 @@ def _in_order(parts: Sequence[Path]) -> list[Path]:
     if missing:
         some = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
         raise InputError(
-            f"of {one.of} parts, {len(missing)} are missing: {some}",
+            f"of {one.of} parts, {len(missing)} {'is' if len(missing) == 1 else 'are'} missing: {some}",
             wanted="all parts",
             cure=f"make them by `rsir-tf index … --shard {missing[0]}/{one.of}`",
         )

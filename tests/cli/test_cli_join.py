@@ -19,7 +19,7 @@ def test_parts_are_indexed_and_joined(tmp_path: Path, archive: Path, server: str
         assert ended.code == 0, ended.err
         assert "3 images in the index: 3 added" in ended.err
     ended = command("join", tmp_path / "part-2", "--to", tmp_path / "index")
-    assert (ended.code, "of 2 parts, 1 are missing: 1" in ended.err) == (1, True)
+    assert (ended.code, "of 2 parts, 1 is missing: 1" in ended.err) == (1, True)
     ended = command("join", tmp_path / "part-2", tmp_path / "part-1", "--to", tmp_path / "index", "--merge")
     assert ended.code == 0, ended.err
     assert ended.out == f"{tmp_path / 'index'}\n"
