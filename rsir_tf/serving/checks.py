@@ -108,7 +108,7 @@ def split_answer(
     segmentation: NDArray[Any],
     maps: Mapping[str, NDArray[Any]],
     model_ids: Sequence[str],
-    images: Sequence[NDArray[np.uint8]],
+    shape: tuple[int, ...],
     description: ModelDescription,
 ) -> list[Prediction]:
     """Check a model's answer for one group of images and divide it.
@@ -118,7 +118,7 @@ def split_answer(
         maps: Features by layer, as far as they were asked for: conv5_3 should be float32 [N, ⌈H/16⌉, ⌈W/16⌉,
             channels], conv4_3 float32 [N, ⌈H/8⌉, ⌈W/8⌉, channels], all finite.
         model_ids: The id of the model that answered, once per image.
-        images: The N images of the request, each [H, W, 3].
+        shape: Of the request's images, (N, H, W, 3).
         description: The model that should have answered.
 
     Returns:
@@ -128,7 +128,7 @@ def split_answer(
         MismatchError: Another model gave the answer.
         ModelError: The answer has other shapes, types or values.
     """
-    count, (height, width, _) = len(images), images[0].shape
+    count, height, width, _ = shape
     for model_id in model_ids:
         check_model(model_id, description.model_id)
     if len(model_ids) != count:
@@ -137,9 +137,9 @@ def split_answer(
         raise _unlike(SEGMENTATION, segmentation, f"uint8 {[count, height, width]}")
     for name, cells in maps.items():
         stride = FURTHER_LAYERS.get(name, STRIDE)
-        shape = (count, -(-height // stride), -(-width // stride), description.channels)
-        if cells.dtype != np.float32 or cells.shape != shape:
-            raise _unlike(name, cells, f"float32 {list(shape)}")
+        wanted = (count, -(-height // stride), -(-width // stride), description.channels)
+        if cells.dtype != np.float32 or cells.shape != wanted:
+            raise _unlike(name, cells, f"float32 {list(wanted)}")
         if not np.isfinite(cells).all():
             raise ModelError(
                 f"output {name!r} holds NaN or infinity",

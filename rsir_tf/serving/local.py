@@ -111,12 +111,13 @@ class LoadedModel:
     def _predict_group(
         self, group: Sequence[NDArray[np.uint8]], wanted: Sequence[str], description: ModelDescription
     ) -> list[Prediction]:
-        answer = self._run(FEATURES, wanted, **{IMAGES: np.stack(group)})
+        images = np.stack(group)
+        answer = self._run(FEATURES, wanted, **{IMAGES: images})
         try:
             own = [description.model_id] * len(group)  # answers of older exports have no model id
             model_ids = _texts(answer[MODEL_ID]) if MODEL_ID in answer else own
             maps = {name: array for name, array in answer.items() if name not in (SEGMENTATION, MODEL_ID)}
-            return split_answer(answer[SEGMENTATION], maps, model_ids, group, description)
+            return split_answer(answer[SEGMENTATION], maps, model_ids, images.shape, description)
         except (ModelError, MismatchError) as error:
             raise at(f"{self._where}, signature {FEATURES!r}", error) from error
 

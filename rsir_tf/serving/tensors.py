@@ -213,9 +213,9 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _read_bytes(raw: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     """Read packed numbers from 0 to 255: one byte below 128, otherwise two, the low seven bits first."""
-    more = raw > 127
-    if not more.any():
+    if raw.max(initial=0) < 128:
         return np.array(raw)
+    more = raw > 127
     high = np.flatnonzero(~more)
     is_pair = np.concatenate([[False], more[:-1]])[high]
     if more[-1] or (more[1:] & more[:-1]).any() or (raw[high[is_pair]] > 1).any():

@@ -229,7 +229,8 @@ def segment_scene(
 
             raster.then(follow)
         progress(0, len(parts), str(source))
-        for done, (part, known) in enumerate(_predicted(source, model, parts), start=1):
+        done = itertools.count(1)  # enumerate would keep a window's classes until it has those of the next.
+        for part, known in _predicted(source, model, parts):
             left, top, right, bottom = part.kept
             kept = np.full((bottom - top, right - left), UNKNOWN, np.uint8)
             if known is not None:
@@ -238,7 +239,8 @@ def segment_scene(
             raster.put(left, top, kept)
             if place is not None:
                 square_metres += _square_metres(kept, moved(place, left, top))
-            progress(done, len(parts), str(source))
+            del known, kept
+            progress(next(done), len(parts), str(source))
     counts = raster.counts
     total = max(1, int(counts[:UNKNOWN].sum()))
     return SegmentSummary(
@@ -280,24 +282,28 @@ def _predicted(
     empty: deque[Part] = deque()
     onto = source.place if source.recipe.resolution is not None else None
 
-    def images_of(part: Part) -> list[NDArray[np.uint8]]:
-        pixels = read_pixels(replace(source, window=(part.x, part.y, part.width, part.height), onto=onto))
-        if pixels.valid is not None and not pixels.valid.any():
-            empty.append(part)
-            return []
-        waiting.append((part, pixels.valid))
-        lacking = [(0, max(0, MIN_SIDE - side)) for side in pixels.values.shape[:2]]
-        return [np.pad(pixels.values, [*lacking, (0, 0)], mode="symmetric") if np.any(lacking) else pixels.values]
+    def images() -> Iterator[NDArray[np.uint8]]:
+        for part in parts:
+            pixels = read_pixels(replace(source, window=(part.x, part.y, part.width, part.height), onto=onto))
+            if pixels.valid is not None and not pixels.valid.any():
+                empty.append(part)
+                continue
+            waiting.append((part, pixels.valid))
+            read = [pixels.values]  # Popped, it is not kept until the next is read, as a variable would be.
+            del pixels
+            lacking = [(0, max(0, MIN_SIDE - side)) for side in read[0].shape[:2]]
+            yield np.pad(read.pop(), [*lacking, (0, 0)], mode="symmetric") if np.any(lacking) else read.pop()
 
-    # One image is not kept until the next is read, as it would be by the name of a variable.
-    for segmentation in model.segment_stream(itertools.chain.from_iterable(map(images_of, parts))):
+    for segmentation in model.segment_stream(images()):
         part, valid = waiting.popleft()
         while empty:
             yield empty.popleft(), None
         known = segmentation[: part.height, : part.width]
         if valid is not None:
             known = np.where(valid, known, np.uint8(UNKNOWN))
+        del segmentation
         yield part, known
+        del known
     while empty:
         yield empty.popleft(), None
 

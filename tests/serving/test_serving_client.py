@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import grpc
@@ -182,6 +183,40 @@ def test_few_images_are_under_way_where_only_the_segmentation_is_wanted(service:
         for given, _ in enumerate(model.segment_stream(images()), start=1):
             assert len(pulled) <= given + 1
     assert service.most_running <= 2
+
+
+def test_an_image_is_sent_and_freed_before_the_next_is_read_while_the_server_works(
+    service: FakeService, address: str
+) -> None:
+    read = [threading.Event() for _ in range(3)]
+    served: list[bool] = []
+    given: list[weakref.ref] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for place, event in enumerate(read):
+            assert all(image() is None for image in given)
+            event.set()
+            made = [random_image(16, 16, seed=place)]
+            given.append(weakref.ref(made[0]))
+            yield made.pop()
+
+    def wait_for_the_next(request: object, context: object) -> None:
+        if request.inputs and len(served) < 2:
+            served.append(read[len(served) + 1].wait(10))
+
+    with connect(address, batch_size=1) as model:
+        model.describe()
+        service.before = wait_for_the_next
+        assert len(list(model.segment_stream(images()))) == 3
+    assert served == [True, True]
+
+
+def test_reading_goes_on_after_an_image_that_was_refused(service: FakeService, address: str) -> None:
+    with connect(address, batch_size=1) as model:
+        model.describe()
+        service.before = lambda request, context: context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+        with pytest.raises(ModelError, match="no"):
+            list(model.segment_stream([IMAGE, IMAGE]))
 
 
 def spoil(name: str, array: np.ndarray):

@@ -1,4 +1,4 @@
-"""Tasks that run at the same time: sharing a bounded budget, or all of them for a limited time."""
+"""Tasks that run at the same time: sharing a bounded budget, one begun after another, or all for a limited time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 class Budget:
@@ -33,6 +36,23 @@ class Budget:
             with self._changed:
                 self._left += part
                 self._changed.notify_all()
+
+
+def one_by_one(items: Iterable[Item]) -> Iterator[tuple[Item, threading.Event]]:
+    """Give each item an event, and read the next one only when somebody has set it.
+
+    Requests for large images come so: until one is sent, its images are in memory twice.
+    """
+    for item in items:
+        sent = threading.Event()
+        yield item, sent
+        sent.wait()
+
+
+def telling(request: bytes, sent: threading.Event) -> Iterator[bytes]:
+    """A request as a stream of one message, which is the same on the wire: gRPC asks for the next when it is sent."""
+    yield request
+    sent.set()
 
 
 def side_by_side(tasks: Sequence[Callable[[], object]], head_start: float, grace: float) -> dict[int, Exception | None]:

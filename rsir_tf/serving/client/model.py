@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import threading
 import time
 import weakref
@@ -30,7 +31,7 @@ from rsir_tf.serving.checks import BATCH_PIXELS, at, check_image, check_layers, 
 from rsir_tf.serving.client.calls import Deadline, Pauses, call
 from rsir_tf.serving.client.channel import parse_address
 from rsir_tf.serving.client.identity import ask_description, model_spec, output, predict_request
-from rsir_tf.serving.client.inflight import Budget, side_by_side
+from rsir_tf.serving.client.inflight import Budget, one_by_one, side_by_side, telling
 from rsir_tf.serving.client.older_exports import ask_giver
 from rsir_tf.serving.client.refusals import BatchTooLargeError, StaleVersionError, closed_error
 from rsir_tf.serving.client.servers import Outage, Server
@@ -50,6 +51,8 @@ PIXELS_IN_FLIGHT = 1 << 22
 SEGMENTING = 2
 """Requests for segmentations alone under way at a time: one is computed while the next image is read. More would only
 take memory, since such images are large."""
+
+_Group = list[NDArray[np.uint8]]
 
 HEAD_START, GRACE = 0.5, 1.0
 """Seconds for which only the first of several servers is asked, and for the others after one has answered."""
@@ -176,7 +179,7 @@ class ServedModel:
 
     def segment_stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         stream = self._stream(images, min(SEGMENTING, self._in_flight), ())
-        return (prediction.segmentation for prediction in stream)
+        return map(operator.attrgetter("segmentation"), stream)
 
     def close(self) -> None:
         self._closed.set()
@@ -198,39 +201,48 @@ class ServedModel:
             self.describe()
         check_layers([layer for layer in layers if layer != CONV5_3], self._known())
         submit = functools.partial(self._submit, layers=layers)
-        return self._in_order(submit, grouped(images, lambda: self._largest), ahead)
+        groups = grouped(images, lambda: self._largest)
+        return self._in_order(submit, zip(groups, itertools.repeat(None)) if layers else one_by_one(groups), ahead)
 
-    def _submit(self, group: list[NDArray[np.uint8]], *, layers: Sequence[str]) -> Future[list[Prediction]]:
+    def _submit(
+        self, item: tuple[_Group, threading.Event | None], *, layers: Sequence[str]
+    ) -> Future[list[Prediction]]:
+        group, sent = item
         try:
-            return self._workers.submit(self._predict_in_turn, group, layers=layers)
+            future = self._workers.submit(self._predict_in_turn, group, layers, sent)
         except RuntimeError as error:
             if not self._closed.is_set():
                 raise
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
+        if sent is not None:
+            future.add_done_callback(lambda _: sent.set())
+        return future
 
     def _in_order(
         self,
-        submit: Callable[[list[NDArray[np.uint8]]], Future[list[Prediction]]],
-        groups: Iterable[list[NDArray[np.uint8]]],
+        submit: Callable[[tuple[_Group, threading.Event | None]], Future[list[Prediction]]],
+        groups: Iterable[tuple[_Group, threading.Event | None]],
         ahead: int,
     ) -> Iterator[Prediction]:
         try:
             for predictions in processors.in_order(submit, groups, ahead):
-                yield from predictions
+                predictions.reverse()
+                while predictions:  # None is kept until the next is there.
+                    yield predictions.pop()
         except CancelledError as error:  # the group was still waiting when the model was closed
             raise closed_error(self._where(self._servers[0], FEATURES)) from error
 
-    def _predict_in_turn(self, group: list[NDArray[np.uint8]], *, layers: Sequence[str]) -> list[Prediction]:
+    def _predict_in_turn(self, group: _Group, layers: Sequence[str], sent: threading.Event | None) -> list[Prediction]:
         with self._pixels.taken(_pixels(group)):
             # The time counts from sending, not from waiting.
-            return self._predict_group(group, Deadline.after(self._timeout), layers=layers)
+            return self._predict_group(group, Deadline.after(self._timeout), layers, sent)
 
     def _predict_group(
-        self, group: list[NDArray[np.uint8]], deadline: Deadline, *, layers: Sequence[str]
+        self, group: _Group, deadline: Deadline, layers: Sequence[str], sent: threading.Event | None
     ) -> list[Prediction]:
         if len(group) > self._largest:
             parts = [group[start : start + self._largest] for start in range(0, len(group), self._largest)]
-            return [prediction for part in parts for prediction in self._predict_group(part, deadline, layers=layers)]
+            return [prediction for part in parts for prediction in self._predict_group(part, deadline, layers, sent)]
         request = predict_request(self._spec, FEATURES)
         # Without a filter, a server gives all outputs of the model. With one, TensorFlow Serving computes and sends the
         # named ones alone, and refuses a name that the signature lacks (`PreProcessPrediction` in its predict_util.cc).
@@ -241,7 +253,7 @@ class ServedModel:
         packed = b"".join([request.SerializeToString(), *encode_images(IMAGES, group)])
         group[:] = images_at_end(packed, group)  # The images themselves can be freed while the server is at work.
         try:
-            server, response, model_ids = self._answer(packed, group, deadline)
+            server, response, model_ids = self._answer(packed, group, deadline, sent)
         except BatchTooLargeError as error:
             largest = error.largest or len(group) // 2
             if largest == 0 or len(group) == 1:
@@ -250,23 +262,28 @@ class ServedModel:
                     cure="cut it into tiles",
                 ) from error
             self._largest = min(self._largest, largest, len(group) - 1)
-            return self._predict_group(group, deadline, layers=layers)
+            return self._predict_group(group, deadline, layers, sent)
+        shape = (len(group), *group[0].shape)
+        del packed
+        group.clear()  # These are the request, which may take more memory than the answer.
         try:
             segmentation = decode(output(response, SEGMENTATION), SEGMENTATION)
             maps = {layer: decode(output(response, layer), layer) for layer in layers}
-            return split_answer(segmentation, maps, model_ids, group, self._known())
+            return split_answer(segmentation, maps, model_ids, shape, self._known())
         except (ModelError, MismatchError) as error:
             raise at(self._where(server, FEATURES, response), error) from error
 
     def _answer(
-        self, request: bytes, group: Sequence[NDArray[np.uint8]], deadline: Deadline
+        self, request: bytes, group: _Group, deadline: Deadline, sent: threading.Event | None
     ) -> tuple[Server, Any, list[str]]:
         """Send images; the answer comes with the id of the model that gave it, once per image."""
         pauses = Pauses()
         lost: StaleVersionError | ServerUnavailableError | None = None
         slow, divisible = _pixels(group) > BATCH_PIXELS, len(group) > 1
         while True:
-            server, response = self._call(FEATURES, request, self._by_turns(), deadline, divisible=divisible, slow=slow)
+            server, response = self._call(
+                FEATURES, request, self._by_turns(), deadline, divisible=divisible, slow=slow, sent=sent
+            )
             if MODEL_ID in response.outputs:
                 try:
                     return server, response, decode_strings(response.outputs[MODEL_ID], MODEL_ID)
@@ -315,6 +332,7 @@ class ServedModel:
         divisible: bool = False,
         connected: bool = False,
         slow: bool = False,
+        sent: threading.Event | None = None,
     ) -> tuple[Server, Any]:
         if self._closed.is_set():
             raise closed_error(self._where(servers[0], signature))
@@ -326,8 +344,11 @@ class ServedModel:
             packed = request if isinstance(request, bytes) else request.SerializeToString()
 
             def attempt(server: Server, seconds: float) -> Any:
-                predict = server.channel.unary_unary(PREDICT, response_deserializer=RawReply.FromString)
-                return predict(packed, timeout=seconds)
+                if sent is None:
+                    predict = server.channel.unary_unary(PREDICT, response_deserializer=RawReply.FromString)
+                    return predict(packed, timeout=seconds)
+                stream = server.channel.stream_unary(PREDICT, response_deserializer=RawReply.FromString)
+                return stream(telling(packed, sent), timeout=seconds)
 
         return call(
             attempt,
