@@ -166,6 +166,7 @@ def test_files_of_options_that_cannot_be(content: str | None, words: str, tmp_pa
     assert words in error_line(command("train", tmp_path, "--config", file, "--run", tmp_path / "run"))
 
 
+@pytest.mark.usefixtures("few_channels")
 @pytest.mark.parametrize("damage", ["image", "mask"])
 def test_a_bad_pair_ends_training_with_its_name(damage: str, tiny_export, tmp_path: Path, command) -> None:
     archive = Path(shutil.copytree(tiny_export.archive, tmp_path / "archive"))
@@ -286,6 +287,8 @@ def test_a_network_of_tags_is_exported_and_indexed(supervision: str, tiny_export
     scores = json.loads(ended.out)["scores"]
     assert 0 <= scores["tags"]["micro_f1"] <= 1
     assert ("mean_iu" in scores) == (supervision == "mixed")
+    if supervision == "mixed":
+        return  # What is exported is no other network.
     assert command("export", run, "--to", model).code == 0
     ended = command("index", tiny_export.archive, "--to", index, "--saved-model", model)
     assert ended.code == 0, ended.err

@@ -13,11 +13,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from narrow_trunk import narrow_trunk
 from training_samples import SETTINGS, KilledError
 
 from rsir_tf.archives import Archive
 from rsir_tf.archives.splits import Split
 from rsir_tf.errors import ArtifactError
+from rsir_tf.segmentation import export
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.export import export_run, identity, loaded_as_server
 from rsir_tf.segmentation.inference import segment
@@ -53,16 +55,22 @@ def served(version: Path) -> Iterator[Answer]:
         yield answer
 
 
+@pytest.fixture(scope="module")
+def loaded(version: Path) -> Callable[..., dict[str, tf.Tensor]]:
+    """The signature `features` as TensorFlow itself loads it."""
+    model = tf.saved_model.load(str(version))
+    return lambda images: model.signatures["features"](images=tf.constant(images))
+
+
 @pytest.mark.parametrize("size", [(256, 256), (75, 41), (17, 33), (1000, 40)])
 def test_the_export_answers_as_the_live_network_in_both_loaders(
-    network: keras.Model, version: Path, served: Answer, size: tuple[int, int]
+    network: keras.Model, loaded: Callable[..., dict[str, tf.Tensor]], served: Answer, size: tuple[int, int]
 ) -> None:
     height, width = size
     image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     features = keras.Model(network.inputs, network.get_layer("block5_conv3").output)
-    loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(image))
     restored = served("features", image)
-    for answer in ({name: value.numpy() for name, value in loaded.items()}, restored):
+    for answer in ({name: value.numpy() for name, value in loaded(image).items()}, restored):
         assert answer["segmentation"].dtype == np.uint8
         # Equal logits may round either way; on random weights that is a handful of pixels at most.
         assert (answer["segmentation"][0] == segment(network, image[0])).mean() > 0.999
@@ -74,13 +82,12 @@ def test_the_export_answers_as_the_live_network_in_both_loaders(
     np.testing.assert_array_equal(served("serving_default", image)["segmentation"], restored["segmentation"])
 
 
-def test_each_answer_says_who_gave_it(version: Path, served: Answer) -> None:
+def test_each_answer_says_who_gave_it(loaded: Callable[..., dict[str, tf.Tensor]], served: Answer) -> None:
     model_id = served("describe", None)["model_id"]
     for count in (1, 3):
         images = np.zeros((count, 16, 16, 3), np.uint8)
         assert served("features", images)["model_id"].tolist() == [model_id] * count
-    loaded = tf.saved_model.load(str(version)).signatures["features"](images=tf.constant(images))
-    assert loaded["model_id"].numpy().tolist() == [model_id] * count
+    assert loaded(images)["model_id"].numpy().tolist() == [model_id] * count
 
 
 def test_an_export_holds_each_weight_once(run: Run, version: Path) -> None:
@@ -155,6 +162,17 @@ def test_a_version_or_a_run_is_no_place_for_versions(run: Run, version: Path) ->
             export_run(run, wrong)
 
 
+def loading(answer: Answer) -> Callable[[Path], contextlib.AbstractContextManager[Answer]]:
+    return lambda path: contextlib.nullcontext(answer)
+
+
+def test_an_export_that_answers_as_it_should_is_published(
+    run: Run, network: keras.Model, version: Path, served: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "loaded_as_server", loading(served))
+    export.verify_export(version, network, run.label_set.names)
+
+
 @pytest.mark.parametrize(
     ("output", "spoiled", "complaint"),
     [
@@ -175,11 +193,6 @@ def test_an_export_that_answers_otherwise_is_not_published(
     spoiled: str | None,
     complaint: str,
 ) -> None:
-    from rsir_tf.segmentation import export
-
-    def loading(answer: Answer) -> Callable[[Path], contextlib.AbstractContextManager[Answer]]:
-        return lambda path: contextlib.nullcontext(answer)
-
     def wrong(signature: str, images: np.ndarray | None) -> dict[str, np.ndarray]:
         found = served(signature, images)
         if spoiled not in (None, signature):
@@ -191,8 +204,6 @@ def test_an_export_that_answers_otherwise_is_not_published(
         }[output]
         return {name: change(value) if name == output else value for name, value in found.items()}
 
-    monkeypatch.setattr(export, "loaded_as_server", loading(served))
-    export.verify_export(version, network, run.label_set.names)
     monkeypatch.setattr(export, "loaded_as_server", loading(wrong))
     with pytest.raises(ArtifactError, match=complaint):
         export.verify_export(version, network, run.label_set.names)
@@ -221,7 +232,7 @@ def test_a_run_without_a_checkpoint_cannot_be_exported(archive: Archive, split: 
     def stop(*_: object) -> None:
         raise KilledError
 
-    with pytest.raises(KilledError):
+    with narrow_trunk(), pytest.raises(KilledError):
         train(archive, split, tmp_path / "run", SETTINGS, progress=stop)
     with pytest.raises(ArtifactError, match="no checkpoint yet"):
         export_run(open_run(tmp_path / "run"), tmp_path / "model")
