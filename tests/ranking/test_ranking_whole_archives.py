@@ -100,9 +100,9 @@ def test_others_are_not_searched(index: Index, monkeypatch: pytest.MonkeyPatch) 
     searched: set[int] = set()
     blocks = true_order.region_blocks
 
-    def region_blocks(stored: StoredVectors, wanted: np.ndarray) -> Any:
+    def region_blocks(stored: StoredVectors, wanted: np.ndarray, **options: int) -> Any:
         searched.update(stored.rows[np.flatnonzero(wanted)].tolist())
-        return blocks(stored, wanted)
+        return blocks(stored, wanted, **options)
 
     monkeypatch.setattr(true_order, "region_blocks", region_blocks)
     rows = np.array([3, 7, 100])

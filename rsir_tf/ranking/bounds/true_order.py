@@ -19,6 +19,9 @@ from rsir_tf.ranking.set_distance import direct_set_distance
 _READ_AT_ONCE = 64
 """Queries whose regions are in memory at once."""
 
+_REGIONS_AT_ONCE = 1024
+"""Regions of one product with those of many queries, which takes 4 MB: larger ones leave the processor's cache."""
+
 
 def all_set_distances(
     stored: StoredVectors, queries: Iterable[NDArray[np.float32]], direction: str, wanted: NDArray[np.bool_]
@@ -61,7 +64,7 @@ def set_distances(
     positions = np.flatnonzero(wanted)
     low, high = np.full((len(queries), len(wanted)), np.inf), np.full((len(queries), len(wanted)), np.inf)
     columns = side_by_side(queries, direction)
-    for read in region_blocks(stored, wanted):
+    for read in region_blocks(stored, wanted, regions_at_once=_REGIONS_AT_ONCE):
         block = read(None)
         least, greatest = recnn_intervals(columns, block, np.float64)
         low[:, block.positions], high[:, block.positions] = least.T, greatest.T
