@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -91,3 +93,27 @@ def in_threads(
     threads = usable_cores() if threads is None else threads
     with ThreadPoolExecutor(threads) as pool:
         yield from in_order(lambda item: pool.submit(work, item), items, 2 * threads)
+
+
+_outside = threading.Lock()
+_inside: list[Any] = []
+
+
+@contextmanager
+def products_in_own_thread() -> Iterator[None]:
+    """Let matrix products run in the thread that asks for them, while several threads of ours share the work.
+
+    OpenBLAS spreads large products over threads of its own, which keep processors busy while they wait for each other.
+    The limit holds for the whole process, until the last of those who asked for it has left.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with _outside:
+        _inside.append(_inside[0] if _inside else threadpool_limits(1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _outside:
+            limits = _inside.pop()
+            if not _inside:
+                limits.restore_original_limits()

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy  # noqa: F401 - loads the library whose threads are counted
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from rsir_tf.processors import in_order, in_threads
+from rsir_tf.processors import in_order, in_threads, products_in_own_thread
 
 
 @settings(max_examples=60)
@@ -89,3 +91,16 @@ def test_threads_work_together_and_end_with_the_work() -> None:
     before = threading.active_count()
     assert list(in_threads(work, range(9), threads=3)) == [-item for item in range(9)]
     assert threading.active_count() == before
+
+
+def test_products_stay_in_their_thread_until_the_last_one_leaves():
+    def threads():
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        with products_in_own_thread():
+            with products_in_own_thread():
+                assert threads() == {1}
+            assert threads() == {1}
+        assert threads() == before

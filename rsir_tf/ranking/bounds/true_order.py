@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.bounds.blocks import region_blocks
+from rsir_tf.processors import in_threads, products_in_own_thread
+from rsir_tf.ranking.bounds.blocks import ReadBlock, region_blocks
 from rsir_tf.ranking.bounds.intervals import recnn_intervals, settled, told_apart
 from rsir_tf.ranking.bounds.operands import side_by_side
 from rsir_tf.ranking.bounds.search_bounds import groups
@@ -64,10 +66,14 @@ def set_distances(
     positions = np.flatnonzero(wanted)
     low, high = np.full((len(queries), len(wanted)), np.inf), np.full((len(queries), len(wanted)), np.inf)
     columns = side_by_side(queries, direction)
-    for read in region_blocks(stored, wanted, regions_at_once=_REGIONS_AT_ONCE):
+
+    def bound(read: ReadBlock) -> None:
         block = read(None)
         least, greatest = recnn_intervals(columns, block, np.float64)
         low[:, block.positions], high[:, block.positions] = least.T, greatest.T
+
+    with products_in_own_thread():
+        deque(in_threads(bound, region_blocks(stored, wanted, regions_at_once=_REGIONS_AT_ONCE)), maxlen=0)
     for at, query in enumerate(queries):
         distances = np.full(len(wanted), np.nan)
         measure = partial(_measure_at, stored, query.astype(np.float64), positions, direction)
