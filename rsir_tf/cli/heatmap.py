@@ -78,6 +78,7 @@ class Heatmap(OptionGroup):
 
         Raises:
             typer.BadParameter: Options do not go together, or a file has another ending.
+            InputError: The scene is no raster file.
             ArtifactError: A file is in the way.
         """
         if self.heatmap is None or self.to is None:
@@ -90,10 +91,14 @@ class Heatmap(OptionGroup):
             raise typer.BadParameter("--heatmap maps the distances of one scheme: leave --expand, --mix, --rerank out")
         from rsir_tf.presentation.maps.similarity import check_raster_target
         from rsir_tf.presentation.picture_files import check_picture_target
+        from rsir_tf.rasters import is_url, open_dataset
 
         with options.usage_errors():
             check_raster_target(self.to, force=force)
             check_picture_target(self.to.with_suffix(".png"), force=force)
+        if not is_url(self.heatmap):
+            with open_dataset(self.heatmap):  # A wrong path is told before the search.
+                pass
 
     def write(
         self,

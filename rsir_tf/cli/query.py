@@ -268,6 +268,8 @@ def command(
             result = query_together(files, opened_index, opened, settings)
         else:
             result = query_image(image, opened_index, opened, settings, region=region, at=at)
+        if files and (parts.lonlat or parts.bbox):
+            console.say(f"searching with {result.query}")
         # Before the files: what was found is not lost to one that cannot be written.
         query_output.answer(result, json or jsonl, jsonl, paths, places.same_place)
         drawn.write_all([result])

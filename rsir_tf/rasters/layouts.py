@@ -195,7 +195,7 @@ def _choose_bands(dataset: Any, path: str, recipe: Recipe, alpha: int | None) ->
         if beyond:
             raise InputError(
                 f"{path}: has no band {beyond[0]}",
-                wanted=f"bands from 1 to {count}",
+                wanted=f"bands from 1 to {count}" if count > 1 else "band 1, the only one",
                 cure=None if dataset.count > 2 else _one_band_cure(path),
             )
         return recipe.bands

@@ -94,7 +94,9 @@ def read_vectors(
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split("; ")[0].replace(name, "it").split())
+    reason = " ".join(str(error).split("; ")[0].replace(f"'{name}'", "it").replace(name, "it").split())
+    if "not recognized as being in a supported file format" in reason:
+        return InputError(f"{name}: cannot be read as a vector file (it is none, or is damaged)", wanted=FORMATS)
     return InputError(
         f"{name}: cannot be read as a vector file ({reason})", wanted=FORMATS, cure="copy it again from its source"
     )

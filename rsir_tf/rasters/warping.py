@@ -285,9 +285,10 @@ def _middle(path: str, source: Any, layout: Layout) -> tuple[float, float]:
             lon, lat = (float(angle) for angle in transformer.xy(row, column))
     else:
         raise InputError(
-            f"{path}: does not say where it lies, so that it has no metres a pixel",
+            f"{path}: does not say where it lies, so that it cannot be resampled to metres a pixel (--resolution, "
+            "or that of the index)",
             wanted="a raster with a reference system",
-            cure="leave out --resolution and --grid, or say --tile-names where its name says its place",
+            cure="say --tile-names where its name says its place, or read it without a resolution",
         )
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise InputError(f"{path}: its middle is not on Earth", wanted="a place on Earth")

@@ -75,6 +75,11 @@ class QueryWindow:
             check_lonlat(east, north)
             if south >= north or west == east:
                 raise InputError(f"the box {west} {south} {east} {north} is empty", wanted="west, south, east, north")
+            if west > east and west - east < 180:
+                raise InputError(
+                    f"the box {west} {south} {east} {north} goes around more than half of the Earth",
+                    wanted="west, south, east, north; west exceeds east only across the antimeridian",
+                )
 
     def __bool__(self) -> bool:
         """Whether a part of the scene is named at all."""

@@ -133,7 +133,8 @@ def _by_cells(
 ) -> SimilarityMap:
     if len(result.asked) != 1:
         raise InputError(
-            f"{result.query}: asks with {len(result.asked)} regions",
+            f"{result.query}: "
+            + (f"asks with {len(result.asked)} regions" if result.asked else "is compared as a whole, by no region"),
             wanted="one region to compare with cells",
             cure="pick one with --at or --region, or compare windows",
         )

@@ -87,6 +87,7 @@ def test_a_scene_without_a_place_is_said_to_have_none(query: tuple, tmp_path: Pa
         (("--heatmap", "{scene}", "--to", "{scene}"), 1, "is not a similarity map that this program made"),
         (("--heatmap", "{scene}", "--to", "{folder}/near.tif", "--overlap", 32), 2, "an overlap of 32 pixels"),
         (("--heatmap", "{folder}/none.tif", "--to", "{folder}/near.tif"), 1, "none.tif: no such file"),
+        (("--heatmap", "{folder}", "--to", "{folder}/near.tif"), 1, "is a folder; wanted a raster file"),
         (("--heatmap", "{scene}", "--to", "{folder}/near.tif", "--heatmap-by", "cells"), 1, "pick one with --at"),
     ],
 )
@@ -98,3 +99,5 @@ def test_what_cannot_be_mapped(
     assert (ended.code, ended.out.count("Traceback")) == (code, 0)
     assert words in " ".join(ended.err.split()).replace(" │ │ ", " ").replace("│ │", "")
     assert not list(tmp_path.glob("near*"))
+    if words not in ("pick one with --at", "an overlap of 32 pixels"):  # These need the index.
+        assert ended.out == ""

@@ -48,7 +48,9 @@ def test_a_window_a_point_and_a_box_ask(scenes: tuple[Path, Path], options: tupl
     west, south, east, north = window["hits"][0]["place"]
     middle = ((west + east) / 2, (south + north) / 2)
     # The tile is that of the index; the window's middle is between four pixels, and one may be named.
-    point = json.loads(command("query", scenes[0], "--lonlat", *middle, *options, "--json").out)
+    ended = command("query", scenes[0], "--lonlat", *middle, *options, "--json")
+    point = json.loads(ended.out)
+    assert ended.err == f"searching with {point['query']}\n"
     x, y, *size = map(int, point["query"].rsplit("window ", 1)[1].split())
     assert (abs(x - 64) <= 1, abs(y - 32) <= 1, size) == (True, True, [32, 32])
     # The meridians are turned against the grid, so that the box of a window is a little larger than it.

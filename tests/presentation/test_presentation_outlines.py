@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rsir_tf.errors import InputError
+from rsir_tf.presentation.maps import outlines as maps
 from rsir_tf.presentation.maps.outlines import outlines
 from rsir_tf.rasters import Place
 
@@ -59,6 +60,21 @@ def test_corners_alone_do_not_connect_and_absent_labels_are_empty() -> None:
     one, two, three = outlines(np.array([[1, 3], [3, 1]]))
     assert [len(outline.geoms) for outline in (one, three)] == [2, 2]
     assert two.is_empty
+
+
+def test_borders_are_followed_so_many_pixels_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 16 squares, each with a border of 4 × 64 pixels and only 5 points.
+    labels = np.arange(1, 17).reshape(4, 4).repeat(64, axis=0).repeat(64, axis=1)
+    whole, followed, polygons = outlines(labels, UTM, lonlat=True), [], maps._polygons
+
+    def follow(rings: list[np.ndarray], *more: object) -> np.ndarray:
+        followed.append(len(rings))
+        return polygons(rings, *more)
+
+    monkeypatch.setattr(maps, "_polygons", follow)
+    monkeypatch.setattr(maps, "_BATCH", 3 * 256)
+    assert shapely.equals_exact(outlines(labels, UTM, lonlat=True), whole).all()
+    assert followed == [3, 3, 3, 3, 3, 1]
 
 
 def test_places_are_those_of_the_pixels_corners() -> None:

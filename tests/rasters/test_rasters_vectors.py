@@ -64,6 +64,9 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.shp").write_text("notes")
     with pytest.raises(InputError, match=r"notes\.shp: cannot be read as a vector file"):
         read_vectors(tmp_path / "notes.shp")
+    (tmp_path / "a.tif").write_bytes(b"II*\0")
+    with pytest.raises(InputError, match=r"a\.tif: cannot be read as a vector file \(it is none, or is damaged\)"):
+        read_vectors(tmp_path / "a.tif")
     SQUARES.to_file(tmp_path / "a.shp")
     with pytest.raises(InputError, match="has no field 'class'; wanted one of its fields: kind, storeys"):
         read_vectors(tmp_path / "a.shp", columns=["class"])

@@ -164,7 +164,7 @@ def test_a_scene_without_a_place_has_no_metres(tmp_path: Path) -> None:
         file.write(noise(3, 64, 64))
     assert RasterSource(path).place is None
     assert "no reference system" in RasterSource(path).notes[0]
-    with pytest.raises(InputError, match=r"does not say where it lies.*leave out --resolution"):
+    with pytest.raises(InputError, match=r"does not say where it lies.*read it without a resolution"):
         RasterSource(path, Recipe(resolution=1)).read()
     with pytest.raises(InputError, match="does not say where it lies"):
         read_band(path, Place("EPSG:32633", (10, 0, 0, 0, -10, 0)), (64, 64))

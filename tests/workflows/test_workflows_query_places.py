@@ -104,6 +104,8 @@ def test_windows_in_pixels_lie_in_the_scene(scenes: tuple[Path, Path]) -> None:
     for box in ((8, 47, 7, 46), (8, 47, 8, 48)):
         with pytest.raises(InputError, match="is empty; wanted west, south, east, north"):
             QueryWindow(bbox=box)
+    with pytest.raises(InputError, match=r"goes around more than half of the Earth; wanted west, south, east, north"):
+        QueryWindow(bbox=(8, 46, 7, 47))
 
 
 def test_a_scene_that_is_too_large_at_once_needs_a_part(tmp_path: Path) -> None:
