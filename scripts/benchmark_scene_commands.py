@@ -2,11 +2,12 @@
 """Measure what `rsir-tf index` and `segment` cost on scenes, and that a map's pixels and polygons agree.
 
     python scripts/benchmark_scene_commands.py [--part memory overlap round_trip] [--size 20000]
-        [--command index segment] [--imagery FILE] [--saved-model DIR] [--work DIR] [--json]
+        [--command index segment polygons] [--imagery FILE] [--saved-model DIR] [--work DIR] [--json]
 
-memory      the largest memory of `rsir-tf index` and `rsir-tf segment` (--command names one) for scenes of a quarter,
-            half and all of the size a side: the whole resident memory, and its anonymous part. The rest are pages of
-            files (libraries, and files of the index), which the system may take away at any time.
+memory      the largest memory of `rsir-tf index` and `rsir-tf segment` (--command names one, or `polygons`: segment
+            with --polygons, whose areas grow with the scene) for scenes of a quarter, half and all of the size a side:
+            the whole resident memory, and its anonymous part. The rest are pages of files (libraries, and files of the
+            index), which the system may take away at any time.
 overlap     the time of `rsir-tf segment` at its default overlap, beside that of the same scene without overlap
 round_trip  a class raster's pixels beside the polygons at their places; corners of footprints beside rasterio's
 
@@ -81,7 +82,8 @@ def memory(options: argparse.Namespace, work: Path, imagery: Imagery) -> dict[st
             with tempfile.TemporaryDirectory(dir=work) as folder:
                 index = ("index", scene, "--to", Path(folder, "index"), "--tile", BLOCK, "--server", server.address)
                 segment = ("segment", scene, "--to", Path(folder, "classes.tif"), "--server", server.address)
-                for name, line in (("index", index), ("segment", segment)):
+                polygons = (*segment, "--polygons", Path(folder, "areas.gpkg"))
+                for name, line in (("index", index), ("segment", segment), ("polygons", polygons)):
                     if name in options.command:
                         found.setdefault(name, {})[str(side)] = run(*line)
     for name in options.command:
@@ -143,7 +145,9 @@ def round_trip(options: argparse.Namespace, work: Path, imagery: Imagery) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--command", nargs="+", choices=MEASURED, default=MEASURED, help="of the part memory")
+    parser.add_argument(
+        "--command", nargs="+", choices=(*MEASURED, "polygons"), default=MEASURED, help="of the part memory"
+    )
     parser.add_argument("--saved-model", type=Path, help="a real model for the part overlap")
     measure(parser, {"memory": memory, "overlap": overlap, "round_trip": round_trip})
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import typer
 
 from rsir_tf.cli import console, options, polygon_options
-from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.cli.scene_options import SceneOptions, windows_together
 from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
@@ -128,14 +127,7 @@ def _unreadable(report: ArchiveReport) -> list[str]:
     """Images that cannot be read, one line each; of windows, one line for each scene with its first reason."""
     if not report.scene_files:
         return list(report.unreadable.values())
-    scenes = Counter(name.rpartition("/")[0] for name in report.unreadable)
-    first: dict[str, str] = {}
-    for name, reason in report.unreadable.items():
-        first.setdefault(name.rpartition("/")[0], f"{name}: {reason}")
-    return [
-        first[scene] if count == 1 else f"{scene}: {count:,} windows, the first is {first[scene]}"
-        for scene, count in scenes.items()
-    ]
+    return windows_together(report.unreadable)
 
 
 def _faults(report: ArchiveReport) -> list[str]:

@@ -12,7 +12,7 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection, return_memory
-from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.cli.scene_options import SceneOptions, windows_together
 from rsir_tf.errors import InputError
 from rsir_tf.wording import counted
 
@@ -253,10 +253,11 @@ def _tell(summary: IndexSummary) -> None:
             + ("their list is damaged too" if dropped.ids is None else ", ".join(dropped.ids))
         )
     skipped = summary.skipped or {}
-    for image, reason in list(skipped.items())[:SKIPPED_SHOWN]:
-        console.say(f"skipped {image}: {reason}")
-    if len(skipped) > SKIPPED_SHOWN:
-        console.say(f"skipped {len(skipped) - SKIPPED_SHOWN:,} more: skipped.json in the index's folder names them all")
+    told = windows_together(skipped)
+    for line in told[:SKIPPED_SHOWN]:
+        console.say(f"skipped {line}")
+    if len(told) > SKIPPED_SHOWN:
+        console.say(f"skipped {len(told) - SKIPPED_SHOWN:,} more: skipped.json in the index's folder names them all")
     console.say(
         f"{counted(summary.images, 'image')} in the index: {summary.added:,} added, "
         f"{summary.reused:,} with known content, {summary.unchanged:,} unchanged, {summary.refreshed:,} refreshed, "

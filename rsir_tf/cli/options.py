@@ -233,8 +233,9 @@ class Annotations(OptionGroup):
             )
         odd = [left for left in opened.left_out if left.why != SYSTEM_FOLDER]
         if tell and odd:
-            more = f" and {len(odd) - 1} more; `rsir-tf check` lists them" if len(odd) > 1 else ""
-            console.say(f"left out {odd[0].path}: {odd[0].why}{more}")
+            console.say(f"left out {odd[0].path}: {odd[0].why}")
+            if len(odd) > 1:
+                console.say(f"left out {len(odd) - 1:,} more: `rsir-tf check` lists them")
         if tell and (polygons is not None or (opened.label_set is not None and opened.reading.to_json())):
             for remark in opened.remarks:
                 console.say(remark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -229,3 +229,24 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+def windows_together(reasons: Mapping[str, str]) -> list[str]:
+    """Lines for images with a reason each, such as why they cannot be read.
+
+    Args:
+        reasons: By id of the image.
+
+    Returns:
+        One line an image; of windows, one line a scene, with how many they are and the first one's reason.
+    """
+    found: dict[str, list[str]] = {}
+    for image in reasons:
+        window = re.fullmatch(r"(.+)/-?\d+_-?\d+", image)
+        found.setdefault(window[1] if window else image, []).append(image)
+    return [
+        f"{images[0]}: {reasons[images[0]]}"
+        if len(images) == 1
+        else f"{scene}: {len(images):,} windows, the first is {images[0]}: {reasons[images[0]]}"
+        for scene, images in found.items()
+    ]

@@ -162,22 +162,25 @@ def test_check_without_a_tile_names_it(tmp_path: Path, command: Command) -> None
     assert "read it as a scene, which is cut into windows: --tile 256" in ended.out
 
 
-def test_check_names_a_damaged_scene_once(tmp_path: Path, command: Command) -> None:
+def test_a_damaged_scene_is_named_once(tmp_path: Path, server: str, command: Command) -> None:
     # The windows of a scene that was cut off fail one by one; here no block of the file is whole.
-    path = tmp_path / "cut.tif"
+    (tmp_path / "scenes").mkdir()
+    path = tmp_path / "scenes/cut.tif"
     pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8)
     with rasterio.open(
         path, "w", driver="GTiff", count=3, height=64, width=64, dtype="uint8", COMPRESS="DEFLATE", BLOCKYSIZE=64
     ) as opened:
         opened.write(pixels)
     path.write_bytes(path.read_bytes()[:2000])
-    ended = command("check", tmp_path, "--tile", 32)
+    ended = command("check", path.parent, "--tile", 32)
     lines = ended.out.splitlines()
     place = lines.index("problem  4 images cannot be read")
-    assert lines[place + 1].startswith(
-        f"  cut.tif: 4 windows, the first is cut.tif/0_0: {path}: cannot be read as a raster"
-    )
+    said = f"cut.tif: 4 windows, the first is cut.tif/0_0: {path}: cannot be read as a raster"
+    assert lines[place + 1].startswith(f"  {said}")
     assert lines[place + 2].startswith("remark")
+    ended = command("index", path.parent, "--to", tmp_path / "index", "--server", server, "--tile", 32)
+    told = [line for line in ended.err.splitlines() if line.startswith("skipped")]
+    assert (len(told), told[0].startswith(f"skipped {said}")) == (1, True)
 
 
 def test_check_of_tiles_with_other_names(tmp_path: Path, command: Command) -> None:
