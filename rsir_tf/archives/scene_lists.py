@@ -38,8 +38,9 @@ def read_list(file: Path) -> Archive:
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(
-            f"{file}: cannot be read ({error})", wanted="paths or URLs of scenes, one in each line"
+            f"{file}: cannot be read: {reason}", wanted="paths or URLs of scenes, one in each line"
         ) from error
     records: dict[str, Record] = {}
     for line in lines:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NAME = "index"
 
 SKIPPED_SHOWN = 50
-"""More reasons are not printed: a scene may have thousands of windows that cannot be read."""
+"""More images, or scenes with windows that cannot be read, are not printed."""
 
 
 class Part(str, Enum):
@@ -295,7 +295,8 @@ def _ids(named: list[str]) -> list[str]:
         try:
             lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{text[1:]}: cannot be read ({error})", wanted="ids, one in each line") from error
+            reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no text in UTF-8"
+            raise InputError(f"{text[1:]}: cannot be read: {reason}", wanted="ids, one in each line") from error
         ids += [line for line in lines if line]
     return ids
 

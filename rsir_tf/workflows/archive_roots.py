@@ -143,8 +143,8 @@ def _require_reading(found: ArchiveInIndex, writer: IndexWriter) -> None:
         return
     if any(belongs(writer, image, found.name) for image in writer.ids):
         raise MismatchError(
-            f"{found.base}: is to be read in this way: {found.reading.describe()}",
-            wanted=f"what {writer.path} holds of it was read in: {known.describe()}",
+            f"{found.base}: would be read in this way: {found.reading.describe() or 'as it is'}",
+            wanted=f"as its images in {writer.path} were read: {known.describe() or 'as it is'}",
             cure="give the options that the index was made with, give the archive another name by --as, or make "
             "another index",
         )

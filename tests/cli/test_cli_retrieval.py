@@ -252,8 +252,7 @@ def test_images_are_listed_and_removed_without_a_model(colours: Path, tmp_path: 
     for line in (("--to", to), (colours, "--to", to, "--remove", "x"), (colours, "--to", to, "--root", "x=y")):
         assert command("index", *line).code == 2
     assert command("index", "--to", to, "--remove", "@nowhere").err == (
-        "rsir-tf: nowhere: cannot be read ([Errno 2] No such file or directory: 'nowhere'); "
-        "wanted ids, one in each line\n"
+        "rsir-tf: nowhere: cannot be read: no such file or directory; wanted ids, one in each line\n"
     )
 
 
