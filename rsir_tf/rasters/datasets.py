@@ -62,9 +62,10 @@ def gdal() -> Any:
     # A picture without a place is an ordinary picture here.
     warnings.filterwarnings("ignore", message="Dataset has no geotransform", category=UserWarning)
     # Where no `Env` is entered, GDAL writes its errors into this file, by default to stderr; they are raised as well.
-    for name, value in (("GDAL_CACHEMAX", _CACHE), ("CPL_LOG", os.devnull)):
-        if name not in os.environ:
-            rasterio.env.set_gdal_config(name, value)
+    # It is said by the environment, because rasterio's settings hold for one thread where that is not the main one.
+    os.environ.setdefault("CPL_LOG", os.devnull)
+    if "GDAL_CACHEMAX" not in os.environ:
+        rasterio.env.set_gdal_config("GDAL_CACHEMAX", _CACHE)
     return rasterio
 
 

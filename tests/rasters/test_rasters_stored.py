@@ -248,12 +248,16 @@ def test_gdal_is_quiet_and_loaded_late(tmp_path: Path, colours: np.ndarray) -> N
     (tmp_path / "cut.tif").write_bytes(content[: len(content) // 2])
     Image.fromarray(colours).save(tmp_path / "a.png")
     code = """
-import sys
+import os, sys, threading
 from rsir_tf.rasters import read_image
 from rsir_tf.errors import InputError
 read_image("a.png")
 assert "rasterio" not in sys.modules
-read_image("whole.tif")
+first = threading.Thread(target=read_image, args=("whole.tif",))
+first.start()
+first.join()
+from rasterio.env import get_gdal_config
+assert get_gdal_config("CPL_LOG") == os.devnull  # in every thread
 try:
     read_image("cut.tif")
 except InputError as error:
