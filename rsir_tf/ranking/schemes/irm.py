@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +20,13 @@ from numpy.typing import NDArray
 
 from rsir_tf.distances import pairwise_distances, to_float64, unit_vectors
 from rsir_tf.index.derived import DerivedFile
-from rsir_tf.processors import in_threads
+from rsir_tf.processors import in_threads, products_in_own_thread, usable_cores
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.bounds.blocks import REGIONS_PER_BLOCK, ReadBlock, cut, gathered, region_blocks
 from rsir_tf.ranking.bounds.component_bounds import COMPONENTS, Components
 from rsir_tf.ranking.bounds.intervals import LARGEST, matrix_products, settled, told_apart
 from rsir_tf.ranking.bounds.matched_images import alike, matched_images, side_by_side
-from rsir_tf.ranking.bounds.matchings import MatchedImages, MatchedQuery, matching_intervals
+from rsir_tf.ranking.bounds.matchings import MatchedImages, matching_intervals
 from rsir_tf.ranking.bounds.sampling import WORTH_SAMPLING, component_bounds, has_components, worth_looking
 from rsir_tf.ranking.bounds.search_bounds import reach
 from rsir_tf.ranking.bounds.unit_lengths import UnitLengths
@@ -150,11 +151,18 @@ class IRM:
             columns, asked = side_by_side([self._asked(queries[at]) for at in asking])
             shown = positions[stored.region_counts[positions] > 0]
             shown = shown[np.argsort(stored.region_counts[shown], kind="stable")]
-            for part in cut(np.cumsum(stored.region_counts[shown]), _REGIONS_AT_ONCE):
+            ends = np.cumsum(stored.region_counts[shown])
+
+            def bound(part: slice) -> None:
                 places, groups = zip(*self._images(stored, np.sort(shown[part]), columns, finely=True), strict=True)
-                for at, found in zip(asking, in_threads(partial(_ends, groups), asked), strict=True):
-                    for where, (least, greatest) in zip(places, found, strict=True):
-                        low[at, where], high[at, where] = least, greatest
+                for at, query in zip(asking, asked, strict=True):
+                    for where, found in zip(places, matching_intervals(query, groups), strict=True):
+                        low[at, where], high[at, where] = found
+
+            with products_in_own_thread():
+                # Small archives are shared by all threads too.
+                most = max(1, min(_REGIONS_AT_ONCE, int(ends[-1:].sum()) // usable_cores()))
+                deque(in_threads(bound, cut(ends, most)), maxlen=0)
 
         def settle(at: int) -> NDArray[np.float64]:
             distances = np.full(len(stored), np.nan)
@@ -345,12 +353,6 @@ class IRM:
     def _scaled(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
         scaled = to_float64(vectors)
         return unit_vectors(scaled, out=scaled) if self.vectors == "unit" else scaled
-
-
-def _ends(
-    groups: Sequence[MatchedImages], query: MatchedQuery
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    return matching_intervals(query, groups)
 
 
 def _where_it_fits(squares: NDArray[np.floating]) -> NDArray[np.float32]:
