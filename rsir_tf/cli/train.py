@@ -285,7 +285,7 @@ def command(
         bool,
         typer.Option(
             "--score-flips",
-            help="Score the masks of test images with the average of the network's answers to the image and its three "
+            help="Score test images with the average of the network's answers to the image and its three "
             "mirror images. It takes four times as long, and changes neither the network nor its export. A complete "
             "run can be scored with and without it.",
             rich_help_panel=_DATA,

@@ -47,7 +47,7 @@ def write_training_report(
     if masks:
         lines += [*_mask_lines(scores), ""]
     if tags:
-        lines += [*_tag_lines(tags), ""]
+        lines += [*_tag_lines(tags, scores.get("flips", False)), ""]
     lines += ["![curves](curves.png)", "", f"![{title.lower()}](examples.png)", "", *_epoch_lines(history), ""]
     save_png(folder / "examples.png", sheet(examples, title=title, legend=legend))
     with written_aside(folder / "report.md", replace=True) as aside:
@@ -139,7 +139,7 @@ def _mask_lines(scores: dict[str, Any]) -> list[str]:
     return [found, "", *markdown_table(means), "", *markdown_table(classes)]
 
 
-def _tag_lines(scores: dict[str, Any]) -> list[str]:
+def _tag_lines(scores: dict[str, Any], flips: bool) -> list[str]:
     names = ("micro_f1", "macro_f1", "tag_map")
     means = Table(["micro F1", "macro F1", "mAP"], [[number(scores[name], DIGITS) for name in names]])
     rows = [
@@ -147,6 +147,8 @@ def _tag_lines(scores: dict[str, Any]) -> list[str]:
         for name, entry in scores["tags"].items()
     ]
     found = f"Tags of {scores['images']} whole test images, predicted where the pooled score is above 0."
+    if flips:
+        found += " The score is the mean of those of the image and its three mirror images."
     if absent := [name for name, entry in scores["tags"].items() if entry["f1"] is None]:
         found += (
             f" Macro F1 leaves out {len(absent)} of {len(scores['tags'])} tags, which no test image has and the "

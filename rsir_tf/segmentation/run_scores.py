@@ -14,7 +14,7 @@ from rsir_tf.archives.tag_labels import tag_table
 from rsir_tf.progress import Progress, silent
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.data import PairReader
-from rsir_tf.segmentation.inference import segment
+from rsir_tf.segmentation.inference import MIRRORED, segment
 from rsir_tf.segmentation.multiple_instance import tagging_model
 from rsir_tf.segmentation.runs import Run
 from rsir_tf.segmentation.scoring import confusion_matrix, segmentation_scores
@@ -73,8 +73,8 @@ def score_run(run: Run, test: Archive, *, flips: bool = False, progress: Progres
     Args:
         run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored if they supervised the run.
-        flips: Whether each pixel's class is chosen by the average over the image's four mirror images, as `segment`
-            says; tags are scored without.
+        flips: Whether each pixel's class is chosen by the average over the image and its three mirror images, as
+            `segment` says, and each tag by the mean of its four logits.
         progress: Called after each image.
 
     Returns:
@@ -95,9 +95,9 @@ def score_run(run: Run, test: Archive, *, flips: bool = False, progress: Progres
         content, examples = _score_masks(network, PairReader(masked, run.label_set), flips, progress)
     if tagged:
         tagging = tagging_model(network, run.settings.get("tag_pooling", "scores"))
-        content["tags"], with_tags = _score_tags(network, tagging, tagged, run.label_set, progress)
+        content["tags"], with_tags = _score_tags(network, tagging, tagged, run.label_set, flips, progress)
         examples = examples or with_tags
-    content |= {"epochs": len(run.history()), "checkpoint": run.best.name if run.best else "none"}
+    content |= {"flips": flips, "epochs": len(run.history()), "checkpoint": run.best.name if run.best else "none"}
     return RunScores(content, examples)
 
 
@@ -117,20 +117,27 @@ def _score_masks(
             examples.append(Example(record.id, image, prediction, truth, right))
         progress(index + 1, len(reader), "scoring whole test images")
     scores = segmentation_scores(confusion).to_json(reader.label_set.names)
-    return {**scores, "images": len(reader), "flips": flips}, examples
+    return {**scores, "images": len(reader)}, examples
 
 
 def _score_tags(
-    network: keras.Model, tagging: keras.Model, records: Sequence[Record], label_set: LabelSet, progress: Progress
+    network: keras.Model,
+    tagging: keras.Model,
+    records: Sequence[Record],
+    label_set: LabelSet,
+    flips: bool,
+    progress: Progress,
 ) -> tuple[dict[str, Any], list[Example]]:
     truth = tag_table(records, label_set) > 0
-    logits, _ = read_tags_of(
+    steps = MIRRORED if flips else MIRRORED[:1]
+    each, _ = read_tags_of(
         tagging,
-        lambda i: records[i].source.read(),
-        len(records),
+        lambda i: records[i // len(steps)].source.read()[steps[i % len(steps)]],
+        len(records) * len(steps),
         batch=BATCH,
-        progress=lambda done: progress(done, len(records), "scoring tags of test images"),
+        progress=lambda done: progress(done // len(steps), len(records), "scoring tags of test images"),
     )
+    logits = each.reshape(len(records), len(steps), -1).mean(axis=1)
 
     def named(which: NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(name for name, there in zip(label_set.names, which, strict=True) if there)

@@ -106,8 +106,9 @@ def write_run_report(
         run: A run with at least one complete epoch.
         test: The test part; masks and tags are scored where the run was supervised by them. None where all images
             trained.
-        flips: Whether each pixel's class is chosen by the average over the image's four mirror images, which takes
-            four times as long. `scores.json` and the report say so; an exported network does not do it.
+        flips: Whether classes of pixels, and tags, are chosen by the average over the image and its three mirror
+            images, which takes four times as long. `scores.json` and the report say so; an exported network does not
+            do it.
         progress: Called after each image.
 
     Returns:

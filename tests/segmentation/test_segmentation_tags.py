@@ -18,6 +18,7 @@ from rsir_tf.archives.labels import VOID
 from rsir_tf.archives.splits import Split
 from rsir_tf.archives.tag_labels import tag_label_set, tag_table
 from rsir_tf.errors import InputError, MismatchError
+from rsir_tf.segmentation import run_scores
 from rsir_tf.segmentation.checkpoints import load_best
 from rsir_tf.segmentation.crops import Augmentation, Crops
 from rsir_tf.segmentation.data import PairReader
@@ -289,7 +290,9 @@ def test_a_run_on_tags_trains_scores_and_serves(archive: Archive, split: Split, 
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_run_with_softmax_pooling_resumes_and_scores_by_it(archive: Archive, split: Split, tmp_path: Path) -> None:
+def test_a_run_with_softmax_pooling_resumes_and_scores_by_it(
+    archive: Archive, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = replace(SETTINGS, tag_pooling="softmax")
     train(archive, split, tmp_path / "run", replace(settings, epochs=1))
     with pytest.raises(MismatchError, match=r"tag_pooling = 'softmax', this call has None"):
@@ -299,11 +302,22 @@ def test_a_run_with_softmax_pooling_resumes_and_scores_by_it(archive: Archive, s
     assert second < first
     test = replace(archive, records=tuple(record for record in archive if record.id in split.test))
     images = [record.source.read() for record in test]
-    logits, _ = read_tags_of(tagging_model(load_best(run), "softmax"), images.__getitem__, len(images), batch=1)
-    scores = write_run_report(run, test)
-    assert scores is not None
-    truth = tag_table(test.records, run.label_set) > 0
-    assert scores["tags"] == tag_scores(truth, logits).to_json(run.label_set.names)
+    model, truth = tagging_model(load_best(run), "softmax"), tag_table(test.records, run.label_set) > 0
+
+    def logits_of(axes: tuple[int, ...]) -> np.ndarray:
+        return read_tags_of(model, lambda at: np.flip(images[at], axes), len(images), batch=1)[0]
+
+    one, four = logits_of(()), np.mean([logits_of(axes) for axes in ((), (0,), (1,), (0, 1))], axis=0)
+    assert np.abs(four - one).max() > 1e-3, "mirror images say something else"
+    scored = []
+    monkeypatch.setattr(run_scores, "tag_scores", lambda *given: scored.append(given) or tag_scores(*given))
+    for flips, logits in ((False, one), (True, four)):
+        scores = write_run_report(run, test, flips=flips)
+        assert scores is not None
+        assert scores["flips"] == flips
+        assert scores["tags"] == tag_scores(truth, logits).to_json(run.label_set.names)
+        np.testing.assert_allclose(scored.pop()[1], logits, rtol=1e-4, atol=1e-5)
+        assert ("three mirror images" in (run.path / "report" / "report.md").read_text()) == flips
 
 
 @pytest.mark.usefixtures("eager")
