@@ -56,3 +56,8 @@ class ClusterError(RsirError):
 
 class DatabaseError(RsirError):
     """A vector database that cannot be reached, or a collection in it that is not what it should be."""
+
+
+def why(error: OSError | UnicodeError) -> str:
+    """Why a file could not be read, in a few words for another error's text: the system's, in lower case."""
+    return (error.strerror or "").lower() if isinstance(error, OSError) else "it is no text in UTF-8"

@@ -31,7 +31,11 @@ def usable_cores() -> int:
 
 
 def share_cores(processes: int) -> None:
-    """Let this process use its part of the cores, because so many like it work on this machine at the same time."""
+    """Let this process use its part of the cores.
+
+    Args:
+        processes: How many work on this machine at the same time, this one among them; at least 1.
+    """
     global _sharing  # noqa: PLW0603 - it holds for all that this process does
     _sharing = processes
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from rsir_tf.processors import in_order, in_threads, products_in_own_thread
+from rsir_tf import processors
+from rsir_tf.processors import in_order, in_threads, products_in_own_thread, share_cores, usable_cores
 
 
 @settings(max_examples=60)
@@ -91,6 +92,14 @@ def test_threads_work_together_and_end_with_the_work() -> None:
     before = threading.active_count()
     assert list(in_threads(work, range(9), threads=3)) == [-item for item in range(9)]
     assert threading.active_count() == before
+
+
+def test_processes_share_the_cores_and_each_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processors, "_sharing", 1)
+    cores = usable_cores()
+    for processes in (1, 2, cores, cores + 1):
+        share_cores(processes)
+        assert usable_cores() == max(1, cores // processes)
 
 
 def test_products_stay_in_their_thread_until_the_last_one_leaves():

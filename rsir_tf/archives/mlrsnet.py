@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rsir_tf.archives.records import Archive
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -196,7 +196,7 @@ def _read_csv(file: Path) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{file}: cannot be read: {(error.strerror or '').lower()}") from error
+        raise InputError(f"{file}: cannot be read: {why(error)}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: is not UTF-8 text ({error.reason})", cure="save it as UTF-8") from error
     lines = csv.reader(text.splitlines())

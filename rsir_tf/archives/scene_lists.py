@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from rsir_tf.archives.records import Archive, Record
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 from rsir_tf.rasters import FileSource, RasterSource, is_url
 
 _SHORTENED = re.compile(r"(https?|s3):/(?=[^/])")
@@ -38,9 +38,8 @@ def read_list(file: Path) -> Archive:
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(
-            f"{file}: cannot be read: {reason}", wanted="paths or URLs of scenes, one in each line"
+            f"{file}: cannot be read: {why(error)}", wanted="paths or URLs of scenes, one in each line"
         ) from error
     records: dict[str, Record] = {}
     for line in lines:

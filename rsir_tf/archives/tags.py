@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from rsir_tf.archives.folder_names import plain_spelling
 from rsir_tf.archives.listing import SCENE_SUFFIXES
 from rsir_tf.archives.records import Archive, Record
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 
 UCMERCED_TAGS = "LandUse_Multilabeled.txt"
 """Name of UC Merced's tags file (Chaudhuri et al., 2018): 2,100 images, 17 tags."""
@@ -53,7 +53,7 @@ def read_tags(path: Path) -> TagTable:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {(error.strerror or '').lower()}", wanted="a tags file") from error
+        raise InputError(f"{path}: cannot be read: {why(error)}", wanted="a tags file") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text ({error.reason})", cure="save it as UTF-8") from error
     header = next((line for line in lines if line.strip()), "")

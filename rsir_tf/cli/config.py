@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from rsir_tf.artifacts import written_aside
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -73,7 +73,7 @@ def _read(path: Path, command: Any) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {(error.strerror or '').lower()}", cure="check the path") from error
+        raise InputError(f"{path}: cannot be read: {why(error)}", cure="check the path") from error
     except ValueError as error:  # Bad UTF-8 and bad TOML.
         raise InputError(f"{path}: is not valid TOML ({error})") from error
     known = {_spelling(parameter): parameter for parameter in command.params if parameter.name != "config_file"}

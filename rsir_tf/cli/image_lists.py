@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """Some editors of Windows begin a text file with it."""
@@ -37,7 +37,7 @@ def _listed(name: str) -> Iterator[str]:
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name[1:]).read_bytes()
     except OSError as error:
-        raise InputError(f"{name[1:] or 'stdin'}: cannot be read: {(error.strerror or '').lower()}") from error
+        raise InputError(f"{name[1:] or 'stdin'}: cannot be read: {why(error)}") from error
     content = content.removeprefix(BYTE_ORDER_MARK)
     lines = content.split(b"\0") if b"\0" in content else [line.rstrip(b"\r") for line in content.split(b"\n")]
     return (os.fsdecode(line) for line in lines if line.strip())

@@ -13,7 +13,7 @@ import typer
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection, return_memory
 from rsir_tf.cli.scene_options import SceneOptions, windows_together
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 from rsir_tf.wording import counted
 
 if TYPE_CHECKING:
@@ -295,8 +295,7 @@ def _ids(named: list[str]) -> list[str]:
         try:
             lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is no text in UTF-8"
-            raise InputError(f"{text[1:]}: cannot be read: {reason}", wanted="ids, one in each line") from error
+            raise InputError(f"{text[1:]}: cannot be read: {why(error)}", wanted="ids, one in each line") from error
         ids += [line for line in lines if line]
     return ids
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsir_tf.errors import InputError
+from rsir_tf.errors import InputError, why
 from rsir_tf.rasters.foreign_files import FIRST_BYTES, name_format
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _first_bytes(file: Path, name: str) -> bytes:
             ) from error
         raise InputError(f"{name}: no such file", cure="check the path") from error
     except OSError as error:
-        raise InputError(f"{name}: cannot be read: {(error.strerror or '').lower()}", cure="check the path") from error
+        raise InputError(f"{name}: cannot be read: {why(error)}", cure="check the path") from error
     if stat.S_ISDIR(status.st_mode):
         raise InputError(f"{name}: is a folder", wanted="an image file")
     if not stat.S_ISREG(status.st_mode):
@@ -141,4 +141,4 @@ def _first_bytes(file: Path, name: str) -> bytes:
     except PermissionError as error:
         raise InputError(f"{name}: may not be read", cure="change its permissions") from error
     except OSError as error:
-        raise InputError(f"{name}: cannot be read: {(error.strerror or '').lower()}") from error
+        raise InputError(f"{name}: cannot be read: {why(error)}") from error

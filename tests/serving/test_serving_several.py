@@ -101,6 +101,22 @@ def test_none_says_who_it_is(service: FakeService, address: str) -> None:
     assert len(service.features()) < 10  # with pauses
 
 
+def test_the_first_lost_answer_is_told_and_not_how_little_time_was_left(service: FakeService, address: str) -> None:
+    asked = []
+
+    def lose_then_hang(request, context) -> None:
+        if request.model_spec.HasField("version"):
+            asked.append(request)
+            if len(asked) == 1:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "recvmsg:Connection reset by peer")
+            time.sleep(1)
+
+    service.before, service.older = lose_then_hang, True
+    with connect(address, timeout=1) as model, pytest.raises(ServerUnavailableError, match="Connection reset by peer"):
+        model.predict([IMAGE])
+    assert len(asked) > 1
+
+
 def test_the_server_that_refuses_is_named(service: FakeService, address: str) -> None:
     second = FakeService()
     second.before = times(99, grpc.StatusCode.RESOURCE_EXHAUSTED, "Sent message larger than max (8 vs. 4)")
