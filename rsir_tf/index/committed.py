@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rsir_tf.index.catalogue import Catalogue, Slot
+from rsir_tf.index.catalogue import Catalogue
 from rsir_tf.index.derived import DerivedFile
 from rsir_tf.index.entry import ImageEntry
 from rsir_tf.index.layout import Layout, SegmentRecord, segment_folder, write_layout
@@ -31,21 +31,21 @@ class Committed:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
-        self.catalogue = Catalogue()
+        self.catalogue = Catalogue(path)
         self._path = path
         self._removed: dict[str, set[int]] = {record.name: set(record.removed) for record in layout.segments}
         self._opened: Segment | None = None
         for record in layout.segments:
             self.catalogue.register(self._segment(record.name), self._removed[record.name])
 
-    def entry(self, image: str) -> ImageEntry:
-        """Read an image back as it was added."""
-        slot = self.catalogue.slots[image]
-        return self._segment(slot.segment).entry(slot.row)
+    def entry(self, image: str) -> ImageEntry | None:
+        """Read an image back as it was added; None where it is not there."""
+        slot = self.catalogue.slot(image)
+        return None if slot is None else self._segment(slot.segment).entry(slot.row)
 
     def remove(self, image: str) -> bool:
         """Take an image out, if it is there, with the next `write`; whether it was there."""
-        slot = self.catalogue.slots.pop(image, None)
+        slot = self.catalogue.drop(image)
         if slot is not None:
             self._removed[slot.segment].add(slot.row)
         return slot is not None
@@ -68,11 +68,11 @@ class Committed:
             records.append(write_segment(self._path, name, entries, self.layout.settings))
             number += 1
         kept = tuple(record for record in records if record.live)
-        self._follow(dataclasses.replace(self.layout, segments=kept, next_segment=number))
-        if entries:
-            self._removed[name] = set()
-        for row, entry in enumerate(entries):
-            self.catalogue.slots[entry.id] = Slot(name, row, entry.facts)
+        with self.catalogue.changing():
+            self._follow(dataclasses.replace(self.layout, segments=kept, next_segment=number))
+            if entries:
+                self._removed[name] = set()
+            self.catalogue.add(name, ((entry.id, entry.facts) for entry in entries))
 
     def merge(self, group: Sequence[SegmentRecord], derived: Sequence[DerivedFile[Any]]) -> None:
         """Put one segment in the place of several; no removal may be waiting for `write`.
@@ -85,10 +85,10 @@ class Committed:
         merged = write_merged(self._path, name, segments, derived)
         kept = (record for record in self.layout.segments if record not in group)
         number = self.layout.next_segment + 1
-        self._follow(dataclasses.replace(self.layout, segments=(*kept, merged), next_segment=number))
-        self._removed[name] = set()
-        for row, image in enumerate(self._segment(name).column("id")):
-            self.catalogue.slots[image] = dataclasses.replace(self.catalogue.slots[image], segment=name, row=row)
+        with self.catalogue.changing():
+            self._follow(dataclasses.replace(self.layout, segments=(*kept, merged), next_segment=number))
+            self._removed[name] = set()
+            self.catalogue.move(name, self._segment(name).column("id"))
 
     def record_archives(self, **changed: Any) -> None:
         """Change at once what the manifest says of archives: `roots` or `readings`, as in `Layout`.

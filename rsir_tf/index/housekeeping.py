@@ -7,7 +7,17 @@ from pathlib import Path
 
 from rsir_tf import artifacts
 from rsir_tf.errors import ArtifactError
-from rsir_tf.index.layout import LEFT_OUT, LOCK, SEGMENTS, SKIPPED, STAGED, Layout, read_layout, write_layout
+from rsir_tf.index.layout import (
+    CATALOGUE,
+    LEFT_OUT,
+    LOCK,
+    SEGMENTS,
+    SKIPPED,
+    STAGED,
+    Layout,
+    read_layout,
+    write_layout,
+)
 from rsir_tf.index.settings import IndexSettings
 from rsir_tf.locks import WriterLock
 
@@ -57,7 +67,7 @@ def _refuse_foreign_folder(folder: Path) -> None:
     """A folder with other things in it is not taken over; what a killed first writer left is."""
     if not folder.is_dir() or (folder / artifacts.MANIFEST).exists():
         return
-    own = {LEFT_OUT, LOCK, SEGMENTS, SKIPPED, STAGED}
+    own = {CATALOGUE, LEFT_OUT, LOCK, SEGMENTS, SKIPPED, STAGED}
     with artifacts.disk_errors(folder):
         foreign = sorted(item.name for item in folder.iterdir() if item.name not in own and not _is_leftover(item))
     if foreign:

@@ -38,11 +38,16 @@ class Pending:
         self.entries[entry.id] = entry
         self._regions += len(entry.classes)
 
-    def drop(self, image: str) -> None:
-        """Forget an image, if it is among them."""
+    def with_content(self, content_hash: str) -> ImageEntry | None:
+        """The first of them that came with these pixels, or None."""
+        return next((entry for entry in self.entries.values() if entry.content_hash == content_hash), None)
+
+    def drop(self, image: str) -> bool:
+        """Forget an image, if it is among them; whether it was."""
         entry = self.entries.pop(image, None)
         if entry is not None:
             self._regions -= len(entry.classes)
+        return entry is not None
 
     def fill_segment(self, images: int) -> bool:
         """Whether they are enough for a segment of this number of images."""

@@ -99,15 +99,15 @@ class IndexWriter:
             raise
 
     def __len__(self) -> int:
-        return len(self._committed.catalogue.slots) + len(self._pending.entries)
+        return len(self._committed.catalogue) + len(self._pending.entries)
 
     def __contains__(self, image: object) -> bool:
-        return image in self._pending.entries or image in self._committed.catalogue.slots
+        return image in self._pending.entries or image in self._committed.catalogue
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all images, pending ones included, sorted."""
-        return tuple(sorted({*self._committed.catalogue.slots, *self._pending.entries}))
+        return tuple(sorted({*self._committed.catalogue.ids, *self._pending.entries}))
 
     @property
     def pending(self) -> int:
@@ -147,8 +147,7 @@ class IndexWriter:
         """
         if image in self._pending.entries:
             return self._pending.entries[image].facts
-        slot = self._committed.catalogue.slots.get(image)
-        return None if slot is None else slot.facts
+        return self._committed.catalogue.facts(image)
 
     @property
     def roots(self) -> dict[str, str]:
@@ -207,7 +206,7 @@ class IndexWriter:
             The entry as it was added (vectors rounded to the index's number type), or None.
         """
         image = self._committed.catalogue.with_content(content_hash)
-        return None if image is None else self._entry(image)
+        return self._pending.with_content(content_hash) if image is None else self._committed.entry(image)
 
     def add(self, entry: ImageEntry) -> None:
         """Add an image; one of the same id is replaced.
@@ -222,7 +221,6 @@ class IndexWriter:
         entry = checked(entry, self.settings)
         self._forget(entry.id)
         self._pending.add(entry)
-        self._committed.catalogue.add_content(entry.id, entry.content_hash)
         self.unskip(entry.id)
         self._left_out.drop(entry.id)
         self._changed = True
@@ -242,10 +240,10 @@ class IndexWriter:
             InputError: There is no such image, or a fact cannot be stored; the index is as before.
             ArtifactError: Its segment is damaged, or a segment was full and could not be written.
         """
-        if image not in self:
+        entry = self._pending.entries.get(image) or self._committed.entry(image)
+        if entry is None:
             raise InputError(f"{self.path}: holds no image {image!r}", cure="check the id")
         changed = {field.name: getattr(facts, field.name) for field in dataclasses.fields(facts)}
-        entry = self._entry(image)
         outline = entry.footprint if facts.place == entry.place else None
         self.add(dataclasses.replace(entry, **changed, footprint=outline))
 
@@ -359,14 +357,6 @@ class IndexWriter:
             self._committed.merge(group, self._derived)
 
     def _forget(self, image: str) -> bool:
-        known = self.facts_of(image)
-        if known is None:
-            return False
-        self._pending.drop(image)
-        self._changed |= self._committed.remove(image)
-        self._committed.catalogue.drop_content(image, known.content_hash)
-        return True
-
-    def _entry(self, image: str) -> ImageEntry:
-        """An image of the index, with vectors rounded to the index's number type."""
-        return self._pending.entries.get(image) or self._committed.entry(image)
+        was_pending, was_committed = self._pending.drop(image), self._committed.remove(image)
+        self._changed |= was_committed
+        return was_pending or was_committed

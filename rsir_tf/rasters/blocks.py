@@ -27,6 +27,7 @@ Box = tuple[int, int, int, int]
 _SIDE = 512  # pixels: smaller blocks are read several at once
 _LARGE = 1 << 20  # pixels: to keep what such a window shares with its neighbours takes more memory than it is worth
 _LEAST, _MOST = 64 << 20, 512 << 20  # bytes that are kept
+_BEHIND = 16  # windows: no thread is as far behind the first one
 _SCRATCH = 4 << 20  # bytes of a window, at most, whose raw values are put where those of the one before were
 
 _Content = tuple["NDArray[Any]", "NDArray[np.uint8] | None"]
@@ -40,8 +41,10 @@ class _Shared:
         self.blocks: OrderedDict[tuple[Any, ...], Future[_Content]] = OrderedDict()
         self.sizes: dict[tuple[Any, ...], int] = {}
 
-    def get(self, key: tuple[Any, ...], load: Callable[[], _Content], capacity: int, above: int) -> _Content:
-        """Give a block; the file's blocks that end above this row are dropped: windows come from top to bottom."""
+    def get(
+        self, key: tuple[Any, ...], load: Callable[[], _Content], capacity: int, above: int, before: int
+    ) -> _Content:
+        """Give a block; the file's blocks that end above this row, or before this column, are dropped."""
         with self.lock:
             held = self.blocks.get(key)
             if held is not None:
@@ -59,7 +62,8 @@ class _Shared:
             raise
         with self.lock:
             self.sizes[key] = sum(part.nbytes for part in content if part is not None)
-            for known in [each for each in self.sizes if each[0] == key[0] and each[-1][3] <= above]:
+            own = [each for each in self.sizes if each[0] == key[0]]
+            for known in [each for each in own if each[-1][3] <= above or each[-1][2] <= before]:
                 del self.blocks[known], self.sizes[known]
             while len(self.sizes) > 1 and sum(self.sizes.values()) > capacity:
                 oldest = next(known for known in self.blocks if known in self.sizes)
@@ -124,6 +128,10 @@ def read_raw(path: str, layout: Layout, box: Box, *, alone: bool = False) -> _Co
     if rows * columns * pixel > _MOST // 4:  # The blocks are too large to be kept.
         return _load(path, layout, box)
     capacity = min(max(_LEAST, 2 * (rows + 1) * width * pixel), _MOST)
+    # Windows come from top to bottom and from left to right. Other threads may be some windows behind, in the row of
+    # windows above this one. After the last row nobody comes back to what lies on the left.
+    above = top - (bottom - top)
+    before = left - _BEHIND * (right - left) if bottom == height else 0
     values = np.empty((count, bottom - top, right - left), layout.dtype)
     mask = np.empty(values.shape[1:], np.uint8) if layout.masked else None
     for y in range(top // rows * rows, bottom, rows):
@@ -132,8 +140,7 @@ def read_raw(path: str, layout: Layout, box: Box, *, alone: bool = False) -> _Co
             key = (path, layout.stamp, layout.bands, layout.masked, block)
             try:
                 load = partial(_load, path, layout, block)
-                # Other threads may be some windows behind, in the row of windows above this one.
-                part, part_mask = _shared.get(key, load, capacity, top - (bottom - top))
+                part, part_mask = _shared.get(key, load, capacity, above, before)
             except InputError:
                 # A file that is cut off is read as far as it goes: this part of it may be there.
                 return _load(path, layout, box)

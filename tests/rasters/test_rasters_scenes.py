@@ -274,6 +274,20 @@ def test_blocks_are_kept_for_the_next_row_of_windows_and_no_longer(
     assert {key[-1][1] for key in blocks._shared.blocks if key[0] == file} == {3072, 3584}
 
 
+def test_in_the_last_row_of_windows_only_the_last_blocks_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_scene(tmp_path / "a.tif", noise(3, 700, 4096), tiled=True, blockxsize=512, blockysize=512)
+    monkeypatch.setattr(blocks, "_BEHIND", 2)
+    for source in RasterSource(file).windows(512):
+        source.read()
+    # The windows of the first row are whole blocks, of which none is kept. Those of the last row, which begin in row
+    # 188, share blocks with nobody else; the last begins in column 3,584: what ends two windows before, by 2,560, is
+    # gone.
+    wanted = {(x, y) for x in (2560, 3072, 3584) for y in (0, 512)}
+    assert {key[-1][:2] for key in blocks._shared.blocks if key[0] == file} == wanted
+
+
 @pytest.mark.parametrize("options", [{}, {"nodata": 7}, {"colours": "rgba"}])
 def test_windows_of_whole_blocks_are_read_as_others(tmp_path: Path, options: dict) -> None:
     tiles = {"tiled": True, "blockxsize": 64, "blockysize": 64, "compress": "deflate", **options}

@@ -40,8 +40,8 @@ COORDINATES = 48
 _SAMPLE = 8192
 """The components are computed from this number of vectors, or up to twice as many."""
 
-_ROWS = 1024
-"""Vectors in memory at once: 4 MB of 512 float64, and several arrays of that size are computed from them."""
+_ROWS = 512
+"""Vectors in memory at once: 2 MB of 512 float64, and several arrays of that size are computed from them."""
 
 _COMMON = 0.9995
 """Share of the coordinates that the levels cover; what lies beyond is clipped, and the image's error includes that."""
@@ -108,7 +108,9 @@ def to_points(above: NDArray[np.float64], basis: NDArray[np.float32], middle: fl
     """Points float64 [n, K] of vectors float64 [n, C], from which the mean was already subtracted."""
     exact = basis.astype(np.float64)
     components = above @ exact
-    return np.column_stack([components, euclidean_lengths(above - components @ exact.T) - middle])
+    rest = components @ exact.T
+    np.subtract(above, rest, out=rest)
+    return np.column_stack([components, euclidean_lengths(rest) - middle])
 
 
 def euclidean_lengths(vectors: NDArray[np.floating]) -> NDArray[np.float64]:

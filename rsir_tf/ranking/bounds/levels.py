@@ -24,8 +24,8 @@ from rsir_tf.distances import to_float64
 from rsir_tf.errors import ArtifactError
 from rsir_tf.index.derived import SegmentVectors, in_blocks, read_arrays
 
-_SAMPLE = 4096
-"""The step is computed from this number of vectors, or up to twice as many."""
+_SAMPLE = 1024
+"""The step is computed from this number of vectors, or up to twice as many: half a million values of 512 channels."""
 
 _ROWS = 512
 """Vectors in memory at once: 2 MB of 512 float64, and several arrays of that size are computed from them."""
