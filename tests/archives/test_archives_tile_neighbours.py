@@ -65,7 +65,7 @@ def test_a_name_that_no_file_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_real_tiles(real_data) -> None:
-    folder = real_data("geo/hotosm-fair-banepa/oam")
+    folder = real_data("data/geo/hotosm-fair-banepa/oam")
     names = "OAM-{x}-{y}-{z}.tif"
     assert len(open_archive(folder, reading=Reading(tile_names=names))) == 48
     for wrong in ("OAM-{y}-{x}-{z}.tif", "OAM-{x}-{-y}-{z}.tif", "OAM-{-y}-{x}-{z}.tif"):
