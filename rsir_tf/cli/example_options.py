@@ -115,16 +115,16 @@ class ContentOptions(OptionGroup):
             typer.BadParameter: A share is no number.
         """
         known = index.settings.class_names
-        names = [
-            name.strip()
-            for text in self.shows or ()
-            for name in ([text] if text in known else next(csv.reader([text], skipinitialspace=True), []))
-        ]
-        wanted = dict.fromkeys(filter(None, names), 0.0)
+
+        def names(text: str) -> list[str]:
+            return [text] if text in known else next(csv.reader([text], skipinitialspace=True), [])
+
+        wanted = dict.fromkeys((name.strip() for text in self.shows or () for name in names(text) if name.strip()), 0.0)
         for text in self.share or ():
-            name, _, number = text.rpartition(":")
+            classes, _, number = text.rpartition(":")
             try:
-                wanted[name.strip() if name not in known else name] = float(number)
+                (name,) = names(classes)
+                wanted[name.strip()] = float(number)
             except ValueError as error:
                 raise typer.BadParameter(f"--share {text}: wanted CLASS:SHARE, such as dock:0.05") from error
         return wanted

@@ -24,7 +24,7 @@ def refuse_what_needs_an_image(given: dict[str, object]) -> None:
     """
     for option, value in given.items():
         if value:
-            raise typer.BadParameter(f"{option}: needs an image to search with")
+            raise typer.BadParameter(f"{option}: there is no image to search with")
 
 
 def ask(

@@ -92,8 +92,9 @@ Vectors = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Which vectors of regions are compared, for recnn and irm. unit: those scaled to length 1, so that only "
-        "their direction counts (the default of irm). raw: those of the model (the default of recnn, as in the paper).",
+        help="Which vectors of regions are compared, for recnn, irm and multiscale. unit: those scaled to length 1, so "
+        "that only their direction counts (the default of irm and multiscale). raw: those of the model (the default of "
+        "recnn, as in the paper).",
     ),
 ]
 Roots = Annotated[

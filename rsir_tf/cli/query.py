@@ -92,15 +92,18 @@ def command(
         typer.Option(
             metavar=options.SCHEME_NAMES,
             help="How images are compared. recnn: each region of the query with the nearest one of the image (the "
-            "paper's Eq. 3). recnn+: as a whole. irm: all regions with all regions, by the area that they cover. The "
-            "default is recnn+, or recnn if regions are asked for (--region, --at, --same-place, --matched-regions).",
+            "paper's Eq. 3). recnn+: as a whole. irm: all regions with all regions, by the area that they cover. "
+            "relations: by how classes lie to each other. relations-graph: as irm, and by what surrounds each region. "
+            "multiscale, multiscale+: as irm and recnn+, in two layers (index --layers conv4_3). The default is "
+            "recnn+, or recnn if regions are asked for (--region, --at, --same-place, --matched-regions).",
         ),
     ] = None,
     top: Annotated[
         int | None,
         typer.Option(
+            min=1,
             help="How many hits to print at most. The default is 10, or all of them with --within DISTANCE or "
-            "--same-place."
+            "--same-place.",
         ),
     ] = None,
     within: Annotated[
@@ -121,7 +124,7 @@ def command(
     content: ContentOptions,
     region: Annotated[
         int | None,
-        typer.Option(help="Search with one region of the query image: its number, as --scheme recnn --json prints it."),
+        typer.Option(help="Search with one region of the query image: its number, as --json prints it."),
     ] = None,
     at: Annotated[
         tuple[int, int] | None,
@@ -224,9 +227,11 @@ def command(
                 "--tags-overlap without --like": tags_overlap and not examples.like,
                 "--window, --bbox and --tile": part is not None,
                 "--montage, --matched-regions and --heatmap": pictures,
-                "how a query is read": reading,
-                "a setting that the index must have": required.named,
+                "--resolution, --bands, --stretch, --nodata and --tile-names": reading,
+                "--connectivity, --min-area, --convention, --pooling and --resize": required.named,
                 "--candidates": proposed.candidates,
+                "--scheme, --metric, --direction, --vectors, --expand, --mix and --rerank": not examples.several
+                and (scheme or metric or direction or vectors or stages.chosen),
             }
         )
         ranks, opened_index = prepare()

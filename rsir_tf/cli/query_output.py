@@ -230,7 +230,8 @@ def tell_problems(result: RankedHits) -> None:
     if result.never_shown:
         console.say(f"no image of the index shows {' or '.join(result.never_shown)}")
     elif not result.hits:
-        console.say("no image of the index is within the limits of this query")
+        shown = f"shows {' and '.join(result.shows)}" if result.shows else "is"
+        console.say(f"no image of the index {shown} within the limits of this query")
     problems = [picture for picture in result.pictures if picture.problem is not None]
     if problems:
         first = f"{problems[0].path}: {problems[0].problem}"

@@ -81,7 +81,7 @@ class SecondStages(OptionGroup):
         from rsir_tf.ranking import Expanded, ExpandedBoth, Mixed, Reranked, make_scheme
 
         if self.expand_both and self.expand is None:
-            raise typer.BadParameter("--expand-both stands beside --expand K")
+            raise typer.BadParameter("--expand-both needs --expand K")
         if (self.rerank is not None or self.expand_both) and top is not None and top > self.rerank_top:
             raise typer.BadParameter(f"--top {top} is more than the {self.rerank_top} images of --rerank-top")
         if self.expand is not None:

@@ -92,7 +92,7 @@ def class_numbers(index: StoredIndex, names: Collection[str]) -> list[int]:
             close = difflib.get_close_matches(name, known, n=1)
             raise InputError(
                 f"{index.path}: has no class {name!r}",
-                wanted=", ".join(known),
+                wanted=", ".join(f'"{each}"' if "," in each else each for each in known),
                 cure=f"did you mean {close[0]}?" if close else None,
             )
     return [known.index(name) for name in names]

@@ -99,7 +99,7 @@ def check_layers(layers: Sequence[str], description: ModelDescription) -> None:
         if layer not in description.layers:
             raise ModelError(
                 f"model {description.model_id} gives no features of {layer}",
-                wanted=" or ".join(description.layers) or "none but those of conv5_3",
+                wanted=" or ".join(("conv5_3", *description.layers)),
                 cure="export it again with `rsir-tf export --conv4`" if layer in FURTHER_LAYERS else None,
             )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsir_tf.archives import archive_hash, select
 from rsir_tf.artifacts import content_hash, disk_errors
+from rsir_tf.errors import ArtifactError
 from rsir_tf.locks import WriterLock
 from rsir_tf.presentation import check_report_target
 from rsir_tf.progress import Progress, silent
@@ -59,11 +60,17 @@ def compare_archive(
         The report's page.
 
     Raises:
-        ArtifactError: The report's folder holds other files, another process compares in this folder, or the disk is
-            full or read-only.
+        ArtifactError: The folder, or the report's, holds other files, another process compares in this folder, or the
+            disk is full or read-only.
         RsirError: As `compare_descriptors` and `index_archive`.
     """
     report = to / "report"
+    if to.is_dir() and not (to / LOCK).exists() and (other := next(to.iterdir(), None)):
+        raise ArtifactError(
+            f"{to}: is a folder with other things in it ({other.name} …)",
+            wanted="an earlier comparison, or a folder that is empty or not there yet",
+            cure="choose another name",
+        )
     check_report_target(report)
     ranked, training, details = _parts(archive, split)
     opened = None if index is None else open_index(index)

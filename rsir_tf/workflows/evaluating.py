@@ -79,12 +79,16 @@ def evaluate_index(
         progress: Called after each query.
 
     Raises:
-        InputError: The index has no image, or no scenes or tags for the relevance; or an option has no such value.
+        InputError: The index has no image, or no scenes or tags for the relevance; or an option has no such
+            value, or no scheme takes it; or two schemes have one name.
     """
     if len(index) == 0:
         raise InputError(f"{index.path}: holds no image", wanted="at least one")
     scenes, tags = index.images.scenes, index.images.tags
     built = make_schemes(schemes, metric=metric, direction=direction, vectors=vectors)
+    names = [scheme.name for scheme in built]
+    if len(set(names)) < len(names):
+        raise InputError(f"schemes are {', '.join(names)}", wanted="each name once, since tables go by name")
     rows = np.arange(len(index), dtype=np.int64)
     asking = rows if sets is None else sets.queries
     gallery = None

@@ -161,7 +161,7 @@ class RankedHits:
         return self.examples.likes[0] if self.examples else self.query
 
     def _asked_regions(self) -> list[dict[str, Any]]:
-        """The regions of the query image; there are none without one."""
+        """The regions of the query image, or the one that was picked; there are none without an image."""
         return []
 
 
@@ -200,7 +200,7 @@ class QueryResult(RankedHits):
                 "area": int(self.regions.areas[number]),
                 "box": self.regions.boxes[number].tolist(),
             }
-            for number in self.asked
+            for number in self.asked or range(len(self.regions))
         ]
 
 

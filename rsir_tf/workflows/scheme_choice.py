@@ -37,5 +37,7 @@ def query_scheme(
         metric = EXAMPLES_METRIC
     built = make_scheme(chosen, metric=metric, direction=direction, vectors=vectors)
     if one_region and built.asks_with != "regions":
-        raise InputError(f"one region is picked under scheme {built.name}", wanted=f"scheme {DEFAULT_REGION_SCHEME}")
+        raise InputError(
+            f"one region is picked under scheme {built.name}", wanted=f"scheme {DEFAULT_REGION_SCHEME} alone"
+        )
     return built

@@ -102,6 +102,12 @@ def test_tests_and_remarks_are_in_every_report(flat: Path, tmp_path: Path, again
         assert all(line in shown for line in found.remarks)
 
 
+def test_a_folder_with_other_things_is_not_taken_over(command: Callable, flat: Path) -> None:
+    ended = command("compare", flat, "--to", flat, *PLAIN)
+    assert (ended.code, ended.out) == (1, "")
+    assert "flat: is a folder with other things in it" in ended.err
+
+
 def test_against_what_is_not_compared(flat: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'recnn'; wanted one of statistics, which are compared"):
         compare_descriptors(open_archive(flat), tmp_path, descriptors=[Statistics()], intervals=True, against="recnn")

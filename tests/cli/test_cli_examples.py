@@ -79,7 +79,7 @@ def test_images_that_show_classes(halves: Path, asked: tuple, server: str, comma
     assert table[1].split() == ["1", "0.5000", "1.png", "0.5000"]
     ended = command("query", *asked, "--share", "blue:0.6")
     assert ended.code == 0
-    assert "no image of the index is within the limits" in ended.err
+    assert "no image of the index shows blue within the limits" in ended.err
     # As a filter of a query image and of marked images.
     image = (halves / "1.png", *asked, "--server", server)
     assert ids(command("query", *image, "--shows", "blue", "--json")) == ids(
@@ -104,9 +104,10 @@ def test_refused_examples_and_classes(halves: Path, asked: tuple, server: str, c
         (("--share", "red:2"), 1, "class 'red' is to cover 2.0 of an image; wanted a share from 0 to 1"),
         ((), 2, "images of the index by --like, or classes by --shows"),
         (("--together", "--like", "0.png"), 2, "--together is for several whole images"),
-        (("--shows", "red", "--montage", "m.png"), 2, "needs an image to search with"),
-        (("--like", "0.png", "--region", "1"), 2, "--region and --at: needs an image to search with"),
-        (("--shows", "red", "--tags-overlap"), 2, "--tags-overlap without --like: needs an image to search with"),
+        (("--shows", "red", "--montage", "m.png"), 2, "there is no image to search with"),
+        (("--shows", "red", "--scheme", "irm"), 2, "--scheme, --metric"),
+        (("--like", "0.png", "--region", "1"), 2, "--region and --at: there is no image to search with"),
+        (("--shows", "red", "--tags-overlap"), 2, "--tags-overlap without --like: there is no image to search with"),
     ):
         found = refused(*line)
         assert found[0] == code, found
@@ -128,4 +129,5 @@ def test_class_names_with_commas() -> None:
     assert parsed(["dock, ship", "dock"]) == {"dock": 0, "ship": 0}
     assert parsed(["roads, paved"]) == {"roads, paved": 0}
     assert parsed(['dock,"roads, paved"']) == {"dock": 0, "roads, paved": 0}
+    assert parsed(share=['"roads, paved":0.1', "roads, paved:0.2"]) == {"roads, paved": 0.2}
     assert parsed(["dock"], ["dock:0.05", "water: deep:0.5"]) == {"dock": 0.05, "water: deep": 0.5}

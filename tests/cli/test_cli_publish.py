@@ -63,7 +63,7 @@ def test_options_that_do_not_go_together(archive: Path, index: Path, server: str
         assert ended.code == 2
         assert words in " ".join(ended.err.replace("│", " ").split())
     ended = command("query", "--index", index, "--shows", "red:0.1", "--candidates", TO)
-    assert (ended.code, "--candidates: needs an image" in ended.err) == (2, True)
+    assert (ended.code, "--candidates: there is no image" in ended.err) == (2, True)
 
 
 def test_another_scheme_than_was_published(archive: Path, index: Path, server: str, command, local_qdrant) -> None:

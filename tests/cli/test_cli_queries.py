@@ -39,12 +39,10 @@ def test_query_as_json(colours: Path, tmp_path: Path, server: str, command) -> N
         # All pixels are bluest: one region, which matches the one region of each hit.
         wanted = [1] * 5 if scheme == "recnn" else [0] * 5
         assert [len(hit["matches"]) for hit in hits] == wanted
+        one = {"region": 0, "class": "blue", "box": [0, 0, 32, 32]}
+        assert found["regions"] == [{**one, "area": 32 * 32}]
         if scheme == "recnn":
-            one = {"region": 0, "class": "blue", "box": [0, 0, 32, 32]}
-            assert found["regions"] == [{**one, "area": 32 * 32}]
             assert hits[2]["matches"] == [{"query_region": 0, **one, "distance": hits[2]["distance"]}]
-        else:
-            assert found["regions"] == []
 
 
 def test_query_with_one_region(halves: Path, tmp_path: Path, server: str, command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,12 @@ def test_what_is_not_known_is_refused(index: Index) -> None:
     for scheme, options in (("other", {}), ("recnn+", {"metric": "l3"}), ("recnn", {"direction": "back"})):
         with pytest.raises(InputError, match="wanted"):
             make_scheme(scheme, **options)
-    # Also what the other scheme alone would look at.
-    with pytest.raises(InputError, match="direction is 'back'"):
-        evaluate_index(index, schemes=("recnn+",), direction="back")
-    with pytest.raises(InputError, match="metric is 'l3'"):
-        evaluate_index(index, schemes=("recnn",), metric="l3")
+    # Also what none of the schemes would look at.
+    for scheme, options in (("recnn+", {"direction": "both"}), ("recnn", {"metric": "cosine"})):
+        with pytest.raises(InputError, match=rf"is .* for {re.escape(scheme)}; wanted"):
+            evaluate_index(index, schemes=(scheme,), **options)
+    with pytest.raises(InputError, match=r"schemes are recnn\+, recnn\+; wanted each name once"):
+        evaluate_index(index, schemes=("recnn+", make_scheme("recnn+", metric="cosine")))
 
 
 @pytest.mark.parametrize("counts", [True, False])

@@ -86,17 +86,15 @@ def make_schemes(schemes: Iterable[str | Scheme], **options: Any) -> list[Scheme
         **options: As for `make_scheme`.
 
     Raises:
-        InputError: As for `make_scheme`; also where no scheme has the option, or its value is wrong for a scheme that
-            has it.
+        InputError: As for `make_scheme`; an option is refused only where none of the schemes has it.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    kinds = {name: scheme_kind(name) for name in SCHEMES}
+    schemes = list(schemes)
+    kinds = [scheme_kind(each) for each in schemes if isinstance(each, str)]
     for name, value in given.items():
-        owners = [kind for kind in kinds.values() if name in _options_of(kind)]
-        if not owners:
-            raise InputError(f"{name} is {value!r}", wanted=f"no {name}: no scheme has such an option")
-        for kind in owners:
-            kind(**{name: value})
+        if not any(name in _options_of(kind) for kind in kinds):
+            for kind in kinds:
+                _refuse_other(kind, name, value)
     return [
         make_scheme(each, **{name: given[name] for name in _options_of(scheme_kind(each)) if name in given})
         if isinstance(each, str)
