@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from rsir_tf.wording import without_keys
+
 
 class RsirError(Exception):
     """Base of every error that the package raises on purpose.
 
-    The text is one line: what was found, then what was wanted, then what to do.
+    The text is one line: what was found, then what was wanted, then what to do. Keys in URLs are left out of it.
 
     Args:
         found: What is wrong, beginning with the file, option or server.
@@ -15,15 +17,15 @@ class RsirError(Exception):
     """
 
     def __init__(self, found: str, *, wanted: str | None = None, cure: str | None = None) -> None:
-        self.found = found
+        self.found = without_keys(found)
         self.wanted = wanted
         self.cure = cure
-        parts = [found]
+        parts = [self.found]
         if wanted is not None:
             parts.append(f"wanted {wanted}")
         if cure is not None:
             parts.append(cure)
-        super().__init__(" ".join("; ".join(parts).split()))
+        super().__init__(without_keys(" ".join("; ".join(parts).split())))
 
 
 class InputError(RsirError):

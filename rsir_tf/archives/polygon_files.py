@@ -135,7 +135,10 @@ def _read(file: Path, layer: str | None, options: PolygonOptions) -> Vectors:
             wanted=f"--class-field NAME ({f'its fields are: {fields}' if fields else 'but it has no fields'}), or "
             "--class-name NAME where all have one",
         )
-    return read_vectors(file, layer, columns=[] if options.class_field is None else [options.class_field])
+    found = read_vectors(file, layer, columns=[] if options.class_field is None else [options.class_field])
+    if not len(found.geometries):
+        raise InputError(f"{file}: holds no feature", wanted="polygons")
+    return found
 
 
 def _names(vectors: Vectors, options: PolygonOptions) -> list[str | None]:

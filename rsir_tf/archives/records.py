@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,7 @@ class Archive:
         left_out: Files and folders below the root that are no part of the archive, and why.
         reading: How files become images. `Reading()`: each file is an ordinary picture.
         label_polygons: The polygons that all masks are made of, where they are; None otherwise.
+        notes: What is worth telling of scenes, to follow "the file", and the ids of those that it is true of.
     """
 
     root: Path
@@ -89,6 +90,7 @@ class Archive:
     left_out: tuple[LeftOut, ...] = ()
     reading: Reading = field(default_factory=Reading)
     label_polygons: LabelPolygons | None = None
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)

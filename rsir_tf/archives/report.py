@@ -182,7 +182,8 @@ class ArchiveReport:
             self.problems.append(all_void(self.masks_read, f"that of {self.masks_void[0]}").found)
         shown = [entry.name for entry in self.classes if entry.pixels]
         if len(shown) == 1 and len(self.classes) <= MEANT_TO_DIFFER:
-            self.problems.append(one_class(shown[0]).found)
+            only = one_class(shown[0])
+            self.problems.append(f"{only.found}; {only.cure}")
         if not self.images:
             self.problems.append("all windows are left out")
         if self.images == 1 and self.supervision:
@@ -285,8 +286,8 @@ def one_class(name: str, part: str = "") -> InputError:
     return InputError(
         f"every labelled pixel of the {part}masks is of class {name}: there is nothing to tell it from",
         wanted="a second class",
-        cure="take what is not of the class out of the label set's ignore_ids and ignore_colours, so that it counts as "
-        "another class, or list it as one",
+        cure="let what is not of the class be another one: take it out of the label set's ignore_ids and "
+        "ignore_colours, or list it as a class; with --label-polygons, say --outside CLASS",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from rsir_tf.archives.records import Archive, Record
 from rsir_tf.errors import InputError, why
 from rsir_tf.rasters import FileSource, RasterSource, is_url
+from rsir_tf.wording import without_keys
 
 _SHORTENED = re.compile(r"(https?|s3):/(?=[^/])")
 
@@ -21,7 +22,7 @@ def as_named(path: str | os.PathLike[str]) -> str:
 def read_url(url: str) -> Archive:
     """Make an archive of one scene behind a URL; nothing is fetched yet."""
     name = PurePosixPath(_id(url)).name
-    return _archive(Path(), [Record(name, RasterSource(url))], f"one scene, {url}")
+    return _archive(Path(), [Record(name, RasterSource(url))], f"one scene, {without_keys(url)}")
 
 
 def read_list(file: Path) -> Archive:

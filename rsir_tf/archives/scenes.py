@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False, progres
     if reading.tile_names is not None:
         refuse_misplaced([path_of(record.source.address) or "" for record in files], reading.tile_names, reading.recipe)
     refused: dict[str, InputError] = {}
+    notes: defaultdict[str, list[str]] = defaultdict(list)
     opened = in_threads(lambda each: _images(each, reading), files, threads=THREADS)
     for done, (record, found) in enumerate(zip(files, opened, strict=True), start=1):
         progress(done, len(files), record.id)
@@ -59,6 +61,8 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False, progres
             refused[record.id] = found
         else:
             records += found
+            for note in _notes(found):
+                notes[note].append(record.id)
     if not records:
         raise _nothing_left(archive, refused)
     left_out += _reasons(refused)
@@ -73,6 +77,7 @@ def read_by(archive: Archive, reading: Reading, *, strict: bool = False, progres
         left_out=(*archive.left_out, *left_out),
         remarks=(*archive.remarks, *tell_resampled(records)),
         reading=reading,
+        notes={note: tuple(names) for note, names in notes.items()},
     )
 
 
@@ -149,6 +154,11 @@ def _images(record: Record, reading: Reading) -> list[Record] | InputError:
         ]
     except InputError as error:
         return error
+
+
+def _notes(images: list[Record]) -> tuple[str, ...]:
+    """What is worth telling of the scene of some windows."""
+    return next((image.source.notes for image in images if isinstance(image.source, RasterSource)), ())
 
 
 def _reasons(refused: dict[str, InputError]) -> Iterator[LeftOut]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import re
 from collections import defaultdict
@@ -19,6 +20,9 @@ from rsir_tf.wording import counted
 
 KIND, VERSION = "split", 2
 """A split without a validation part is still written as version 1, which older programs read."""
+
+NAMED = 10
+"""Groups that an error names; of more, those whose names are like the one that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def group_split(
     else:
         chosen = set(test_groups)
         if unknown := sorted(chosen - known):
-            raise InputError(f"{archive.root}: has no group {unknown[0]!r}", wanted="of " + ", ".join(sorted(known)))
+            raise InputError(f"{archive.root}: has no group {unknown[0]!r}", wanted=_like(unknown[0], known))
     split = _divide(
         archive,
         lambda record: record.group in chosen,
@@ -289,6 +293,13 @@ def read_split(path: Path) -> Split:
 
 def _ordered(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\n{name}".encode()).digest())
+
+
+def _like(name: str, known: set[str]) -> str:
+    """Groups that may be meant by a name: all where they are few, else those with names like it."""
+    shown = sorted(known) if len(known) <= NAMED else difflib.get_close_matches(name, sorted(known), n=3, cutoff=0)
+    more = f" or {len(known) - len(shown):,} others" if len(shown) < len(known) else ""
+    return f"one of {', '.join(shown)}{more}"
 
 
 def _check_fractions(test: float | None, validation: float | None) -> None:

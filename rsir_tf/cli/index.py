@@ -181,6 +181,8 @@ def command(
 
         known = recorded_reading(to, images, name)
         archive = annotations.open(images, scenes, known=known, strict=strict)
+        for note, (first, *more) in archive.notes.items():
+            console.say(f"{first}{f' (and {len(more):,} more)' if more else ''}: {note}")
         _compare_with_card(connection, archive.reading)
         return archive if split is None else select(archive, read_split(split), part.value)
 

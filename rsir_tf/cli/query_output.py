@@ -12,7 +12,7 @@ from rsir_tf import __version__
 from rsir_tf.cli import console, options
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.presentation.tables import Table, console_table, visible
-from rsir_tf.wording import counted
+from rsir_tf.wording import counted, without_keys
 
 if TYPE_CHECKING:
     from rsir_tf.cli.example_options import ExampleOptions
@@ -234,7 +234,7 @@ def tell_problems(result: RankedHits) -> None:
         console.say(f"no image of the index {shown} within the limits of this query")
     problems = [picture for picture in result.pictures if picture.problem is not None]
     if problems:
-        first = f"{problems[0].path}: {problems[0].problem}"
+        first = f"{without_keys(problems[0].path)}: {problems[0].problem}"
         console.say(f"{len(problems)} of {len(result.hits)} hits are not what was indexed ({first}); {MOVED}")
 
 
@@ -263,7 +263,7 @@ def table(result: RankedHits, paths: bool) -> str:
         ]
     if paths:
         header.append("path")
-        rows = [[*row, picture.path] for row, picture in zip(rows, result.pictures, strict=True)]
+        rows = [[*row, without_keys(picture.path)] for row, picture in zip(rows, result.pictures, strict=True)]
     if any(picture.problem for picture in result.pictures):
         header.append("problem")
         rows = [[*row, picture.problem or ""] for row, picture in zip(rows, result.pictures, strict=True)]

@@ -238,15 +238,18 @@ def windows_together(reasons: Mapping[str, str]) -> list[str]:
         reasons: By id of the image.
 
     Returns:
-        One line an image; of windows, one line a scene, with how many they are and the first one's reason.
+        One line an image; of windows, one line a scene, with how many they are and the first one's reason, and after
+        them what is said of the scene itself.
     """
     found: dict[str, list[str]] = {}
     for image in reasons:
         window = re.fullmatch(r"(.+)/-?\d+_-?\d+", image)
         found.setdefault(window[1] if window else image, []).append(image)
-    return [
-        f"{images[0]}: {reasons[images[0]]}"
-        if len(images) == 1
-        else f"{scene}: {len(images):,} windows, the first is {images[0]}: {reasons[images[0]]}"
-        for scene, images in found.items()
-    ]
+    lines = []
+    for scene, images in found.items():
+        windows = [image for image in images if image != scene] or [scene]
+        line = f"{windows[0]}: {reasons[windows[0]]}"
+        if len(windows) > 1:
+            line = f"{scene}: {len(windows):,} windows, the first is {line}"
+        lines.append(line if scene in windows or scene not in reasons else f"{line}; {reasons[scene]}")
+    return lines

@@ -100,6 +100,8 @@ def command(
     with connection.open() as model, console.progress("segmenting") as tell:
         for source, target in targets:
             try:
+                for note in source.notes:  # Before hours of work: that a map will have no place, for example.
+                    console.say(f"{source}: {note}")
                 summary = segment_scene(source, model, target, polygons=polygons, progress=tell, **sizes)
             except InputError as error:
                 if not several:
@@ -108,8 +110,6 @@ def command(
                 console.complain(error)
                 continue
             summaries.append(summary)
-            for note in summary.notes:
-                console.say(f"{source}: {note}")
             if summary.areas_left_out:
                 console.say(
                     f"{polygons}: {counted(summary.areas_left_out, 'area')} left out for reaching beyond the Earth, as "
@@ -131,6 +131,7 @@ def _targets(sources: list[RasterSource], to: Path, several: bool, force: bool) 
         ArtifactError: A file is in the way.
     """
     from rsir_tf.presentation.maps.class_raster import check_class_target
+    from rsir_tf.rasters import is_url
 
     if not several:
         with options.usage_errors():
@@ -148,7 +149,8 @@ def _targets(sources: list[RasterSource], to: Path, several: bool, force: bool) 
         except InputError as error:
             console.complain(error)
             continue
-        target = to / f"{Path(source.path).stem}{ending}"
+        path = source.path.partition("?")[0] if is_url(source.path) else source.path
+        target = to / f"{Path(path).stem}{ending}"
         if target in targets:
             raise InputError(
                 f"{targets[target]} and {source} would both become {target}", cure="segment them into two folders"
@@ -173,7 +175,7 @@ def _text(summary: SegmentSummary) -> str:
     if summary.crs is not None:
         header.append("m²")
         areas = [entry.square_metres or 0.0 for entry in summary.classes if entry.pixels]
-        rows = [[*row, f"{area:,.0f}"] for row, area in zip(rows, areas, strict=True)]
+        rows = [[*row, f"{area:,.0f}" if area >= 10 else f"{area:.2g}"] for row, area in zip(rows, areas, strict=True)]
     lines = list(console_table(Table(header, rows, right=tuple(range(1, len(header))))))
     if summary.unknown:
         lines.append(counted(summary.unknown, "pixel shows nothing", "pixels show nothing"))

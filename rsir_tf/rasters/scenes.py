@@ -18,6 +18,7 @@ from rsir_tf.rasters.places import moved
 from rsir_tf.rasters.recipe import AS_IT_IS, Reading, Recipe, Tiling
 from rsir_tf.rasters.source import Fingerprint, Place
 from rsir_tf.rasters.warping import read_warped, scene_grid
+from rsir_tf.wording import without_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,8 +170,8 @@ class RasterSource:
 
     def __str__(self) -> str:
         if self.window is None:
-            return self.path
-        return f"{self.path}, window {' '.join(map(str, self.window))}"
+            return without_keys(self.path)
+        return f"{without_keys(self.path)}, window {' '.join(map(str, self.window))}"
 
     def _grid(self) -> tuple[Place | None, Window]:
         """The grid that the pixels lie on, and the part of it that is read."""

@@ -63,7 +63,8 @@ def read_vectors(
 
     name = os.fspath(path)
     if not Path(path).exists():
-        raise InputError(f"{name}: no such file", wanted=FORMATS, cure="check the path")
+        cure = "a layer is named as FILE|layername=LAYER" if "|" in name else "check the path"
+        raise InputError(f"{name}: no such file", wanted=FORMATS, cure=cure)
     try:
         layer = _layer(name, pyogrio.list_layers(path).tolist(), layer)
         known = [str(field) for field in pyogrio.read_info(path, layer=layer)["fields"]]

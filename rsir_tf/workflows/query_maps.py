@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rsir_tf.presentation.maps.geojson import Feature
+from rsir_tf.wording import without_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,6 +106,6 @@ def _properties(result: RankedHits, number: int) -> dict[str, Any]:
         "scheme": result.scheme,
         "scene": scene,
         "tags": None if tags is None else list(tags),
-        "path": result.pictures[number].path,
-        "address": result.pictures[number].address,
+        "path": without_keys(result.pictures[number].path),
+        "address": without_keys(result.pictures[number].address),
     }

@@ -213,7 +213,7 @@ def segment_scene(
     classes = Classes(description.class_names, class_colours(description.class_names))
     about = {
         "MODEL_ID": description.model_id,
-        "SOURCE": Path(source.path).name,
+        "SOURCE": Path(str(source)).name,
         "READING": source.recipe.describe() or "as it is",
         "WINDOWS": f"{window} pixels a side at most, of which a margin of {margin} is not kept",
     }

@@ -13,6 +13,7 @@ from rsir_tf import artifacts
 from rsir_tf.errors import InputError
 from rsir_tf.progress import Progress, silent
 from rsir_tf.rasters import path_of
+from rsir_tf.wording import without_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,8 +101,8 @@ def _batches(index: Index, with_place: bool, progress: Progress) -> Iterator[dic
         yield {
             "id": images.ids[part],
             "archive": images.archives[part],
-            "path": [path_of(address) or address for address in images.paths[part]],
-            "address": images.paths[part],
+            "path": [without_keys(path_of(address) or address) for address in images.paths[part]],
+            "address": [without_keys(address) for address in images.paths[part]],
             "scene": images.scenes[part],
             "tags": images.tags[part],
             "height": images.heights[part],

@@ -225,7 +225,7 @@ def write_similarity_map(found: SimilarityMap, to: Path) -> Path:
     picture = similarity_picture(
         found.distances,
         backdrop,
-        title=f"{Path(found.scene.path).name}: how near each place is to {Path(found.facts['QUERY']).name}",
+        title=f"{Path(str(found.scene)).name}: how near each place is to {Path(found.facts['QUERY']).name}",
         unit=f"{found.unit} distance, {found.facts['SCHEME']}",
         extent=(-x / found.step, -y / found.step, (width - x) / found.step, (height - y) / found.step),
         remarks=(f"Compared: {found.facts['COMPARED']}.",),

@@ -160,6 +160,18 @@ def test_masks_that_are_void_all_over_are_no_training(tmp_path: Path, draw_image
     assert "4 masks are void all over (first 0.png)" in report.remarks
 
 
+def test_masks_of_one_class_are_no_training_and_the_cure_is_told(
+    tmp_path: Path, draw_image: Draw, draw_mask: Draw
+) -> None:
+    for number in range(5):
+        draw_image(f"images/{number}.png")
+        draw_mask(f"masks/{number}.png", 1)
+    two = LabelSet("two", ("land", "water"), ids=(1, 2))
+    (problem,) = check_archive(open_archive(tmp_path, labels=two)).problems
+    assert problem.startswith("every labelled pixel of the masks is of class land: there is nothing to tell it from; ")
+    assert problem.endswith("with --label-polygons, say --outside CLASS")
+
+
 def test_one_image_alone_cannot_be_divided(tmp_path: Path, draw_image: Draw, draw_mask: Draw) -> None:
     draw_image("images/a.png")
     draw_mask("masks/a.png")

@@ -175,6 +175,10 @@ def test_broken_geometries_are_named_and_counted(written: Written) -> None:
     assert (classes[28:] == VOID).all()
     with pytest.raises(InputError, match="none of its 1 features is a polygon"):
         read(written([shapely.Point(1, 1)], "points.gpkg", kind=["a"]))
+    with pytest.raises(InputError, match=r"empty\.gpkg: holds no feature; wanted polygons"):
+        read(written([], "empty.gpkg", kind=[]))
+    with pytest.raises(InputError, match=r"layer=roofs: no such file; .*; a layer is named as FILE\|layername=LAYER"):
+        read("points.gpkg|layer=roofs")
 
 
 def test_nothing_is_guessed_of_the_options(written: Written) -> None:

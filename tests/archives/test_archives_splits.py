@@ -167,8 +167,12 @@ def test_groups_to_validate_on_are_neither_trained_nor_tested_on() -> None:
 
 
 def test_groups_that_are_wrong() -> None:
-    with pytest.raises(InputError, match=r"has no group 'tile 9'; wanted of tile 0, tile 1"):
+    with pytest.raises(InputError, match=r"has no group 'tile 9'; wanted one of tile 0, tile 1"):
         group_split(TILES, ["tile 3", "tile 9"])
+    with pytest.raises(
+        InputError, match=r"no group 'tile 420'; wanted one of tile 42, tile \d+, tile \d+ or 96 others"
+    ):
+        group_split(make_archive({"x": 99}, groups=99), ["tile 420"])
     with pytest.raises(InputError, match="10 images have no group"):
         group_split(SMALL)
     with pytest.raises(InputError, match="leaves 0 images to train and 32 to test"):

@@ -219,7 +219,7 @@ def test_a_split_by_groups(tmp_path: Path, command) -> None:
     assert json.loads((tmp_path / "named.json").read_text())["test"] == ["tile 2/a.png"]
     ended = command(*line, tmp_path / "other.json", "--test-group", "tile 4")
     assert ended.code == 1
-    assert "has no group 'tile 4'; wanted of tile 1, tile 2, tile 3" in ended.err
+    assert "has no group 'tile 4'; wanted one of tile 1, tile 2, tile 3" in ended.err
     ended = command(*line, tmp_path / "drawn.json", "--test", 0.4)  # round(0.4 · 3) = 1 group
     assert ended.err == "2 images to train on, 1 to test on, by group\n"
     ended = command(*line, tmp_path / "three.json", "--test", 0.4, "--validation", 0.3)

@@ -70,6 +70,19 @@ def test_scenes_are_indexed_told_of_and_gone_on_with(scenes: Path, tmp_path: Pat
     assert (east - west, north - south) == pytest.approx((640 / 71_700, 640 / 111_200), rel=0.01)
 
 
+def test_what_is_odd_about_scenes_is_told_once(tmp_path: Path, server: str, command) -> None:
+    (tmp_path / "scenes").mkdir()
+    for name in ("a.tif", "b.tif"):
+        with rasterio.open(
+            tmp_path / "scenes" / name, "w", driver="GTiff", width=96, height=32, count=3, dtype="uint8",
+            crs="EPSG:32632",
+        ) as scene:  # fmt: skip
+            scene.write(np.random.default_rng(0).integers(1, 255, (3, 32, 96), np.uint8))
+    ended = command("index", tmp_path / "scenes", "--to", tmp_path / "index", "--server", server, "--tile", 32)
+    note = "has a reference system and no transform: it is read as a picture without a place"
+    assert ended.err.splitlines()[0] == f"a.tif (and 1 more): {note}"
+
+
 def test_windows_of_an_index_are_evaluated_and_compared(tmp_path: Path, server: str, no_report: None, command) -> None:
     # A red and a blue scene of two windows each, in a folder for each class.
     for scene, band in (("fire/a.tif", 0), ("lake/b.tif", 2)):

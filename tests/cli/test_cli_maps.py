@@ -73,6 +73,27 @@ def test_a_scene_at_a_url_asks(scenes: tuple[Path, Path], options: tuple, comman
     assert (found["hits"][0]["id"], found["hits"][0]["distance"]) == ("2010.tif/64_32", 0)
 
 
+def test_the_key_in_a_url_is_kept_from_others(scenes: tuple[Path, Path], server: str, tmp_path: Path, command) -> None:
+    index, tables = tmp_path / "index", (tmp_path / "hits.geojson", tmp_path / "vectors.parquet")
+    with serving(scenes[0].parent) as web:
+        url = web.url("2010.tif?sig=s3cret")
+        made = command("index", url, "--tile", TILE, "--to", index, "--server", server)
+        assert made.code == 0, made.err
+        asked = command("query", url, *ASK, "--index", index, "--server", server, "--paths", "--geojson", tables[0])
+        assert asked.code == 0, asked.err
+        refused = command("query", web.url("lost.tif?sig=s3cret"), *ASK, "--index", index, "--server", server)
+        # A new key, for the same file: nothing is described again.
+        again = command("index", web.url("2010.tif?sig=n3w"), "--tile", TILE, "--to", index, "--server", server)
+        assert "0 added, 0 with known content" in again.err
+    assert command("share", index, "--to", tables[1]).code == 0
+    assert "lost.tif?sig=***: " in refused.err
+    written = [table.read_bytes() for table in tables]
+    said = "".join(ended.out + ended.err for ended in (made, asked, refused, again)).encode()
+    assert not any(key in text for text in (*written, said) for key in (b"s3cret", b"n3w"))
+    # The index itself has the key, of which it reads pictures of hits: the last one.
+    assert {path_of(address) for address in open_index(index).images.paths} == {web.url("2010.tif?sig=n3w")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -13,7 +13,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsir_tf.cli.scene_options import SceneOptions, join_ranges
+from rsir_tf.cli.scene_options import SceneOptions, join_ranges, windows_together
 from rsir_tf.rasters import Reading, Recipe, Tiling
 
 rasterio = pytest.importorskip("rasterio")
@@ -183,6 +183,15 @@ def test_a_damaged_scene_is_named_once(tmp_path: Path, server: str, command: Com
     assert (len(told), told[0].startswith(f"skipped {said}")) == (1, True)
 
 
+def test_a_scene_that_was_given_up_is_told_with_the_first_reason() -> None:
+    reasons = {"a.tif": "9 more were not tried", "a.tif/0_0": "no answer", "a.tif/32_0": "no", "b.tif/0_0": "cut off"}
+    assert windows_together({**reasons, "c.png": "no picture"}) == [
+        "a.tif: 2 windows, the first is a.tif/0_0: no answer; 9 more were not tried",
+        "b.tif/0_0: cut off",
+        "c.png: no picture",
+    ]
+
+
 def test_check_of_tiles_with_other_names(tmp_path: Path, command: Command) -> None:
     (tmp_path / "1/0").mkdir(parents=True)
     for name in ("a.tif", "1/0/1.tif"):
@@ -223,7 +232,7 @@ def test_split_by_scene(scenes: Path, tmp_path: Path, command: Command) -> None:
     wrong = command(*line, "--to", tmp_path / "other.json", "--test-group", "9.tif")
     assert (wrong.code, wrong.err) == (
         1,
-        f"rsir-tf: {scenes}: has no group '9.tif'; wanted of 0.tif, 1.tif, 2.tif\n",
+        f"rsir-tf: {scenes}: has no group '9.tif'; wanted one of 0.tif, 1.tif, 2.tif\n",
     )
 
 

@@ -63,12 +63,32 @@ def test_a_scene_behind_a_url_is_mapped_like_its_file(
         assert ended.code == 0, ended.err
         assert json.loads(ended.out)["source"] == web.url("cog.tif")
         assert web.sent > 0
+        signed = command("segment", web.url("cog.tif?sig=s3cret"), "--to", tmp_path / "s.tif", "--server", server)
+        assert signed.code == 0, signed.err
+        with rasterio.open(tmp_path / "s.tif") as found:
+            assert found.tags()["SOURCE"] == "cog.tif?sig=***"
         lost = command("segment", web.url("lost.tif"), "--to", tmp_path / "lost.tif", "--server", server)
     assert (lost.code, lost.err.count("\n")) == (1, 1)
     assert "lost.tif: " in lost.err
     with rasterio.open(maps[0]) as own, rasterio.open(maps[1]) as other:
         assert (own.crs, own.transform) == (other.crs, other.transform)
         np.testing.assert_array_equal(own.read(), other.read())
+
+
+def test_what_is_odd_about_a_scene_is_told_before_the_work(tmp_path: Path, server: str, command) -> None:
+    from rasterio.control import GroundControlPoint
+
+    points = [GroundControlPoint(row, column, 9 + column / 1e4, 49 - row / 1e4) for row in (0, 9) for column in (0, 9)]
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", count=3, height=32, width=32, dtype="uint8") as file:
+        file.write(np.full((3, 32, 32), 9, np.uint8))
+        file.gcps = (points, rasterio.CRS.from_epsg(4326))
+    to = ("--to", tmp_path / "c.tif", "--polygons", tmp_path / "c.geojson")
+    ended = command("segment", tmp_path / "a.tif", *to, "--server", server)
+    assert ended.code == 1
+    told, refused = ended.err.splitlines()
+    assert told.endswith("a.tif: has 4 ground control points and no transform: without --resolution it is read as a "
+                         "picture without a place")  # fmt: skip
+    assert "c.geojson" in refused
 
 
 def test_several_sources_go_into_a_folder_and_a_bad_one_stops_none(tmp_path: Path, server: str, command) -> None:
