@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,7 @@ def check(index: Index, query: np.ndarray, hits: list, brute: np.ndarray) -> Non
 
 def check_irm(index: Index, image: ImageFeatures, scheme: Any, hits: tuple) -> None:
     """Check that these are the hits of a search that measures every image, with the same distances."""
-    (slow,) = brute_force.nearest(scheme, index.vectors, [image], len(hits), [index.vectors.live])
+    measure = partial(brute_force.all_distances, scheme)
+    (slow,) = brute_force.nearest_measured(measure, index.vectors, [image], len(hits), [index.vectors.live])
     if [(int(index.vectors.positions[hit.row]), hit.distance) for hit in hits] != slow:
         raise SystemExit(f"integrated matching found {hits} where brute force found {slow}")

@@ -3,7 +3,7 @@
 The formats: `query Q0 image rank score run` and `query 0 image relevance`, a line each (trec_eval's README). Tools
 order by score and not by rank, and equal scores by name, so the score is a whole number that falls by 1 with each rank;
 the distance is not in these files. Fields are divided by white space, so white space, % and control characters in an id
-are written as in a URL: %20 is a space.
+or the name of a run are written as in a URL: %20 is a space.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def run_lines(rankings: Iterable[tuple[str, Iterable[str]]], run: str, *, images
         run: The run's name.
         images: The largest number of images in a ranking; trec_eval holds scores exactly up to 2²⁴.
     """
+    run = trec_name(run)
     for query, ranked in rankings:
         name = trec_name(query)
         for rank, image in enumerate(ranked, start=1):

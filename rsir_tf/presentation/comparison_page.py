@@ -207,4 +207,9 @@ def _save(file: Path, content: bytes, words: str) -> Picture:
 
 
 def _file(to: Path, kind: str, scheme: str) -> Path:
-    return to / f"{kind}_{urllib.parse.quote(scheme.replace('+', '_plus'), safe='')}.png"
+    return to / f"{kind}_{in_file_names(scheme)}.png"
+
+
+def in_file_names(scheme: str) -> str:
+    """A scheme's name as part of the names of files: "recnn+, expanded by 5" is recnn_plus_expanded_by_5."""
+    return urllib.parse.quote(re.sub(r",?\s", "_", scheme.replace("+", "_plus")), safe="")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rsir_tf.distances import pairwise_distances
 from rsir_tf.errors import InputError
 from rsir_tf.ranking.images import HeldBlock
-from rsir_tf.ranking.scheme import ImageFeatures, Match
+from rsir_tf.ranking.scheme import ImageFeatures, Match, matches_with
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -81,9 +81,5 @@ def matching_regions(query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, .
     apart = apart + np.abs(shares[0][:, None] - shares[1]) / 2
     apart[query.classes[own][:, None] != hit.classes[others]] = np.inf
     nearest = apart.argmin(axis=1)
-    boxes, classes = hit.boxes[others].tolist(), hit.classes[others].tolist()
-    return tuple(
-        Match(region, int(others[at]), float(row[at]), classes[at], tuple(boxes[at]))
-        for region, at, row in zip(own.tolist(), nearest.tolist(), apart, strict=True)
-        if np.isfinite(row[at])
-    )
+    pairs = zip(own.tolist(), others[nearest].tolist(), apart.min(axis=1).tolist(), strict=True)
+    return matches_with(hit, (pair for pair in pairs if np.isfinite(pair[2])))

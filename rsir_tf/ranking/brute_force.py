@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +16,7 @@ from rsir_tf.processors import in_threads
 from rsir_tf.ranking.images import ImageBlock, image_blocks
 from rsir_tf.ranking.scheme import Found, ImageFeatures, Scheme
 
-
-def nearest(
-    scheme: Scheme,
-    stored: StoredVectors,
-    queries: Sequence[ImageFeatures],
-    top: int,
-    wanted: Sequence[NDArray[np.bool_]],
-) -> list[Found]:
-    """Like `Quick.nearest`, but for any scheme."""
-    return nearest_measured(functools.partial(all_distances, scheme), stored, queries, top, wanted)
+Asked = TypeVar("Asked")
 
 
 def nearest_measured(
@@ -64,9 +56,9 @@ def all_distances(
 
 
 def all_distances_in_threads(
-    measure: Callable[[Sequence[ImageFeatures], ImageBlock], NDArray[np.float64]],
+    measure: Callable[[Sequence[Asked], ImageBlock], NDArray[np.float64]],
     stored: StoredVectors,
-    queries: Iterable[ImageFeatures],
+    queries: Iterable[Asked],
     wanted: NDArray[np.bool_],
 ) -> Iterator[NDArray[np.float64]]:
     """Like `RanksArchives.all_distances`: blocks of images are spread over the cores, several queries at a time.
@@ -74,7 +66,7 @@ def all_distances_in_threads(
     Args:
         measure: Gives float64 [Q, k], the distances from queries to the images of a block.
         stored: The vectors of the index.
-        queries: Any number.
+        queries: Any number, in any form that `measure` takes.
         wanted: bool [P].
     """
     blocks = image_blocks(stored, wanted)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.ranking.scheme import Field, ImageFeatures, Match
+from rsir_tf.ranking.scheme import Field, ImageFeatures, Match, matches_with
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -48,17 +48,8 @@ class Shown:
         """
         shown = np.flatnonzero(np.isin(hit.classes, self.classes))
         shown = shown[np.argsort(-hit.areas[shown], kind="stable")]
-        whole, boxes = hit.areas.sum(), hit.boxes.tolist()
-        return tuple(
-            Match(
-                self.classes.index(int(hit.classes[at])),
-                at,
-                float(1 - hit.areas[at] / whole),
-                int(hit.classes[at]),
-                tuple(boxes[at]),
-            )
-            for at in shown.tolist()
-        )
+        apart = (1 - hit.areas / hit.areas.sum()).tolist()
+        return matches_with(hit, ((self.classes.index(hit.classes[at]), at, apart[at]) for at in shown.tolist()))
 
 
 def class_shares(images: ImageBlock, classes: Sequence[int]) -> NDArray[np.float64]:

@@ -27,9 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.images import HeldBlock, image_at
-from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match, Scheme
+from rsir_tf.ranking.scheme import ImageFeatures, Scheme
 from rsir_tf.ranking.stages import Reranked, Stage
 from rsir_tf.ranking.whole_archives import all_distances
 
@@ -82,41 +81,15 @@ class ByExamples(Stage):
         if self.method == "classifier" and not (self.unlikes or self.sample):
             raise InputError("a classifier has only examples of one kind", wanted="one that is not liked, or a sample")
 
-    @property
-    def name(self) -> str:
-        """For example "irm, 3 likes and 1 unlike by rocchio"; the query is one of the likes."""
-        return f"{self.first.name}{self._named}"
-
-    @property
-    def title(self) -> str:
-        """For example "IRM, 3 likes and 1 unlike by rocchio"."""
-        return f"{self.first.title}{self._named}"
-
-    @property
-    def _named(self) -> str:
-        likes, unlikes = 1 + len(self.likes), len(self.unlikes)
+    def _named(self, first: str, second: str = "") -> str:
+        likes, unlikes = 1 + len(self.likes), len(self.unlikes)  # The query is one of the likes.
         others = f" and {unlikes} unlike{'s' * (unlikes != 1)}" if unlikes else ""
-        return f", {likes} like{'s' * (likes != 1)}{others} by {self.method}"
-
-    @property
-    def reads(self) -> tuple[Field, ...]:
-        """The fields that the first scheme reads."""
-        return self.first.reads
+        return f"{first}, {likes} like{'s' * (likes != 1)}{others} by {self.method}"
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """See `rocchio_distances` and `classifier_distances`."""
         examples = self._examples(query)
         return self._joined(examples, np.array([self.first.distances(each, images) for each in examples]))
-
-    def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
-        """The regions of the query itself that explain a hit."""
-        return self.first.matches(query, hit)
-
-    def nearest(
-        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
-    ) -> list[Found]:
-        """See `Quick.nearest`. All wanted images are measured."""
-        return brute_force.nearest_measured(self.all_distances, stored, queries, top, wanted)
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]

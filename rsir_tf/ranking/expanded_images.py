@@ -48,15 +48,8 @@ class ExpandedBoth(Expanded):
                 wanted="a scheme that compares one vector per image, such as recnn+",
             )
 
-    @property
-    def name(self) -> str:
-        """For example "recnn+, both expanded by 5"."""
-        return f"{self.first.name}, both expanded by {self.hits}"
-
-    @property
-    def title(self) -> str:
-        """For example "ReCNN+, both expanded by 5"."""
-        return f"{self.first.title}, both expanded by {self.hits}"
+    def _named(self, first: str, second: str = "") -> str:
+        return f"{first}, both expanded by {self.hits}"
 
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsir_tf.distances import to_float32
 from rsir_tf.index.segment import Segment
 from rsir_tf.index.vectors import StoredVectors
-from rsir_tf.ranking.scheme import IMAGE_FIELDS, REGION_FIELDS, ImageFeatures, joined_borders
+from rsir_tf.ranking.scheme import FIELDS, IMAGE_FIELDS, REGION_FIELDS, ImageFeatures, joined_borders
 
 IMAGES_PER_BLOCK = 1024
 
@@ -157,53 +157,19 @@ class _ImageOfBlock(ImageFeatures):
         object.__setattr__(self, "_block", block)
         object.__setattr__(self, "_at", at)
 
-    def _own(self, name: str) -> NDArray[Any]:
-        starts = self._block.starts
-        values: NDArray[Any] = getattr(self._block, name)
-        return values[starts[self._at] : starts[self._at + 1]]
-
-    @property
-    def classes(self) -> NDArray[np.int32]:
-        return self._own("classes")
-
-    @property
-    def areas(self) -> NDArray[np.int64]:
-        return self._own("areas")
-
-    @property
-    def boxes(self) -> NDArray[np.int32]:
-        return self._own("boxes")
-
-    @property
-    def centroids(self) -> NDArray[np.float32]:
-        return self._own("centroids")
-
-    @property
-    def recnn(self) -> NDArray[np.float32]:
-        return self._own("recnn")
-
-    @property
-    def borders(self) -> NDArray[np.int32]:
-        first, last = self._block.border_starts[self._at : self._at + 2].tolist()
-        start: int = self._block.starts[self._at]
-        return self._block.borders[first:last] - np.array([start, start, 0], np.int32)
-
-    @property
-    def edge(self) -> NDArray[np.int32]:
-        return self._own("edge")
-
-    @property
-    def recnn_plus(self) -> NDArray[np.float32]:
-        return np.asarray(self._block.recnn_plus[self._at], dtype=np.float32)
-
-    @property
-    def recnn_conv4_3(self) -> NDArray[np.float32] | None:
-        return None if self._block.recnn_conv4_3 is None else self._own("recnn_conv4_3")
-
-    @property
-    def recnn_plus_conv4_3(self) -> NDArray[np.float32] | None:
-        vectors = self._block.recnn_plus_conv4_3
-        return None if vectors is None else vectors[self._at]
+    def __getattr__(self, name: str) -> Any:
+        """Called where a field has not been read yet."""
+        if name not in FIELDS:
+            raise AttributeError(name)
+        values = getattr(self._block, name)
+        first, last = self._block.starts[self._at : self._at + 2].tolist()
+        if name == "borders":
+            begin, end = self._block.border_starts[self._at : self._at + 2].tolist()
+            values = values[begin:end] - np.array([first, first, 0], np.int32)
+        elif values is not None:
+            values = values[self._at] if name in IMAGE_FIELDS else values[first:last]
+        object.__setattr__(self, name, values)
+        return values
 
 
 def image_blocks(stored: StoredVectors, wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.int64], ImageBlock]]:

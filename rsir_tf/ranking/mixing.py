@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.errors import InputError
-from rsir_tf.ranking import brute_force
-from rsir_tf.ranking.scheme import Found, ImageFeatures, Match, Scheme
+from rsir_tf.ranking.scheme import ImageFeatures, Match, Scheme
 from rsir_tf.ranking.stages import StageOfTwo
 from rsir_tf.ranking.whole_archives import all_distances
 
@@ -48,15 +47,8 @@ class Mixed(StageOfTwo):
         if not 0 <= self.share <= 1:
             raise InputError(f"the share of {self.second.name} is {self.share}", wanted="a number from 0 to 1")
 
-    @property
-    def name(self) -> str:
-        """For example "irm with 0.05 relations"."""
-        return f"{self.first.name} with {self.share:g} {self.second.name}"
-
-    @property
-    def title(self) -> str:
-        """For example "IRM with 0.05 Relations"."""
-        return f"{self.first.title} with {self.share:g} {self.second.title}"
+    def _named(self, first: str, second: str = "") -> str:
+        return f"{first} with {self.share:g} {second}"
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """The distances if only these images are searched."""
@@ -65,12 +57,6 @@ class Mixed(StageOfTwo):
     def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
         """The regions that explain a hit to the first scheme, or to the second one where the first one names none."""
         return self.first.matches(query, hit) or self.second.matches(query, hit)
-
-    def nearest(
-        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
-    ) -> list[Found]:
-        """See `Quick.nearest`. Both schemes measure all wanted images."""
-        return brute_force.nearest_measured(self.all_distances, stored, queries, top, wanted)
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]

@@ -84,6 +84,17 @@ def match(
     return total, steps
 
 
+def partners(apart: NDArray[np.float64], query: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.intp]:
+    """For each region of the query, the region of one other image that most of its mass is matched with: intp [m].
+
+    The arguments are those of `match` for one image: float64 [m, n], [m] and [n].
+    """
+    moved = np.zeros(apart.size)
+    for pairs, masses in match(apart[None], query, other[None])[1]:
+        moved[pairs] += masses
+    return np.asarray(moved.reshape(apart.shape).argmax(axis=1))
+
+
 def least_distances(
     apart: NDArray[np.floating], query: NDArray[np.floating], shares: NDArray[np.floating], starts: NDArray[np.int64]
 ) -> NDArray[np.float64]:

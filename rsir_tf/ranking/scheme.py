@@ -128,6 +128,14 @@ class Match:
     box: tuple[int, int, int, int]
 
 
+def matches_with(hit: ImageFeatures, pairs: Iterable[tuple[int, int, float]]) -> tuple[Match, ...]:
+    """Matches of a query's regions with regions of a hit; each pair is (query region, region, distance)."""
+    boxes = hit.boxes.tolist()
+    return tuple(
+        Match(own, region, distance, int(hit.classes[region]), tuple(boxes[region])) for own, region, distance in pairs
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One image that was found.
@@ -235,7 +243,7 @@ def check_index(scheme: Scheme, index: StoredIndex) -> None:
 
 @runtime_checkable
 class RanksArchives(Protocol):
-    """A scheme that can use all images as queries, quicker than one query after another."""
+    """A scheme that measures all images for many queries, quicker than one query after another."""
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
@@ -251,6 +259,11 @@ class RanksArchives(Protocol):
             float64 [P], by position; NaN for images that are not wanted.
         """
         ...
+
+
+@runtime_checkable
+class RanksAlone(Protocol):
+    """A scheme that ranks an archive more quickly than by its `all_distances`."""
 
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range

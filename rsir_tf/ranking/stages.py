@@ -27,7 +27,7 @@ from rsir_tf.ranking.scheme import (
     check_index,
     joined_borders,
 )
-from rsir_tf.ranking.whole_archives import all_distances, rankings_by_distance
+from rsir_tf.ranking.whole_archives import all_distances
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -45,6 +45,34 @@ class Stage:
     derived_files: ClassVar[tuple[()]] = ()
 
     @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """Those that the stage asks."""
+        return (self.first,)
+
+    @property
+    def name(self) -> str:
+        """For example "recnn+, expanded by 5"."""
+        return self._named(*(scheme.name for scheme in self.schemes))
+
+    @property
+    def title(self) -> str:
+        """For example "ReCNN+, expanded by 5"."""
+        return self._named(*(scheme.title for scheme in self.schemes))
+
+    def _named(self, first: str, second: str = "") -> str:
+        """What the stage is called, by what its schemes are called."""
+        raise NotImplementedError
+
+    @property
+    def reads(self) -> tuple[Field, ...]:
+        """The fields that any of its schemes reads."""
+        return tuple(dict.fromkeys(field for scheme in self.schemes for field in scheme.reads))
+
+    def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
+        """The regions of the query itself that explain a hit to the first scheme."""
+        return self.first.matches(query, hit)
+
+    @property
     def asks_with(self) -> Literal["regions", "image"]:
         """As the first scheme."""
         return self.first.asks_with
@@ -56,15 +84,8 @@ class Stage:
 
     def check_index(self, index: StoredIndex) -> None:
         """See `ChecksIndex.check_index`: what each of its schemes says."""
-        for scheme in (self.first, getattr(self, "second", None)):
-            if scheme is not None:
-                check_index(scheme, index)
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        return rankings_by_distance(self, stored, positions, queries)  # type: ignore[arg-type]
+        for scheme in self.schemes:
+            check_index(scheme, index)
 
 
 class StageOfTwo(Stage):
@@ -73,14 +94,14 @@ class StageOfTwo(Stage):
     second: Scheme
 
     @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """Both."""
+        return (self.first, self.second)
+
+    @property
     def asks_with(self) -> Literal["regions", "image"]:
         """Single regions can be a query where both schemes take them."""
         return self.first.asks_with if self.first.asks_with == self.second.asks_with else "image"
-
-    @property
-    def reads(self) -> tuple[Field, ...]:
-        """The fields that both schemes read."""
-        return tuple(dict.fromkeys((*self.first.reads, *self.second.reads)))
 
 
 @dataclass(frozen=True)
@@ -118,15 +139,8 @@ class Expanded(Stage):
         if not self.power >= 0:
             raise InputError(f"the power of similarities is {self.power}", wanted="at least 0")
 
-    @property
-    def name(self) -> str:
-        """For example "recnn+, expanded by 5"."""
-        return f"{self.first.name}, expanded by {self.hits}"
-
-    @property
-    def title(self) -> str:
-        """For example "ReCNN+, expanded by 5"."""
-        return f"{self.first.title}, expanded by {self.hits}"
+    def _named(self, first: str, second: str = "") -> str:
+        return f"{first}, expanded by {self.hits}"
 
     @property
     def reads(self) -> tuple[Field, ...]:
@@ -139,10 +153,6 @@ class Expanded(Stage):
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """The distances from the query alone, which find its first hits."""
         return self.first.distances(query, images)
-
-    def matches(self, query: ImageFeatures, hit: ImageFeatures) -> tuple[Match, ...]:
-        """The regions of the query itself that explain a hit."""
-        return self.first.matches(query, hit)
 
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
@@ -217,15 +227,8 @@ class Reranked(StageOfTwo):
         if isinstance(self.top, bool) or not isinstance(self.top, int) or self.top < 1:
             raise InputError(f"{self.top!r} images are to be ranked again", wanted="a whole number of at least 1")
 
-    @property
-    def name(self) -> str:
-        """For example "recnn+, first 100 by irm"."""
-        return f"{self.first.name}, first {self.top} by {self.second.name}"
-
-    @property
-    def title(self) -> str:
-        """For example "ReCNN+, first 100 by IRM"."""
-        return f"{self.first.title}, first {self.top} by {self.second.title}"
+    def _named(self, first: str, second: str = "") -> str:
+        return f"{first}, first {self.top} by {second}"
 
     def distances(self, query: ImageFeatures, images: ImageBlock) -> NDArray[np.float64]:
         """The distances of the second scheme."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from rsir_tf.index.vectors import StoredVectors
 from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.divided import DividedVectors
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import Found, ImageFeatures, Quick, RanksArchives, Scheme, check_index
+from rsir_tf.ranking.scheme import Found, ImageFeatures, Quick, RanksAlone, RanksArchives, Scheme, check_index
 from rsir_tf.vector_rankings import nearest_first
 
 
@@ -23,12 +24,12 @@ def nearest(
     top: int,
     wanted: Sequence[NDArray[np.bool_]],
 ) -> list[Found]:
-    """Like `Quick.nearest`, but for any scheme: quickly where it can."""
+    """Like `Quick.nearest`, but for any scheme: quickly where it can; otherwise all wanted images are measured."""
     if isinstance(stored, DividedVectors) and stored.asks_parts(scheme):
         return stored.nearest(scheme, queries, top, wanted)
     if isinstance(scheme, Quick):
         return scheme.nearest(stored, queries, top, wanted)
-    return brute_force.nearest(scheme, stored, queries, top, wanted)
+    return brute_force.nearest_measured(functools.partial(all_distances, scheme), stored, queries, top, wanted)
 
 
 def all_distances(
@@ -45,7 +46,7 @@ def all_distances(
 def rankings_by_distance(
     scheme: Scheme, stored: StoredVectors, positions: NDArray[np.int64], queries: range
 ) -> Iterator[NDArray[np.int64]]:
-    """Like `RanksArchives.rankings`, for any scheme, from its distances."""
+    """Like `RanksAlone.rankings`, for any scheme, from its distances."""
     wanted = np.zeros(len(stored), dtype=bool)
     wanted[positions] = True
     asked = (image_at(stored, position) for position in positions[queries.start : queries.stop].tolist())
@@ -70,7 +71,7 @@ def archive_rankings(
     """
     check_index(scheme, index)
     positions = index.vectors.positions[rows]
-    if isinstance(scheme, RanksArchives):
+    if isinstance(scheme, RanksAlone):
         ranked = scheme.rankings(index.vectors, positions, queries)
     else:
         ranked = rankings_by_distance(scheme, index.vectors, positions, queries)

@@ -65,13 +65,13 @@ def compare_archive(
         RsirError: As `compare_descriptors` and `index_archive`.
     """
     report = to / "report"
+    check_report_target(report)
     if to.is_dir() and not (to / LOCK).exists() and (other := next(to.iterdir(), None)):
         raise ArtifactError(
             f"{to}: is a folder with other things in it ({other.name} …)",
             wanted="an earlier comparison, or a folder that is empty or not there yet",
             cure="choose another name",
         )
-    check_report_target(report)
     ranked, training, details = _parts(archive, split)
     opened = None if index is None else open_index(index)
     with disk_errors(to):

@@ -14,9 +14,6 @@ from rsir_tf.rasters import is_tiff
 from rsir_tf.workflows.shown_extremes import extremes_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rsir_tf.archives import Archive
     from rsir_tf.workflows.comparing import Comparison
 
@@ -96,7 +93,7 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
         InputError: An image that is shown can no longer be read.
     """
     rows = PUBLISHED_UC_MERCED if published else None
-    found, unread = comparison.evaluation, _unread(comparison)
+    found, records, unread = comparison.evaluation, comparison.records, _unread(comparison)
     remarks = [*comparison.remarks, *unread]
     write_report(to, found, title=title, published=rows, remarks=remarks, tests=comparison.tests)
     write_json(to / "comparison.json", manifest("comparison", COMPARISON_VERSION, **comparison.to_json()))
@@ -109,24 +106,14 @@ def write_comparison(to: Path, comparison: Comparison, *, title: str, published:
             comparison.average_precision,
             comparison.first_hits,
             comparison.relevant,
-            [record.scene for record in comparison.records],
-            _Pictures(comparison),
+            [record.scene for record in records],
+            lambda row: (records[row].id, records[row].source.read()),
         ),
         tests=comparison.tests,
         published=rows,
         remarks=comparison.remarks,
         unread=unread,
     )
-
-
-class _Pictures:
-    """Reads an image as it is asked for."""
-
-    def __init__(self, comparison: Comparison) -> None:
-        self.records = comparison.records
-
-    def __call__(self, row: int) -> tuple[str, NDArray[np.uint8]]:
-        return self.records[row].id, self.records[row].source.read()
 
 
 def _unread(comparison: Comparison) -> list[str]:

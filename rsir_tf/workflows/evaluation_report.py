@@ -15,7 +15,7 @@ from rsir_tf.errors import RsirError
 from rsir_tf.evaluation import PUBLISHED_UC_MERCED, Evaluation
 from rsir_tf.evaluation.trec import qrels_lines, run_lines
 from rsir_tf.presentation import scale, write_report
-from rsir_tf.presentation.comparison_page import write_comparison_page
+from rsir_tf.presentation.comparison_page import in_file_names, write_comparison_page
 from rsir_tf.rasters import open_source
 from rsir_tf.workflows.ranking_records import RankingRecord
 from rsir_tf.workflows.shown_extremes import extremes_of
@@ -36,7 +36,7 @@ SIDE = 256
 
 def run_name(scheme: str) -> str:
     """The file of a scheme's rankings."""
-    return f"rankings_{scheme.replace('+', '_plus')}.run"
+    return f"rankings_{in_file_names(scheme)}.run"
 
 
 def write_evaluation(

@@ -71,6 +71,9 @@ def test_trec_eval_gives_the_same_figures(index: Path, tmp_path: Path, command: 
             assert float(row["p_at_2"]) == pytest.approx(figures["P_2"])
             assert float(row["recall_at_2"]) == pytest.approx(figures["recall_2"])
         assert np.mean([figures["map"] for figures in theirs.values()]) == pytest.approx(found[scheme]["map"])
+    # The name of a scheme with a second stage has spaces.
+    assert command("evaluate", index, "--scheme", "recnn", "--expand", 1, counts, "--report", report).code == 0
+    assert len(judged(report, "recnn_expanded_by_1", {"map"})) == len(theirs)
     # The one image of its scene finds itself or nothing.
     lone = [row for row in rows if row["query"] == "d/1.png"]
     wanted = ("1", "1.0") if counts == "--query-counts" else ("0", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies
@@ -154,7 +156,8 @@ def test_search_equals_brute_force(many, vectors, top, monkeypatch):
         hits = search(index, features(query), scheme, top=top).hits
         wanted = sorted((literally(query, each, vectors == "unit"), each.id) for each in entries)
         np.testing.assert_allclose([hit.distance for hit in hits], [far for far, _ in wanted[:top]], atol=1e-12)
-        slow = brute_force.nearest(scheme, index.vectors, [features(query)], top, [index.vectors.live])[0]
+        measure = partial(brute_force.all_distances, scheme)
+        (slow,) = brute_force.nearest_measured(measure, index.vectors, [features(query)], top, [index.vectors.live])
         assert [(index.vectors.positions[hit.row], hit.distance) for hit in hits] == slow
 
 

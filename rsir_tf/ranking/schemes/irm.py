@@ -30,9 +30,8 @@ from rsir_tf.ranking.bounds.matchings import MatchedImages, matching_intervals
 from rsir_tf.ranking.bounds.sampling import WORTH_SAMPLING, component_bounds, has_components, worth_looking
 from rsir_tf.ranking.bounds.search_bounds import reach
 from rsir_tf.ranking.bounds.unit_lengths import UnitLengths
-from rsir_tf.ranking.region_matching import area_shares, least_distances, match, require_vectors
-from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
-from rsir_tf.ranking.whole_archives import rankings_by_distance
+from rsir_tf.ranking.region_matching import area_shares, least_distances, match, partners, require_vectors
+from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match, matches_with
 
 if TYPE_CHECKING:
     from rsir_tf.index.vectors import StoredVectors
@@ -99,15 +98,8 @@ class IRM:
         if not len(query.recnn) or not len(hit.recnn):
             return ()
         apart = np.asarray(pairwise_distances(self._scaled(query.recnn), self._scaled(hit.recnn), "l2"), np.float64)
-        _, steps = match(apart[None], area_shares(query.areas), area_shares(hit.areas)[None])
-        moved = np.zeros(apart.size)
-        for pairs, masses in steps:
-            moved[pairs] += masses
-        boxes = hit.boxes.tolist()
-        return tuple(
-            Match(number, region, float(apart[number, region]), int(hit.classes[region]), tuple(boxes[region]))
-            for number, region in enumerate(moved.reshape(apart.shape).argmax(axis=1).tolist())
-        )
+        found = partners(apart, area_shares(query.areas), area_shares(hit.areas)).tolist()
+        return matches_with(hit, ((own, region, float(apart[own, region])) for own, region in enumerate(found)))
 
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
@@ -133,12 +125,6 @@ class IRM:
         measure = partial(self._measure, stored, query)
         joined[positions] = told_apart(distances[positions], lambda some: measure(positions[some]))
         return joined
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        return rankings_by_distance(self, stored, positions, queries)
 
     def _all_from(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], wanted: NDArray[np.bool_]

@@ -20,7 +20,6 @@ from rsir_tf.ranking.images import ImageBlock
 from rsir_tf.ranking.region_matching import require_vectors
 from rsir_tf.ranking.scheme import Field, ImageFeatures, Match
 from rsir_tf.ranking.schemes.irm import IRM
-from rsir_tf.ranking.whole_archives import rankings_by_distance
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -81,12 +80,6 @@ class MultiScale:
 
         joined = (self._joined(query) for query in queries)
         return brute_force.all_distances_in_threads(measure, stored, joined, wanted)
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        return rankings_by_distance(self, stored, positions, queries)
 
     def _joined(self, image: ImageFeatures) -> ImageFeatures:
         vectors = side_by_side(image.recnn, image.recnn_conv4_3, self.weight, self.vectors)

@@ -14,7 +14,6 @@ from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.further_layers import CONV4_3_WEIGHT, require_layers, side_by_side
 from rsir_tf.ranking.scheme import Field, ImageFeatures, Match
 from rsir_tf.ranking.schemes.multiscale import require_weight
-from rsir_tf.ranking.whole_archives import rankings_by_distance
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -63,12 +62,6 @@ class MultiScalePlus:
     ) -> Iterator[NDArray[np.float64]]:
         """See `RanksArchives.all_distances`. Blocks of images are spread over the cores."""
         return brute_force.all_distances_in_threads(self._measured, stored, queries, wanted)
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        return rankings_by_distance(self, stored, positions, queries)
 
     def _measured(self, queries: Sequence[ImageFeatures], images: ImageBlock) -> NDArray[np.float64]:
         """float64 [Q, k], the distances from queries to the images of a block."""

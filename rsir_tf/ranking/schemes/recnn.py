@@ -23,7 +23,7 @@ from rsir_tf.ranking.bounds.search_bounds import groups, narrowed_bounds, reach
 from rsir_tf.ranking.bounds.true_order import all_set_distances, told_apart_among
 from rsir_tf.ranking.proposals import Proposal
 from rsir_tf.ranking.region_matching import require_vectors
-from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
+from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match, matches_with
 from rsir_tf.ranking.set_distance import (
     direct_set_distance,
     mean_of_directions,
@@ -31,8 +31,6 @@ from rsir_tf.ranking.set_distance import (
     nearest_regions,
     require_direction,
 )
-from rsir_tf.ranking.whole_archives import rankings_by_distance
-from rsir_tf.vector_rankings import nearest_first
 
 if TYPE_CHECKING:
     from rsir_tf.index.vectors import StoredVectors
@@ -88,11 +86,7 @@ class ReCNN:
         if self.vectors == "unit":
             asked, found = unit_vectors(asked), unit_vectors(found)
         regions, apart = nearest_regions(asked, found)
-        boxes = hit.boxes.tolist()
-        return tuple(
-            Match(number, region, distance, int(hit.classes[region]), tuple(boxes[region]))
-            for number, (region, distance) in enumerate(zip(regions.tolist(), apart.tolist(), strict=True))
-        )
+        return matches_with(hit, zip(range(len(asked)), regions.tolist(), apart.tolist(), strict=True))
 
     def proposal(self) -> Proposal:
         """See `Proposable.proposal`: the distances from the query's regions to the nearest ones, squared and summed."""
@@ -103,7 +97,7 @@ class ReCNN:
     ) -> list[Found]:
         """See `Quick.nearest`. The index is read once for many queries."""
         if self.vectors == "unit":
-            return brute_force.nearest(self, stored, queries, top, wanted)
+            return brute_force.nearest_measured(self.all_distances, stored, queries, top, wanted)
         asked = [query.recnn for query in queries]
         found: list[Found] = []
         for group in groups(asked):
@@ -133,19 +127,6 @@ class ReCNN:
         if self.vectors == "unit":
             return distances
         return told_apart_among(stored, query.recnn, self.direction, wanted, distances)
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        if self.vectors == "unit":
-            yield from rankings_by_distance(self, stored, positions, queries)
-            return
-        wanted = np.zeros(len(stored), dtype=bool)
-        wanted[positions] = True
-        asked = (stored.recnn(position) for position in positions[queries.start : queries.stop].tolist())
-        for distances in all_set_distances(stored, asked, self.direction, wanted):
-            yield nearest_first(distances[positions])
 
     def _unit_distances(self, queries: Sequence[ImageFeatures], images: ImageBlock) -> NDArray[np.float64]:
         """float64 [Q, k], the distances from queries to the images of a block, between vectors of length 1."""

@@ -114,7 +114,7 @@ class ReCNNPlus:
     def rankings(
         self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
     ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`. It uses `rsir_tf.vector_rankings` and has the same rounding."""
+        """See `RanksAlone.rankings`. It uses `rsir_tf.vector_rankings` and has the same rounding."""
         rows = stored.rows[positions]
         # All images are the common case: their vectors are not copied.
         every = len(rows) == len(stored.global_vectors)

@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsir_tf.processors import in_threads
-from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.borders import matching_regions, require_borders
 from rsir_tf.ranking.images import HeldBlock, image_blocks
 from rsir_tf.ranking.relation_histograms import Histograms, histogram_distances, relation_histograms
-from rsir_tf.ranking.scheme import Field, Found, ImageFeatures, Match
-from rsir_tf.ranking.whole_archives import rankings_by_distance
+from rsir_tf.ranking.scheme import Field, ImageFeatures, Match
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -47,7 +45,6 @@ class Relations:
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
     reads: ClassVar[tuple[Field, ...]] = ("classes", "areas", "boxes", "borders", "edge")
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
-    derived_files: ClassVar[tuple[()]] = ()
 
     def check_index(self, index: StoredIndex) -> None:
         """See `ChecksIndex.check_index`."""
@@ -61,12 +58,6 @@ class Relations:
         """For the largest regions of the query, the region of the hit in the most similar surroundings."""
         return matching_regions(query, hit)
 
-    def nearest(
-        self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]
-    ) -> list[Found]:
-        """See `Quick.nearest`. All wanted images are measured."""
-        return brute_force.nearest_measured(self.all_distances, stored, queries, top, wanted)
-
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
@@ -79,12 +70,6 @@ class Relations:
             for (places, block), histograms in zip(blocks, counted, strict=True):
                 distances[places] = histogram_distances(own, histograms, len(block))
             yield distances
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        return rankings_by_distance(self, stored, positions, queries)
 
 
 def _counted(stored: StoredVectors, blocks: Sequence[tuple[NDArray[np.int64], ImageBlock]]) -> list[Histograms]:

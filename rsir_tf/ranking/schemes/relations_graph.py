@@ -11,8 +11,6 @@ pairs of nodes. README.md of `ranking` says what both bring.
 
 from __future__ import annotations
 
-import functools
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -20,14 +18,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsir_tf.distances import QUERIES_AT_ONCE, pairwise_distances, to_float64, unit_vectors
+from rsir_tf.distances import pairwise_distances, to_float64, unit_vectors
 from rsir_tf.errors import InputError
-from rsir_tf.processors import in_threads
+from rsir_tf.ranking import brute_force
 from rsir_tf.ranking.borders import largest_regions, require_borders, surroundings
-from rsir_tf.ranking.images import HeldBlock, image_blocks
-from rsir_tf.ranking.region_matching import match
-from rsir_tf.ranking.scheme import Field, ImageFeatures, Match
-from rsir_tf.ranking.whole_archives import rankings_by_distance
+from rsir_tf.ranking.images import HeldBlock
+from rsir_tf.ranking.region_matching import match, partners
+from rsir_tf.ranking.scheme import Field, ImageFeatures, Match, matches_with
 
 if TYPE_CHECKING:
     from rsir_tf.index.store import StoredIndex
@@ -78,36 +75,16 @@ class RelationsGraph:
         if not len(own.regions) or not len(other.regions):
             return ()
         costs = self._costs(own, other)
-        _, steps = match(costs[None], own.masses, other.masses[None])
-        moved = np.zeros(costs.size)
-        for pairs, masses in steps:
-            moved[pairs] += masses
-        partners = moved.reshape(costs.shape).argmax(axis=1).tolist()
-        regions, boxes = other.regions.tolist(), hit.boxes.tolist()
-        return tuple(
-            Match(number, region, float(row[at]), int(hit.classes[region]), tuple(boxes[region]))
-            for number, at, row in zip(own.regions.tolist(), partners, costs, strict=True)
-            for region in [regions[at]]
-        )
+        found = partners(costs, own.masses, other.masses)
+        apart = costs[np.arange(len(found)), found].tolist()
+        return matches_with(hit, zip(own.regions.tolist(), other.regions[found].tolist(), apart, strict=True))
 
     def all_distances(
         self, stored: StoredVectors, queries: Iterable[ImageFeatures], wanted: NDArray[np.bool_]
     ) -> Iterator[NDArray[np.float64]]:
         """See `RanksArchives.all_distances`. Blocks of images are spread over the cores."""
-        blocks = image_blocks(stored, wanted)
-        waiting = iter(queries)
-        while asked := [_Graphs(HeldBlock([query])) for query in itertools.islice(waiting, QUERIES_AT_ONCE)]:
-            distances = np.full((len(asked), len(wanted)), np.nan)
-            work = functools.partial(self._measured, asked)
-            for (places, _), found in zip(blocks, in_threads(work, (block for _, block in blocks)), strict=True):
-                distances[:, places] = found
-            yield from distances
-
-    def rankings(
-        self, stored: StoredVectors, positions: NDArray[np.int64], queries: range
-    ) -> Iterator[NDArray[np.int64]]:
-        """See `RanksArchives.rankings`."""
-        return rankings_by_distance(self, stored, positions, queries)
+        asked = (_Graphs(HeldBlock([query])) for query in queries)
+        return brute_force.all_distances_in_threads(self._measured, stored, asked, wanted)
 
     def _measured(self, queries: Sequence[_Graphs], images: ImageBlock) -> NDArray[np.float64]:
         """float64 [Q, k], the distances from queries to the images of a block."""
