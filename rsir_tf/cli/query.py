@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rsir_tf.cli import console, options, query_output
+from rsir_tf.cli import changed_places, console, options, query_output
 from rsir_tf.cli.candidate_options import CandidateOptions
 from rsir_tf.cli.cluster_options import ClusterOptions
 from rsir_tf.cli.connection import Connection
@@ -103,7 +103,7 @@ def command(
         typer.Option(
             min=1,
             help="How many hits to print at most. The default is 10, or all of them with --within DISTANCE or "
-            "--same-place.",
+            "--same-place. Of a whole scene with --same-place: how many pairs of windows, 10 by default.",
         ),
     ] = None,
     within: Annotated[
@@ -263,8 +263,15 @@ def command(
         )
         drawn = query_output.Maps(maps, opened_index, opened)
         if several:
-            refused = _ask_each(files, opened_index, opened, settings, drawn, json, jsonl, paths, places.same_place)
-            raise typer.Exit(1 if refused else 0)
+            raise typer.Exit(
+                _ask_each(files, opened_index, opened, settings, drawn, json, jsonl, paths, places.same_place)
+            )
+        if (
+            places.same_place
+            and not (one_region or examples.several or montage or heat.heatmap)
+            and changed_places.answered(files, opened_index, opened, settings, drawn, json, jsonl, top)
+        ):
+            return
         image: str | Source = files[0] if files else query_output.indexed_image(opened_index, parts, examples)
         if not files:
             # It is the whole image.
@@ -300,8 +307,8 @@ def _ask_each(
     jsonl: bool,
     paths: bool,
     changes: bool,
-) -> list[str]:
-    """Ask with each image by itself, and print and write what is found; gives those that cannot be asked with."""
+) -> int:
+    """Ask with each image by itself, and print and write what is found; gives the exit code."""
     from rsir_tf.workflows import query_images
 
     refused: list[str] = []
@@ -313,4 +320,4 @@ def _ask_each(
     results = query_images(files, index, model, settings, refused=refuse)
     query_output.answer_all(drawn.noting(results), json, jsonl, paths, changes, lambda: len(refused), len(files))
     drawn.write()
-    return refused
+    return int(bool(refused))

@@ -97,7 +97,8 @@ class HitPlaces(OptionGroup):
             "--same-place",
             help="Print the images of other scenes that show the query's place, such as those of other dates, with the "
             "distance of each region to the nearest region there. Two images show the same place if at least half of "
-            "the smaller one's ground is common. The default scheme is then recnn.",
+            "the smaller one's ground is common. Each window of a whole scene asks for itself, and the pairs of "
+            "windows that differ most come first. The default scheme is then recnn.",
             rich_help_panel=WHERE,
         ),
     ] = False

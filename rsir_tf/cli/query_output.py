@@ -30,6 +30,10 @@ NO_PLACE = "nothing says where on Earth they lie"
 
 PLACES = "index georeferenced images or web tiles; `rsir-tf info` says how many images have a place"
 
+NO_OTHER_DATE = (
+    "no image of another scene shows at least half of this ground (those of --grid begin at the same places)"
+)
+
 MOVED = "if the archive has been moved, name its folder by --root, or index it again"
 
 
@@ -69,7 +73,7 @@ def answer(result: RankedHits, json: bool, one_line: bool, paths: bool, changes:
         console.put_json(result.to_json(), one_line=one_line)
     else:
         console.put(tables(result, paths, changes))
-    tell_problems(result)
+    tell_problems(result, changes)
 
 
 def answer_all(
@@ -102,7 +106,7 @@ def answer_all(
                     console.put_json(result.to_json(), one_line=True)
                 else:
                     console.put(f"{visible(result.query)}\n{tables(result, paths, changes)}\n")
-                tell_problems(result)
+                tell_problems(result, changes)
                 tell(done + refused(), total, Path(result.query).name)
     finally:
         if json:
@@ -217,7 +221,7 @@ def indexed_image(index: Index, parts: SceneParts, examples: ExampleOptions) -> 
     return open_source(index.address_of(row))
 
 
-def tell_problems(result: RankedHits) -> None:
+def tell_problems(result: RankedHits, same_place: bool = False) -> None:
     """Say on stderr what is not as it may seem, and that there is no hit where there is none.
 
     How many hits have no picture any more, or another one than was indexed, and how many images could be no hits
@@ -231,7 +235,7 @@ def tell_problems(result: RankedHits) -> None:
         console.say(f"no image of the index shows {' or '.join(result.never_shown)}")
     elif not result.hits:
         shown = f"shows {' and '.join(result.shows)}" if result.shows else "is"
-        console.say(f"no image of the index {shown} within the limits of this query")
+        console.say(NO_OTHER_DATE if same_place else f"no image of the index {shown} within the limits of this query")
     problems = [picture for picture in result.pictures if picture.problem is not None]
     if problems:
         first = f"{without_keys(problems[0].path)}: {problems[0].problem}"

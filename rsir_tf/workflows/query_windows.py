@@ -143,6 +143,29 @@ def query_source(image: str | os.PathLike[str] | Source, reading: Reading, part:
     return _small_enough(dataclasses.replace(source, window=window, onto=onto))
 
 
+def windows_as_indexed(
+    image: str | os.PathLike[str] | Source, index: Index, given: Mapping[str, Any] | None = None
+) -> list[RasterSource]:
+    """Cut a whole scene into windows as the scenes of an index are cut; none where those are not cut alike.
+
+    Args:
+        image: A file or URL.
+        index: That is asked.
+        given: As for `query_reading`.
+
+    Raises:
+        InputError: As for `query_source`.
+    """
+    from rsir_tf.rasters import FileSource, RasterSource
+
+    reading, source = query_reading(index, given), open_source(image)
+    if reading.tiling is None or not isinstance(source, FileSource | RasterSource):
+        return []
+    if isinstance(source, RasterSource) and source.window is not None:
+        return []
+    return list(windows_of(os.fspath(source.path), reading))
+
+
 def _small_enough(source: RasterSource) -> RasterSource:
     height, width = source.shape
     if height * width > MAX_PIXELS:

@@ -158,6 +158,36 @@ def test_the_other_dates_of_a_place(scenes: tuple[Path, Path], options: tuple, c
     assert len(whole.out.splitlines()) == 2
 
 
+def test_what_has_changed_most_in_a_whole_scene(
+    scenes: tuple[Path, Path], options: tuple, tmp_path: Path, command
+) -> None:
+    line = ("query", scenes[0], *options, "--same-place")
+    ended = command(*line, "--top", 2, "--geojson", tmp_path / "all.geojson")
+    assert ended.code == 0, ended.err
+    header, first, second = (row.split() for row in ended.out.splitlines())
+    assert header == ["distance", "lon", "lat", "id", "most", "changed", "class", "nearest", "there"]
+    # Green became blue in rows and columns up to 34: all of the first window, and two pixels of its neighbours.
+    distance, lon, lat, image, changed, *classes = first
+    assert (image, classes) == ("2020.tif/0_0", ["green", "blue"])
+    assert (float(distance), float(distance)) == (pytest.approx(float(changed)), max(float(distance), float(second[0])))
+    # The place is the middle of the window, which --lonlat takes, and where a region of it is told of.
+    alone = command(*line, "--window", 0, 0, 32, 32).out
+    assert (distance in alone, "change" in alone) == (True, True)
+    point = geopandas.GeoSeries([shapely.Point(float(lon), float(lat))], crs=4326).to_crs("EPSG:32632")[0]
+    np.testing.assert_allclose((point.x, point.y), (500_160, 5_499_840), atol=0.1)
+    # The scene has six windows, each of which has its neighbour 3 columns and 2 rows away as its pair.
+    assert ended.err.startswith("these are the 2 of 6 pairs of windows that differ most; --top prints more")
+    everything = json.loads(command(*line, "--json").out)
+    pairs = {(found["query"].rpartition(", window ")[2], hit["id"]) for found in everything for hit in found["hits"]}
+    assert pairs == {(f"{x} {y} 32 32", f"2020.tif/{x}_{y}") for x in (0, 32, 64) for y in (0, 32)}
+    assert len(geopandas.read_file(tmp_path / "all.geojson")) == 6
+    # Whole images have no regions to tell of, and a place without another date is told.
+    plain = command(*line, "--scheme", "recnn+").out.splitlines()
+    assert (plain[0].split(), len(plain)) == (["distance", "lon", "lat", "id"], 7)
+    lonely = command(*line, "--within", 0)
+    assert (lonely.out, lonely.err.partition(":")[0]) == ("", "6 of 6 windows")
+
+
 def test_scenes_that_were_indexed_from_the_command_line(
     scenes: tuple[Path, Path], placed: Path, server: str, tmp_path: Path, command
 ) -> None:
