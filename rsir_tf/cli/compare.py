@@ -53,6 +53,14 @@ def command(
     index: Annotated[
         Path | None, typer.Option(help="An index of the images to rank, from which ReCNN and ReCNN+ are compared.")
     ] = None,
+    scheme: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=options.SCHEME_NAMES,
+            help="With --index or a model: compare this ranking scheme, and not recnn and recnn+. Repeat the option "
+            "for several.",
+        ),
+    ] = None,
     connection: Connection,
     resize: options.Resize = None,
     split: Annotated[
@@ -110,6 +118,7 @@ def command(
     """
     from rsir_tf.archives import draw_split, leave_out_void, read_split, without
     from rsir_tf.processors import usable_cores
+    from rsir_tf.ranking import make_schemes
     from rsir_tf.workflows import compare_archive
 
     chosen = _baselines(descriptor, set_)
@@ -118,8 +127,12 @@ def command(
     if resize is not None and (index is not None or not connection.named):
         raise typer.BadParameter("--resize is for asking a model: an index of --index has its own size")
     compared = [baseline.name for baseline in chosen]
+    with options.usage_errors():
+        schemes = make_schemes(scheme or PAPER_SCHEMES)
     if index is not None or connection.named:
-        compared += PAPER_SCHEMES
+        compared += [each.name for each in schemes]
+    elif scheme:
+        raise typer.BadParameter("--scheme: name an --index or a model too")
     if against is not None and not intervals:
         raise typer.BadParameter("--against: tests are made with --intervals")
     if against is not None and against not in compared:
@@ -148,6 +161,7 @@ def command(
             found=partial(_tell, json, _choice(len(opened), test, seed) if drawn and split is None else None),
             progress=tell,
             descriptors=chosen,
+            schemes=schemes,
             relevance=None if relevance is None else relevance.value,
             anmrr_variant=anmrr_variant,
             query_counts=query_counts,

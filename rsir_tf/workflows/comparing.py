@@ -23,6 +23,7 @@ from rsir_tf.evaluation.significance import PairedTests, paired_tests
 from rsir_tf.presentation import MOST_CELLS
 from rsir_tf.progress import Progress, silent
 from rsir_tf.ranking import Scheme, archive_rankings, make_schemes
+from rsir_tf.ranking.scheme import check_index
 from rsir_tf.ranking.schemes import PAPER_SCHEMES
 from rsir_tf.wording import counted
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
@@ -117,7 +118,8 @@ def compare_descriptors(
 
     Raises:
         InputError: There are neither scenes nor tags, fewer than two images can be read, nothing is left to compare,
-            `against` is not compared, an option has no such value, or the index lacks images.
+            `against` is not compared, an option has no such value, or the index lacks images or what a
+            scheme reads.
         MismatchError: An image has changed since it was indexed.
         ArtifactError: The cache is damaged, another process is writing it, or the disk is full or read-only.
         RsirError: A process that described images was killed.
@@ -133,6 +135,8 @@ def compare_descriptors(
     _require_two(archive.records, str(archive.root))
     held: dict[str, str] = {}
     if index is not None:
+        for scheme in built:
+            check_index(scheme, index)
         held = ids_in_index(index, archive)
         require_unchanged(index, [replace(record, id=held[record.id]) for record in archive], progress)
     described: dict[Descriptor, DescribedImages] = {}

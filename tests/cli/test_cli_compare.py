@@ -139,6 +139,8 @@ def test_recnn_comes_from_a_model_and_then_from_its_index(command: Callable, tin
     assert second["recnn"]["costs"][spent] == first["recnn"]["costs"][spent]
     repeated = command(*line, "--to", tmp_path / "one", "--saved-model", tiny_export.model, "--json")
     assert json.loads(repeated.out)["schemes"]["recnn+"]["costs"][spent] == first["recnn+"]["costs"][spent]
+    other = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--scheme", "irm", "--json")
+    assert list(json.loads(other.out)["schemes"]) == ["color", "irm"]
     (tmp_path / "one" / "index-costs.json").unlink()
     unknown = command(*line, "--to", tmp_path / "two", "--index", tmp_path / "one" / "index", "--json")
     assert spent not in json.loads(unknown.out)["schemes"]["recnn"]["costs"]
@@ -241,6 +243,8 @@ def test_ties_everywhere(tmp_path: Path) -> None:
         (("--set", "glcm.words=3"), "wanted one of glcm.levels, glcm.offsets"),
         (("--set", "glcm.levels=x"), "wanted a whole number; the parameters are glcm.levels"),
         (("--against", "color"), "tests are made with --intervals"),
+        (("--scheme", "irm"), "--scheme: name an --index or a model too"),
+        (("--index", "x", "--scheme", "mri"), "scheme is 'mri'; wanted recnn or recnn+"),
         (("--intervals", "--against", "recnn"), "--against recnn: wanted one of statistics"),
     ],
 )
