@@ -12,7 +12,7 @@ import typer
 
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection, return_memory
-from rsir_tf.cli.scene_options import SceneOptions, windows_together
+from rsir_tf.cli.scene_options import SceneOptions, notes_together, windows_together
 from rsir_tf.errors import InputError, why
 from rsir_tf.wording import counted
 
@@ -181,8 +181,8 @@ def command(
 
         known = recorded_reading(to, images, name)
         archive = annotations.open(images, scenes, known=known, strict=strict)
-        for note, (first, *more) in archive.notes.items():
-            console.say(f"{first}{f' (and {len(more):,} more)' if more else ''}: {note}")
+        for line in notes_together((name, note) for note, names in archive.notes.items() for name in names):
+            console.say(line)
         _compare_with_card(connection, archive.reading)
         return archive if split is None else select(archive, read_split(split), part.value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -253,3 +253,18 @@ def windows_together(reasons: Mapping[str, str]) -> list[str]:
             line = f"{scene}: {len(windows):,} windows, the first is {line}"
         lines.append(line if scene in windows or scene not in reasons else f"{line}; {reasons[scene]}")
     return lines
+
+
+def notes_together(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """Lines for what is worth telling of files, one a note: "a.tif (and 3 more): has RPCs and no transform".
+
+    Args:
+        notes: The name of a file, and what is worth telling of it.
+    """
+    found: dict[str, list[str]] = {}
+    for name, note in notes:
+        found.setdefault(note, []).append(name)
+    return [
+        f"{names[0]}{f' (and {len(names) - 1:,} more)' if len(names) > 1 else ''}: {note}"
+        for note, names in found.items()
+    ]

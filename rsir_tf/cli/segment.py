@@ -10,7 +10,7 @@ import typer
 from rsir_tf.cli import console, options
 from rsir_tf.cli.connection import Connection, return_memory
 from rsir_tf.cli.option_groups import Without
-from rsir_tf.cli.scene_options import SceneOptions
+from rsir_tf.cli.scene_options import SceneOptions, notes_together
 from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.wording import counted
 
@@ -76,6 +76,7 @@ def command(
     the others are segmented, and the exit code is 1.
     """
     from rsir_tf.cli.image_lists import expand, is_list
+    from rsir_tf.presentation.maps.vector_files import check_areas
     from rsir_tf.rasters import RasterSource
     from rsir_tf.workflows.segmenting import MARGIN, WINDOW, plan_windows, segment_scene
 
@@ -93,6 +94,11 @@ def command(
     reading = scenes.computed(paths)
     found = [RasterSource(path, reading.recipe, tile_names=reading.tile_names) for path in paths]
     targets = _targets(found, to, several, force)
+    # Before the work, since a map may have no place.
+    for line in notes_together((str(source), note) for source, _ in targets for note in source.notes):
+        console.say(line)
+    if polygons is not None:
+        check_areas(polygons, found[0].place)
     summaries: list[SegmentSummary] = []
     failed = len(paths) - len(targets)
     if connection.saved_model is None:
@@ -100,8 +106,6 @@ def command(
     with connection.open() as model, console.progress("segmenting") as tell:
         for source, target in targets:
             try:
-                for note in source.notes:  # Before hours of work: that a map will have no place, for example.
-                    console.say(f"{source}: {note}")
                 summary = segment_scene(source, model, target, polygons=polygons, progress=tell, **sizes)
             except InputError as error:
                 if not several:

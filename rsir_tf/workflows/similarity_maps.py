@@ -222,10 +222,12 @@ def write_similarity_map(found: SimilarityMap, to: Path) -> Path:
     place = found.scene.place
     ground = None if place is None else ground_of(place, (height, width))
     x, y = found.corner
+    regions = found.facts.get("QUERY_REGIONS", "")
+    asked = f"region {regions} of " if regions and ", " not in regions else ""
     picture = similarity_picture(
         found.distances,
         backdrop,
-        title=f"{Path(str(found.scene)).name}: how near each place is to {Path(found.facts['QUERY']).name}",
+        title=f"{Path(str(found.scene)).name}: how near each place is to {asked}{Path(found.facts['QUERY']).name}",
         unit=f"{found.unit} distance, {found.facts['SCHEME']}",
         extent=(-x / found.step, -y / found.step, (width - x) / found.step, (height - y) / found.step),
         remarks=(f"Compared: {found.facts['COMPARED']}.",),

@@ -86,6 +86,9 @@ def test_what_is_odd_about_a_scene_is_told_before_the_work(tmp_path: Path, serve
     ended = command("segment", tmp_path / "a.tif", *to, "--server", server)
     assert ended.code == 1
     told, refused = ended.err.splitlines()
+    # The model is not even looked for.
+    unasked = command("segment", tmp_path / "a.tif", *to, "--saved-model", tmp_path / "none")
+    assert unasked.err.splitlines() == [told, refused]
     assert told.endswith("a.tif: has 4 ground control points and no transform: without --resolution it is read as a "
                          "picture without a place")  # fmt: skip
     assert "c.geojson" in refused

@@ -243,7 +243,7 @@ def test_void_windows_are_not_known(index: Index, query: Path, tmp_path: Path) -
 
 
 def test_cells_need_one_region_of_images_in_their_own_size(
-    index: Index, scene: Path, query: Path, tmp_path: Path
+    index: Index, scene: Path, query: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     several = query_image(query, index, Canned(), scheme="recnn")
     assert len(several.asked) > 1
@@ -256,6 +256,14 @@ def test_cells_need_one_region_of_images_in_their_own_size(
     assert found.place.transform == (8, 0, 500_000, 0, -8, 5_000_000)
     assert found.unit == "L2"
     assert found.facts["QUERY_REGIONS"].startswith(f"{one.asked[0]} (")
+    titles: list[str] = []
+    monkeypatch.setattr(
+        "rsir_tf.presentation.maps.similarity.similarity_picture",
+        lambda *_, title, **__: titles.append(title) or np.zeros((8, 8, 3), np.uint8),
+    )
+    write_similarity_map(found, tmp_path / "near.tif")
+    asked = f"region {found.facts['QUERY_REGIONS']} of {query.name}"
+    assert titles == [f"{scene.name}: how near each place is to {asked}"]
     resized = make_index(tmp_path / "resized", [], Canned(), resize=(32, 32))
     with pytest.raises(InputError, match="resized to 32×32 pixels; wanted images of their own size"):
         similarity_map(one, scene, resized, Canned(), by="cells")
