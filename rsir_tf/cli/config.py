@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Collection
 from enum import Enum
@@ -61,6 +62,8 @@ def write(path: Path, context: typer.Context, *, leave_out: Collection[str]) -> 
     lines = [f"# Options of rsir-tf {name}, for `rsir-tf {name} --config FILE`"]
     for parameter in context.command.params:
         value = _plain(context.params.get(parameter.name or ""))
+        if isinstance(value, str) and (parameter.name == "archive" or Path(value).suffix):
+            value = _from_anywhere(value)
         if parameter.name not in leave_out and parameter.name != "config_file" and value not in (None, []):
             # JSON's texts, numbers, truth values and lists are TOML's too.
             lines.append(f"{_spelling(parameter)} = {json.dumps(value, ensure_ascii=False)}")
@@ -97,6 +100,13 @@ def _read(path: Path, command: Any) -> dict[str, Any]:
 def _spelling(parameter: Any) -> str:
     """An option's name as the command line has it, without the dashes before it; or an argument's name."""
     return str(max(parameter.opts, key=len)).lstrip("-").replace("_", "-")
+
+
+def _from_anywhere(text: str) -> str:
+    """The absolute path of a file or folder, also of a list of files (@FILE); a URL or a name as it is."""
+    mark = "@" if text.startswith("@") else ""
+    name = text.removeprefix(mark)
+    return mark + os.path.abspath(name) if os.path.exists(name) else text
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from narrow_trunk import narrow_trunk
 from PIL import Image
 
 from rsir_tf.archives import read_split
+from rsir_tf.cli import config
 
 TRAIN = (
     "--weights", "none", "--head-width", 8, "--crop", 64, "--batch", 2, "--crops-per-epoch", 2, "--freeze", 5,
@@ -293,3 +295,24 @@ def test_a_network_of_tags_is_exported_and_indexed(supervision: str, tiny_export
     image = tiny_export.archive / "Images" / "beach" / "beach01.tif"
     ended = command("query", image, "--index", index, "--saved-model", model, "--json", "--top", 1)
     assert [hit["id"] for hit in json.loads(ended.out)["hits"]] == ["beach/beach01.tif"]
+
+
+def test_paths_in_the_options_of_a_run_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "scenes").mkdir()
+    for name in ("labels.toml", "list.txt", "dlrsd"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    written = {}
+    for archive in ("scenes", "@list.txt", "https://a.org/b.tif"):
+        values = {"archive": archive, "labels": "labels.toml", "weights": "dlrsd", "run": Path("run")}
+        params = [SimpleNamespace(name=name, opts=[f"--{name}"]) for name in values]
+        context = SimpleNamespace(command=SimpleNamespace(name="train", params=params), params=values)
+        config.write(tmp_path / "train.toml", context, leave_out=["run"])
+        written[archive] = (tmp_path / "train.toml").read_text().splitlines()[1:]
+    # A name without an ending stays a name, even where a file is called so.
+    rest = [f'labels = "{tmp_path / "labels.toml"}"', 'weights = "dlrsd"']
+    assert written == {
+        "scenes": [f'archive = "{tmp_path / "scenes"}"', *rest],
+        "@list.txt": [f'archive = "@{tmp_path / "list.txt"}"', *rest],
+        "https://a.org/b.tif": ['archive = "https://a.org/b.tif"', *rest],
+    }
