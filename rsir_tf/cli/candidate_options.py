@@ -31,8 +31,11 @@ class CandidateOptions(OptionGroup):
         ),
     ] = None
     candidates_top: Annotated[
-        int, typer.Option(min=1, help="How many images are proposed for a query.", rich_help_panel=_PANEL)
-    ] = 1000
+        int | None,
+        typer.Option(
+            min=1, help="How many images are proposed for a query. The default is 1000.", rich_help_panel=_PANEL
+        ),
+    ] = None
 
     def open(self, index: Index, scheme: Scheme, *, top: int | None) -> Proposals | None:
         """Open the collection; None where none is named.
@@ -43,12 +46,16 @@ class CandidateOptions(OptionGroup):
             top: How many hits are wanted; None for all within a distance.
 
         Raises:
-            typer.BadParameter: More hits are wanted than are proposed.
+            typer.BadParameter: More hits are wanted than are proposed, or no collection is named, though it is said how
+                many images are proposed.
         """
         if self.candidates is None:
+            if self.candidates_top is not None:
+                raise typer.BadParameter("--candidates-top needs --candidates")
             return None
-        if top is not None and top > self.candidates_top:
-            raise typer.BadParameter(f"--top {top} is more than the {self.candidates_top} images of --candidates-top")
+        proposed = self.candidates_top or 1000
+        if top is not None and top > proposed:
+            raise typer.BadParameter(f"--top {top} is more than the {proposed} images of --candidates-top")
         from rsir_tf.workflows import Proposals
 
-        return Proposals(self.candidates, index, scheme, top=self.candidates_top)
+        return Proposals(self.candidates, index, scheme, top=proposed)

@@ -56,11 +56,13 @@ class SecondStages(OptionGroup):
         ),
     ] = None
     rerank_top: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, help="How many images --rerank and --expand-both order; no others are hits.", rich_help_panel=_PANEL
+            min=1,
+            help="How many images --rerank and --expand-both order; no others are hits. The default is 100.",
+            rich_help_panel=_PANEL,
         ),
-    ] = 100
+    ] = None
 
     @property
     def chosen(self) -> bool:
@@ -75,20 +77,23 @@ class SecondStages(OptionGroup):
             top: How many hits are wanted; None where all images are ranked.
 
         Raises:
-            typer.BadParameter: More hits are wanted than are ordered again, or what is mixed is not SCHEME:SHARE.
+            typer.BadParameter: More hits are wanted than are ordered again, nothing is ordered again though it is said
+                how many, or what is mixed is not SCHEME:SHARE.
             InputError: There is no such scheme.
         """
         from rsir_tf.ranking import Expanded, ExpandedBoth, Mixed, Reranked, make_scheme
 
         if self.expand_both and self.expand is None:
             raise typer.BadParameter("--expand-both needs --expand K")
-        if (self.rerank is not None or self.expand_both) and top is not None and top > self.rerank_top:
-            raise typer.BadParameter(f"--top {top} is more than the {self.rerank_top} images of --rerank-top")
+        ordered = self.rerank_top or 100
+        if self.rerank is None and not self.expand_both:
+            if self.rerank_top is not None:
+                raise typer.BadParameter("--rerank-top needs --rerank or --expand-both")
+        elif top is not None and top > ordered:
+            raise typer.BadParameter(f"--top {top} is more than the {ordered} images of --rerank-top")
         if self.expand is not None:
             scheme = (
-                ExpandedBoth(scheme, self.expand, top=self.rerank_top)
-                if self.expand_both
-                else Expanded(scheme, self.expand)
+                ExpandedBoth(scheme, self.expand, top=ordered) if self.expand_both else Expanded(scheme, self.expand)
             )
         if self.mix is not None:
             name, _, share = self.mix.rpartition(":")
@@ -97,4 +102,4 @@ class SecondStages(OptionGroup):
             except ValueError:
                 raise typer.BadParameter(f"--mix is {self.mix!r}; wanted SCHEME:SHARE, as in relations:0.05") from None
             scheme = Mixed(scheme, make_scheme(name), number)
-        return scheme if self.rerank is None else Reranked(scheme, make_scheme(self.rerank), self.rerank_top)
+        return scheme if self.rerank is None else Reranked(scheme, make_scheme(self.rerank), ordered)

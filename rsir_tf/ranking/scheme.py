@@ -9,13 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from rsir_tf.index.derived import DerivedFile
     from rsir_tf.index.store import StoredIndex
     from rsir_tf.index.vectors import StoredVectors
     from rsir_tf.ranking.images import ImageBlock
@@ -202,11 +201,9 @@ class Scheme(Protocol):
 class Quick(Protocol):
     """A scheme that finds the nearest images without measuring all.
 
-    Attributes:
-        derived_files: Files that it needs beside the vectors of merged segments; without them it is slower, but exact.
+    Its class may name `derived_files`, a tuple of `rsir_tf.index.derived.DerivedFile`: files that it reads beside the
+    vectors of merged segments. Without them it is slower, but exact.
     """
-
-    derived_files: ClassVar[tuple[DerivedFile[object], ...]]
 
     def nearest(
         self, stored: StoredVectors, queries: Sequence[ImageFeatures], top: int, wanted: Sequence[NDArray[np.bool_]]

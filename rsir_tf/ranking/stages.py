@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,6 @@ class Stage:
     """What stages take from their first scheme."""
 
     first: Scheme
-    derived_files: ClassVar[tuple[()]] = ()
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:

@@ -19,7 +19,7 @@ FORMAT = 1
 FIRST = 10
 """Of so many nearest images it is measured how many are among the proposed ones."""
 
-AGAIN = "run rsir-tf publish with this index again"
+AGAIN = "run rsir-tf publish with this index"
 
 
 @dataclass(frozen=True, slots=True)

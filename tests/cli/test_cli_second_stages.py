@@ -16,6 +16,8 @@ def test_stages_are_put_around_each_other() -> None:
     assert stages.around(make_scheme("recnn+")).name == "recnn+, expanded by 3 with 0.25 relations, first 50 by irm"
     assert SecondStages(mix="recnn+:1").around(make_scheme("irm")).name == "irm with 1 recnn+"
     assert not SecondStages().chosen
+    with pytest.raises(typer.BadParameter, match="--rerank-top needs --rerank or --expand-both"):
+        SecondStages(expand=3, rerank_top=50).around(make_scheme("recnn+"))
 
 
 @pytest.mark.parametrize("mix", ["relations", "relations:much", ":", ""])
