@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import open_dataset, read_palette, stamp_of
-from rsir_tf.rasters.places import footprint, place_of
+from rsir_tf.rasters.datasets import gdal_errors, open_dataset, read_palette, stamp_of
+from rsir_tf.rasters.places import footprint, ground_resolution, place_of
 from rsir_tf.rasters.recipe import Recipe
 from rsir_tf.rasters.source import Place
 from rsir_tf.rasters.tile_names import web_tile_place
@@ -281,7 +281,29 @@ def _plain(value: float, thousands: str = "") -> str:
 def _why_no_place(dataset: Any, points: bool) -> str:
     if points:
         named = f"{len(dataset.gcps[0])} ground control points" if dataset.gcps[0] else "RPCs"
-        return f"has {named} and no transform: without --resolution it is read as a picture without a place"
+        about = _about_metres(dataset)
+        fine = "" if about is None else f" (its pixels are about {float(f'{about:.1g}'):g} m)"
+        return f"has {named} and no transform: without --resolution{fine} it is read as a picture without a place"
     if dataset.crs is not None:
         return "has a reference system and no transform: it is read as a picture without a place"
     return "has no reference system: it is read as a picture without a place"
+
+
+def _about_metres(dataset: Any) -> float | None:
+    """About how large the pixels of a file are that points or RPCs place, in metres; None where that is not known."""
+    from rasterio.warp import calculate_default_transform
+
+    points, crs = dataset.gcps
+    placed = {"gcps": points} if points else {"rpcs": dataset.rpcs, "RPC_HEIGHT": dataset.rpcs.height_off}
+    lonlat = "EPSG:4326"
+    try:
+        transform, width, height = calculate_default_transform(
+            crs or lonlat, lonlat, dataset.width, dataset.height, **placed
+        )
+        if transform.a * width > 180:  # Across the antimeridian.
+            return None
+        return ground_resolution(Place(lonlat, tuple(transform)[:6]), (height, width))
+    except InputError:
+        return None
+    except gdal_errors():
+        return None

@@ -89,8 +89,11 @@ def test_what_is_odd_about_a_scene_is_told_before_the_work(tmp_path: Path, serve
     # The model is not even looked for.
     unasked = command("segment", tmp_path / "a.tif", *to, "--saved-model", tmp_path / "none")
     assert unasked.err.splitlines() == [told, refused]
-    assert told.endswith("a.tif: has 4 ground control points and no transform: without --resolution it is read as a "
-                         "picture without a place")  # fmt: skip
+    # A pixel is 1e-4 degrees: 11.1 m from north to south, and 11.1 · cos(49°) = 7.3 m from west to east.
+    assert told.endswith(
+        "a.tif: has 4 ground control points and no transform: without --resolution (its pixels are about 9 m) it is "
+        "read as a picture without a place"
+    )
     assert "c.geojson" in refused
 
 
