@@ -26,7 +26,7 @@ def nearest_measured(
     top: int,
     wanted: Sequence[NDArray[np.bool_]],
 ) -> list[Found]:
-    """Like `Quick.nearest`, from the distances of all wanted images.
+    """Like `Quick.nearest`, from the distances of all wanted images; queries with one mask are measured together.
 
     Args:
         measure: As `RanksArchives.all_distances`.
@@ -36,10 +36,10 @@ def nearest_measured(
         wanted: As for `Quick.nearest`.
     """
     found = []
-    for query, mask in zip(queries, wanted, strict=True):
-        (distances,) = measure(stored, [query], mask)
+    for _, group in itertools.groupby(zip(queries, wanted, strict=True), key=lambda asked: id(asked[1])):
+        asked, (mask, *_) = zip(*group, strict=True)
         positions = np.flatnonzero(mask)
-        found.append(first(stored, positions, distances[positions], top))
+        found.extend(first(stored, positions, each[positions], top) for each in measure(stored, asked, mask))
     return found
 
 
