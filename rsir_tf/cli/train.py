@@ -78,8 +78,8 @@ class Settings(OptionGroup):
     weights: Annotated[
         str,
         typer.Option(
-            help="The weights to start from: 'imagenet' (VGG-16, downloaded by Keras), a VGG-16 weights file (.h5), or "
-            "'none' (random).",
+            help="The weights to start from: 'imagenet' (VGG-16, downloaded by Keras), a VGG-16 weights file (.h5), "
+            "another run's folder, or 'none' (random).",
             rich_help_panel=_NETWORK,
         ),
     ] = "imagenet"

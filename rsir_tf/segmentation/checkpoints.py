@@ -15,8 +15,8 @@ from rsir_tf.errors import ArtifactError
 from rsir_tf.segmentation.network import build_fcn, build_trunk
 from rsir_tf.segmentation.optimizers import averaged
 from rsir_tf.segmentation.precision import computing_in
-from rsir_tf.segmentation.resuming import HISTORY
-from rsir_tf.segmentation.runs import CHECKPOINTS, Run
+from rsir_tf.segmentation.resuming import CHECKPOINTS, HISTORY
+from rsir_tf.segmentation.runs import Run
 from rsir_tf.segmentation.software import software
 
 

@@ -296,9 +296,9 @@ def _next_version(to: Path) -> int:
 
 
 def usual_blend(run: Run) -> Blend:
-    """The shares of the trained weights in descriptors if none is chosen: it was measured with tags alone."""
-    learned = run.settings.get("supervision") == "tags" and run.settings["weights"] != "none"
-    return BLEND if learned else AS_TRAINED
+    """The shares of the trained weights in descriptors if none is chosen: measured with tags and VGG-16 alone."""
+    from_vgg16 = run.settings["weights"] != "none" and "run" not in run.manifest.get("starting_weights", {})
+    return BLEND if from_vgg16 and run.settings.get("supervision") == "tags" else AS_TRAINED
 
 
 def _card(run: Run, blend: Blend) -> dict[str, Any]:

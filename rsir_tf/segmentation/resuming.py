@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsir_tf.artifacts import MANIFEST, RUN_VERSION, read_json, read_manifest
-from rsir_tf.errors import MismatchError
+from rsir_tf.errors import ArtifactError, InputError, MismatchError
 from rsir_tf.rasters import Reading
 from rsir_tf.segmentation.origin import Digests, first_changed
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rsir_tf.segmentation.settings import TrainingSettings
 
 HISTORY = "history.json"
+CHECKPOINTS = "checkpoints"
 VIEWS = "views"
 FILES = "files.json"
 """What each image and mask held when the run was begun."""
@@ -59,6 +60,29 @@ def known_reading(path: Path) -> Reading | None:
     if not (path / MANIFEST).exists():
         return None
     return Reading.from_json(read_manifest(path, "run", RUN_VERSION)["archive"].get("reading", {}))
+
+
+def best_weights(path: Path) -> Path | None:
+    """The best checkpoint of the run that a path names, by its folder or by that file; None where it names no run.
+
+    Reads manifest and history alone, as `require_same_settings` does.
+
+    Raises:
+        ArtifactError: A folder is no run, or one without a checkpoint, or it was made by a newer program.
+        InputError: The path is that of another checkpoint.
+    """
+    folder = path if path.is_dir() else path.parent.parent
+    inside = path.is_file() and path.parent.name == CHECKPOINTS and (folder / MANIFEST).exists()
+    if not path.is_dir() and not inside:
+        return None
+    read_manifest(folder, "run", RUN_VERSION)
+    name = read_json(folder / HISTORY)["best"] if (folder / HISTORY).exists() else None
+    if name is None:
+        raise ArtifactError(f"{folder}: has no checkpoint yet", cure="let `rsir-tf train` end at least one epoch")
+    best: Path = folder / CHECKPOINTS / name
+    if inside and not path.samefile(best):
+        raise InputError(f"{path}: is not the best checkpoint of its run", wanted=f"{best}, or {folder}")
+    return best
 
 
 def require_same(

@@ -23,11 +23,10 @@ from rsir_tf.artifacts import (
 from rsir_tf.errors import ArtifactError
 from rsir_tf.locks import WriterLock
 from rsir_tf.segmentation.network import Architecture
-from rsir_tf.segmentation.resuming import FILES, HISTORY
+from rsir_tf.segmentation.resuming import CHECKPOINTS, FILES, HISTORY
 from rsir_tf.segmentation.software import software
 
 SPLIT = "split.json"
-CHECKPOINTS = "checkpoints"
 LOCK = "writer.lock"
 
 
@@ -110,7 +109,8 @@ def create_run(
         settings: Everything that changes the result, JSON types.
         archive: What it is trained on: path, format, hash, counts.
         supervision: Its kind, the figure that the best epoch is chosen by, and what was measured for it.
-        starting_weights: Path and SHA-256 of the file that it starts from, if there is one.
+        starting_weights: Path and SHA-256 of the file that it starts from, if there is one, and the name of the run
+            that this is of, if it is of one.
 
     Raises:
         ArtifactError: The folder holds something else, or cannot be written.

@@ -11,6 +11,7 @@ from rsir_tf.artifacts import file_hash
 from rsir_tf.errors import InputError
 from rsir_tf.segmentation.crops import Crops
 from rsir_tf.segmentation.precision import PRECISIONS, Precision
+from rsir_tf.segmentation.resuming import best_weights
 
 if TYPE_CHECKING:
     from rsir_tf.segmentation.multiple_instance import TagPooling
@@ -29,7 +30,7 @@ class TrainingSettings:
         supervision: "masks", "tags", or "mixed": masks where they are, tags elsewhere.
         epochs: Passes over the archive. May be raised later to go on with a constant learning rate; its warm-up stays
             where it was.
-        weights: "imagenet", "none" or a VGG-16 weights file.
+        weights: "imagenet", "none", a VGG-16 weights file, or a run, whose best weights are meant.
         stride: 8, 16 or 32 (FCN-8s, -16s, -32s).
         head_width: Channels of fc6 and fc7; the paper's is 4096, small machines do with less.
         crops: Crop size, batch size, crops an epoch, augmentation.
@@ -159,17 +160,22 @@ class TrainingSettings:
         return self.best_by or FIGURES[self.supervision][0]
 
     def starting_weights(self) -> dict[str, str] | None:
-        """The path and the SHA-256 of the weights file; None if there is no file.
+        """Path and SHA-256 of the weights file, and the name of the run that it is of; None if there is no file.
 
         Raises:
             InputError: The file is missing.
+            ArtifactError: It is a folder, and no run or one without a checkpoint.
         """
         if self.weights in ("imagenet", "none"):
             return None
-        file = Path(self.weights)
+        best = best_weights(Path(self.weights))
+        file = best or Path(self.weights)
         if not file.is_file():
-            raise InputError(f"{file}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
-        return {"path": str(file.absolute()), "sha256": file_hash(file)}
+            raise InputError(
+                f"{file}: no such file or run", wanted="'imagenet', 'none', a VGG-16 .h5 file or a trained run"
+            )
+        named = {} if best is None else {"run": best.parent.parent.resolve().name}
+        return {"path": str(file.absolute()), "sha256": file_hash(file), **named}
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types: what changes a run's result.

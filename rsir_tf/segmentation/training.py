@@ -46,7 +46,7 @@ from rsir_tf.segmentation.supervision import Supervision
 from rsir_tf.segmentation.tag_supervision import TagSupervision, Watched
 from rsir_tf.segmentation.trained_windows import records_to_train_on
 from rsir_tf.segmentation.views import CachedViews
-from rsir_tf.segmentation.weights import apply_head, fits_head, initialise, seed_dropout
+from rsir_tf.segmentation.weights import Head, apply_head, initialise, seed_dropout
 
 
 def train(
@@ -255,17 +255,24 @@ def _build(
         trunk = build_trunk()
         # The checkpoint of a run on cached views lacks the frozen blocks.
         begun = run is not None and run.last is not None and not settings.cached_views
-        head = {} if begun else initialise(trunk, settings.weights, seed=settings.seed)
+        head = Head() if begun else initialise(trunk, settings.weights, seed=settings.seed)
         if run is not None:
             architecture = run.architecture
         else:
             scales = measure_scales(trunk, supervision.sample())
-            if fits_head(head, settings.head_width):
-                # fc6's own weights want pool5 as VGG-16 gives it.
-                scales = replace(scales, pool5=1.0)
+            if head.fits(settings.head_width):
+                # fc6's own weights want pool5 as VGG-16 gives it, and a run's weights the scales that it had.
+                scales = head.scales or replace(scales, pool5=1.0)
+            elif head.scales is not None:
+                logging.getLogger("rsir_tf").warning(
+                    "%s: has %d channels in fc6 and fc7, not %d as here: only the layers of VGG-16 are taken from it",
+                    settings.weights,
+                    len(head.fully_connected["fc6"][1]),
+                    settings.head_width,
+                )
             architecture = Architecture(len(label_set.names), settings.stride, settings.head_width, scales)
         network = build_fcn(trunk, architecture, dropout=settings.dropout)
-    apply_head(network, head)
+    apply_head(network, head, label_set.names)
     frozen = tuple(f"block{block}_" for block in range(1, settings.freeze + 1))
     for layer in network.layers:
         if frozen and layer.name.startswith(frozen):

@@ -1,7 +1,9 @@
-"""Initial weights of a network: from ImageNet, from a VGG-16 weights file, or random."""
+"""Initial weights of a network: from ImageNet, from a VGG-16 weights file, from another run, or random."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,10 @@ import keras
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.segmentation.network import VGG_LAYERS
+from rsir_tf.segmentation.checkpoints import load_best
+from rsir_tf.segmentation.network import VGG_LAYERS, Scales
+from rsir_tf.segmentation.resuming import best_weights
+from rsir_tf.segmentation.runs import open_run
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,22 +22,45 @@ if TYPE_CHECKING:
 Pair = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 
 
-def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, Pair]:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Weights that the layers after a trunk can start from.
+
+    Attributes:
+        fully_connected: Kernel and bias of "fc6" [7, 7, 512, W] and "fc7" [1, 1, W, W]; empty where there are none.
+        scores: The same of the score layers of a run, [1, 1, C, K].
+        class_names: The K classes of these.
+        scales: Those of a run; None of VGG-16, whose fc6 wants pool5 as VGG-16 gives it.
+    """
+
+    fully_connected: Mapping[str, Pair] = field(default_factory=dict)
+    scores: Mapping[str, Pair] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    scales: Scales | None = None
+
+    def fits(self, width: int) -> bool:
+        """Whether there are weights for a head of this width."""
+        return bool(self.fully_connected) and self.fully_connected["fc6"][0].shape[-1] == width
+
+
+def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> Head:
     """Fill a trunk with the weights that training starts from.
 
     Args:
         trunk: From `build_trunk`; changed in place.
         weights: "imagenet" (downloaded by Keras, with the fully connected layers), "none" (He's normal initialisation:
-            VGG-16 has no normalisation layers, and with Keras's default the signal becomes too small), or the path of a
-            VGG-16 weights file (`.h5`, TensorFlow's axis order), with or without the fully connected layers.
+            VGG-16 has no normalisation layers, and with Keras's default the signal becomes too small), the path of a
+            VGG-16 weights file (`.h5`, TensorFlow's axis order), with or without the fully connected layers, or that of
+            a run, or of a checkpoint of weights in one.
         seed: Random seed for "none".
 
     Returns:
-        The fully connected layers as convolutions, {"fc6": (kernel [7, 7, 512, 4096], bias), "fc7": …}, if the source
-        has them; otherwise {}.
+        What the source has for the layers after the trunk: a run all of them, VGG-16 perhaps its fully connected
+        layers, as convolutions.
 
     Raises:
         InputError: The file is missing or not a VGG-16 weights file, or the download failed.
+        ArtifactError: A folder is no run, or one without a checkpoint, or its checkpoint is damaged.
     """
     if weights == "none":
         for i, name in enumerate(VGG_LAYERS):
@@ -42,30 +70,41 @@ def initialise(trunk: keras.Model, weights: str, *, seed: int = 0) -> dict[str, 
             # activation is that large, and biases, which change by the learning rate per step, have no effect.
             layer.kernel.assign(initial(tuple(layer.kernel.shape)) / (64 if i == 0 else 1))
             layer.bias.assign(np.zeros(layer.bias.shape, np.float32))
-        return {}
-    source = _imagenet() if weights == "imagenet" else _file(Path(weights))
+        return Head()
+    best = None if weights == "imagenet" else best_weights(Path(weights))
+    run = None if best is None else open_run(best.parent.parent)
+    source = load_best(run) if run else _imagenet() if weights == "imagenet" else _file(Path(weights))
     for name in VGG_LAYERS:
         trunk.get_layer(name).set_weights(source.get_layer(name).get_weights())
     names = {layer.name for layer in source.layers}
-    return _as_convolutions(source) if {"fc1", "fc2"} <= names else {}
+    if run is None:
+        return Head(_as_convolutions(source)) if {"fc1", "fc2"} <= names else Head()
+    pairs = {name: tuple(source.get_layer(name).get_weights()) for name in names if name.startswith(("fc", "score_"))}
+    fully_connected = {name: pairs.pop(name) for name in ("fc6", "fc7")}
+    return Head(fully_connected, pairs, run.label_set.names, run.architecture.scales)
 
 
-def apply_head(model: keras.Model, head: dict[str, Pair]) -> None:
-    """Set fc6 and fc7 from the result of `initialise`, if their shapes agree; a narrower head stays random.
+def apply_head(model: keras.Model, head: Head, class_names: Sequence[str] = ()) -> None:
+    """Set the layers after the trunk, if fc6 has the same width; a head of another width starts anew.
 
     Args:
         model: From `build_fcn`; changed in place.
         head: From `initialise`.
+        class_names: Those of the model. A class of the same name goes on with its scores, the others start at zero.
     """
-    for name, pair in head.items():
-        layer = model.get_layer(name)
-        if tuple(layer.kernel.shape) == pair[0].shape:
-            layer.set_weights(list(pair))
-
-
-def fits_head(head: dict[str, Pair], width: int) -> bool:
-    """Whether `apply_head` would use these weights on a head of this width."""
-    return bool(head) and head["fc6"][0].shape[-1] == width
+    if not head.fits(model.get_layer("fc6").kernel.shape[-1]):
+        return
+    for name, pair in head.fully_connected.items():
+        model.get_layer(name).set_weights(list(pair))
+    known = {name: at for at, name in enumerate(head.class_names)}
+    here = [at for at, name in enumerate(class_names) if name in known]
+    there = [known[class_names[at]] for at in here]
+    for layer in model.layers:
+        if layer.name in head.scores:
+            weights = layer.get_weights()
+            for own, learned in zip(weights, head.scores[layer.name], strict=True):
+                own[..., here] = learned[..., there]
+            layer.set_weights(weights)
 
 
 def _imagenet() -> keras.Model:
@@ -82,7 +121,9 @@ def _file(path: Path) -> keras.Model:
     import h5py
 
     if not path.is_file():
-        raise InputError(f"{path}: no such weights file", wanted="'imagenet', 'none' or a VGG-16 .h5 file")
+        raise InputError(
+            f"{path}: no such file or run", wanted="'imagenet', 'none', a VGG-16 .h5 file or a trained run"
+        )
     try:
         with h5py.File(path, "r") as file:
             groups = set(file.get("model_weights", file))

@@ -16,7 +16,7 @@ from rsir_tf.segmentation.network import (
     build_trunk,
     measure_scales,
 )
-from rsir_tf.segmentation.weights import _as_convolutions, apply_head, fits_head, initialise
+from rsir_tf.segmentation.weights import Head, _as_convolutions, apply_head, initialise
 
 pytestmark = pytest.mark.full_width
 
@@ -133,7 +133,7 @@ def test_dense_layers_as_convolutions_give_the_dense_networks_answer(trunk: kera
     for layer in dense.layers:
         layer.set_weights([random.normal(size=weight.shape) * 0.1 for weight in layer.get_weights()])
     model = build_fcn(trunk, Architecture(classes=2, head_width=8))
-    apply_head(model, _as_convolutions(dense))
+    apply_head(model, Head(_as_convolutions(dense)))
     image = random.uniform(0, 255, (1, 224, 224, 3)).astype(np.float32)
     seen = keras.Model(model.inputs, [trunk.outputs[3], model.get_layer("fc7").output])
     features, found = seen.predict_on_batch(image)
@@ -145,17 +145,18 @@ def test_dense_layers_as_convolutions_give_the_dense_networks_answer(trunk: kera
 
 def test_a_head_of_another_width_starts_anew(trunk: keras.Model) -> None:
     random = np.random.default_rng(6)
-    head = {
+    pairs = {
         "fc6": (random.normal(size=(7, 7, 512, 8)).astype(np.float32), np.ones(8, np.float32)),
         "fc7": (random.normal(size=(1, 1, 8, 8)).astype(np.float32), np.ones(8, np.float32)),
     }
-    assert fits_head(head, 8)
-    assert not fits_head(head, 4)
-    assert not fits_head({}, 8)
+    head = Head(pairs)
+    assert head.fits(8)
+    assert not head.fits(4)
+    assert not Head().fits(8)
     same, other = (build_fcn(trunk, Architecture(classes=2, head_width=width)) for width in (8, 4))
     apply_head(same, head)
     apply_head(other, head)
-    np.testing.assert_array_equal(same.get_layer("fc6").get_weights()[0], head["fc6"][0])
+    np.testing.assert_array_equal(same.get_layer("fc6").get_weights()[0], pairs["fc6"][0])
     np.testing.assert_array_equal(other.get_layer("fc6").get_weights()[1], 0)
 
 
@@ -198,14 +199,14 @@ def test_a_file_that_is_no_vgg16_is_refused(tmp_path, trunk: keras.Model) -> Non
     wrong.write_bytes(b"not hdf5")
     with pytest.raises(InputError, match="is not a VGG-16 weights file"):
         initialise(trunk, str(wrong))
-    with pytest.raises(InputError, match="no such weights file"):
+    with pytest.raises(InputError, match=r"no such file or run; wanted .* or a trained run"):
         initialise(trunk, str(tmp_path / "absent.h5"))
 
 
 def test_imagenet_weights_load_from_a_file(real_data) -> None:
     trunk = build_trunk()
     path = real_data("weights/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5")
-    assert initialise(trunk, str(path)) == {}
+    assert initialise(trunk, str(path)) == Head()
     reference = keras.applications.VGG16(include_top=False, weights=str(path))
     image = np.random.default_rng(8).uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
     wanted = reference.predict_on_batch(preprocess_input(image.copy()))
