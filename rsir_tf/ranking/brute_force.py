@@ -35,7 +35,7 @@ def nearest_measured(
         top: As for `Quick.nearest`.
         wanted: As for `Quick.nearest`.
     """
-    found = []
+    found: list[Found] = []
     for _, group in itertools.groupby(zip(queries, wanted, strict=True), key=lambda asked: id(asked[1])):
         asked, (mask, *_) = zip(*group, strict=True)
         positions = np.flatnonzero(mask)
