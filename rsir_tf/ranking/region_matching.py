@@ -8,6 +8,8 @@ distance of the images is the sum of distance times mass over all pairs.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,12 @@ from rsir_tf.errors import InputError
 
 VECTORS = ("unit", "raw")
 """Whether region vectors are scaled to length 1 before they are compared, or taken as they are."""
+
+_MANY = 128
+"""From this number of regions in both images on, one image after another is matched."""
+
+_TAKEN = 4096
+"""Pairs of regions that are then looked at together."""
 
 Step = tuple[NDArray[np.intp], NDArray[np.float64]]
 """What one step moves for each image: between which pair, as the number i·n + j, and how much mass, which may be 0."""
@@ -42,6 +50,8 @@ def match(
         float64 [k], the distances of the images, ≥ 0; and the steps, in order.
     """
     count, m, n = apart.shape
+    if min(m, n) >= _MANY:
+        return _match_large(apart, query, others)
     turned = m > n  # Each region of the smaller side keeps a sorted list of the regions of the other side.
     lists = apart.transpose(0, 2, 1) if turned else apart
     order = np.argsort(lists, axis=2, kind="stable")
@@ -82,6 +92,31 @@ def match(
             at += spent
             partners = order[at]
     return total, steps
+
+
+def _match_large(
+    apart: NDArray[np.float64], query: NDArray[np.float64], others: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], list[Step]]:
+    """Like `match`, from all pairs of an image in order: where regions are many, few pairs move anything."""
+    count, _, n = apart.shape
+    total, moves = np.zeros(count), []
+    for image, (distances, shares) in enumerate(zip(apart.reshape(count, -1), others, strict=True)):
+        left, there = query.copy(), shares.copy()
+        order = np.argsort(distances, kind="stable")[: int(np.isfinite(distances).sum())]
+        moved: list[tuple[int, float]] = []
+        for begin in range(0, len(order), _TAKEN):
+            pairs = order[begin : begin + _TAKEN]
+            for pair in pairs[(left[pairs // n] > 0) & (there[pairs % n] > 0)].tolist():
+                i, j = divmod(pair, n)
+                mass = min(left[i], there[j])
+                if mass > 0:
+                    total[image] += mass * distances[pair]
+                    left[i] -= mass
+                    there[j] -= mass
+                    moved.append((pair, mass))
+        moves.append(moved)
+    steps = (zip(*each, strict=True) for each in itertools.zip_longest(*moves, fillvalue=(0, 0.0)))
+    return total, [(np.array(pairs), np.array(masses)) for pairs, masses in steps]
 
 
 def partners(apart: NDArray[np.float64], query: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -124,8 +124,8 @@ def index_archive(
     Raises:
         MismatchError: The index was made by another model or with other settings, or has read the archive in another
             way; both values are named.
-        InputError: Under `strict`, an image cannot be read; a setting is one that no index can have; or the index holds
-            another archive, and `name` does not tell the two apart.
+        InputError: Under `strict`, an image cannot be read; a setting is one that no index can have; the index holds
+            another archive, and `name` does not tell the two apart; or it is another part of one.
         ModelError: The model lacks a layer or does not answer; what is done by then is kept.
         ClusterError: A worker of the cluster cannot begin, or does not see the staging folder.
         ArtifactError: The index cannot be written, or another process is writing it.
@@ -147,7 +147,7 @@ def index_archive(
     summary = IndexSummary(str(to))
     if repair and (to / MANIFEST).exists():
         summary.dropped = repair_index(to, settings)
-    forget_shard(to)
+    forget_shard(to, shard)
     whole = archive
     archive = archive if shard is None else shard.cut(archive)
     with IndexWriter.open(to, settings, derived=derived_files()) as writer:

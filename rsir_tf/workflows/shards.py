@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import asdict, dataclass, replace
@@ -76,12 +77,24 @@ class ShardNote:
     ids: str
 
 
-def forget_shard(index: Path) -> None:
+def forget_shard(index: Path, shard: Shard | None) -> None:
     """Remove the note of a part before it is changed.
 
+    Args:
+        index: Its folder; there need not be one.
+        shard: What it is to be; None for no part.
+
     Raises:
+        InputError: It is another part.
         ArtifactError: The disk is read-only.
     """
+    if shard is not None:
+        with contextlib.suppress(ArtifactError):  # It says nothing: it is no finished part, or the note is damaged.
+            note = read_shard(index)
+            if (note.part, note.of) != (shard.part, shard.of):
+                raise InputError(
+                    f"{index}: is part {note.part}/{note.of}, not {shard}", cure="give each part a folder of its own"
+                )
     with artifacts.disk_errors(index / NOTE):
         (index / NOTE).unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from rsir_tf.ranking import (
     derived_files,
     make_scheme,
     open_index,
+    region_matching,
     search,
 )
 from rsir_tf.ranking.bounds import components, sampling
@@ -192,8 +193,32 @@ def test_several_images_at_once_and_ties(one, others, seed):
         apart[at, :, : len(other)] = rng.integers(0, 3, (len(one), len(other)))
         shares[at, : len(other)] = np.array(other) / sum(other)
         wanted.append(taking_pairs(apart[at], np.array(one) / sum(one), shares[at]))
-    found, _ = match(apart, np.array(one) / sum(one), shares)
+    found, steps = match(apart, np.array(one) / sum(one), shares)
     np.testing.assert_allclose(found, wanted, atol=1e-12)
+    # Where regions are many, images are matched one after another, with the same result to the last bit.
+    again, others_steps = region_matching._match_large(apart, np.array(one) / sum(one), shares)
+    np.testing.assert_array_equal(again, found)
+    np.testing.assert_array_equal(moved_in_all(others_steps, apart), moved_in_all(steps, apart))
+
+
+def moved_in_all(steps, apart):
+    moved = np.zeros((len(apart), apart[0].size))
+    for pairs, masses in steps:
+        moved[np.arange(len(apart)), pairs] += masses
+    return moved
+
+
+def test_many_regions_on_both_sides(monkeypatch):
+    rng = np.random.default_rng(1)
+    # Distances from 0 to 99, so that some are tied, and close to each other in rows, as those of real regions are.
+    apart = (rng.integers(0, 50, (150, 1)) + rng.integers(0, 50, (150, 200))).astype(float)
+    query, other = rng.integers(1, 9, 150) / 600, rng.integers(1, 9, 200) / 800
+    (found,), _ = match(apart[None], query, other[None])
+    assert found == taking_pairs(apart, query, other)
+    pairs = region_matching.partners(apart, query, other)
+    monkeypatch.setattr(region_matching, "_MANY", 1000)
+    assert match(apart[None], query, other[None])[0] == [found]
+    np.testing.assert_array_equal(region_matching.partners(apart, query, other), pairs)
 
 
 def test_ten_thousand_regions_are_matched(tmp_path):

@@ -143,6 +143,16 @@ def test_a_part_that_was_indexed_without_its_number_is_no_part(tmp_path: Path, a
         join_parts(parts, tmp_path / "index")
 
 
+def test_a_part_is_not_mixed_into_another(tmp_path: Path, archive: Archive, make) -> None:
+    parts = make(archive, 2)
+    before = contents(parts[0])
+    for other in (Shard(2, 2), Shard(1, 3)):
+        with pytest.raises(InputError, match=rf"of-2/1: is part 1/2, not {other}; give each part a folder of its own"):
+            index_archive(archive, Stand(), parts[0], shard=other)
+    assert contents(parts[0]) == before
+    join_parts(parts, tmp_path / "index")
+
+
 def test_missing_doubled_and_foreign_parts_are_told_by_number(tmp_path: Path, archive: Archive, make) -> None:
     parts = make(archive, 4)
     with pytest.raises(InputError, match=r"of 4 parts, 2 are missing: 2, 4; wanted all parts; .*--shard 2/4"):
