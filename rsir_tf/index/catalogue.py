@@ -63,7 +63,7 @@ class Catalogue:
             address = f"file:{quote(str(self._file.absolute()))}?nolock=1"
             self._database = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
             self._database.executescript(_TABLE)
-        with disk_errors(self._file):
+        with contextlib.suppress(OSError):  # Where a disk keeps open files, the next writer removes it.
             self._file.unlink()
 
     def __len__(self) -> int:

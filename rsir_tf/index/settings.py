@@ -83,13 +83,21 @@ class IndexSettings:
         """The names of vectors of further layers: for each, that of the regions' vectors and that of the image's."""
         return tuple(vector_names(layer) for layer in self.further_layers)
 
-    def require_equal(self, other: IndexSettings, *, ignore: Collection[str] = (), whose: str = "the other") -> None:
+    def require_equal(
+        self,
+        other: IndexSettings,
+        *,
+        ignore: Collection[str] = (),
+        whose: str = "the other",
+        cure: str = "use the same model and options, or make another index",
+    ) -> None:
         """Refuse descriptors that were made with other settings.
 
         Args:
             other: The settings of a model, a query or another index.
             ignore: Names of attributes that need not agree; a query, for example, has no `dtype`.
             whose: The owner of `other` in the error text, for example "the query".
+            cure: What the error text says to do.
 
         Raises:
             MismatchError: An attribute differs; the text names both values.
@@ -101,7 +109,7 @@ class IndexSettings:
                 raise MismatchError(
                     f"{whose} has {found}",
                     wanted=f"{wanted}, with which the index was made",
-                    cure="use the same model and options, or make another index",
+                    cure=cure,
                 )
 
     def to_json(self) -> dict[str, Any]:

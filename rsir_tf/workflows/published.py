@@ -54,7 +54,8 @@ class Published:
         Raises:
             MismatchError: It was; both values are named.
         """
-        index.settings.require_equal(self.settings, whose=f"the collection {address}")
+        cure = "use the index that it was published from, or publish this one into another collection"
+        index.settings.require_equal(self.settings, whose=f"the collection {address}", cure=cure)
         self.require_scheme(scheme, address)
 
     def require_scheme(self, scheme: Scheme, address: str) -> None:

@@ -171,7 +171,7 @@ def test_another_model_scheme_or_program(index: Index, collection, tmp_path: Pat
     publish_index(index, collection(), queries=5)
     other = made(tmp_path / "other", range(5), convention="aligned_corners")
     for call in (publish_index, lambda *given: Proposals(*reversed(given), make_scheme("recnn+"))):
-        with pytest.raises(MismatchError, match=r"half_pixel.*aligned_corners"):
+        with pytest.raises(MismatchError, match=r"half_pixel.*aligned_corners.*into another collection"):
             call(other, collection())
     with pytest.raises(MismatchError, match=r"proposes images for recnn\+ \(metric l1\); wanted one for recnn"):
         publish_index(index, collection(), scheme="recnn")
