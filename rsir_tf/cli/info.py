@@ -139,10 +139,20 @@ def _lines(content: Any, indent: int = 0) -> list[str]:
         elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
             lines.append(f"{'  ' * indent}{key}")
             for entry in value:
-                shown = [f"{name} {item}" for name, item in entry.items() if item != "" and not isinstance(item, dict)]
+                items = ((name, item) for name, item in entry.items() if item != "" and not isinstance(item, dict))
+                shown = [f"{name} {_text(item)}" for name, item in items]
                 lines.append("  " * (indent + 1) + "  ".join(shown))
         else:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            text = _text(value)
             name = key if len(key) <= NAME_SHOWN else f"{key[:NAME_SHOWN]}…"  # A reference system as WKT is long.
             lines.append(f"{'  ' * indent}{name:16} {text[:160]}{'…' if len(text) > 160 else ''}")
     return [visible(line) for line in lines]
+
+
+def _text(value: Any) -> str:
+    """A value in words; a dash for nothing."""
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(_text, value))
+    if value is None or value in ("", {}):
+        return "–"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -224,6 +224,9 @@ def test_settings_that_differ_from_the_indexs_are_refused(
 def test_info_of_an_index_and_of_a_server(index: Path, server: str, command) -> None:
     found = json.loads(command("info", index, "--json").out)
     assert (found["kind"], found["images"], found["settings"]["model_id"]) == ("rsir_tf.index", 6, "toy-1")
+    # In words, and not as Python writes them.
+    segment = found["segments"][0]["name"]
+    assert f"name {segment}  images 6  regions {found['regions']}  removed –  merged no\n" in command("info", index).out
     found = json.loads(command("info", server, "--json").out)
     assert (found["kind"], found["model_name"]) == ("server", "fcn8s")
     described = {"model_id": "toy-1", "class_names": ["red", "green", "blue"], "channels": 512, "layers": []}
