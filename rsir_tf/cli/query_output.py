@@ -253,18 +253,15 @@ def tables(result: RankedHits, paths: bool, changes: bool) -> str:
 
 def table(result: RankedHits, paths: bool) -> str:
     """The hits as a table."""
-    header, right = ["rank", "distance", "id", "tags"], tuple(range(2))
-    rows = [
-        [f"{rank}", f"{hit.distance:.4f}", hit.id, ", ".join(tags or ())]
-        for rank, (hit, (_, tags)) in enumerate(zip(result.hits, result.facts, strict=True), start=1)
-    ]
+    header, right = ["rank", "distance", "id"], tuple(range(2))
+    rows = [[f"{rank}", f"{hit.distance:.4f}", hit.id] for rank, hit in enumerate(result.hits, start=1)]
     if result.shows:
-        header[3:3] = [f"share of {name}" for name in result.shows]
+        header += [f"share of {name}" for name in result.shows]
         right = (*right, *range(3, 3 + len(result.shows)))
-        rows = [
-            [*row[:3], *(f"{share:.4f}" for share in shares), *row[3:]]
-            for row, shares in zip(rows, result.shares, strict=True)
-        ]
+        rows = [[*row, *(f"{share:.4f}" for share in shares)] for row, shares in zip(rows, result.shares, strict=True)]
+    if any(tags for _, tags in result.facts):
+        header.append("tags")
+        rows = [[*row, ", ".join(tags or ())] for row, (_, tags) in zip(rows, result.facts, strict=True)]
     if paths:
         header.append("path")
         rows = [[*row, without_keys(picture.path)] for row, picture in zip(rows, result.pictures, strict=True)]
