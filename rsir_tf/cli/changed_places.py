@@ -47,6 +47,9 @@ def answered(
 
     Returns:
         Whether this was such a scene.
+
+    Raises:
+        InputError: The scene has no place.
     """
     from rsir_tf.workflows.query_windows import windows_as_indexed
 
@@ -56,7 +59,10 @@ def answered(
     if len(windows) < 2:  # One window is the image itself.
         return False
     from rsir_tf.workflows import query_images
+    from rsir_tf.workflows.geographic_limits import ground_of
 
+    if windows[0].place is None:
+        ground_of(windows[0])  # It is refused before the windows are described.
     results = maps.noting(query_images(windows, index, model, replace(settings, top=None)))
     if json or jsonl:
         answer_all(results, json, jsonl, False, False, lambda: 0, len(windows))

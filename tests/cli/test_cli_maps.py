@@ -109,6 +109,7 @@ def test_the_key_in_a_url_is_kept_from_others(scenes: tuple[Path, Path], server:
         (("{scene}", "--matched-regions"), 2, "needs a file for them, --geojson or --geoparquet"),
         (("{scene}", "--geojson", "{folder}/map.shp"), 2, "wanted .geojson, .json"),
         (("{scene}", "--same-place", "--elsewhere"), 2, "wanted one of them"),
+        (("{plain}", "--same-place"), 1, "plain.tif, window 0 0 32 32: nothing in the file says where on Earth it"),
         (("{scene}", "--stretch", "2%"), 2, "is computed over an archive; give the numbers here"),
     ],
 )
