@@ -80,6 +80,8 @@ def divide(
 ) -> tuple[list[list[int]], list[Part]]:
     """Cut an index into parts of about equally many bytes.
 
+    A segment that was never merged counts twice: without bounds, a search measures all of its images.
+
     Args:
         path: The index's folder.
         settings: Of the index.
@@ -89,7 +91,8 @@ def divide(
     Returns:
         The numbers of the segments of each part, ascending; and the parts.
     """
-    sizes = [sum(segment.record.sizes.values()) for segment in stored.segments]
+    records = [segment.record for segment in stored.segments]
+    sizes = [sum(record.sizes.values()) * (1 if record.merged else 2) for record in records]
     own: list[list[int]] = [[] for _ in range(min(parts, len(sizes)))]
     filled = [0] * len(own)
     for number in sorted(range(len(sizes)), key=lambda each: -sizes[each]):
@@ -98,7 +101,7 @@ def divide(
         filled[emptiest] += sizes[number]
     own = [sorted(numbers) for numbers in own]
     return own, [
-        Part(path.absolute(), settings, tuple(stored.segments[number].record for number in numbers), _places(rows))
+        Part(path.absolute(), settings, tuple(records[number] for number in numbers), _places(rows))
         for numbers in own
         for rows in [stored.rows[_positions(stored, numbers)]]
     ]
@@ -174,17 +177,21 @@ class DividedVectors(StoredVectors):
     ) -> list[tuple[NDArray[np.int64], Any]]:
         """The positions of each part that has something to look at, and what it answers."""
         held = tuple(_in_memory(query) for query in queries)
-        questions = {
-            number: Question(scheme, held, top, tuple(_packed(mask[own], live) for mask in wanted))
-            for number, (own, live) in enumerate(zip(self._parts, self._live_parts, strict=True))
-            if any(mask[own].any() for mask in wanted)
-        }
+        if all(mask is self.live for mask in wanted):
+            # The usual case: one question for all, which is then packed once.
+            questions = dict.fromkeys(self._parts_with_images, Question(scheme, held, top, (None,) * len(wanted)))
+        else:
+            questions = {
+                number: Question(scheme, held, top, tuple(np.packbits(mask[own]) for mask in wanted))
+                for number, own in enumerate(self._parts)
+                if any(mask[own].any() for mask in wanted)
+            }
         answers = self._ask(_answer, questions)
         return [(self._parts[number], answers[number]) for number in questions]
 
     @cached_property
-    def _live_parts(self) -> list[NDArray[np.bool_]]:
-        return [self.live[own] for own in self._parts]
+    def _parts_with_images(self) -> list[int]:
+        return [number for number, own in enumerate(self._parts) if self.live[own].any()]
 
 
 def _answer(stored: StoredVectors, question: Question) -> list[Any]:
@@ -199,10 +206,6 @@ def _answer(stored: StoredVectors, question: Question) -> list[Any]:
     return [
         (np.array([at for at, _ in near], np.int64), np.array([distance for _, distance in near])) for near in found
     ]
-
-
-def _packed(mask: NDArray[np.bool_], live: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    return None if np.array_equal(mask, live) else np.packbits(mask)
 
 
 def _in_memory(image: ImageFeatures) -> ImageFeatures:
