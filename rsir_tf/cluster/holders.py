@@ -46,7 +46,9 @@ class Holders(Generic[State]):
         self._ray, _ = connected(address)
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        nodes = [node["NodeID"] for node in self._ray.nodes() if node["Alive"]]
+        nodes = [node for node in self._ray.nodes() if node["Alive"]]
+        own = [nodes[number % len(nodes)] for number in range(len(openers))]
+        machines = [node["NodeManagerHostname"] for node in own]  # A machine may be several nodes.
         holder = self._ray.remote(
             num_cpus=0,
             max_restarts=-1,
@@ -56,10 +58,10 @@ class Holders(Generic[State]):
         )(_Holder)
         self._openers = openers
         self._actors = [
-            holder.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[number % len(nodes)], soft=True)
-            ).remote(os.getcwd(), len(openers[number % len(nodes) :: len(nodes)]))
-            for number in range(len(openers))
+            holder.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=True)).remote(
+                os.getcwd(), machines.count(machine)
+            )
+            for node, machine in zip(own, machines, strict=True)
         ]
         self._begin(progress)
 
