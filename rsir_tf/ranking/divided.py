@@ -80,8 +80,6 @@ def divide(
 ) -> tuple[list[list[int]], list[Part]]:
     """Cut an index into parts of about equally many bytes.
 
-    A segment that was never merged counts twice: without bounds, a search measures all of its images.
-
     Args:
         path: The index's folder.
         settings: Of the index.
@@ -91,8 +89,7 @@ def divide(
     Returns:
         The numbers of the segments of each part, ascending; and the parts.
     """
-    records = [segment.record for segment in stored.segments]
-    sizes = [sum(record.sizes.values()) * (1 if record.merged else 2) for record in records]
+    sizes = [sum(segment.record.sizes.values()) for segment in stored.segments]
     own: list[list[int]] = [[] for _ in range(min(parts, len(sizes)))]
     filled = [0] * len(own)
     for number in sorted(range(len(sizes)), key=lambda each: -sizes[each]):
@@ -101,7 +98,7 @@ def divide(
         filled[emptiest] += sizes[number]
     own = [sorted(numbers) for numbers in own]
     return own, [
-        Part(path.absolute(), settings, tuple(records[number] for number in numbers), _places(rows))
+        Part(path.absolute(), settings, tuple(stored.segments[number].record for number in numbers), _places(rows))
         for numbers in own
         for rows in [stored.rows[_positions(stored, numbers)]]
     ]

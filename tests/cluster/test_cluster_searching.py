@@ -16,6 +16,7 @@ from index_samples import random_entry, settings
 from rsir_tf.cluster import Holders, WorkerPool
 from rsir_tf.errors import ArtifactError, ClusterError, InputError, MismatchError
 from rsir_tf.index import IndexWriter
+from rsir_tf.processors import usable_cores
 from rsir_tf.ranking import Expanded, Mixed, Reranked, make_scheme, open_index, search
 from rsir_tf.ranking.divided import divide
 from rsir_tf.ranking.images import image_at
@@ -40,6 +41,10 @@ def hits(index, scheme="recnn+", like="07"):
 
 def process(state: object, job: object) -> int:
     return os.getpid()
+
+
+def cores(state: object, job: object) -> int:
+    return usable_cores()
 
 
 def processes(index, workers: int) -> list[int]:
@@ -116,6 +121,12 @@ def test_an_index_that_changes_is_searched_as_it_was_or_refused(path: Path, addr
         hits(old)
     watched._looked = 0.0
     assert hits(watched.current().index) == hits(open_index(path)) != before
+
+
+def test_workers_of_all_nodes_of_a_machine_share_its_cores(address: str) -> None:
+    # Both nodes are on this machine, so each of three workers has a third of it.
+    found = Holders(address, [dict] * 3).ask(cores, dict.fromkeys(range(3)))
+    assert set(found.values()) == {max(1, usable_cores() // 3)}
 
 
 def test_what_a_machine_does_not_see_is_told_with_its_name(path: Path, address: str, tmp_path: Path) -> None:

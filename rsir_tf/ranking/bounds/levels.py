@@ -91,19 +91,17 @@ class Levels:
             query: float64 [C].
 
         Returns:
-            Two float64 [N]: lower and upper bounds of the distances. A lower bound may be below 0.
+            Two float64 [N]: lower and upper bounds of the distances.
         """
         import cv2
 
-        asked, (error,) = _rounded(query[None], self._offset, self._step)
+        asked, error = _rounded(query[None], self._offset, self._step)
         # We ask for the nearest of one vector: only in this way does the function return all its distances to Python.
         apart, _ = cv2.batchDistance(self._levels, asked, cv2.CV_32S, normType=cv2.NORM_L1, K=1)
-        middle = apart[:, 0] * self._step
+        middle = apart.ravel() * self._step
         # Rounding errors of the float64 sums are far below the billionth that is added.
-        width = (middle + error) * 1e-9
-        width += self._errors
-        width += error
-        return middle - width, middle + width
+        width = self._errors + error[0] + 1e-9 * (middle + error[0])
+        return np.maximum(middle - width, 0.0), middle + width
 
 
 @dataclass(frozen=True, slots=True)
