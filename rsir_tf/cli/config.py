@@ -15,6 +15,7 @@ import typer
 
 from rsir_tf.artifacts import written_aside
 from rsir_tf.errors import InputError, why
+from rsir_tf.wording import without_keys
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,7 +49,7 @@ def given_beside(context: typer.Context, *names: str) -> bool:
 
 
 def write(path: Path, context: typer.Context, *, leave_out: Collection[str]) -> None:
-    """Write the options of a call so that `--config` takes them.
+    """Write the options of a call so that `--config` takes them; of a URL with a key, that it is to be given again.
 
     Args:
         path: The file, replaced where it exists.
@@ -64,9 +65,13 @@ def write(path: Path, context: typer.Context, *, leave_out: Collection[str]) -> 
         value = _plain(context.params.get(parameter.name or ""))
         if isinstance(value, str) and (parameter.name == "archive" or Path(value).suffix):
             value = _from_anywhere(value)
-        if parameter.name not in leave_out and parameter.name != "config_file" and value not in (None, []):
-            # JSON's texts, numbers, truth values and lists are TOML's too.
-            lines.append(f"{_spelling(parameter)} = {json.dumps(value, ensure_ascii=False)}")
+        if parameter.name in leave_out or parameter.name == "config_file" or value in (None, []):
+            continue
+        text = json.dumps(value, ensure_ascii=False)  # JSON's texts, numbers, truth values and lists are TOML's too.
+        if without_keys(text) == text:
+            lines.append(f"{_spelling(parameter)} = {text}")
+        else:
+            lines.append(f"# {_spelling(parameter)} holds a key, which is not kept: give it on the command line")
     with written_aside(path, replace=True) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

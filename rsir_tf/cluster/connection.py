@@ -56,10 +56,16 @@ def machines(address: str) -> int:
 
 
 def use_all_cores() -> None:
-    """Let numerical libraries of a worker use all cores that it may: Ray allows them those on its books alone."""
+    """Let numerical libraries of a worker use all cores that it may, and no more.
+
+    Ray allows them those on its books alone; OpenCV, which it does not know, takes those of the whole machine, and its
+    threads keep cores busy while they wait for each other.
+    """
+    import cv2
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(usable_cores())
+    cv2.setNumThreads(usable_cores())
 
 
 def _require_listener(address: str) -> None:
