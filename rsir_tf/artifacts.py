@@ -12,13 +12,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from rsir_tf.errors import ArtifactError
 
 MANIFEST = "manifest.json"
+REPORT = "report.json"
 
 RUN_VERSION = 4
 """Format version of a run; defined here, so that it can be read without TensorFlow."""
@@ -174,6 +175,23 @@ def read_manifest(path: Path, kind: str, version: int) -> dict[str, Any]:
             f"{file}: has format version {number}", wanted=f"at most {version}", cure="use a newer rsir_tf to read it"
         )
     return content
+
+
+def kind_written_here(folder: Path, names: Collection[str]) -> str | None:
+    """What this program wrote into a folder: "run", "index", "report", say; None where it wrote nothing.
+
+    Args:
+        folder: The folder.
+        names: What lies in it.
+    """
+    for name in (MANIFEST, REPORT):
+        if name in names:
+            with contextlib.suppress(ArtifactError, OSError):
+                content = read_json(folder / name)
+                kind = str(content.get("kind")) if isinstance(content, dict) else ""
+                if kind.startswith("rsir_tf."):
+                    return kind.removeprefix("rsir_tf.")
+    return None
 
 
 def file_hash(path: Path) -> str:

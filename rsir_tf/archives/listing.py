@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from rsir_tf.artifacts import kind_written_here
 from rsir_tf.errors import InputError
 from rsir_tf.rasters import IMAGE_SUFFIXES
 from rsir_tf.wording import counted
@@ -74,7 +75,8 @@ def list_images(root: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> Listi
     """List the image files below a folder, at any depth; links are followed, each folder is entered once.
 
     Files and folders whose name begins with a dot are not looked at. A folder that cannot be listed, one that a system
-    keeps for itself, and a name that is not UTF-8 are passed over and told: one of them does not stop the others.
+    keeps for itself, one that this program wrote (a run with pictures of its test images, say), and a name that is not
+    UTF-8 are passed over and told: one of them does not stop the others.
 
     Args:
         root: The folder.
@@ -100,6 +102,11 @@ def list_images(root: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> Listi
             subfolders.clear()
             continue
         entered.add(place)
+        kind = kind_written_here(Path(folder), names) if Path(folder) != root else None
+        if kind is not None:
+            left_out.append(LeftOut(_spell(root, Path(folder)), f"a folder that rsir-tf wrote ({kind})"))
+            subfolders.clear()
+            continue
         kept = []
         # In order, so that of two links to one folder the same one is taken on every machine.
         for name in sorted(subfolders):

@@ -94,12 +94,12 @@ def _server(address: str, connection: Connection) -> dict[str, Any]:
 
 
 def _path(path: Path) -> dict[str, Any]:
-    from rsir_tf.artifacts import MANIFEST, read_json
+    from rsir_tf.artifacts import MANIFEST, REPORT, read_json
     from rsir_tf.serving.exports import list_versions, readable
 
     with readable(path):
         versions = list_versions(path) if path.is_dir() else []
-    for name in ("assets.extra/model_card.json", MANIFEST, "report.json"):
+    for name in ("assets.extra/model_card.json", MANIFEST, REPORT):
         if (path / name).is_file():
             return _known(path, read_json(path / name))
     if versions:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsir_tf.artifacts import manifest, read_manifest, written_aside
+from rsir_tf.artifacts import REPORT, manifest, read_manifest, written_aside
 from rsir_tf.errors import ArtifactError
 from rsir_tf.evaluation import ANMRR_VARIANTS, Evaluation, PairedTests, PublishedRow
 from rsir_tf.presentation.plots import precision_recall_plot, scene_plot
@@ -93,11 +93,11 @@ def check_report_target(to: Path) -> None:
         raise ArtifactError(f"{to}: is a file", wanted="a folder for the report", cure="choose another name")
     if not any(to.iterdir()):
         return
-    if not (to / "report.json").exists():
+    if not (to / REPORT).exists():
         raise ArtifactError(
             f"{to}: holds files, but no report", wanted="a new folder or an earlier report", cure="choose another name"
         )
-    read_manifest(to / "report.json", "report", REPORT_VERSION)
+    read_manifest(to / REPORT, "report", REPORT_VERSION)
 
 
 def _compose(
@@ -135,7 +135,7 @@ def _compose(
     text = markdown_report(evaluation, title=title, published=shown, remarks=remarks, tests=tests)
     files["report.md"] = text.encode()
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    files["report.json"] = f"{text}\n".encode()
+    files[REPORT] = f"{text}\n".encode()
     return files
 
 

@@ -29,6 +29,23 @@ def test_folders_of_systems_are_no_folders_of_images(tmp_path: Path, draw_image:
     assert archive.left_out == ((f"beach/{name}", "a folder that a system or a program keeps for itself"),)
 
 
+@pytest.mark.parametrize(
+    ("file", "kind", "written"),
+    [("manifest.json", "rsir_tf.run", True), ("report.json", "rsir_tf.report", True), ("manifest.json", "web", False)],
+)
+def test_pictures_of_a_run_or_a_report_are_no_images_of_the_archive(
+    tmp_path: Path, draw_image: Draw, file: str, kind: str, written: bool
+) -> None:
+    draw_image("beach/a.png")
+    draw_image("out/plots/curves.png")
+    (tmp_path / "out" / file).write_text(json.dumps({"kind": kind}))
+    archive = open_archive(tmp_path)
+    others = [] if written else ["out/plots/curves.png"]
+    assert [record.id for record in archive] == ["beach/a.png", *others]
+    told = ("out", f"a folder that rsir-tf wrote ({kind.removeprefix('rsir_tf.')})")
+    assert archive.left_out == ((told,) if written else ())
+
+
 @any_name
 def test_names_that_are_not_utf8_are_left_out_and_told(tmp_path: Path, draw_image: Draw) -> None:
     draw_image("beach/a.png")
