@@ -14,13 +14,15 @@ memory: the resident memory of the process that directs two workers, while it in
 and one region, with a model that answers at once.
 
 search: an index of `benchmark_search.py --work`, by this process and by four workers on the same cores, in turns. All
-hits and distances must be equal. Also: how many images the parts measure exactly, and how many one process does.
+hits and distances must be equal. Also: how many images the parts measure exactly, and how many one process does; and
+how long the way to some workers and back takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import operator
 import os
 import statistics
 import sys
@@ -37,7 +39,7 @@ from unittest import mock
 import numpy as np
 
 from rsir_tf.archives import Archive, open_archive
-from rsir_tf.cluster import WorkerPool
+from rsir_tf.cluster import Holders, WorkerPool
 from rsir_tf.contract import ModelDescription, Prediction
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Expanded, ImageFeatures, Index, Mixed, Reranked, make_scheme, open_index, search
@@ -195,7 +197,18 @@ def measure_search(path: Path, queries: int, workers: int, top: int) -> dict[str
                 "ratio": statistics.median((many / one).tolist()),
             }
         del spread
+        found["seconds_of_a_trip"] = {f"{each} workers": trip(address, each) for each in (2, 4, 8, 16)}
     return {**found, "images_measured_exactly": measured_exactly(alone, asked[0], workers, top)}
+
+
+def trip(address: str, workers: int) -> float:
+    """The median time to ask some workers who have nothing to do, and to hear from all of them."""
+    holders, times = Holders(address, [int] * workers), []
+    for _ in range(100):
+        started = time.perf_counter()
+        holders.ask(operator.add, dict.fromkeys(range(workers), 0))
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def measured_exactly(index: Index, query: ImageFeatures, parts: int, top: int) -> dict[str, dict[str, int]]:
