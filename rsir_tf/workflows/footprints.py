@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 LONLAT = "EPSG:4326"
 EARTH = 6_371_000.0
 """Metres from the Earth's centre, for a first choice; distances themselves are those on WGS 84."""
+
+QUARTER = 1e7
+"""Metres: about a quarter of the way around the Earth."""
 
 
 class Footprints:
@@ -59,16 +61,27 @@ class Footprints:
         """
         import shapely
 
-        from rsir_tf.rasters.vectors import transformed
+        found = self._shows(lon, lat)
+        rows = np.flatnonzero(self._may_reach(lon, lat, metres) & ~found)
+        if len(rows):
+            # The outline, since around a point's antipode inside and outside of a projected polygon change places.
+            outlines, owners = shapely.get_parts(shapely.boundary(self.geometries[rows]), return_index=True)
+            nearest = np.full(len(rows), np.inf)
+            np.minimum.at(nearest, owners, _distances(lon, lat, outlines))
+            found[rows] = nearest <= metres + 1e-3  # Rounding moves a border away from a point that lies on it.
+        return found
 
+    def _shows(self, lon: float, lat: float) -> NDArray[np.bool_]:
+        """Which footprints a point lies in, or on the border of: bool [N]."""
+        import shapely
+
+        lon = (lon + 180) % 360 - 180
+        if abs(lat) == 90:
+            same: Any = [shapely.LineString([(-180, lat), (180, lat)])]  # A pole has every longitude.
+        else:
+            same = shapely.points([(lon, lat), (180 if lon == -180 else lon, lat)])
         found = np.zeros(len(self.geometries), dtype=bool)
-        rows = np.flatnonzero(self._may_reach(lon, lat, metres))
-        # Around its centre this projection keeps distances on the ellipsoid. Sides are straight in degrees, and in it
-        # only nearly so: those of a hundredth of a degree are off by 1.3 cm at most.
-        around = f"+proj=aeqd +lat_0={lat!r} +lon_0={lon!r} +datum=WGS84 +units=m"
-        flat = transformed(shapely.segmentize(self.geometries[rows], 0.01), LONLAT, around)
-        # A millimetre, since rounding moves a border away from a point that lies on it.
-        found[rows] = shapely.dwithin(flat, shapely.Point(0, 0), metres + 1e-3) if len(rows) else False
+        found[self._tree.query(same, predicate="intersects")[1]] = True
         return found
 
     def at(self, lon: float, lat: float) -> int | None:
@@ -117,7 +130,7 @@ class Footprints:
         return np.asarray(rows[(common >= least * smaller) & (common > 0)], dtype=np.int64)
 
     def _may_reach(self, lon: float, lat: float, metres: float) -> NDArray[np.bool_]:
-        """A first, quick choice of what can lie within a distance of a point; it leaves out nothing that does."""
+        """A first, quick choice of outlines that can come so near to a point; it leaves out none that does."""
         import shapely
 
         points, rows = shapely.get_coordinates(self.geometries, return_index=True)
@@ -125,8 +138,33 @@ class Footprints:
         np.minimum.at(apart, rows, _angle(points, np.array([[lon, lat]])))
         west, south, east, north = shapely.bounds(self.geometries).T
         size = np.radians(np.hypot(np.minimum(east - west, 360.0), north - south))
-        # A footprint has no spot farther from its nearest corner than its own size.
-        return np.asarray(self.known & (apart <= 1.01 * metres / EARTH + size) & (apart < math.pi / 2))
+        # No spot of an outline is farther from the nearest corner than the footprint's own size.
+        return np.asarray(self.known & (apart <= 1.01 * metres / EARTH + size))
+
+
+def _distances(lon: float, lat: float, lines: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Metres from a point to lines, on WGS 84: [n], of LineStrings in longitude and latitude."""
+    import shapely
+
+    from rsir_tf.rasters.vectors import transformed
+
+    # Around its centre this projection keeps distances on the ellipsoid. Sides are straight in degrees, and in it
+    # only nearly so: those of a hundredth of a degree are off by 1.3 cm at most.
+    around = f"+proj=aeqd +lat_0={lat!r} +lon_0={lon!r} +datum=WGS84 +units=m"
+    points, owners = shapely.get_coordinates(
+        transformed(shapely.segmentize(lines, 0.01), LONLAT, around), return_index=True
+    )
+    begins, sides = points[:-1], np.diff(points, axis=0)
+    squares = np.maximum((sides**2).sum(axis=1), 1e-12)
+    along = np.clip(-(begins * sides).sum(axis=1) / squares, 0, 1)
+    apart = np.hypot(*points.T)
+    # Beyond a quarter of the way around the Earth an end of a side is its nearest spot, and a side beside the point's
+    # antipode, which is a circle there, may lead through the whole projection. Nor is there a side between two lines.
+    along[(apart[:-1] > QUARTER) | (np.diff(owners) != 0)] = 0
+    found = np.full(len(lines), np.inf)
+    np.minimum.at(found, owners, apart)
+    np.minimum.at(found, owners[:-1], np.hypot(*(begins + along[:, None] * sides).T))
+    return found
 
 
 def _angle(points: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyproj
 import pytest
 import shapely
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rsir_tf.errors import InputError
@@ -57,6 +57,38 @@ def test_near_across_the_antimeridian_and_far_away() -> None:
         assert found.near(lon, 0, 11_120).tolist() == [False] * 4
     # The antipode of 0.5° E, 0.5° S lies in no way near.
     assert not found.near(-179.5, 0.5, 1_000_000).tolist()[2]
+
+
+@example(west=-170.0, south=-80.0, width=340.0, height=160.0, lon=10.0, lat=5.0)  # Over the point and its antipode.
+@example(west=-60.0, south=-50.0, width=120.0, height=100.0, lon=0.0, lat=0.0)
+@example(west=-60.0, south=-50.0, width=120.0, height=100.0, lon=179.995, lat=0.003)  # Over the antipode alone.
+@example(west=20.0, south=-90.0, width=100.0, height=180.0, lon=-110.0, lat=0.0)
+@example(west=-180.0, south=60.0, width=360.0, height=30.0, lon=0.0, lat=-89.0)  # The north of the Earth.
+@settings(max_examples=20, deadline=None)
+@given(
+    st.floats(-180, 0), st.floats(-90, 0), st.floats(60, 180), st.floats(40, 90), st.floats(-180, 180),
+    st.floats(-89, 89),
+)  # fmt: skip
+def test_near_is_right_for_footprints_as_large_as_continents(
+    west: float, south: float, width: float, height: float, lon: float, lat: float
+) -> None:
+    shape = shapely.box(west, south, west + width, south + height)
+    found = footprints(shape)
+    if shapely.intersects(shape, shapely.Point(lon, lat)):
+        assert found.near(lon, lat, 0).tolist() == [True]
+        return
+    # Points are width / 500 degrees apart, at most 40 km, so that a border is nearer by less than 20 km.
+    metres = geodesic(shape, lon, lat)
+    assert found.near(lon, lat, metres + 1).tolist() == [True]
+    assert found.near(lon, lat, metres - 20_100).tolist() == [False]
+
+
+def test_near_a_pole_and_on_the_antimeridian() -> None:
+    cap, east = shapely.box(-180, 89, 180, 90), shapely.box(179, 0, 180, 1)
+    found = footprints(cap, east)
+    assert found.near(77, 90, 0).tolist() == [True, False]
+    for lon in (-180, 180, 179.5, -180.5, 539.5):
+        assert found.near(lon, 0.5, 0).tolist() == [False, True]
 
 
 def test_within_counts_common_ground_and_no_common_border(tmp_path: Path) -> None:
