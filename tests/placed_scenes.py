@@ -81,9 +81,11 @@ def write_scenes(folder: Path) -> tuple[Path, Path]:
     return earlier, later
 
 
-def index_sources(sources: Iterable[tuple[str, Source]], to: Path, reading: Reading | None = None) -> Path:
+def index_sources(
+    sources: Iterable[tuple[str, Source]], to: Path, reading: Reading | None = None, **more: object
+) -> Path:
     """Index sources by their ids with the toy model, with their places, as `rsir-tf index` does."""
-    settings = IndexSettings("toy-1", CLASSES)
+    settings = IndexSettings("toy-1", CLASSES, **more)
     with IndexWriter.open(to, settings) as writer:
         writer.record_root("", str(to.parent))
         writer.record_reading("", reading or Reading())
@@ -95,7 +97,8 @@ def index_sources(sources: Iterable[tuple[str, Source]], to: Path, reading: Read
                 ImageEntry(
                     image, source.address, *source.shape, None, None, content_hash(pixels), *source.fingerprint,
                     regions.classes, regions.areas, regions.boxes, described.recnn, described.recnn_plus,
-                    centroids=regions.centroids, place=source.place,
+                    centroids=regions.centroids, place=source.place, borders=described.adjacency.borders,
+                    edge=described.adjacency.edge,
                 )
             )  # fmt: skip
     return to

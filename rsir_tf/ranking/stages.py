@@ -262,6 +262,16 @@ class Reranked(StageOfTwo):
             yield distances
 
 
+def needs_regions(scheme: Scheme) -> bool:
+    """Whether a query without regions is infinitely far from every image, so that the order of hits says nothing.
+
+    Of a mixture the first scheme decides: it ranks alone where the second one cannot compare.
+    """
+    if isinstance(scheme, Reranked):
+        return any(map(needs_regions, scheme.schemes))
+    return needs_regions(scheme.first) if isinstance(scheme, Stage) else not {*IMAGE_FIELDS} & {*scheme.reads}
+
+
 def nearest(
     scheme: Scheme,
     stored: StoredVectors,

@@ -10,6 +10,7 @@ import numpy as np
 
 from rsir_tf.errors import InputError
 from rsir_tf.ranking import ImageFeatures, Scheme
+from rsir_tf.ranking.stages import Stage, needs_regions
 from rsir_tf.rasters import Pixels, Source, content_hash
 from rsir_tf.workflows.describing import Described, describe_prediction
 
@@ -71,18 +72,24 @@ def describe_asked(
         at: A point (x, y) of it in the source's pixels, where one is picked so.
 
     Raises:
-        InputError: It has no region to ask with, or not the one that was picked.
+        InputError: It shows nothing; or it has no region to ask with, or not the one that was picked.
     """
+    if seen.valid is not None and not seen.valid.any():
+        raise InputError(
+            f"{source}: shows nothing: no pixel that the model would see is valid",
+            wanted="an image, or a window of a scene, that shows something",
+        )
     content = content_hash(original)
     described = _described(content, prediction, index, seen.valid)
     picked: tuple[int, ...] = ()
     point = _moved(source, at, original.values.shape, seen.values.shape)
+    if not len(described.regions) and (scheme.asks_with == "regions" or needs_regions(scheme)):
+        raise InputError(
+            f"{source}: has no region of at least {index.settings.min_area} pixels",
+            cure=f"use --scheme recnn+{' alone' * isinstance(scheme, Stage)}",
+        )
     if scheme.asks_with == "regions":
         picked = _picked(source, described.regions, region, point)
-        if not picked:
-            raise InputError(
-                f"{source}: has no region of at least {index.settings.min_area} pixels", cure="use --scheme recnn+"
-            )
     return AskedImage(source, seen.values, content, prediction, described, picked)
 
 

@@ -12,6 +12,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.ranking import Candidates, Scheme, archive_sample, with_examples
 from rsir_tf.ranking.examples import require_example_method
 from rsir_tf.ranking.images import image_at
+from rsir_tf.ranking.scheme import IMAGE_FIELDS
 from rsir_tf.workflows.query_results import Examples
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class MarkedExamples:
             query: The row that is the query itself, which is no further example.
 
         Raises:
-            InputError: An example has no region, where the scheme compares regions; or a classifier has nothing to tell
-                the examples from.
+            InputError: An example shows nothing, or has no region, where the scheme compares regions; or a classifier
+                has nothing to tell the examples from.
         """
         likes = [self.features(row, scheme) for row in self.likes if row != query]
         unlikes = [self.features(row, scheme) for row in self.unlikes]
@@ -70,10 +71,15 @@ class MarkedExamples:
         """One example, for a scheme.
 
         Raises:
-            InputError: It has no region, where the scheme compares regions.
+            InputError: It shows nothing, or it has no region, where the scheme compares regions.
         """
         features = image_at(self.index.vectors, self.index.position_of(row))
-        if "recnn" in scheme.reads and not len(features):
+        if not len(features) and not features.recnn_plus.any():
+            raise InputError(
+                f"{self.index.images.ids[row]}: shows nothing: its vector is all zeros, as without a valid pixel",
+                cure="leave it out",
+            )
+        if not len(features) and not {*scheme.reads} <= {*IMAGE_FIELDS}:
             raise InputError(
                 f"{self.index.images.ids[row]}: has no region, and {scheme.name} compares regions",
                 cure="leave it out or use scheme recnn+",
