@@ -82,9 +82,17 @@ def write_scenes(folder: Path) -> tuple[Path, Path]:
 
 
 def index_sources(
-    sources: Iterable[tuple[str, Source]], to: Path, reading: Reading | None = None, **more: object
+    sources: Iterable[tuple[str, Source]],
+    to: Path,
+    reading: Reading | None = None,
+    *,
+    scenes: bool = False,
+    **more: object,
 ) -> Path:
-    """Index sources by their ids with the toy model, with their places, as `rsir-tf index` does."""
+    """Index sources by their ids with the toy model, with their places, as `rsir-tf index` does.
+
+    The scene class of an image, if there are `scenes`, is the folder in its id.
+    """
     settings = IndexSettings("toy-1", CLASSES, **more)
     with IndexWriter.open(to, settings) as writer:
         writer.record_root("", str(to.parent))
@@ -92,10 +100,10 @@ def index_sources(
         for image, source in sources:
             pixels = read_pixels(source)
             described = describe_prediction(Toy().predict([pixels.values])[0], settings, pixels.valid)
-            regions = described.regions
+            regions, scene = described.regions, image.partition("/")[0] if scenes else None
             writer.add(
                 ImageEntry(
-                    image, source.address, *source.shape, None, None, content_hash(pixels), *source.fingerprint,
+                    image, source.address, *source.shape, scene, None, content_hash(pixels), *source.fingerprint,
                     regions.classes, regions.areas, regions.boxes, described.recnn, described.recnn_plus,
                     centroids=regions.centroids, place=source.place, borders=described.adjacency.borders,
                     edge=described.adjacency.edge,

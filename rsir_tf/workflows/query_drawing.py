@@ -47,14 +47,12 @@ def draw_query(
     from rsir_tf.presentation import SheetItem, contact_sheet, ground_of, no_picture
 
     place = result.source.place
-    hashes = index.images.content_hashes
-    scenes = dict(zip(hashes, index.images.scenes, strict=True))
     query = SheetItem(
         id=Path(result.query).name,
         image=result.image,
         segmentation=result.prediction.segmentation,
         labels=result.regions.labels,
-        scene=scenes.get(result.content_hash),
+        scene=query_scene(result, index),
         ground=None if place is None else _resized(ground_of(place, result.source.shape), result),
     )
     items = []
@@ -83,6 +81,24 @@ def draw_query(
         )
     title = f"{result.scheme}: {len(items)} of {len(index)} images"
     return contact_sheet(query, items, class_names=index.settings.class_names, class_colours=colours, title=title)
+
+
+def query_scene(result: QueryResult, index: Index) -> str | None:
+    """The scene class of a query: its own where it is an image of the index, or that of all images with its pixels.
+
+    Args:
+        result: From `query_image`.
+        index: The same.
+
+    Returns:
+        None where the index has no such pixels, has them in several scenes and none of these files is the query, or
+        does not know the scene.
+    """
+    images = index.images
+    equal = [row for row, content in enumerate(images.content_hashes) if content == result.content_hash]
+    own = [row for row in equal if images.paths[row] == result.source.address]
+    scenes = {images.scenes[row] for row in own or equal}
+    return scenes.pop() if len(scenes) == 1 else None
 
 
 def _resized(ground: Ground | None, result: QueryResult) -> Ground | None:

@@ -14,7 +14,9 @@ from rsir_tf.errors import InputError
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Expanded, Index, Mixed, Reranked, make_scheme, open_index
 from rsir_tf.ranking.stages import needs_regions
+from rsir_tf.rasters import FileSource, RasterSource
 from rsir_tf.workflows import query_image, query_images, query_together, refine
+from rsir_tf.workflows.query_drawing import query_scene
 from rsir_tf.workflows.query_windows import QueryWindow
 
 SCHEMES = ("recnn", "recnn+", "irm", "relations", "relations-graph")
@@ -73,8 +75,6 @@ def test_of_several_images_the_one_that_shows_nothing_is_named(folder: Path, ind
     with pytest.raises(InputError, match=r"none\.tif: shows nothing"):
         query_together(files, index, Toy())
     # An example of the index that is as void.
-    from rsir_tf.rasters import RasterSource
-
     sources = [("none", RasterSource(str(folder / "none.tif"))), ("some", RasterSource(str(files[0])))]
     void = open_index(index_sources(sources, folder / "void"))
     for likes, unlikes in ((["none"], []), (["some", "none"], []), (["some"], ["none"])):
@@ -120,3 +120,24 @@ def test_without_regions_whole_images_are_compared(coarse: Index, speckled: Path
 def test_which_schemes_need_regions() -> None:
     every = (*SCHEMES, "multiscale", "multiscale+")
     assert [name for name in every if not needs_regions(make_scheme(name))] == ["recnn+", "multiscale+"]
+
+
+def test_the_scene_of_a_query_is_its_own_or_that_of_all_equal_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (TILE, TILE, 3), np.uint8) for _ in range(3)]
+    files = {"a/0": 0, "b/0": 0, "a/1": 1, "a/2": 1}
+    for name, number in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save_png(tmp_path / f"{name}.png", pictures[number])
+    sources = [(name, FileSource(tmp_path / f"{name}.png")) for name in files]
+    index = open_index(index_sources(sources, tmp_path / "index", scenes=True))
+
+    def scene(path: str, number: int) -> str | None:
+        if not (tmp_path / path).exists():
+            save_png(tmp_path / path, pictures[number])
+        return query_scene(query_image(tmp_path / path, index, Toy()), index)
+
+    assert [scene(f"{name}.png", number) for name, number in files.items()] == ["a", "b", "a", "a"]
+    assert scene("copy0.png", 0) is None  # Equal pictures lie in a and in b.
+    assert scene("copy1.png", 1) == "a"
+    assert scene("other.png", 2) is None
