@@ -27,7 +27,7 @@ from rsir_tf.ranking.scheme import check_index
 from rsir_tf.ranking.schemes import PAPER_SCHEMES
 from rsir_tf.wording import counted
 from rsir_tf.workflows.comparison_costs import describing_costs, index_costs
-from rsir_tf.workflows.indexed_images import ids_in_index, require_all, require_unchanged
+from rsir_tf.workflows.indexed_images import ids_in_index, require_all, require_unchanged, unread_by
 from rsir_tf.workflows.measuring import Judge, Ranked, can_ask, judge_relevance
 from rsir_tf.workflows.omissions import cannot_ask_left_out, graded_left_out, queries_left_out, single_scenes
 from rsir_tf.workflows.visual_words import with_words
@@ -151,7 +151,8 @@ def compare_descriptors(
             settings[f"{fitted.name}_libraries"] = library_versions(*fitted.libraries)
     skipped = {name: why for found in described.values() for name, why in found.skipped.items()}
     if index is not None:
-        skipped = {name: index.skipped[own] for name, own in held.items() if own in index.skipped} | skipped
+        unread = unread_by(index, [replace(record, id=held[record.id]) for record in archive])
+        skipped = {name: unread[own] for name, own in held.items() if own in unread} | skipped
     records = tuple(record for record in archive if record.id not in skipped)
     _require_two(records, str(archive.root), next(iter(skipped.values()), None))
     if not described and index is None:

@@ -53,6 +53,20 @@ def require_unchanged(index: Index, records: Sequence[Record], tell: Progress = 
         tell(done, len(known), "comparing images with the index")
 
 
+def unread_by(index: Index, records: Sequence[Record]) -> dict[str, str]:
+    """Give the images that could not be read when they were to be indexed, and why: reason by id.
+
+    An image that the index holds from an earlier time is one of them only where it still cannot be read.
+
+    Args:
+        index: From `rsir_tf.open_index`.
+        records: Of the archive, with their ids in the index.
+    """
+    known, noted = {*index.images.ids}, [record for record in records if record.id in index.skipped]
+    unread = [record.id for record in noted if record.id not in known or _pixels(record) is None]
+    return {image: index.skipped[image] for image in unread}
+
+
 def _pixels(record: Record) -> str | None:
     try:
         return content_hash(read_pixels(record.source))

@@ -297,6 +297,21 @@ def test_an_image_that_can_be_read_again_is_off_the_list(tmp_path: Path, keep) -
     assert (found.unchanged, found.skipped) == (6, {})
 
 
+def test_an_image_that_the_index_holds_is_compared_when_it_can_be_read_again(tmp_path: Path, keep) -> None:
+    archive = render(tmp_path / "archive")
+    keep(archive)
+    file = archive / "a/0.png"
+    content = file.read_bytes()
+    file.write_text("no picture")
+    keep(archive)
+    index, images = opened(tmp_path), open_archive(archive)
+    found = compare_descriptors(images, tmp_path / "cache", descriptors=[], index=index)
+    assert (found.evaluation.queries, list(found.skipped)) == (5, ["a/0.png"])
+    file.write_bytes(content)  # The index has not been told.
+    found = compare_descriptors(images, tmp_path / "cache", descriptors=[], index=index)
+    assert (found.evaluation.queries, found.skipped) == (6, {})
+
+
 def test_a_name_with_a_colon_is_a_path_all_the_same(tmp_path: Path, keep) -> None:
     save_png(tmp_path / "archive/window:1.png", np.zeros((16, 16, 3), np.uint8))
     keep(tmp_path / "archive")
