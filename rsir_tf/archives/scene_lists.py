@@ -43,12 +43,16 @@ def read_list(file: Path) -> Archive:
             f"{file}: cannot be read: {why(error)}", wanted="paths or URLs of scenes, one in each line"
         ) from error
     records: dict[str, Record] = {}
+    named: dict[str, str] = {}
     for line in lines:
         if not line or line.startswith("#"):
             continue
         name = _id(line)
         if name in records:
-            raise InputError(f"{file}: lists {line}, which has the same id as another line, {name}", wanted="each once")
+            first, second = without_keys(named[name]), without_keys(line)
+            both = f"{second} twice" if line == named[name] else f"{first} and {second}, which have the same id, {name}"
+            raise InputError(f"{file}: lists {both}", wanted="each once")
+        named[name] = line
         records[name] = Record(name, RasterSource(line) if is_url(line) else FileSource(Path(line)))
     if not records:
         raise InputError(f"{file}: lists no scene", wanted="paths or URLs of scenes, one in each line")
@@ -58,7 +62,7 @@ def read_list(file: Path) -> Archive:
 def _id(line: str) -> str:
     if is_url(line):
         return line.partition("://")[2].partition("?")[0]
-    return PurePosixPath(os.path.normpath(line)).as_posix().lstrip("./")
+    return re.sub(r"^(\.{0,2}/)+", "", PurePosixPath(os.path.normpath(line)).as_posix())
 
 
 def _archive(root: Path, records: list[Record], understood: str) -> Archive:

@@ -317,13 +317,27 @@ def test_a_list_of_scenes(write_scene: WriteScene, tmp_path: Path, monkeypatch: 
     archive = open_archive("@list.txt", reading=TILED)
     assert {record.group for record in archive} == {"north/scene.tif", str(other).lstrip("/")}
     (tmp_path / "twice.txt").write_text("a.tif\n./a.tif\n")
-    with pytest.raises(InputError, match=r"lists \./a\.tif, which has the same id as another line, a\.tif"):
+    with pytest.raises(InputError, match=r"twice\.txt: lists a\.tif and \./a\.tif, which have the same id, a\.tif"):
+        open_archive("@twice.txt", reading=TILED)
+    (tmp_path / "twice.txt").write_text("a.tif\na.tif\n")
+    with pytest.raises(InputError, match=r"twice\.txt: lists a\.tif twice; wanted each once"):
         open_archive("@twice.txt", reading=TILED)
     (tmp_path / "none.txt").write_text("\n# a.tif\n")
     with pytest.raises(InputError, match="lists no scene"):
         open_archive("@none.txt", reading=TILED)
     with pytest.raises(InputError, match=r"gone\.txt: cannot be read"):
         open_archive("@gone.txt", reading=TILED)
+
+
+def test_ids_of_a_list_keep_the_dots_of_names(write_scene: WriteScene, tmp_path: Path, monkeypatch) -> None:
+    names = ("hid/a.tif", ".hid/a.tif", ".a.tif", "..a.tif")
+    for name in (*names, "below/b.tif"):
+        write_scene(name, rgb())
+    (tmp_path / "below/deeper").mkdir()
+    monkeypatch.chdir(tmp_path / "below/deeper")
+    (tmp_path / "list.txt").write_text("\n".join(f"../../{name}" for name in (*names, "below/b.tif")))
+    archive = open_archive(f"@{tmp_path / 'list.txt'}", reading=TILED)
+    assert {record.group for record in archive} == {*names, "below/b.tif"}
 
 
 @pytest.fixture
