@@ -110,8 +110,8 @@ def open_dataset(
         A `rasterio.DatasetReader`. Do not close it, and do not hand it to another thread.
 
     Raises:
-        InputError: There is nothing at the path or URL, it is no raster, or it is damaged; also where reading inside
-            the `with` block fails.
+        InputError: There is nothing at the path or URL, it is no raster, its name is not UTF-8, or it is damaged; also
+            where reading inside the `with` block fails.
     """
     name = os.fspath(path)
     key = (name, document)
@@ -178,6 +178,9 @@ def _open(name: str, document: str | None) -> Any:
         refuse_remote(name)
     try:
         return gdal().open(document or name)
+    except UnicodeEncodeError as error:  # Bytes that are no UTF-8, which rasterio does not hand to GDAL.
+        spelt = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise InputError(f"{spelt}: its name is not UTF-8: rename it") from error
     except gdal_errors() as error:
         if os.path.isdir(name):
             raise InputError(f"{name}: is a folder", wanted="a raster file") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +110,14 @@ def test_several_sources_go_into_a_folder_and_a_bad_one_stops_none(tmp_path: Pat
     assert "c.png" in ended.err
     assert sorted(path.name for path in to.iterdir()) == ["a.tif", "a.tif.aux.xml", "b.png"]
     assert [Path(entry["to"]).name for entry in json.loads(ended.out)] == ["a.tif", "b.png"]
+    odd = tmp_path / os.fsdecode(b"odd\xff.png")
+    shutil.copy(tmp_path / "b.png", odd)
+    ended = command("segment", odd, "--to", tmp_path / "odd.png", "--server", server)
+    told = f"rsir-tf: {tmp_path}/odd\\xff.png: its name is not UTF-8: rename it\n"
+    assert (ended.code, ended.out, ended.err) == (1, "", told)
+    ended = command("segment", odd, tmp_path / "b.png", "--to", tmp_path / "two", "--server", server)
+    assert (ended.code, ended.err.splitlines()[0] + "\n") == (1, told)
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["b.png"]
 
 
 @pytest.mark.parametrize("option", ["--to", "--polygons"])
