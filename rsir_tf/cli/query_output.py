@@ -227,6 +227,8 @@ def tell_problems(result: RankedHits, same_place: bool = False) -> None:
     How many hits have no picture any more, or another one than was indexed, and how many images could be no hits
     because they have no place.
     """
+    for remark in result.remarks:
+        console.say(remark)
     if result.without_place:
         console.say(f"left out {counted(result.without_place, 'image')} of the index, of which {NO_PLACE}")
     if result.proposed is not None and not result.exact:

@@ -26,7 +26,7 @@ from rsir_tf.workflows.asked_images import AskedImage, describe_asked
 from rsir_tf.workflows.geographic_limits import LimitedIndex, both_of
 from rsir_tf.workflows.marked_examples import MarkedExamples
 from rsir_tf.workflows.query_results import Examples, QueryResult, ranked_hits
-from rsir_tf.workflows.query_windows import query_source
+from rsir_tf.workflows.query_windows import dark_reading, query_source
 from rsir_tf.workflows.search_options import SearchOptions
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Asking:
             within=self.options.within,
             among=self._candidates(first, self._always()),
         )
-        return self._result(first, answer, ranks, self.marked.named(*(str(each.source) for each in others)))
+        result = self._result(first, answer, ranks, self.marked.named(*(str(each.source) for each in others)))
+        return dataclasses.replace(result, remarks=tuple(line for each in asked for line in self._remarks(each)))
 
     def _described(self, sources: Sequence[Source | RsirError]) -> list[AskedImage | RsirError]:
         """What each image is to ask with, or why it cannot."""
@@ -206,7 +207,13 @@ class Asking:
             source=asked.source,
             without_place=self.limited.without_place,
             proposed=self._proposed(),
+            remarks=self._remarks(asked),
         )
+
+    def _remarks(self, asked: AskedImage) -> tuple[str, ...]:
+        """What is worth telling of how an image was read, unless the index holds it so."""
+        remark = dark_reading(asked.source, self.options.reading)
+        return () if remark is None or self.index.find_content(asked.content_hash) else (remark,)
 
 
 def attempt(make: Callable[..., Made], *arguments: Any) -> Made | RsirError:

@@ -62,6 +62,7 @@ class RankedHits:
         shares: The shares of these classes in each hit, in the same order.
         never_shown: Those of these classes that no image of the index shows.
         proposed: What is known of the images that a vector database proposed; None where all were searched.
+        remarks: What is worth telling of how query images were read, one line each.
     """
 
     query: str
@@ -79,6 +80,7 @@ class RankedHits:
     shares: tuple[tuple[float, ...], ...] = ()
     never_shown: tuple[str, ...] = ()
     proposed: Proposed | None = None
+    remarks: tuple[str, ...] = ()
 
     def footprint(self, number: int) -> BaseGeometry | None:
         """The ground of a hit in longitude and latitude, cut at the antimeridian; None where it has no place.

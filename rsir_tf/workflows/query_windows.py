@@ -143,6 +143,34 @@ def query_source(image: str | os.PathLike[str] | Source, reading: Reading, part:
     return _small_enough(dataclasses.replace(source, window=window, onto=onto))
 
 
+def dark_reading(source: Source, given: Mapping[str, Any] | None = None) -> str | None:
+    """Say in a line that a query of 8-bit values is stretched from a range that reaches beyond them, as of an index.
+
+    An index does not know what type of values its scenes have: others may be read so rightly, a picture may not.
+
+    Args:
+        source: From `query_source`, with the recipe by which it is read.
+        given: As for `query_reading`. Who gives a stretch of their own is told nothing.
+
+    Returns:
+        None where there is nothing to tell.
+    """
+    from rsir_tf.rasters import RasterSource
+    from rsir_tf.rasters.layouts import layout_of
+
+    if not isinstance(source, RasterSource) or source.recipe.stretch is None or "stretch" in (given or {}):
+        return None
+    recipe = source.recipe
+    highest = max(high for _, high in source.recipe.stretch)
+    if highest <= 255 or layout_of(source.path, recipe, source.tile_names).dtype != "uint8":
+        return None
+    bands = "" if recipe.bands in (None, (1, 2, 3)) or "bands" in (given or {}) else "--bands 1 2 3 "
+    return (
+        f"{source}: holds 8-bit values and was read as the images of the index were ({recipe.describe()}), which makes "
+        f"it dark; to read it as it is, say {bands}--stretch 0 255"
+    )
+
+
 def windows_as_indexed(
     image: str | os.PathLike[str] | Source, index: Index, given: Mapping[str, Any] | None = None
 ) -> list[RasterSource]:

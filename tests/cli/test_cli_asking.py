@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_pictures import picture
 from PIL import Image
 
 GOOD = ("fire/0.png", "lake/2.png", "lake/0.png")
@@ -124,3 +125,19 @@ def test_a_name_with_a_line_break_stays_in_its_line(colours: Path, tmp_path: Pat
     assert "\x1b" not in ended.out
     assert "fire/0\\n\\x1b[31m.png" in ended.out.splitlines()[2]
     assert json.loads(command(*line, "--json").out)[0]["hits"][0]["id"] == "fire/0\n\x1b[31m.png"
+
+
+def test_a_picture_that_the_reading_of_the_index_makes_dark_is_told(
+    colours: Path, tmp_path: Path, server: str, command
+) -> None:
+    line = ("--stretch", 0, 3000, "--to", tmp_path / "index", "--server", server)
+    assert command("index", colours, *line).code == 0
+    new = picture(tmp_path / "new.png", (10, 200, 10), 5)
+    line = ("--index", tmp_path / "index", "--server", server, "--json")
+    ended = command("query", new, colours / GOOD[0], *line)  # The other one is an image of the index.
+    assert (ended.code, len(json.loads(ended.out))) == (0, 2)
+    assert ended.err == (
+        f"{new}: holds 8-bit values and was read as the images of the index were (stretched from 0..3000), which makes "
+        "it dark; to read it as it is, say --stretch 0 255\n"
+    )
+    assert command("query", new, *line, "--stretch", 0, 255).err == ""

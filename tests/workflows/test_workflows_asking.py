@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from placed_scenes import AS_IT_IS, TILE, Toy, ground, index_sources, windows, write_scenes
+from placed_scenes import AS_IT_IS, TILE, Toy, ground, index_sources, windows, write_scene, write_scenes
 from rasterio.transform import Affine
 
 from rsir_tf.errors import InputError
 from rsir_tf.presentation import save_png
 from rsir_tf.ranking import Expanded, Index, Mixed, Reranked, make_scheme, open_index
 from rsir_tf.ranking.stages import needs_regions
-from rsir_tf.rasters import FileSource, RasterSource
+from rsir_tf.rasters import FileSource, RasterSource, Reading, Recipe, Tiling
 from rsir_tf.workflows import query_image, query_images, query_together, refine
 from rsir_tf.workflows.query_drawing import query_scene
-from rsir_tf.workflows.query_windows import QueryWindow
+from rsir_tf.workflows.query_windows import QueryWindow, query_source
 
 SCHEMES = ("recnn", "recnn+", "irm", "relations", "relations-graph")
 IRM, PLUS = make_scheme("irm"), make_scheme("recnn+")
@@ -141,3 +141,29 @@ def test_the_scene_of_a_query_is_its_own_or_that_of_all_equal_pictures(tmp_path:
     assert scene("copy0.png", 0) is None  # Equal pictures lie in a and in b.
     assert scene("copy1.png", 1) == "a"
     assert scene("other.png", 2) is None
+
+
+def test_an_8_bit_picture_that_is_stretched_as_16_bit_scenes_are_is_told(folder: Path, tmp_path: Path) -> None:
+    reading = Reading(Recipe(bands=(3, 2, 1), stretch=((0, 3000),)), Tiling(TILE))
+    colours = ground(2 * TILE, 2 * TILE, later=False).astype(np.uint16) * 11
+    scene = write_scene(tmp_path / "scene.tif", colours, Affine(10, 0, 500_000, 0, -10, 5e6))
+    index = open_index(index_sources(windows(scene, reading=reading), tmp_path / "index", reading))
+    save_png(tmp_path / "picture.png", ground(TILE, TILE, later=True))
+    picture = tmp_path / "picture.png"
+    told = (
+        f"{picture}: holds 8-bit values and was read as the images of the index were (bands 3 2 1, stretched from "
+        "0..3000), which makes it dark; to read it as it is, say --bands 1 2 3 --stretch 0 255"
+    )
+    dark = query_image(picture, index, Toy())
+    assert dark.remarks == (told,)
+    assert dark.image.max() == round(208 * 255 / 3000)  # 20 or 200, and noise of up to 8
+    assert query_together([scene, picture], index, Toy()).remarks == (told,)
+    (own,) = query_image(picture, index, Toy(), reading={"bands": (1, 2, 3)}).remarks
+    assert own.endswith("to read it as it is, say --stretch 0 255")
+    bright = query_image(picture, index, Toy(), reading={"bands": (1, 2, 3), "stretch": ((0, 255),)})
+    assert (bright.remarks, bright.image.max()) == ((), 208)
+    # Values of 16 bits, and an image that the index has read so itself, are read rightly.
+    assert query_image(scene, index, Toy()).remarks == ()
+    part = query_source(picture, reading)
+    mixed = open_index(index_sources([("picture", part)], tmp_path / "mixed", reading))
+    assert query_image(picture, mixed, Toy()).remarks == ()
