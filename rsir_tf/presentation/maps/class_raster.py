@@ -78,6 +78,8 @@ def class_raster(
 ) -> Iterator[ClassRaster]:
     """Write a class raster part by part; it appears when the block ends without an error, and replaces an older one.
 
+    What `ClassRaster.then` asks for may fail: the raster, which is complete, appears before the error is raised.
+
     A GeoTIFF is cloud-optimised: tiles of 256 pixels, packed by Deflate (which every reader has, and which is as small
     as newer methods where neighbours are equal), overviews of the class that most pixels of a block have. It holds the
     colour table, and class names as a tag; category names and a raster attribute table, which is where geographic
@@ -116,7 +118,7 @@ def class_raster(
             dataset.set_band_description(1, "class")
             raster = ClassRaster(scratch, dataset.write)
             yield raster
-        raster.finish()
+        failed = raster.finish()
         if is_png:
             _save_png(aside, scratch, classes, tags)
         else:
@@ -125,6 +127,8 @@ def class_raster(
         side_car = path.with_name(f"{path.name}.aux.xml")
         with written_aside(side_car, replace=True) as aside:
             aside.write_bytes(_attributes(classes, raster.counts))
+    if failed is not None:
+        raise failed
 
 
 class ClassRaster:
@@ -150,10 +154,14 @@ class ClassRaster:
         """Have something done with the complete raster, a TIFF without a place, before it appears."""
         self._then.append(work)
 
-    def finish(self) -> None:
-        """Do what was asked for by `then`."""
-        for work in self._then:
-            work(self._scratch)
+    def finish(self) -> Exception | None:
+        """Do what was asked for by `then`; give the error that ended it, if any."""
+        try:
+            for work in self._then:
+                work(self._scratch)
+        except Exception as error:  # noqa: BLE001 - it is raised once the raster is safe
+            return error
+        return None
 
 
 def _created(path: Path, shape: tuple[int, int]) -> Any:
