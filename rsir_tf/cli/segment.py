@@ -117,7 +117,7 @@ def command(
             if summary.areas_left_out:
                 console.say(
                     f"{polygons}: {counted(summary.areas_left_out, 'area')} left out for reaching beyond the Earth, as "
-                    "the scene's projection shows it; a GeoPackage (.gpkg) holds all"
+                    "the scene's projection shows it, or around both poles; a GeoPackage (.gpkg) holds all"
                 )
             if not json:
                 console.put(_text(summary))

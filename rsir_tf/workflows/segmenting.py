@@ -85,7 +85,7 @@ class SegmentSummary:
         polygons: The file of polygons; None where none was asked for.
         areas: How many polygons it holds.
         areas_left_out: How many have no outline in longitude and latitude, because they reach beyond the Earth as the
-            scene's projection shows it.
+            scene's projection shows it, or around both poles.
         notes: What is worth telling of the source.
     """
 

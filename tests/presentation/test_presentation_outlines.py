@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from rsir_tf.errors import InputError
 from rsir_tf.presentation.maps import outlines as maps
 from rsir_tf.presentation.maps.outlines import outlines
-from rsir_tf.rasters import Place
+from rsir_tf.rasters import Place, pixel_to_lonlat
 
 shapely = pytest.importorskip("shapely")
 
@@ -116,6 +116,81 @@ def test_areas_across_the_antimeridian_are_cut_there(place: Place) -> None:
     assert bounds[:, 2].max() == 180
     assert shapely.is_valid(found).all()
     assert shapely.coverage_is_valid(found)
+
+
+def test_a_hole_beyond_the_antimeridian_is_a_hole() -> None:
+    # Pixels of a thousandth of a degree from 179.95 on: column 50 begins at the antimeridian.
+    labels = np.ones((100, 100), np.int32)
+    labels[40:50, 70:80], labels[40:50, 20:30], labels[60:65, 45:60] = 2, 3, 4
+    found = outlines(labels, Place("EPSG:4326", (0.001, 0, 179.95, 0, -0.001, 10.0)), lonlat=True)
+    counts = [10_000 - 275, 100, 100, 75]
+    assert shapely.area(found) * 1e6 == pytest.approx(counts)
+    assert shapely.coverage_is_valid(found)
+
+
+WORLD = Place("EPSG:4326", (20.0, 0.0, -180.0, 0.0, -20.0, 90.0))
+AROUND = {
+    "degrees": Place("EPSG:4326", (40.0, 0.0, -180.0, 0.0, -20.0, 90.0)),
+    "degrees from 0": Place("EPSG:4326", (40.0, 0.0, 0.0, 0.0, -20.0, 90.0)),
+    "degrees, one side beyond": Place("EPSG:4326", (35.0, 0.0, 90.0, 0.0, -10.0, 60.0)),
+    "Mercator": Place("EPSG:3857", (40 * 111_319.49079327357, 0.0, -20_037_508.342789244, 0.0, -4e6, 18e6)),
+    "pole between pixels": Place("EPSG:3413", (10.0, 0.0, -40.0, 0.0, -10.0, 50.0)),
+    "pole in a pixel": Place("EPSG:3413", (10.0, 0.0, -45.0, 0.0, -10.0, 43.0)),
+    "pole on a side": Place("EPSG:3031", (10.0, 0.0, -42.0, 0.0, -10.0, 50.0)),
+    "pole at the border": Place("EPSG:3031", (25_000.0, 0.0, -50_000.0, 0.0, -25_000.0, 0.0)),
+    "pole at a corner, rotated": Place("EPSG:3413", (3.0, 4.0, 0.0, 4.0, -3.0, 0.0)),
+    "pole of UTM": Place("EPSG:32632", (1000.0, 0.0, 495_500.0, 0.0, -1000.0, 10_002_000.0)),
+}
+
+
+@pytest.mark.parametrize("place", AROUND.values(), ids=AROUND)
+@settings(max_examples=15, deadline=None)
+@given(labels=arrays(np.int32, (9, 9), elements=st.integers(1, 3)))
+def test_around_a_pole_and_around_the_earth_areas_cover_the_whole_once(place: Place, labels: np.ndarray) -> None:
+    found = outlines(labels, place, lonlat=True)
+    found = found[~shapely.is_empty(found)]
+    assert shapely.is_valid(found).all()
+    if place is not AROUND["degrees from 0"]:  # There, both sides of the image meet, and each has vertices of its own.
+        assert shapely.coverage_is_valid(found)
+    # All pixels together, each an area of its own, so that their borders have vertices at the same places.
+    pixels = outlines(np.arange(1, 82, dtype=np.int32).reshape(9, 9), place, lonlat=True)
+    whole = shapely.union_all(pixels)
+    assert shapely.union_all(found).symmetric_difference(whole).area < 0.02 * whole.area  # outer sides are chords
+    assert shapely.area(found).sum() == pytest.approx(shapely.union_all(found).area, rel=1e-6)
+    lon, lat = pixel_to_lonlat(place, *(each + 0.5 for each in np.indices((9, 9))[::-1]))
+    for label, x, y in zip(labels.ravel(), lon.ravel(), lat.ravel(), strict=True):
+        shown = [shapely.intersects_xy(found[row], x, y) for row in range(len(found))]
+        if abs(y) < 89.999999:  # The pole itself may be the middle of a pixel, and has every longitude.
+            assert shown[np.unique(labels).tolist().index(label)]
+
+
+def test_an_image_of_the_whole_earth_has_the_areas_of_its_pixels() -> None:
+    labels = np.ones((9, 18), np.int32)
+    labels[2:3, 4:5], labels[2:3, 13:14], labels[5:6, 1:17] = 2, 3, 4  # the last from -160 to 160, not the rest
+    found = outlines(labels, WORLD, lonlat=True)
+    assert shapely.area(found).tolist() == [400 * (162 - 18), 400, 400, 400 * 16]
+    assert found[3].equals(shapely.box(-160, -30, 160, -10))
+
+
+def test_a_cap_reaches_to_the_pole() -> None:
+    from rasterio.warp import transform
+
+    (outline,) = outlines(np.ones((4, 4), np.int8), Place("EPSG:3413", (10.0, 0, -20.0, 0, -10.0, 20.0)), lonlat=True)
+    # Corners are 20 · √2 m from the pole, the middles of sides 20 m.
+    lat = transform("EPSG:3413", "EPSG:4326", [20, 20], [20, 0])[1]
+    assert outline.bounds == pytest.approx((-180, lat[0], 180, 90), abs=1e-9)
+    assert outline.covers(shapely.box(-180, lat[1] + 1e-9, 180, 90))
+
+
+@pytest.mark.parametrize("middle", [0, 180])
+def test_an_area_around_both_poles_has_no_outline(middle: int) -> None:
+    # Poles are a quarter of the way around the Earth from the middle, 10,000 km; sides are 11,000 km away.
+    place = Place(f"+proj=aeqd +lat_0=0 +lon_0={middle}", (1e6, 0.0, -11e6, 0.0, -1e6, 11e6))
+    labels = np.ones((22, 22), np.int32)
+    labels[11, 11] = 2
+    around, small = outlines(labels, place, lonlat=True)
+    assert around.is_empty
+    assert small.area > 0
 
 
 def test_what_has_no_outline_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,10 +16,10 @@ from PIL import Image
 
 from rsir_tf.archives import class_colours
 from rsir_tf.contract import ModelDescription
-from rsir_tf.errors import InputError, ModelError
+from rsir_tf.errors import ArtifactError, InputError, ModelError
 from rsir_tf.presentation.maps.class_raster import is_own_class_raster
 from rsir_tf.rasters import FILL, RasterSource, Recipe
-from rsir_tf.workflows import segment_scene
+from rsir_tf.workflows import segment_scene, segmenting
 from rsir_tf.workflows.segmenting import MARGIN, WINDOW, plan_windows
 
 rasterio = pytest.importorskip("rasterio")
@@ -313,6 +314,40 @@ def test_another_resolution_is_another_grid(tmp_path: Path) -> None:
         middle = found.read(1)[2:8, 2:8]
     assert (middle == noise(1, 1)[0, 0, 0] // 64).all()
     assert summary.height == pytest.approx(50, abs=1)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"crs": "EPSG:3413", "transform": rasterio.Affine(250, 0, -5000, 0, -250, 5000)},
+        {"crs": "EPSG:4326", "transform": rasterio.Affine(9, 0, -180, 0, -4.5, 90)},
+    ],
+    ids=["pole", "whole Earth"],
+)
+def test_geojson_around_a_pole_and_the_whole_earth_is_one_coverage(tmp_path: Path, place: dict[str, Any]) -> None:
+    source = scene(tmp_path / "a.tif", noise(40, 40), **place)
+    summary = segment_scene(source, Canned(), tmp_path / "c.tif", polygons=tmp_path / "c.geojson")
+    content = json.loads((tmp_path / "c.geojson").read_text())
+    areas = np.array([shapely.from_geojson(json.dumps(each["geometry"])) for each in content["features"]])
+    assert (len(areas), summary.areas_left_out) == (summary.areas, 0)
+    assert shapely.is_valid(areas).all()
+    assert shapely.coverage_is_valid(areas)
+    assert shapely.area(areas).sum() == pytest.approx(shapely.union_all(areas).area)
+    assert shapely.union_all(areas).bounds[2:] == (180, 90)
+
+
+def test_a_complete_raster_is_kept_where_polygons_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise ArtifactError("the disk is full")
+
+    monkeypatch.setattr(segmenting, "write_areas", full)
+    source = scene(tmp_path / "a.tif", noise(40, 50), **UTM)
+    with pytest.raises(ArtifactError, match="disk is full"):
+        segment_scene(source, Canned(), tmp_path / "c.tif", polygons=tmp_path / "c.gpkg")
+    with rasterio.open(tmp_path / "c.tif") as found:
+        assert found.shape == (40, 50)
+        assert found.crs.to_epsg() == 32632
+    assert (tmp_path / "c.tif.aux.xml").is_file()
 
 
 def test_areas_that_reach_beyond_the_earth_are_counted_where_they_have_no_longitude(tmp_path: Path) -> None:

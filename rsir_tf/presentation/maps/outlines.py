@@ -8,13 +8,14 @@ the grid, not of one polygon.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rsir_tf.errors import InputError
+from rsir_tf.presentation.maps.earth_rings import closed, earth_polygons, poles_of, spacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from rsir_tf.rasters import Place
 
 BEND = 64
-"""Pixels: in lon/lat, a straight side has a vertex at least this often, since it may be an arc there."""
+"""Pixels, a power of two: in lon/lat, a straight side has a vertex at least this often; it may be an arc there."""
 
 _BATCH = 400_000  # pixels of border that are looked at together: 40 MB
 
@@ -81,9 +82,10 @@ def outlines(labels: NDArray[Any], place: Place | None = None, *, lonlat: bool =
     Returns:
         shapely geometries [m]; row i is the area of label i + 1 as a Polygon with its holes, a MultiPolygon where it
         has several parts (those that touch at corners alone are several), or an empty Polygon where no pixel has the
-        label. Exteriors are counter-clockwise. Neighbours have the same vertices along the border that they share.
-        In lon/lat, an area across the antimeridian is cut there, and one that is partly not on Earth (as the projection
-        shows it) has no outline.
+        label. Exteriors are counter-clockwise. Neighbours have the same vertices along the border that they share
+        (but not where both sides of an image that goes around the whole Earth meet).
+        In lon/lat, an area across the antimeridian is cut there, one around a pole reaches to latitude 90 or -90, and
+        some have no outline: see `earth_polygons`.
 
     Raises:
         InputError: The labels are no such array, or lon/lat is asked for without a place.
@@ -106,6 +108,9 @@ def outlines(labels: NDArray[Any], place: Place | None = None, *, lonlat: bool =
     found[owners[alone]] = parts[alone]
     order = order[several[owners[order]]]
     shapely.multipolygons(parts[order], indices=owners[order], out=found)
+    if lonlat:  # Areas at the two ends of an image that goes around the whole Earth have a side in common.
+        for index in np.flatnonzero(~shapely.is_valid(found)):
+            found[index] = shapely.orient_polygons(shapely.union_all(shapely.get_parts(found[index])))
     return found
 
 
@@ -124,7 +129,7 @@ def areas(
 
     Yields:
         (label, shapely Polygon), as `outlines` has them: a MultiPolygon where the antimeridian cuts it, and empty where
-        a part of it is not on Earth.
+        it has no outline.
 
     Raises:
         InputError: Lon/lat is asked for without a place.
@@ -155,49 +160,29 @@ def areas(
 def _polygons(
     rings: list[NDArray[np.int64]], owners: list[int], nodes: Nodes, place: Place | None, lonlat: bool
 ) -> NDArray[np.object_]:
-    import shapely
-
-    points, ring_of_point = _along(rings, nodes, BEND if lonlat else None)
     owner = np.array(owners)
+    if place is not None and lonlat:
+        poles = poles_of(place)
+        points, ring_of_point = _along(rings, nodes, lambda some: spacing(place, poles, some, BEND))
+        return earth_polygons(points.astype(np.float64), ring_of_point, owner, place, poles)
+    points, ring_of_point = _along(rings, nodes)
     x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
-    if place is None or not lonlat:
-        if place is not None:
-            a, b, c, d, e, f = place.transform
-            x, y = a * x + b * y + c, d * x + e * y + f
-        return _closed(x, y, ring_of_point, owner)
-    from rsir_tf.rasters import pixel_to_lonlat
-
-    x, y = pixel_to_lonlat(place, x, y)
-    absent = owner[ring_of_point[~(np.isfinite(x) & np.isfinite(y))]]
-    x, y = np.nan_to_num(x, posinf=0.0, neginf=0.0), np.nan_to_num(y, posinf=0.0, neginf=0.0)
-    across = _across(x, ring_of_point)
-    x = np.where(across[ring_of_point] & (x < 0), x + 360, x)
-    polygons = _closed(x, y, ring_of_point, owner)
-    polygons[absent] = shapely.Polygon()
-    for index in np.unique(owner[across]):
-        polygons[index] = _cut(polygons[index])
-    # Cutting shifts by 360 and back, which costs the last digits; 1e-9 degrees are a tenth of a millimetre.
-    return np.asarray(shapely.transform(polygons, lambda degrees: degrees.round(9)), np.object_)
-
-
-def _closed(
-    x: NDArray[np.float64], y: NDArray[np.float64], ring_of_point: NDArray[np.int64], owner: NDArray[np.int64]
-) -> NDArray[np.object_]:
-    import shapely
-
-    lines = shapely.linearrings(np.column_stack([x, y]), indices=ring_of_point)
-    return np.asarray(shapely.orient_polygons(shapely.polygons(lines, indices=owner), exterior_cw=False), np.object_)
+    if place is not None:
+        a, b, c, d, e, f = place.transform
+        x, y = a * x + b * y + c, d * x + e * y + f
+    return closed(x, y, ring_of_point, owner)
 
 
 def _along(
-    rings: list[NDArray[np.int64]], nodes: Nodes, every: int | None
+    rings: list[NDArray[np.int64]], nodes: Nodes, every: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give rings a vertex at each node that they pass: points [n, 2] (x, y), and the ring of each [n].
 
     Args:
         rings: int [k, 2] each, (x, y) in pixels; the last point is the first, and all sides are level or upright.
         nodes: Of the grid.
-        every: Pixels; sides have a vertex wherever the grid's row or column is a multiple of it, too.
+        every: Pixels [n], at points [n, 2]; sides have a vertex wherever the grid's row or column is a multiple of it,
+            too.
     """
     lengths = np.array([len(ring) for ring in rings])
     begins = np.concatenate(rings)
@@ -213,31 +198,9 @@ def _along(
     kept = nodes.at(points[:, 1], points[:, 0])
     if every is not None:
         upright = sides[:, 1] != 0
-        kept |= np.where(upright[side_of_point], points[:, 1], points[:, 0]) % every == 0
+        kept |= np.where(upright[side_of_point], points[:, 1], points[:, 0]) % every(points) == 0
     points, ring_of_point = points[kept], ring_of_side[side_of_point[kept]]
     # The first point of each ring once more, after its last one.
     ends = np.flatnonzero(np.diff(ring_of_point, append=-1)) + 1
     firsts = np.concatenate([[0], ends[:-1]])
     return np.insert(points, ends, points[firsts], axis=0), np.insert(ring_of_point, ends, ring_of_point[firsts])
-
-
-def _across(x: NDArray[np.float64], ring_of_point: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether rings cross the antimeridian: those that seem to go around more than half the Earth, bool [rings]."""
-    firsts = np.flatnonzero(np.diff(ring_of_point, prepend=-1))
-    return np.asarray(np.maximum.reduceat(x, firsts) - np.minimum.reduceat(x, firsts) > 180)
-
-
-def _cut(polygon: Any) -> Any:
-    """Cut a polygon whose longitudes go on from 180 to beyond.
-
-    The package antimeridian would do it, but not where vertices lie at 180 itself, as those of images in degrees do.
-    """
-    import shapely
-
-    west = shapely.intersection(polygon, shapely.box(0, -90, 180, 90))
-    east = shapely.intersection(polygon, shapely.box(180, -90, 360, 90))
-    east = shapely.transform(east, lambda degrees: degrees - (360, 0))
-    parts = shapely.get_parts([west, east])
-    parts = shapely.get_parts(parts)  # of collections: where only a side or a corner lies at 180, there are lines, too
-    parts = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
-    return shapely.multipolygons(shapely.orient_polygons(parts, exterior_cw=False))
