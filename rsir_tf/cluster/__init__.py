@@ -1,4 +1,4 @@
-"""The adapter to Ray: workers that do jobs of one kind, and workers that each hold something of their own.
+"""The adapter to Ray: workers that do jobs of one kind, and actors that hold things which can be asked about.
 
 The first are a `WorkerPool`, and any of them can do any job. The others are `Holders`.
 

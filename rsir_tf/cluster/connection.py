@@ -12,6 +12,9 @@ from rsir_tf.processors import usable_cores
 
 SECONDS_TO_CONNECT = 10.0
 
+_own_addresses: dict[str, str] = {}
+"""Address by which this process joined a cluster → the address that the cluster gives itself: "localhost" is no IP."""
+
 
 def connected(address: str) -> tuple[Any, bool]:
     """Connect to a cluster; a connection that is there already is kept.
@@ -31,7 +34,7 @@ def connected(address: str) -> tuple[Any, bool]:
         raise ClusterError("Ray is not installed", cure="pip install 'rsir_tf[cluster]'") from error
     if ray.is_initialized():
         own = ray.get_runtime_context().gcs_address
-        if address not in ("auto", own):
+        if address not in ("auto", own) and _own_addresses.get(address) != own:
             raise ClusterError(f"{address}: this process belongs to the cluster {own}", wanted="one cluster")
         return ray, False
     try:
@@ -46,6 +49,7 @@ def connected(address: str) -> tuple[Any, bool]:
     # Ray prints what befalls workers to stdout, which is for data. What goes wrong is raised here, too.
     printing: Any = importlib.import_module("ray._private.worker")
     printing._worker_logs_enabled = False
+    _own_addresses[address] = ray.get_runtime_context().gcs_address
     return ray, True
 
 

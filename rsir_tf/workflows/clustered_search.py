@@ -22,16 +22,17 @@ def open_index_on_cluster(
 ) -> Index:
     """Open an index like `rsir_tf.open_index`, and spread its segments over workers, which then search for it.
 
-    The workers hold parts of about equally many bytes, memory-mapped. Hits and distances are those of one machine, to
-    the last bit, under every scheme. A worker that dies is started again and asked again; there is no answer without
-    all parts. The workers end when the index is no longer used, or with this process.
+    The workers hold parts of about equally many bytes, memory-mapped; a machine with fewer cores than workers lets
+    several of them share a process. Hits and distances are those of one machine, to the last bit, under every scheme. A
+    process that dies is started again and asked again; there is no answer without all parts. The workers end when the
+    index is no longer used, or with this process.
 
     Args:
         path: The index's folder, on storage that all machines see at the same path.
         address: Of the cluster's head, HOST:PORT; "auto" for the cluster that this machine belongs to.
-        workers: How many; None for one on each machine. There are no more than segments.
+        workers: How many; None for one on each node. There are no more than segments.
         roots: As for `rsir_tf.open_index`.
-        progress: Called after each worker that is ready.
+        progress: Called after each process that is ready.
 
     Raises:
         InputError: There is no such number of workers, or the index has no archive of such a name.
