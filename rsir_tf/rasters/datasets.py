@@ -162,6 +162,11 @@ def stamp_of(name: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
+def not_utf8(name: str) -> InputError:
+    """The error of a file whose name is bytes that are no UTF-8."""
+    return InputError(f"{os.fsencode(name).decode('utf-8', 'backslashreplace')}: its name is not UTF-8: rename it")
+
+
 def read_palette(dataset: Any) -> NDArray[np.uint8]:
     """The colours of an open dataset's first band: uint8 [n, 3], RGB of each index that the file lists."""
     entries = dataset.colormap(1)
@@ -179,8 +184,7 @@ def _open(name: str, document: str | None) -> Any:
     try:
         return gdal().open(document or name)
     except UnicodeEncodeError as error:  # Bytes that are no UTF-8, which rasterio does not hand to GDAL.
-        spelt = os.fsencode(name).decode("utf-8", "backslashreplace")
-        raise InputError(f"{spelt}: its name is not UTF-8: rename it") from error
+        raise not_utf8(name) from error
     except gdal_errors() as error:
         if os.path.isdir(name):
             raise InputError(f"{name}: is a folder", wanted="a raster file") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
-from rsir_tf.rasters.datasets import gdal, read_palette
+from rsir_tf.rasters.datasets import gdal, not_utf8, read_palette
 from rsir_tf.rasters.stored import ORIENTATIONS, Stored, require_size
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_tiff(name: str) -> Iterator[Stored]:
     """Open a TIFF file; see `open_stored`.
 
     Raises:
-        InputError: Its header is damaged, or it is packed in a way that is not known.
+        InputError: Its header is damaged, it is packed in a way that is not known, or its name is not UTF-8.
     """
     rasterio = gdal()
     orientation, compression, photometric = _tags(name)
@@ -59,6 +59,8 @@ def open_tiff(name: str) -> Iterator[Stored]:
     with rasterio.Env(**_settings()):
         try:
             opened = rasterio.open(os.path.abspath(name), driver="GTiff")
+        except UnicodeEncodeError as error:
+            raise not_utf8(name) from error
         except Exception as error:
             raise _unreadable(name, packed, "its header", error) from error
         with opened:

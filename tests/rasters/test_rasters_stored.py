@@ -225,6 +225,15 @@ def test_names_that_gdal_would_read_another_way(
         np.testing.assert_array_equal(read_image(name), colours)
 
 
+def test_a_tiff_whose_name_is_not_utf_8_is_named_so(tmp_path: Path, colours: np.ndarray) -> None:
+    written = write_geotiff(tmp_path / "a.tif", colours)
+    odd = written.rename(tmp_path / os.fsdecode(b"odd\xff.tif"))
+    with pytest.raises(InputError, match=r"odd\\xff\.tif: its name is not UTF-8: rename it$"):
+        read_image(odd)
+    Image.fromarray(colours).save(tmp_path / os.fsdecode(b"odd\xff.png"))  # Others are read all the same.
+    np.testing.assert_array_equal(read_image(tmp_path / os.fsdecode(b"odd\xff.png")), colours)
+
+
 def test_stored_values_of_masks(tmp_path: Path) -> None:
     values = np.arange(48 * 64).reshape(48, 64) % 2
     path = tmp_path / "a.tif"
