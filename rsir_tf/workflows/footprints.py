@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsir_tf.errors import InputError
+from rsir_tf.rasters import Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,9 @@ EARTH = 6_371_000.0
 
 QUARTER = 1e7
 """Metres: about a quarter of the way around the Earth."""
+
+_UNITS = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)  # of a place whose pixels are the units of its reference system
+_STEPS = 512  # of an area's longest side
 
 
 class Footprints:
@@ -208,21 +212,74 @@ def read_areas(path: str) -> NDArray[np.object_]:
         path: GeoJSON, GeoPackage or shapefile, in any reference system that it names.
 
     Raises:
-        InputError: It cannot be read, has no reference system, or holds no polygon.
+        InputError: It cannot be read, has no reference system, holds no polygon, or one without an outline in longitude
+            and latitude: partly not on Earth, or around both poles.
     """
-    import antimeridian
     import shapely
 
-    from rsir_tf.rasters.vectors import read_vectors
+    from rsir_tf.presentation.maps.earth_rings import cut
+    from rsir_tf.rasters.vectors import read_vectors, transformed
 
-    shapes = read_vectors(path).to_crs(LONLAT).geometries
-    sound = shapely.make_valid(shapes, method="structure", keep_collapsed=False)
-    parts = shapely.get_parts(sound[~shapely.is_missing(sound)])
-    areas = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)]
-    if not len(areas):
-        kinds = ", ".join(sorted({shape.geom_type for shape in shapes.tolist() if shape is not None})) or "nothing"
-        raise InputError(f"{path}: holds {kinds}", wanted="polygons")
+    vectors = read_vectors(path)
+    own = _polygons(vectors.geometries)
+    if not len(own):
+        kinds = ", ".join(sorted({shape.geom_type for shape in vectors.geometries.tolist() if shape is not None}))
+        raise InputError(f"{path}: holds {kinds or 'nothing'}", wanted="polygons")
+    torn = _torn(own, vectors.crs)
+    areas = _polygons(transformed(own[~torn], vectors.crs, LONLAT))
+    followed = _followed(own[torn], vectors.crs)
+    if shapely.is_empty(followed).any():
+        raise InputError(
+            f"{path}: holds an area that has no outline in longitude and latitude",
+            wanted="areas on Earth that do not reach around both poles",
+            cure="give the area in parts",
+        )
     west, _, east, _ = shapely.bounds(areas).T
     beyond = (west < -180) | (east > 180)
-    cut = [antimeridian.fix_polygon(area, fix_winding=True) for area in areas[beyond].tolist()]
-    return np.concatenate([areas[~beyond], shapely.get_parts(np.array(cut, dtype=object))])
+    more = np.array([cut(area) for area in areas[beyond].tolist()], dtype=object)
+    return np.concatenate([areas[~beyond], shapely.get_parts(more), shapely.get_parts(followed)])
+
+
+def _polygons(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The polygons of shapes, made valid."""
+    import shapely
+
+    sound = shapely.make_valid(shapes, method="structure", keep_collapsed=False)
+    parts = shapely.get_parts(sound[~shapely.is_missing(sound)])
+    kept = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
+    return np.asarray(parts[kept], dtype=object)
+
+
+def _torn(polygons: NDArray[np.object_], crs: str) -> NDArray[np.bool_]:
+    """Which polygons hold a pole or cross the antimeridian, where their longitudes jump: bool [n]."""
+    import shapely
+    from rasterio.crs import CRS
+
+    from rsir_tf.presentation.maps.earth_rings import poles_of
+    from rsir_tf.rasters.vectors import transformed
+
+    found = np.zeros(len(polygons), dtype=bool)
+    if CRS.from_user_input(crs).is_geographic:  # They go on beyond 180.
+        return found
+    for pole in poles_of(Place(crs, _UNITS)):
+        found |= shapely.dwithin(polygons, shapely.Point(pole.pixel), 1e-3)
+    rest = np.flatnonzero(~found)
+    points, rows = shapely.get_coordinates(transformed(polygons[rest], crs, LONLAT), return_index=True)
+    found[rest[rows[1:][(np.abs(np.diff(points[:, 0])) > 180) & (np.diff(rows) == 0)]]] = True
+    return found
+
+
+def _followed(polygons: NDArray[np.object_], crs: str) -> NDArray[np.object_]:
+    """Polygons in longitude and latitude, their sides followed in many steps; see `earth_polygons`."""
+    import shapely
+
+    from rsir_tf.presentation.maps.earth_rings import earth_polygons, poles_of
+
+    if not len(polygons):
+        return polygons
+    plane = Place(crs, _UNITS)
+    west, south, east, north = shapely.bounds(polygons).T
+    sides = shapely.segmentize(polygons, np.maximum(east - west, north - south) / _STEPS)
+    rings, owners = shapely.get_rings(sides, return_index=True)
+    points, ring_of_point = shapely.get_coordinates(rings, return_index=True)
+    return earth_polygons(points, ring_of_point, owners, plane, poles_of(plane))

@@ -115,6 +115,33 @@ def test_areas_in_metres_and_across_the_antimeridian(tmp_path: Path) -> None:
     assert found.within(areas).tolist() == [True, True, False]
 
 
+def test_areas_around_a_pole_and_projected_ones_across_the_antimeridian(tmp_path: Path) -> None:
+    def read(shape: shapely.Geometry, crs: str) -> shapely.Geometry:
+        geopandas.GeoSeries([shape], crs=crs).to_file(tmp_path / "area.gpkg")
+        return shapely.union_all(read_areas(str(tmp_path / "area.gpkg")))
+
+    hole = shapely.box(1000, 1000, 2000, 2000)
+    for shape in (
+        shapely.box(-5000, -5000, 5000, 5000),
+        shapely.box(0, -5000, 5000, 5000),
+        shapely.box(0, 0, 9e3, 9e3),
+    ):
+        there, back = shape.difference(hole), pyproj.Transformer.from_crs(4326, 3413, always_xy=True)
+        found = read(there, "EPSG:3413")
+        for lon in range(-175, 180, 10):
+            for lat in (89.999, 89.985, 89.98, 89.96, 89.9):
+                point = shapely.Point(back.transform(lon, lat))
+                if there.boundary.distance(point) > 1:
+                    assert found.contains(shapely.Point(lon, lat)) == there.contains(point)
+    # Zone 60 ends at the antimeridian; at 10° N that is easting 828,800.
+    found = read(shapely.box(800_000, 1_100_000, 900_000, 1_200_000), "EPSG:32660")
+    assert found.geom_type == "MultiPolygon"
+    # 100 km a side: a degree is 109.6 km to the east and 110.6 km to the north, and the scale is 1 within 0.2%.
+    assert found.area == pytest.approx(1e10 / 109_600 / 110_600, rel=0.01)
+    holes = [shapely.box(180.2, 0.2, 180.4, 0.4), shapely.box(179.2, 0.2, 179.4, 0.4)]
+    assert read(shapely.box(179, 0, 181, 1) - shapely.union_all(holes), "EPSG:4326").area == pytest.approx(2 - 0.08)
+
+
 def test_an_area_of_several_parts_with_holes_in_metres(tmp_path: Path) -> None:
     # Two squares of 10 km, 20 km apart; the western one has a hole of 4 km. Without the .prj it would be in degrees.
     west = shapely.Polygon(

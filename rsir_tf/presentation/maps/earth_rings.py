@@ -153,9 +153,12 @@ def closed(
 def _with_vertex(
     points: NDArray[np.float64], ring_of_point: NDArray[np.int64], point: tuple[float, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Give the rings whose level or upright sides a point lies on a vertex there."""
-    low, high = np.minimum(points[:-1], points[1:]), np.maximum(points[:-1], points[1:])
-    on = ((low - _SAME < point) & (high + _SAME > point)).all(axis=1) & (np.diff(ring_of_point) == 0)
+    """Give the rings on whose sides a point lies a vertex there."""
+    sides, way = np.diff(points, axis=0), np.array(point) - points[:-1]
+    lengths = np.maximum(np.hypot(*sides.T), _SAME)
+    along = (sides * way).sum(axis=1) / lengths
+    off = np.abs(sides[:, 0] * way[:, 1] - sides[:, 1] * way[:, 0]) / lengths
+    on = (off < _SAME) & (along > 0) & (along < lengths) & (np.diff(ring_of_point) == 0)
     ends = np.minimum(*(np.hypot(*(each - point).T) for each in (points[:-1], points[1:])))
     places = np.flatnonzero(on & (ends >= _SAME)) + 1
     return np.insert(points, places, point, axis=0), np.insert(ring_of_point, places, ring_of_point[places - 1])
@@ -214,7 +217,7 @@ def _flat(
     if closing:
         lon, lat = np.append(lon, [lon[-1], lon[0]]), np.append(lat, [closing[0]] * 2)
     polygon = shapely.Polygon(np.column_stack([lon, lat]))
-    return _cut(polygon) if polygon.is_valid else None
+    return cut(polygon) if polygon.is_valid else None
 
 
 def _with_crossings(
@@ -229,7 +232,7 @@ def _with_crossings(
     return np.insert(lon, jumps + 1, np.copysign(180, lon[jumps])), np.insert(lat, jumps + 1, crossing)
 
 
-def _cut(polygon: Any) -> Any:
+def cut(polygon: Any) -> Any:
     """Cut a polygon whose longitudes go on beyond 180 or -180.
 
     The package antimeridian would do it, but not where vertices lie at 180 itself, as those of images in degrees do.
