@@ -73,6 +73,11 @@ class Heatmap(OptionGroup):
         ),
     ] = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is written: the map and its picture, or nothing."""
+        return () if self.to is None else (self.to, self.to.with_suffix(".png"))
+
     def check(self, *, several: bool, staged: bool, force: bool) -> None:
         """Refuse options that cannot go together, and files that must not be written over, before the work.
 
@@ -95,7 +100,7 @@ class Heatmap(OptionGroup):
 
         with options.usage_errors():
             check_raster_target(self.to, force=force)
-            check_picture_target(self.to.with_suffix(".png"), force=force)
+            check_picture_target(self.files[1], force=force)
         if not is_url(self.heatmap):
             with open_dataset(self.heatmap):  # A wrong path is told before the search.
                 pass

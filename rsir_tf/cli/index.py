@@ -295,7 +295,7 @@ def _ids(named: list[str]) -> list[str]:
             ids.append(text)
             continue
         try:
-            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+            lines = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{text[1:]}: cannot be read: {why(error)}", wanted="ids, one in each line") from error
         ids += [line for line in lines if line]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -15,6 +16,9 @@ from rsir_tf.errors import RsirError
 
 READER_GONE = 141
 """Exit code where the reader of stdout has gone (`| head`): what a shell reports of tools that SIGPIPE ends."""
+
+ENDED = 143
+"""Exit code where the process was asked to end (`timeout`, Slurm, Kubernetes), as a shell reports it of other tools."""
 
 app = typer.Typer(
     name="rsir-tf",
@@ -57,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     line = list(sys.argv[1:] if arguments is None else arguments)
     # Accepted anywhere on the line: one adds it to the command that has just failed.
     debug = "--debug" in line
+    if arguments is None:
+        # As with Ctrl-C, what is half written is removed. `serve` and `web` end in their own way.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
     os.environ["RSIR_TF_DEBUG"] = "1" if debug else ""
     if not app.registered_commands:
         commands.register(app)

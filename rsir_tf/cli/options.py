@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rsir_tf.cli import console
 from rsir_tf.cli.connection import PANEL
 from rsir_tf.cli.option_groups import OptionGroup
 from rsir_tf.cli.scene_options import SceneOptions
-from rsir_tf.errors import InputError
+from rsir_tf.errors import ArtifactError, InputError
 from rsir_tf.ranking.schemes import SCHEMES
 
 if TYPE_CHECKING:
@@ -253,3 +254,13 @@ class Annotations(OptionGroup):
         from rsir_tf.archives import files_of
 
         return scenes.computed(files_of(path, images=self.image_files, masks=self.mask_files))
+
+
+def require_other(source: str | Path, target: Path) -> None:
+    """Refuse to replace what a command reads by what it writes, even by force.
+
+    Raises:
+        ArtifactError: They are the same file.
+    """
+    if target.exists() and os.path.exists(source) and target.samefile(source):  # A URL may be no path at all.
+        raise ArtifactError(f"{target}: is the source itself", cure="choose another name or folder")

@@ -199,7 +199,7 @@ def command(
     hits = 10 if top is None and distance is None and not places.same_place else top
     limits, part, reading = places.limits(areas), parts.part(alone=heat.heatmap is None), own_reading(scenes)
     cluster.require_cluster()
-    query_output.check_targets(montage, maps, force=force)
+    query_output.check_targets(files, montage, maps, heat, force=force)
     heat.check(several=several, staged=stages.chosen or examples.several, force=force)
 
     def prepare() -> tuple[Scheme, Index]:

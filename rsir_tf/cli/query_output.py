@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ from rsir_tf.wording import counted, without_keys
 
 if TYPE_CHECKING:
     from rsir_tf.cli.example_options import ExampleOptions
+    from rsir_tf.cli.heatmap import Heatmap
     from rsir_tf.cli.query_options import MapFiles, SceneParts
     from rsir_tf.contract import Model
     from rsir_tf.presentation.maps.geojson import Feature
@@ -37,13 +38,25 @@ NO_OTHER_DATE = (
 MOVED = "if the archive has been moved, name its folder by --root, or index it again"
 
 
-def check_targets(montage: Path | None, maps: MapFiles, *, force: bool) -> None:
+def check_targets(files: Sequence[str], montage: Path | None, maps: MapFiles, heat: Heatmap, *, force: bool) -> None:
     """Refuse files that must not be written over, before the work.
+
+    Args:
+        files: The query images.
+        montage: A picture to write.
+        maps: Other files to write.
+        heat: A scene and its map to write.
+        force: Whether other files may be replaced.
 
     Raises:
         typer.BadParameter: A file has an ending of another format, or there is no file for the matched regions.
-        ArtifactError: A file is in the way.
+        ArtifactError: A file is in the way, or is one that the command reads.
     """
+    written = [montage, maps.geojson, maps.geoparquet, *heat.files]
+    for source in [*files, *([] if heat.heatmap is None else [heat.heatmap])]:
+        for target in written:
+            if target is not None:
+                options.require_other(source, target)
     if maps.matched_regions and not maps.any:
         raise typer.BadParameter("--matched-regions: needs a file for them, --geojson or --geoparquet")
     with options.usage_errors():

@@ -140,7 +140,7 @@ def _targets(sources: list[RasterSource], to: Path, several: bool, force: bool) 
     if not several:
         with options.usage_errors():
             check_class_target(to, force=force)
-        _require_other(sources[0], to)
+        options.require_other(sources[0].path, to)
         sources[0].shape  # noqa: B018 - what cannot be read is told before the model is loaded
         return [(sources[0], to)]
     if to.exists() and not to.is_dir():
@@ -160,15 +160,9 @@ def _targets(sources: list[RasterSource], to: Path, several: bool, force: bool) 
                 f"{targets[target]} and {source} would both become {target}", cure="segment them into two folders"
             )
         check_class_target(target, force=force)
-        _require_other(source, target)
+        options.require_other(source.path, target)
         targets[target] = source
     return [(source, target) for target, source in targets.items()]
-
-
-def _require_other(source: RasterSource, target: Path) -> None:
-    """Refuse to replace a source by its own map, even by force."""
-    if target.exists() and Path(source.path).exists() and target.samefile(source.path):
-        raise ArtifactError(f"{target}: is the source itself", cure="choose another name or folder")
 
 
 def _text(summary: SegmentSummary) -> str:

@@ -108,6 +108,26 @@ def test_ctrl_c(archive: Path, command, monkeypatch: pytest.MonkeyPatch) -> None
     assert command("check", archive).code == 130
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without asking")
+def test_a_process_that_is_asked_to_end_leaves_nothing_half_written(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from rsir_tf.artifacts import written_aside
+from rsir_tf.cli.main import app, main
+
+@app.command()
+def write(path: Path) -> None:
+    with written_aside(path) as aside:
+        aside.touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program, "write", str(tmp_path / "map.tif")], check=False)
+    assert (ended.returncode, list(tmp_path.iterdir())) == (143, [])
+
+
 def test_onednn_is_asked_for_where_maps_are_small_and_nobody_decided(monkeypatch):
     pytest.importorskip("tensorflow")
     from rsir_tf.cli.console import quiet_tensorflow

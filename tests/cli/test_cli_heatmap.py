@@ -84,7 +84,10 @@ def test_a_scene_without_a_place_is_said_to_have_none(query: tuple, tmp_path: Pa
         (("--to", "{folder}/near.tif"), 2, "--heatmap SCENE and --to FILE: give both"),
         (("{scene}", "--heatmap", "{scene}", "--to", "{folder}/near.tif"), 2, "--heatmap is for one image"),
         (("--heatmap", "{scene}", "--to", "{folder}/near.jpg"), 2, "the ending is .jpg; wanted .tif"),
-        (("--heatmap", "{scene}", "--to", "{scene}"), 1, "is not a similarity map that this program made"),
+        (("--heatmap", "{scene}", "--to", "{folder}/other.tif"), 1, "is not a similarity map that this program made"),
+        (("--heatmap", "{scene}", "--to", "{scene}", "--force"), 1, "is the source itself"),
+        (("--heatmap", "{scene}", "--to", "{query}", "--force"), 1, "is the source itself"),
+        (("--geojson", "{query}", "--force"), 1, "is the source itself"),
         (("--heatmap", "{scene}", "--to", "{folder}/near.tif", "--overlap", 32), 2, "an overlap of 32 pixels"),
         (("--heatmap", "{folder}/none.tif", "--to", "{folder}/near.tif"), 1, "none.tif: no such file"),
         (("--heatmap", "{folder}", "--to", "{folder}/near.tif"), 1, "is a folder; wanted a raster file"),
@@ -94,7 +97,8 @@ def test_a_scene_without_a_place_is_said_to_have_none(query: tuple, tmp_path: Pa
 def test_what_cannot_be_mapped(
     scenes: tuple[Path, Path], query: tuple, tmp_path: Path, command, arguments: tuple, code: int, words: str
 ) -> None:
-    given = [str(part).format(scene=scenes[1], folder=tmp_path) for part in arguments]
+    (tmp_path / "other.tif").touch()
+    given = [str(part).format(query=scenes[0], scene=scenes[1], folder=tmp_path) for part in arguments]
     ended = command(*query, *given)
     assert (ended.code, ended.out.count("Traceback")) == (code, 0)
     assert words in " ".join(ended.err.split()).replace(" │ │ ", " ").replace("│ │", "")

@@ -247,7 +247,7 @@ def test_images_are_listed_and_removed_without_a_model(colours: Path, tmp_path: 
         f"rsir-tf: {to}: holds no image 'sea/0.png'; wanted ids of images of the index; "
         "rsir-tf info INDEX --list prints them\n"
     )
-    (tmp_path / "ids").write_text("fire/0.png\r\nlake/0.png\n")
+    (tmp_path / "ids").write_text("\ufefffire/0.png\r\nlake/0.png\n", encoding="utf-8")
     ended = command("index", "--to", to, "--remove", f"@{tmp_path / 'ids'}", "--remove", "lake/2.png")
     assert (ended.code, ended.out) == (0, f"{to}\n")
     assert ended.err == "2 images in the index: 3 removed\n"
