@@ -196,6 +196,8 @@ def test_an_area_around_both_poles_has_no_outline(middle: int) -> None:
 def test_what_has_no_outline_is_refused() -> None:
     with pytest.raises(InputError, match="no longitude"):
         outlines(np.ones((2, 2), np.int32), lonlat=True)
+    with pytest.raises(InputError, match="the reference system 'nonsense' is not known"):
+        outlines(np.ones((2, 2), np.int32), Place("nonsense", UTM.transform), lonlat=True)
     for labels in (np.ones((2, 2)), np.full((2, 2), -1), np.ones(4, np.int32), np.ones((0, 2), np.int32)):
         with pytest.raises(InputError, match="labels are"):
             outlines(labels)

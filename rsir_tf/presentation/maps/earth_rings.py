@@ -47,12 +47,12 @@ def poles_of(place: Place) -> list[Pole]:
 
     from rsir_tf.rasters.places import lonlat_to_pixel
 
-    if CRS.from_user_input(place.crs).is_geographic:
-        return []
     found = []
     for latitude in (90.0, -90.0):
         with np.errstate(invalid="ignore"):
             column, row = lonlat_to_pixel(place, np.array([0.0, 100.0, -130.0]), latitude)
+        if CRS.from_user_input(place.crs).is_geographic:
+            continue
         if np.isfinite([column, row]).all() and max(np.ptp(column), np.ptp(row)) < _SAME:
             # An image's grid often has a pole at one of its points, or in the middle between two.
             near = np.round(np.array([column[0], row[0]]) * 2) / 2
