@@ -20,6 +20,7 @@ from rsir_tf.evaluation import (
     rank_error,
 )
 from rsir_tf.evaluation.figures import TIMED_QUERIES
+from rsir_tf.ranking.stages import needs_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -206,14 +207,14 @@ def can_ask(index: Index, scheme: Scheme, rows: NDArray[np.int64]) -> NDArray[np
     """Which images have what a scheme asks with, bool [N]; None where all have.
 
     An image without regions, because all of it is void or its regions are below the minimum area, is infinitely far
-    from all images under a scheme that asks with regions: their order would be that of their ids.
+    from all images under a scheme that compares regions alone: their order would be that of their ids.
 
     Args:
         index: From `rsir_tf.open_index`.
         scheme: How images are ranked.
         rows: int64 [N], of the images in the index.
     """
-    return np.asarray(index.images.region_counts[rows] > 0) if scheme.asks_with == "regions" else None
+    return np.asarray(index.images.region_counts[rows] > 0) if needs_regions(scheme) else None
 
 
 def judge_relevance(

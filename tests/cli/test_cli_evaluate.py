@@ -198,6 +198,11 @@ def test_queries_without_a_region_are_left_out_and_told(tmp_path: Path, command:
     assert "1 of 4 queries are in no figure of ReCNN: they have no region of at least 9 pixels." in ended.err
     assert "1 scene classes have one image, which can find none but itself." in ended.err.splitlines()
     assert "ReCNN+" not in ended.err
+    ended = command("evaluate", to, "--scheme", "irm", "--json")
+    # IRM compares directions, and those of b and d are equal: a: a b d c, b: b d a c, d: b d a c.
+    first = (1 + 2 / 3 + 3 / 4) / 3
+    assert json.loads(ended.out)["schemes"]["irm"]["map"] == pytest.approx((11 / 12 + first + 1 / 2) / 3)
+    assert "1 of 4 queries are in no figure of IRM: they have no region of at least 9 pixels." in ended.err
 
 
 def test_an_index_without_any_region_has_no_figures_by_regions(tmp_path: Path, command: Callable) -> None:
