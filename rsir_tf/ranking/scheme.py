@@ -156,6 +156,9 @@ class Hit:
 class Scheme(Protocol):
     """How images are ranked. Instances carry their options, usually as fields of a frozen dataclass.
 
+    Its class may name `needs_regions`: True where it asks with an image, and one without regions is infinitely far from
+    all others. Such an image is then no query.
+
     Attributes:
         name: Its name in options, reports and files.
         title: Its name in the paper and in tables.

@@ -269,7 +269,9 @@ def needs_regions(scheme: Scheme) -> bool:
     """
     if isinstance(scheme, Reranked):
         return any(map(needs_regions, scheme.schemes))
-    return needs_regions(scheme.first) if isinstance(scheme, Stage) else not {*IMAGE_FIELDS} & {*scheme.reads}
+    if isinstance(scheme, Stage):
+        return needs_regions(scheme.first)
+    return bool(getattr(scheme, "needs_regions", scheme.asks_with == "regions"))
 
 
 def nearest(

@@ -12,7 +12,7 @@ from rsir_tf.errors import InputError
 from rsir_tf.ranking import Candidates, Scheme, archive_sample, with_examples
 from rsir_tf.ranking.examples import require_example_method
 from rsir_tf.ranking.images import image_at
-from rsir_tf.ranking.scheme import IMAGE_FIELDS
+from rsir_tf.ranking.stages import needs_regions
 from rsir_tf.workflows.query_results import Examples
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class MarkedExamples:
                 f"{self.index.images.ids[row]}: shows nothing: its vector is all zeros, as without a valid pixel",
                 cure="leave it out",
             )
-        if not len(features) and not {*scheme.reads} <= {*IMAGE_FIELDS}:
+        if not len(features) and (needs_regions(scheme) or "recnn" in scheme.reads):
             raise InputError(
                 f"{self.index.images.ids[row]}: has no region, and {scheme.name} compares regions",
                 cure="leave it out or use scheme recnn+",

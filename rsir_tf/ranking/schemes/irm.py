@@ -77,6 +77,7 @@ class IRM:
 
     name: ClassVar[str] = "irm"
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
+    needs_regions: ClassVar[bool] = True
     reads: ClassVar[tuple[Field, ...]] = ("recnn", "classes", "areas", "boxes")
     metrics: ClassVar[tuple[str, ...]] = ("l2",)
     derived_files: ClassVar[tuple[DerivedFile[Any], ...]] = (COMPONENTS,)

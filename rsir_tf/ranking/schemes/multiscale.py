@@ -45,6 +45,7 @@ class MultiScale:
 
     name: ClassVar[str] = "multiscale"
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
+    needs_regions: ClassVar[bool] = True
     reads: ClassVar[tuple[Field, ...]] = ("recnn", "recnn_conv4_3", "classes", "areas", "boxes")
     metrics: ClassVar[tuple[str, ...]] = ("l2",)
 

@@ -43,6 +43,7 @@ class Relations:
     name: ClassVar[str] = "relations"
     title: ClassVar[str] = "Relations"
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
+    needs_regions: ClassVar[bool] = True
     reads: ClassVar[tuple[Field, ...]] = ("classes", "areas", "boxes", "borders", "edge")
     metrics: ClassVar[tuple[str, ...]] = ("l1",)
 

@@ -54,6 +54,7 @@ class RelationsGraph:
     name: ClassVar[str] = "relations-graph"
     title: ClassVar[str] = "Relations graph"
     asks_with: ClassVar[Literal["regions", "image"]] = "image"
+    needs_regions: ClassVar[bool] = True
     reads: ClassVar[tuple[Field, ...]] = ("recnn", "classes", "areas", "boxes", "borders", "edge")
     metrics: ClassVar[tuple[str, ...]] = ("l2",)
 
