@@ -175,7 +175,7 @@ class DividedVectors(StoredVectors):
         """The positions of each part that has something to look at, and what it answers."""
         held = tuple(_in_memory(query) for query in queries)
         if all(mask is self.live for mask in wanted):
-            # The usual case: one question for all, which is then packed once.
+            # The usual case: the same question for all, without masks.
             questions = dict.fromkeys(self._parts_with_images, Question(scheme, held, top, (None,) * len(wanted)))
         else:
             questions = {

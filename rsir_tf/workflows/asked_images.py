@@ -83,7 +83,7 @@ def describe_asked(
     described = _described(content, prediction, index, seen.valid)
     picked: tuple[int, ...] = ()
     point = _moved(source, at, original.values.shape, seen.values.shape)
-    if not len(described.regions) and (scheme.asks_with == "regions" or needs_regions(scheme)):
+    if not len(described.regions) and needs_regions(scheme):
         raise InputError(
             f"{source}: has no region of at least {index.settings.min_area} pixels",
             cure=f"use --scheme recnn+{' alone' * isinstance(scheme, Stage)}",
